@@ -1,0 +1,55 @@
+//! What a person should look at: a code, a sentence in both languages, the clause behind it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The same words in both languages of the desk.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Text {
+    pub zh: Arc<str>,
+    pub en: Arc<str>,
+}
+
+impl Text {
+    pub fn new(zh: impl Into<Arc<str>>, en: impl Into<Arc<str>>) -> Self {
+        Self { zh: zh.into(), en: en.into() }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    pub code: FindingCode,
+    pub message: Text,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clause: Option<Arc<str>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingCode {
+    ZeroPatientShare,
+    OverTarget,
+    BelowTarget,
+    OutOfCatalogueShare,
+    UnknownItem,
+    NotOnRoster,
+    CategoryChangedDuringStay,
+    CapReached,
+    CapPassedElsewhere,
+    ThirdPartyLiable,
+    DeferredPayer,
+    StatedTotalDiffers,
+    LateCharges,
+    EarlierStayReversed,
+    ReservedByOtherStay,
+    SamplePolicy,
+    /// A payer settled elsewhere whose conditions, as we see them, do not hold.
+    SettledElsewhereDiffers,
+    /// A co-payment transaction (FT1-6 `CO`) was left out of the charges.
+    CopaymentIgnored,
+    /// A charge line was sent again with equal content and counted once.
+    RepeatedLines,
+    /// Birth date or sex of the message differ from the identity card number.
+    IdentityDiffers,
+}

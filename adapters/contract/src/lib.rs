@@ -1,0 +1,21 @@
+//! What a payer adapter compiles against.
+//!
+//! Reading order: [`money`] (the only arithmetic), [`stay`] (a discharge in normal form), [`person`]
+//! (who the patient is, and what covers them), [`claim`] (what is asked of payers), [`step`] (why an
+//! amount is what it is), [`finding`] (what a person should look at), [`payer`] (the port an insurer
+//! implements). No I/O, no clock, no ids made here.
+
+pub mod claim;
+pub mod finding;
+pub mod money;
+pub mod payer;
+pub mod person;
+pub mod stay;
+pub mod step;
+
+pub use claim::{Accumulators, Buckets, Claim, ClaimLine, Used};
+pub use finding::{Finding, FindingCode, Text};
+pub use money::{Exact, Money, NumberError, Quantity, Ratio, UnitPrice};
+pub use person::{IdNumber, Personal, revealing};
+pub use stay::Discharge;
+pub use step::{PayerCode, Reason, Step, StepKind};

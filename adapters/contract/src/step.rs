@@ -1,0 +1,172 @@
+//! Every fen explained: the steps from a payer's base to the amount it pays.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::money::{Exact, Money, Ratio};
+
+/// Characters of a payer code.
+pub const PAYER_CODE_CHARS_MAX: usize = 40;
+
+/// A payer's code: `basic`, `critical_illness`, `medical_assistance`, `provider_waiver`,
+/// `supplementary`, `disaster`, `accident`, or a local product the policy adds.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PayerCode(Arc<str>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no payer code (1 to 40 of a-z, 0-9 and _)")]
+pub struct PayerCodeError;
+
+impl PayerCode {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PayerCode {
+    type Err = PayerCodeError;
+
+    fn from_str(text: &str) -> Result<Self, PayerCodeError> {
+        let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        if text.is_empty() || text.len() > PAYER_CODE_CHARS_MAX || !text.bytes().all(known) {
+            return Err(PayerCodeError);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for PayerCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for PayerCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for PayerCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for PayerCode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|why| de::Error::custom(format_args!("{text:?} {why}")))
+    }
+}
+
+/// In the order in which they are listed and applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    Base,
+    UpfrontShare,
+    Deductible,
+    Band,
+    Target,
+    StayCap,
+    AnnualCap,
+    Rounding,
+    Remainder,
+    MinShare,
+}
+
+/// One step, with the figures it used and the amount after it; the last `after` is what is paid.
+///
+/// Which figures a step carries: `base`: `items` where the base is made of items · `upfront_share`:
+/// `ratio` withheld · `deductible`: `amount`, and `already` = bases of the year before this stay ·
+/// `band`: `from`, `to` (absent: no end), `part`, `ratio` as applied, `points` taken off it ·
+/// `target`: `ratio`, `of` the in-scope total, `already` paid towards it, `amount` still open ·
+/// `stay_cap`: `amount` · `annual_cap`: `amount`, `already` paid this year ·
+/// `remainder`: `amount` left · `min_share`: `amount` the patient keeps, `of` what was left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    pub what: StepKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Exact>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub already: Option<Exact>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Exact>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Exact>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Exact>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Exact>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<Ratio>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<Ratio>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<StepItem>,
+    pub after: Exact,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clause: Option<Arc<str>>,
+}
+
+/// One category of an `items` base: its lines' signed sum, and the ratio of it that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepItem {
+    pub category: Arc<str>,
+    pub amount: Money,
+    pub ratio: Ratio,
+}
+
+impl Step {
+    pub fn new(what: StepKind, after: Exact) -> Self {
+        Self {
+            what,
+            amount: None,
+            already: None,
+            of: None,
+            from: None,
+            to: None,
+            part: None,
+            ratio: None,
+            points: None,
+            items: Vec::new(),
+            after,
+            clause: None,
+        }
+    }
+}
+
+/// Why a payer pays 0.00: the first that applies, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    NotEntitled,
+    CoverNotInForce,
+    CauseNotCovered,
+    ThirdPartyLiable,
+    NothingLeft,
+    BelowDeductible,
+    TargetReached,
+    CapReached,
+    MinShare,
+}
+
+/// Where a payer's part of a settlement stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PayerState {
+    SettledElsewhere,
+    Quoted,
+    Committing,
+    Committed,
+    Unknown,
+    Deferred,
+    Refused,
+    Reversing,
+    Reversed,
+    NotApplicable,
+}
