@@ -1,1 +1,4 @@
-
+//! yizhan (一站): one-stop settlement at hospital discharge.
+pub mod refusal;
+pub mod runtime;
+pub mod store;

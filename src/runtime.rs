@@ -1,0 +1,124 @@
+//! What is not deterministic enters here only: the clock, ids, the signal to stop.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// Where instants come from.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// A clock that stands where it is put; for tests, and for `settle --now`.
+#[derive(Debug)]
+pub struct FixedClock(std::sync::Mutex<Timestamp>);
+
+impl FixedClock {
+    pub fn at(instant: Timestamp) -> Self {
+        Self(std::sync::Mutex::new(instant))
+    }
+
+    pub fn advance(&self, by: SignedDuration) {
+        let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *now = now.saturating_add(by).unwrap_or(Timestamp::MAX);
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Where ids come from.
+pub trait Ids: Send + Sync {
+    /// A UUIDv7 of this instant: sorts by time.
+    fn next(&self, at: Timestamp) -> Uuid;
+}
+
+/// Ids from the operating system's random numbers.
+#[derive(Debug, Default)]
+pub struct RandomIds;
+
+impl Ids for RandomIds {
+    fn next(&self, at: Timestamp) -> Uuid {
+        let mut random = [0_u8; 10];
+        if getrandom::fill(&mut random).is_err() {
+            // Without random numbers no key could have been made either; the process cannot go on.
+            std::process::abort();
+        }
+        uuid_v7(at, random)
+    }
+}
+
+/// Ids that repeat from run to run; for tests and samples.
+#[derive(Debug, Default)]
+pub struct CountedIds(std::sync::atomic::AtomicU64);
+
+impl Ids for CountedIds {
+    fn next(&self, at: Timestamp) -> Uuid {
+        let count = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let mut tail = [0; 10];
+        tail[2..].copy_from_slice(&count.to_be_bytes());
+        uuid_v7(at, tail)
+    }
+}
+
+fn uuid_v7(at: Timestamp, tail: [u8; 10]) -> Uuid {
+    let millisecond = u64::try_from(at.as_millisecond()).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(millisecond, &tail).into_uuid()
+}
+
+/// Clock and ids, handed down together.
+#[derive(Clone)]
+pub struct Runtime {
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn Ids>,
+}
+
+impl Runtime {
+    pub fn system() -> Self {
+        Self { clock: Arc::new(SystemClock), ids: Arc::new(RandomIds) }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn next_id(&self) -> Uuid {
+        self.ids.next(self.clock.now())
+    }
+}
+
+/// Tells every part of the gateway to finish what it holds and stop.
+#[derive(Debug, Clone)]
+pub struct Shutdown(watch::Receiver<bool>);
+
+impl Shutdown {
+    pub fn new() -> (watch::Sender<bool>, Self) {
+        let (stop, stopped) = watch::channel(false);
+        (stop, Self(stopped))
+    }
+
+    /// Waits for the signal; at once where it was given, or where nobody can give it any more.
+    pub async fn requested(&mut self) {
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+
+    pub fn receiver(&self) -> watch::Receiver<bool> {
+        self.0.clone()
+    }
+}

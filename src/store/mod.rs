@@ -1,0 +1,237 @@
+//! The store: what the gateway knows across messages, durable before anything is acknowledged.
+//!
+//! The trait speaks whole steps; no transaction handle leaves it. Documents are opaque bytes here: the
+//! domain writes and reads them, the store seals them ([`seal`]). One implementation is SQLite
+//! ([`sqlite`]); its memory form serves `settle` and tests.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use uuid::Uuid;
+use yizhan_contract::person::RosterEntry;
+use yizhan_contract::step::PayerState;
+use yizhan_contract::{Accumulators, IdNumber, Money, PayerCode, Personal, Used};
+
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Why the store could not do a step. Nothing of the step happened.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Busy, full, unreachable: the same step may succeed later.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// A document that does not open or does not read: wrong key, or damage.
+    #[error("the store holds what cannot be read: {0}")]
+    Damaged(String),
+    #[error("wrong key: the store was written under key {expected}, the key file holds {given}")]
+    WrongKey { expected: String, given: String },
+}
+
+/// Names a person by what a message carries; looked up by keyed hash only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PersonRef {
+    IdNumber(Personal<IdNumber>),
+    /// The hospital's own patient number, for those without an identity card.
+    Mrn {
+        hospital: Arc<str>,
+        mrn: Personal<String>,
+    },
+}
+
+/// Which stay a step is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StayRef {
+    /// Absent `admitted`: the newest stay under this visit number.
+    Visit {
+        hospital: Arc<str>,
+        number: Arc<str>,
+        admitted: Option<Date>,
+    },
+    Settlement(Uuid),
+    Stay(Uuid),
+}
+
+/// A message's claim to be handled once: unique per sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageClaim {
+    /// Sending application, facility and message kind.
+    pub sender: String,
+    pub message_id: String,
+    /// SHA-256 of the message's content.
+    pub digest: [u8; 32],
+    /// The message as received, sealed.
+    pub raw: Vec<u8>,
+}
+
+/// One step of one stay: everything read, decided and written in one transaction.
+pub struct Step {
+    pub at: Timestamp,
+    /// Absent: not a message (a timer, a desk action that is idempotent by state).
+    pub claim: Option<MessageClaim>,
+    pub stay: StayRef,
+    /// Strongest first; empty: the stay's own person.
+    pub persons: Vec<PersonRef>,
+    pub decide: Decide,
+}
+
+/// Runs inside the transaction, with the person's row held; must not block.
+pub type Decide = Box<dyn FnOnce(Facts) -> Changes + Send>;
+
+/// What a decision may look at.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub stay: Option<StoredStay>,
+    /// The person of the message, made where new. Absent where the message names none and there is no stay.
+    pub person: Option<PersonFacts>,
+}
+
+#[derive(Debug, Clone)]
+pub struct StoredStay {
+    pub stay_id: Uuid,
+    pub person_id: Uuid,
+    /// The domain's own document of the stay.
+    pub document: Vec<u8>,
+}
+
+#[derive(Debug, Clone)]
+pub struct PersonFacts {
+    pub person_id: Uuid,
+    /// Whether any of the message's references named another person than the others.
+    pub is_ambiguous: bool,
+    pub roster: Option<RosterEntry>,
+    /// By benefit year.
+    pub years: BTreeMap<i16, Accumulators>,
+}
+
+/// What a decision wants written.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    pub stay: Option<StayWrite>,
+    pub bill: Option<BillWrite>,
+    pub accumulators: Vec<AccumulatorMove>,
+    /// Further references that from now on name this person (A40, a corrected number).
+    pub person_aliases: Vec<PersonRef>,
+    /// Given back word for word when the message comes again.
+    pub answer: Vec<u8>,
+}
+
+#[derive(Debug, Clone)]
+pub struct StayWrite {
+    pub stay_id: Uuid,
+    pub person_id: Uuid,
+    pub hospital: Arc<str>,
+    pub visit_number: Arc<str>,
+    pub admitted: Option<Date>,
+    pub document: Vec<u8>,
+    /// When to look at the stay again without a message (charges went quiet).
+    pub due_at: Option<Timestamp>,
+}
+
+/// A bill version: the document as issued, and what reports are made of.
+#[derive(Debug, Clone)]
+pub struct BillWrite {
+    pub settlement_id: Uuid,
+    pub stay_id: Uuid,
+    pub version: u32,
+    pub hospital: Arc<str>,
+    /// `quoted`, `settled`, `reversed`, ….
+    pub state: &'static str,
+    /// Civil date in Shanghai of the last change of state.
+    pub day: Date,
+    pub total: Money,
+    pub patient_share: Money,
+    pub legs: Vec<LegWrite>,
+    pub document: Vec<u8>,
+}
+
+#[derive(Debug, Clone)]
+pub struct LegWrite {
+    pub payer: PayerCode,
+    pub state: PayerState,
+    pub paid: Money,
+}
+
+/// What a settlement adds to a year, or a reversal takes back (negative figures, -1 admission).
+#[derive(Debug, Clone)]
+pub struct AccumulatorMove {
+    pub year: i16,
+    pub admissions: i32,
+    pub payers: Vec<(PayerCode, Used)>,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    /// Decided and durable now.
+    Decided(Vec<u8>),
+    /// The same message was handled before: its answer again.
+    Repeated(Vec<u8>),
+    /// The same message id, other content: nothing was decided or written.
+    OtherContent,
+}
+
+/// A settlement as it stands, for reading and printing.
+#[derive(Debug, Clone)]
+pub struct StoredSettlement {
+    pub settlement_id: Uuid,
+    pub hospital: Arc<str>,
+    /// The newest bill version as issued.
+    pub bill: Vec<u8>,
+    pub stay: Vec<u8>,
+}
+
+/// A catalogue item's conditions on a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogueItem {
+    pub code: String,
+    pub name: String,
+    pub class: Option<yizhan_contract::stay::CatalogueClass>,
+    pub category: Option<String>,
+    pub upfront_ratio: Option<yizhan_contract::Ratio>,
+    pub ceiling: Option<yizhan_contract::UnitPrice>,
+}
+
+/// One line of the day's report: equal to the bills, equal to the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ReportLine {
+    pub hospital: String,
+    pub payer: String,
+    pub state: String,
+    pub count: u64,
+    pub paid: Money,
+}
+
+pub trait Store: Send + Sync {
+    /// Reads, lets the step decide, writes, commits durably; concurrent steps share a commit.
+    fn step(&self, step: Step) -> Answer<'_, Done>;
+
+    /// Keeps a message that was refused before any step, sealed, with the answer it got.
+    fn keep_refused(&self, at: Timestamp, claim: MessageClaim, answer: Vec<u8>) -> Answer<'_, ()>;
+
+    /// What is known of a person without changing anything; absent: never seen, not on the roster.
+    fn person(&self, persons: Vec<PersonRef>) -> Answer<'_, Option<PersonFacts>>;
+
+    fn settlement(&self, id: Uuid) -> Answer<'_, Option<StoredSettlement>>;
+
+    /// Items by code, hospital scope before region, longest prefix first; same order, absent where unknown.
+    fn items(
+        &self,
+        hospital: Arc<str>,
+        region: Arc<str>,
+        on: Date,
+        codes: Vec<String>,
+    ) -> Answer<'_, Vec<Option<CatalogueItem>>>;
+
+    /// Stays whose `due_at` has come, oldest first, at most `limit`.
+    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Uuid>>;
+
+    /// Per hospital, payer and state of the settlements whose state changed on `day`; the patient's share
+    /// is the line with payer `patient`.
+    fn report(&self, day: Date) -> Answer<'_, Vec<ReportLine>>;
+
+    /// A round trip to the disk, for `/readyz`.
+    fn ping(&self) -> Answer<'_, ()>;
+}
