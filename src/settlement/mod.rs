@@ -1,0 +1,2 @@
+//! From messages of a stay to one consolidated bill.
+pub mod part;
