@@ -81,12 +81,17 @@ pub enum StepKind {
 
 /// One step, with the figures it used and the amount after it; the last `after` is what is paid.
 ///
-/// Which figures a step carries: `base`: `items` where the base is made of items · `upfront_share`:
-/// `ratio` withheld · `deductible`: `amount`, and `already` = bases of the year before this stay ·
-/// `band`: `from`, `to` (absent: no end), `part`, `ratio` as applied, `points` taken off it ·
-/// `target`: `ratio`, `of` the in-scope total, `already` paid towards it, `amount` still open ·
-/// `stay_cap`: `amount` · `annual_cap`: `amount`, `already` paid this year ·
-/// `remainder`: `amount` left · `min_share`: `amount` the patient keeps, `of` what was left.
+/// Which figures a step carries: `base`: `items` where the base is made of items, `already` = bases of the
+/// year before this stay where the payer's bands run over the year · `upfront_share`: `ratio` withheld ·
+/// `deductible`: `amount`, and `already` as for `base` · `band`: `from` (absent: zero), `to` (absent: no
+/// end), `part`, `ratio` as applied, `points` taken off it · `target`: `ratio`, `of` the in-scope total,
+/// `already` covered of it, `amount` still open · `stay_cap`: `amount` · `annual_cap`: `amount`, `already`
+/// paid this year · `remainder`: `amount` left · `min_share`: `amount` the patient keeps, `of` what was left.
+///
+/// With a bill's `amounts` and each payer's `base_kind` these figures are enough to recompute every `after`:
+/// the base is the in-scope remainder (`scope`), the out-of-scope one, both (`patient`), or Σ ratio × amount
+/// of `items`, at least 0 and at most both; `deductible` leaves the part of the base above it; the bands'
+/// `after` adds up part × ratio; the rest are minima.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     pub what: StepKind,

@@ -1,1 +1,31 @@
+//! Settlement policies as data, and the pure function that turns a claim into amounts with their steps.
+//!
+//! Reading order: [`assess`](mod@assess) (charge lines to buckets), [`policy`] (what a policy says),
+//! [`shelf`] (which policy is in force), [`chain`] (the walk along the payers), [`adjudication`] (its
+//! outcome), [`explain`](mod@explain) (a policy in sentences). `formula` holds the arithmetic of one payer;
+//! `file`, `check`, `check_payer` and `floors` turn a TOML text into a policy that cannot be wrong. No I/O,
+//! no clock, no floats; every overflow is an error.
 
+pub mod adjudication;
+pub mod assess;
+pub mod chain;
+pub mod explain;
+pub mod policy;
+pub mod problem;
+pub mod shelf;
+
+mod check;
+mod check_payer;
+mod eligibility;
+mod file;
+mod findings;
+mod floors;
+mod formula;
+
+pub use adjudication::{AdjudicateError, Adjudication, Category, Coverage, ElsewhereError, PayerLine};
+pub use assess::{AssessError, Assessment, CategoryTotal, Item, LineError, LineField, assess};
+pub use chain::{Answered, Chain, Turn, adjudicate};
+pub use explain::{Language, explain};
+pub use policy::{BaseKind, Policy};
+pub use problem::{PolicyError, Problem};
+pub use shelf::{PolicyShelf, SHIPPED, problems};

@@ -1,0 +1,351 @@
+//! From charge lines to buckets (SETTLEMENT §2).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use yizhan_contract::stay::{CatalogueClass, Line};
+use yizhan_contract::{Buckets, ClaimLine, Exact, Finding, Money, NumberError, Quantity, Ratio, UnitPrice};
+
+use crate::findings;
+
+/// What the catalogue (目录) says of an item on the discharge date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    pub name: Arc<str>,
+    pub class: CatalogueClass,
+    pub category: Option<Arc<str>>,
+    /// Class B: the share the patient pays first (先行自付).
+    pub upfront_ratio: Option<Ratio>,
+    /// Yuan a fund accepts for one unit.
+    pub ceiling: Option<UnitPrice>,
+}
+
+/// A stay's lines, each with its buckets, and their sums.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assessment {
+    pub buckets: Buckets,
+    /// In the order of the message.
+    pub lines: Vec<ClaimLine>,
+    /// Sums of the lines as they are. Where the rounding of credits left a bucket below zero, `buckets` is
+    /// repaired and these are not: they may differ by 0.01 per credit line.
+    pub by_category: Vec<CategoryTotal>,
+    pub findings: Vec<Finding>,
+}
+
+/// The lines of one category together; without a category last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CategoryTotal {
+    pub category: Option<Arc<str>>,
+    pub lines: u32,
+    pub buckets: Buckets,
+}
+
+impl Assessment {
+    /// Refuses where the sender's binding total is not the sum of the lines.
+    ///
+    /// # Errors
+    /// [`AssessError::StatedTotal`] with both figures.
+    pub fn agrees_with(&self, stated_total: Option<Money>) -> Result<(), AssessError> {
+        match stated_total {
+            Some(stated) if stated != self.buckets.total => {
+                Err(AssessError::StatedTotal { stated, lines: self.buckets.total })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The part of a line that is wrong, under its name in the normal form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LineField {
+    Id,
+    Amount,
+    Quantity,
+    CreditOf,
+}
+
+impl LineField {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Amount => "amount",
+            Self::Quantity => "quantity",
+            Self::CreditOf => "credit_of",
+        }
+    }
+}
+
+/// Why charges cannot be assessed; always the sender's side.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AssessError {
+    /// `line` counts from 0.
+    #[error("lines[{line}].{}: {why}", field.name())]
+    Line { line: usize, field: LineField, why: LineError },
+    #[error("the lines add up to {0}; a stay must cost something")]
+    NothingCharged(Money),
+    #[error("the lines add up to {0}, which is beyond 9,999,999,999.99")]
+    TotalTooLarge(Money),
+    #[error("credits leave {bucket} at {amount}, more than rounding explains")]
+    NegativeBucket { bucket: &'static str, amount: Money },
+    #[error("the total is stated as {stated}, and the lines add up to {lines}")]
+    StatedTotal { stated: Money, lines: Money },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LineError {
+    #[error("neither an amount nor a unit price is given")]
+    NoAmount,
+    #[error("states {stated}, but quantity times unit price is {computed}")]
+    AmountDiffers { stated: Money, computed: Exact },
+    #[error("is 0, and the item has a price ceiling per unit")]
+    ZeroQuantity,
+    #[error("is the id of line {0} too")]
+    RepeatedId(usize),
+    #[error("is stated on a line that charges: mark it as a credit or give it a negative amount")]
+    CreditOfCharge,
+    #[error("cites line {0}, which is a credit itself")]
+    CreditOfCredit(usize),
+    #[error(transparent)]
+    Number(#[from] NumberError),
+}
+
+/// What decides a line's buckets, message first, then catalogue.
+#[derive(Clone, Default)]
+struct LineTerms {
+    class: Option<CatalogueClass>,
+    category: Option<Arc<str>>,
+    upfront_ratio: Option<Ratio>,
+    ceiling: Option<UnitPrice>,
+}
+
+/// Splits every line into its buckets and sums them up.
+///
+/// `item` is the catalogue of the hospital on the discharge date. Two lines with one id, and `credit_of` on a
+/// line that charges or towards another credit, are refused: each would leave open which terms hold. A
+/// credit of a line that is not in this message keeps its own terms.
+///
+/// # Errors
+/// See [`AssessError`]; line and field name the place.
+pub fn assess(lines: &[Line], item: impl Fn(&str) -> Option<Item>) -> Result<Assessment, AssessError> {
+    let index = index_by_id(lines)?;
+    let mut assessed = Vec::with_capacity(lines.len());
+    let mut unknown = Unknown::default();
+    for (at, line) in lines.iter().enumerate() {
+        let place = |field: LineField| move |why: LineError| AssessError::Line { line: at, field, why };
+        let (amount, is_credit) = signed_amount(line).map_err(place(LineField::Amount))?;
+        let cited = cited(lines, &index, line, is_credit).map_err(place(LineField::CreditOf))?;
+        let mut terms = terms(line, &item);
+        if let Some(cited) = cited {
+            let theirs = self::terms(cited, &item);
+            terms = LineTerms { category: terms.category.or(theirs.category), ..theirs };
+        }
+        if terms.class.is_none() {
+            unknown.note(line, amount);
+        }
+        let split = split(line, amount, &terms).map_err(|(field, why)| place(field)(why))?;
+        assessed.push(split);
+    }
+    let credits = assessed.iter().filter(|line| line.amount.is_negative()).count();
+    let by_category = by_category(&assessed);
+    let mut sums = Buckets::default();
+    for total in &by_category {
+        add(&mut sums, &total.buckets);
+    }
+    Ok(Assessment {
+        buckets: repaired(sums, credits)?,
+        lines: assessed,
+        by_category,
+        findings: unknown.finding(),
+    })
+}
+
+fn index_by_id(lines: &[Line]) -> Result<HashMap<&str, usize>, AssessError> {
+    let mut index = HashMap::with_capacity(lines.len());
+    for (at, line) in lines.iter().enumerate() {
+        if let Some(earlier) = index.insert(line.id.as_str(), at) {
+            let why = LineError::RepeatedId(earlier);
+            return Err(AssessError::Line { line: at, field: LineField::Id, why });
+        }
+    }
+    Ok(index)
+}
+
+/// The line's amount with its sign, and whether it is a credit (退费): marked as one, or negative.
+fn signed_amount(line: &Line) -> Result<(Money, bool), LineError> {
+    let computed = line.unit_price.map(|price| Exact::from(line.quantity).times(price)).transpose()?;
+    let amount = match (line.amount, computed) {
+        (None, None) => return Err(LineError::NoAmount),
+        (None, Some(computed)) => computed.round().within_limit()?,
+        (Some(stated), _) => stated.within_limit()?,
+    };
+    let is_credit = line.credit || amount.is_negative();
+    if let (Some(stated), Some(computed)) = (line.amount, computed) {
+        // A credit's sign stands on amount, quantity or neither; what is compared is its size.
+        let (size, of) =
+            if is_credit { (stated.abs().exact(), computed.abs()) } else { (stated.exact(), computed) };
+        let units = Exact::from(line.quantity).abs().max(Exact::from(Quantity::ONE));
+        if units.times(Money::FEN)? < size.minus(of)?.abs() {
+            return Err(LineError::AmountDiffers { stated, computed });
+        }
+    }
+    Ok((if is_credit { -amount.abs() } else { amount }, is_credit))
+}
+
+fn cited<'l>(
+    lines: &'l [Line],
+    index: &HashMap<&str, usize>,
+    line: &Line,
+    is_credit: bool,
+) -> Result<Option<&'l Line>, LineError> {
+    let Some(id) = &line.credit_of else { return Ok(None) };
+    if !is_credit {
+        return Err(LineError::CreditOfCharge);
+    }
+    let Some(&at) = index.get(id.as_str()) else { return Ok(None) };
+    match lines.get(at) {
+        Some(cited) if signed_amount(cited).is_ok_and(|(_, is_credit)| is_credit) => {
+            Err(LineError::CreditOfCredit(at))
+        }
+        cited => Ok(cited),
+    }
+}
+
+fn terms(line: &Line, item: &impl Fn(&str) -> Option<Item>) -> LineTerms {
+    let known = item(&line.code);
+    let known = known.as_ref();
+    LineTerms {
+        class: line.class.or(known.map(|item| item.class)),
+        category: match &line.category {
+            Some(category) => Some(category.as_str().into()),
+            None => known.and_then(|item| item.category.clone()),
+        },
+        upfront_ratio: line.upfront_ratio.or(known.and_then(|item| item.upfront_ratio)),
+        ceiling: line.ceiling.or(known.and_then(|item| item.ceiling)),
+    }
+}
+
+/// The table of SETTLEMENT §2 for one line.
+fn split(line: &Line, amount: Money, terms: &LineTerms) -> Result<ClaimLine, (LineField, LineError)> {
+    let number = |why: NumberError| (LineField::Amount, LineError::from(why));
+    let class = terms.class.unwrap_or(CatalogueClass::C);
+    let mut split = ClaimLine {
+        id: line.id.as_str().into(),
+        code: line.code.as_str().into(),
+        category: terms.category.clone(),
+        class,
+        amount,
+        self_funded: Money::ZERO,
+        over_limit: Money::ZERO,
+        upfront_copay: Money::ZERO,
+        in_scope: Money::ZERO,
+    };
+    if class == CatalogueClass::C {
+        split.self_funded = amount;
+        return Ok(split);
+    }
+    if let Some(ceiling) = terms.ceiling {
+        if line.quantity.is_zero() {
+            return Err((LineField::Quantity, LineError::ZeroQuantity));
+        }
+        let accepted = Exact::from(line.quantity).abs().times(ceiling).map_err(number)?;
+        let over = amount.abs().exact().minus(accepted).map_err(number)?.or_zero().round();
+        split.over_limit = if amount.is_negative() { -over } else { over };
+    }
+    if class == CatalogueClass::B {
+        let ratio = terms.upfront_ratio.unwrap_or_default();
+        split.upfront_copay = (amount - split.over_limit).exact().times(ratio).map_err(number)?.round();
+    }
+    split.in_scope = amount - split.over_limit - split.upfront_copay;
+    Ok(split)
+}
+
+fn by_category(lines: &[ClaimLine]) -> Vec<CategoryTotal> {
+    let mut totals: BTreeMap<Option<&Arc<str>>, (u32, Buckets)> = BTreeMap::new();
+    for line in lines {
+        let (count, buckets) = totals.entry(line.category.as_ref()).or_default();
+        *count = count.saturating_add(1);
+        let of_line = Buckets {
+            total: line.amount,
+            self_funded: line.self_funded,
+            over_limit: line.over_limit,
+            upfront_copay: line.upfront_copay,
+            in_scope: line.in_scope,
+        };
+        add(buckets, &of_line);
+    }
+    let total = |(category, (lines, buckets)): (Option<&Arc<str>>, _)| CategoryTotal {
+        category: category.cloned(),
+        lines,
+        buckets,
+    };
+    // `None` sorts first and reads better last.
+    let uncategorised = totals.remove_entry(&None).map(total);
+    totals.into_iter().map(total).chain(uncategorised).collect()
+}
+
+fn add(sum: &mut Buckets, part: &Buckets) {
+    sum.total += part.total;
+    sum.self_funded += part.self_funded;
+    sum.over_limit += part.over_limit;
+    sum.upfront_copay += part.upfront_copay;
+    sum.in_scope += part.in_scope;
+}
+
+/// Sets to 0 what only the rounding of credits made negative; `in_scope` takes the difference. Where that
+/// leaves `in_scope` itself below 0, the upfront co-payment gives it back, then the amounts over limits,
+/// then the self-funded: the whole stays the sum of its parts.
+fn repaired(mut sums: Buckets, credits: usize) -> Result<Buckets, AssessError> {
+    if !sums.total.is_positive() {
+        return Err(AssessError::NothingCharged(sums.total));
+    }
+    sums.total.within_limit().map_err(|_| AssessError::TotalTooLarge(sums.total))?;
+    let tolerated = -Money::from_fen(i64::try_from(credits).unwrap_or(i64::MAX));
+    for (bucket, amount) in [
+        ("self_funded", sums.self_funded),
+        ("over_limit", sums.over_limit),
+        ("upfront_copay", sums.upfront_copay),
+        ("in_scope", sums.in_scope),
+    ] {
+        if amount < tolerated {
+            return Err(AssessError::NegativeBucket { bucket, amount });
+        }
+    }
+    let in_scope = &mut sums.in_scope;
+    for bucket in [&mut sums.self_funded, &mut sums.over_limit, &mut sums.upfront_copay] {
+        if bucket.is_negative() {
+            *in_scope += *bucket;
+            *bucket = Money::ZERO;
+        }
+    }
+    for bucket in [&mut sums.upfront_copay, &mut sums.over_limit, &mut sums.self_funded] {
+        let given = (-*in_scope).or_zero().min(*bucket);
+        *bucket -= given;
+        *in_scope += given;
+    }
+    Ok(sums)
+}
+
+/// Items found neither in the message nor in the catalogue.
+#[derive(Default)]
+struct Unknown<'l> {
+    codes: BTreeSet<&'l str>,
+    lines: usize,
+    amount: Money,
+}
+
+impl<'l> Unknown<'l> {
+    fn note(&mut self, line: &'l Line, amount: Money) {
+        self.codes.insert(&line.code);
+        self.lines += 1;
+        self.amount += amount;
+    }
+
+    fn finding(self) -> Vec<Finding> {
+        if self.codes.is_empty() {
+            return Vec::new();
+        }
+        let codes: Vec<&str> = self.codes.into_iter().collect();
+        vec![findings::unknown_items(&codes, self.lines, self.amount)]
+    }
+}
