@@ -6,11 +6,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use yizhan_contract::Text;
 
 /// Whether money moved, on every error a person or a system sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Money {
     NotMoved,
@@ -19,7 +19,7 @@ pub enum Money {
 }
 
 /// A refused message or request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     pub code: Code,
     /// Where, in the sender's own terms; absent where the whole message is meant.
@@ -170,6 +170,20 @@ codes! {
         "未发生资金变动，请稍后用同一消息重试。" "No money moved; send the same message again later.";
     Internal "internal" 500 207 "网关内部错误" "An error inside the gateway"
         "请把跟踪号告知管理员；可用同一消息重试。" "Give the trace id to the operator; the same message may be sent again.";
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.slug())
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let slug = String::deserialize(deserializer)?;
+        Self::from_slug(&slug)
+            .ok_or_else(|| serde::de::Error::custom(format_args!("no refusal code {slug:?}")))
+    }
 }
 
 impl Code {

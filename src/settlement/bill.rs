@@ -9,7 +9,8 @@ use uuid::Uuid;
 use yizhan_contract::person::Masked;
 use yizhan_contract::stay::{CauseKind, Discharge};
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{Buckets, Exact, Finding, Money, PayerCode, Ratio, Reason, Step, Text};
+use yizhan_contract::{Buckets, Exact, Finding, Money, PayerCode, Reason, Step, Text};
+use yizhan_rules::{BaseKind, CategoryTotal, Coverage};
 
 /// The same structure for a quote and a settlement; the names are those of `schemas/bill.schema.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +107,8 @@ pub struct BilledPayer {
     pub payer: PayerCode,
     pub name: Text,
     pub state: PayerState,
+    /// What the base was made of and the payment taken off.
+    pub base_kind: BaseKind,
     pub base: Exact,
     pub paid: Money,
     pub payer_reference: Option<Arc<str>>,
@@ -120,30 +123,6 @@ pub struct BilledPayer {
 pub enum ComputedBy {
     Gateway,
     Payer,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Coverage {
-    /// Four decimals; null where nothing is in scope.
-    #[serde(serialize_with = "four_decimals")]
-    pub in_scope: Option<Ratio>,
-    #[serde(serialize_with = "four_decimals")]
-    pub total: Option<Ratio>,
-}
-
-fn four_decimals<S: serde::Serializer>(ratio: &Option<Ratio>, serializer: S) -> Result<S::Ok, S::Error> {
-    match ratio {
-        Some(ratio) => serializer.collect_str(&format_args!("{ratio:.4}")),
-        None => serializer.serialize_none(),
-    }
-}
-
-/// Charges of one category of the 结算清单 (西药费, 床位费, …).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CategoryTotal {
-    pub category: Option<Arc<str>>,
-    pub lines: u32,
-    pub amounts: Buckets,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,7 +153,7 @@ impl Bill {
         let amounts = &self.amounts;
         let buckets = amounts.self_funded + amounts.over_limit + amounts.upfront_copay + amounts.in_scope;
         let paid: Money = self.payers.iter().map(|payer| payer.paid).sum();
-        let by_category: Money = self.lines_by_category.iter().map(|category| category.amounts.total).sum();
+        let by_category: Money = self.lines_by_category.iter().map(|category| category.buckets.total).sum();
         let open = self.patient_share - self.deposit;
         for (holds, what) in [
             (buckets == amounts.total, "buckets do not make the total"),

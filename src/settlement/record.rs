@@ -11,7 +11,7 @@ use yizhan_contract::stay::{
     Cause, CauseKind, Diagnosis, Discharge, Line, Moment, Patient, Referral, SettledElsewhere, Sex, Stated,
     Visit, VisitClass,
 };
-use yizhan_contract::{Exact, Finding, IdNumber, Money, PayerCode};
+use yizhan_contract::{Exact, Finding, IdNumber, Money, PayerCode, revealing};
 
 use super::bill::Bill;
 use super::part::{Hospital, PlacedLine, RepeatedLine, StayPart};
@@ -127,7 +127,26 @@ impl StayRecord {
             late_lines: Vec::new(),
         }
     }
+
+    /// Reads the stored document; a newer format is refused, not guessed at.
+    pub fn read(document: &[u8]) -> Result<Self, Unreadable> {
+        let record: Self = serde_json::from_slice(document).map_err(|why| Unreadable(why.to_string()))?;
+        if record.format > RECORD_FORMAT {
+            return Err(Unreadable(format!("format {} is newer than this gateway", record.format)));
+        }
+        Ok(record)
+    }
+
+    /// The document to be sealed, personal data in clear.
+    pub fn document(&self) -> Vec<u8> {
+        revealing(|| serde_json::to_vec(self)).unwrap_or_default()
+    }
 }
+
+/// A stay document that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("stay document: {0}")]
+pub struct Unreadable(String);
 
 impl Known {
     /// Takes over everything but charge lines.

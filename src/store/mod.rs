@@ -77,8 +77,9 @@ pub struct Step {
     pub decide: Decide,
 }
 
-/// Runs inside the transaction, with the person's row held; must not block.
-pub type Decide = Box<dyn FnOnce(Facts) -> Changes + Send>;
+/// Runs inside the transaction, with the person's row held; must not block. `None` writes nothing at all,
+/// not even the claim: the caller looks something up and tries the step again.
+pub type Decide = Box<dyn FnOnce(Facts) -> Option<Changes> + Send>;
 
 /// What a decision may look at.
 #[derive(Debug, Clone)]
@@ -171,6 +172,8 @@ pub enum Done {
     Repeated(Vec<u8>),
     /// The same message id, other content: nothing was decided or written.
     OtherContent,
+    /// The decision asked to look something up first: nothing was written.
+    Undecided,
 }
 
 /// A settlement as it stands, for reading and printing.
@@ -188,7 +191,7 @@ pub struct StoredSettlement {
 pub struct CatalogueItem {
     pub code: String,
     pub name: String,
-    pub class: Option<yizhan_contract::stay::CatalogueClass>,
+    pub class: yizhan_contract::stay::CatalogueClass,
     pub category: Option<String>,
     pub upfront_ratio: Option<yizhan_contract::Ratio>,
     pub ceiling: Option<yizhan_contract::UnitPrice>,
@@ -213,6 +216,9 @@ pub trait Store: Send + Sync {
 
     /// What is known of a person without changing anything; absent: never seen, not on the roster.
     fn person(&self, persons: Vec<PersonRef>) -> Answer<'_, Option<PersonFacts>>;
+
+    /// A stay as it is now.
+    fn stay(&self, stay: StayRef) -> Answer<'_, Option<StoredStay>>;
 
     fn settlement(&self, id: Uuid) -> Answer<'_, Option<StoredSettlement>>;
 

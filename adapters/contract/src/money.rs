@@ -227,6 +227,11 @@ impl Exact {
         Self(self.0.abs())
     }
 
+    #[must_use]
+    pub fn negated(self) -> Self {
+        Self(-self.0)
+    }
+
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
     }

@@ -1,0 +1,151 @@
+//! The command line: one file per subcommand.
+
+mod accumulators;
+mod backup;
+mod catalogue;
+mod demo;
+mod house;
+mod import;
+mod key;
+mod policy;
+mod report;
+mod roster;
+mod serve;
+mod settle;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::refusal::Code;
+use crate::settlement::outcome::Outcome;
+
+/// 一站：出院“一站式”结算网关 | one-stop settlement at hospital discharge
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 110, after_help = "退出码 | Exit codes: 0 成功 ok · 2 用法或配置 usage or \
+configuration · 3 报文被拒 refused input · 4 支付方或存储失败 a payer or the store failed · 5 需人工处理 needs attention")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// 无需配置的演示：样例报文进，结算单出 | No configuration: sample messages in, bills out
+    Demo(demo::DemoArgs),
+    /// 运行网关 | Run the gateway
+    Serve(serve::ServeArgs),
+    /// 结算文件中的报文 | Settle messages from files
+    Settle(settle::SettleArgs),
+    /// 名册 | The roster of beneficiaries
+    #[command(subcommand)]
+    Roster(roster::RosterCommand),
+    /// 目录 | The catalogue of items
+    #[command(subcommand)]
+    Catalogue(catalogue::CatalogueCommand),
+    /// 年中上线时的累计数 | Opening figures for going live in mid-year
+    #[command(subcommand)]
+    Accumulators(accumulators::AccumulatorsCommand),
+    /// 政策文件 | Policy files
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// 某日各医院、各支付方的结算汇总 | Settlements of a day by hospital, payer and state
+    Report(report::ReportArgs),
+    /// 在线备份 | Back up while the gateway runs
+    Backup(backup::BackupArgs),
+    /// 恢复备份 | Restore a backup
+    Restore(backup::RestoreArgs),
+    /// 密钥文件 | Key files
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+}
+
+/// How a command ended; the higher code wins where several are seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    Ok,
+    /// Usage or configuration.
+    Usage,
+    /// Refused input.
+    Refused,
+    /// A payer or the store failed.
+    Failed,
+    /// Somebody has to look.
+    NeedsAttention,
+}
+
+impl Exit {
+    fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::Failed => 4,
+            Self::NeedsAttention => 5,
+        }
+    }
+
+    fn of_refusal(code: Code) -> Self {
+        if code.exit_code() == Self::Failed.code() { Self::Failed } else { Self::Refused }
+    }
+
+    fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Bill(_) | Outcome::Noted(_) => Self::Ok,
+            Outcome::Refused(refused) => {
+                refused.refusals.iter().map(|refusal| Self::of_refusal(refusal.code)).max().unwrap_or(Self::Refused)
+            }
+        }
+    }
+}
+
+/// Entry of the binary.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; a broken pipe while printing them is nobody's.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { 0 });
+        }
+    };
+    let ended = match cli.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Settle(args) => settle::run(args),
+        Command::Roster(command) => roster::run(command),
+        Command::Catalogue(command) => catalogue::run(command),
+        Command::Accumulators(command) => accumulators::run(command),
+        Command::Policy(command) => policy::run(command),
+        Command::Report(args) => report::run(args),
+        Command::Backup(args) => backup::backup(args),
+        Command::Restore(args) => backup::restore(args),
+        Command::Key(command) => key::run(command),
+    };
+    match ended {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(house::exit_of(&error).code())
+        }
+    }
+}
+
+/// One answer on standard output; a closed pipe ends the saying, not the work.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
+}
+
+/// What went wrong, on standard error.
+fn complain(text: &str) {
+    let mut out = std::io::stderr().lock();
+    let _ = writeln!(out, "yizhan: {text}");
+}
+
+/// Runs the asynchronous part of a command.
+fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    Ok(runtime.block_on(work))
+}

@@ -1,0 +1,154 @@
+//! `yizhan policy check|explain|publish`: policies as files, read the way the gateway reads them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use yizhan_rules::{Language, Policy, PolicyShelf, SHIPPED, explain, problems};
+
+use super::Exit;
+
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// 检查政策文件：格式、数字、省级底线、有效期重叠 | Check files: form, figures, floors, overlaps
+    Check(Files),
+    /// 用文字说明政策的每一项，附依据与出处 | Explain every term with its clause and source
+    Explain {
+        #[command(flatten)]
+        files: Files,
+        /// zh 或 en | zh or en
+        #[arg(long, default_value = "zh", value_parser = ["zh", "en"])]
+        lang: String,
+    },
+    /// 检查后放入政策文件夹，网关下次启动时生效 | Check, then put into the folder the gateway reads at start
+    Publish {
+        file: PathBuf,
+        /// 政策文件夹（配置中的 policies）| The folder named `policies` in the configuration
+        #[arg(long)]
+        to: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Files {
+    /// 政策文件；不填则为随附的示例政策 | Policy files; none: those shipped
+    files: Vec<PathBuf>,
+}
+
+pub fn run(command: PolicyCommand) -> anyhow::Result<Exit> {
+    match command {
+        PolicyCommand::Check(files) => check(&files),
+        PolicyCommand::Explain { files, lang } => {
+            let shelf = shelf(&files.files)?;
+            let language = if lang == "en" { Language::En } else { Language::Zh };
+            for policy in shelf.policies() {
+                super::say(&explain(policy, language));
+            }
+            Ok(Exit::Ok)
+        }
+        PolicyCommand::Publish { file, to } => publish(&file, &to),
+    }
+}
+
+fn check(files: &Files) -> anyhow::Result<Exit> {
+    let texts = texts(&files.files)?;
+    let found = problems(pairs(&texts));
+    for problem in &found {
+        super::say(&problem.to_string());
+    }
+    if !found.is_empty() {
+        super::say(&format!("{} 处问题 | {} problems", found.len(), found.len()));
+        return Ok(Exit::Refused);
+    }
+    for policy in shelf(&files.files)?.policies() {
+        super::say(&format!("ok  {}", policy.label()));
+    }
+    Ok(Exit::Ok)
+}
+
+/// The folder is checked as it would be with the new file, before anything is written.
+fn publish(file: &Path, to: &Path) -> anyhow::Result<Exit> {
+    let name = file.file_name().context("the policy file has no name")?;
+    let target = to.join(name);
+    let mut files = files_in(to)?;
+    files.retain(|known| *known != target);
+    files.push(file.to_owned());
+    let texts = texts(&files)?;
+    let found = problems(pairs(&texts));
+    if !found.is_empty() {
+        found.iter().for_each(|problem| super::say(&problem.to_string()));
+        return Ok(Exit::Refused);
+    }
+    let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let draft = to.join(format!(".{}.new", name.to_string_lossy()));
+    fs::write(&draft, text).with_context(|| format!("cannot write {}", draft.display()))?;
+    fs::rename(&draft, &target).with_context(|| format!("cannot write {}", target.display()))?;
+    super::say(&format!("已发布 {} | published; the gateway reads it at its next start", target.display()));
+    Ok(Exit::Ok)
+}
+
+/// Policies from files, or those shipped with the gateway.
+pub fn shelf(files: &[PathBuf]) -> anyhow::Result<PolicyShelf> {
+    if files.is_empty() {
+        return Ok(PolicyShelf::shipped()?);
+    }
+    let texts = texts(files)?;
+    Ok(PolicyShelf::read(pairs(&texts))?)
+}
+
+/// Every policy file of a folder, by name.
+pub fn files_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read folder {}", folder.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let is_hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        if path.extension().is_some_and(|ending| ending == "toml") && !is_hidden {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn texts(files: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
+    if files.is_empty() {
+        return Ok(SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect());
+    }
+    let read = |file: &PathBuf| {
+        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        Ok((file.display().to_string(), text))
+    };
+    files.iter().map(read).collect()
+}
+
+fn pairs(texts: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    texts.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+}
+
+/// Every payer that any of the policies may ask.
+pub fn payers(policies: &[Arc<Policy>]) -> Vec<yizhan_contract::PayerCode> {
+    let mut payers: Vec<_> =
+        policies.iter().flat_map(|policy| policy.payers().iter().map(|payer| payer.code.clone())).collect();
+    payers.sort();
+    payers.dedup();
+    payers
+}
+
+/// A policy that nobody attested prints 示例参数 on every bill; the operator is told once at the start.
+pub fn warn_of_samples(shelf: &PolicyShelf) {
+    for policy in shelf.policies().iter().filter(|policy| policy.is_sample()) {
+        tracing::warn!(policy = %policy.label(), "policy is a sample: attested_by is empty");
+    }
+}
+
+/// A folder given without any policy is a mistake worth stopping for.
+pub fn shelf_of_folder(folder: &Path) -> anyhow::Result<PolicyShelf> {
+    let files = files_in(folder)?;
+    if files.is_empty() {
+        bail!("no policy file (*.toml) in {}", folder.display());
+    }
+    shelf(&files)
+}

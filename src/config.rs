@@ -1,0 +1,323 @@
+//! What the operator decides: one TOML file, overlaid by the environment, read once and passed down.
+//!
+//! Unknown keys are errors that name the key. `schemas/yizhan.example.toml` explains every key.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+use yizhan_contract::PayerCode;
+
+/// Prefix of every environment variable that overlays a key: `YIZHAN_HTTP_LISTEN` is `http.listen`.
+const ENVIRONMENT_PREFIX: &str = "YIZHAN_";
+/// Variables of the test suite, which the gateway does not read.
+const TEST_PREFIX: &str = "YIZHAN_TEST_";
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read {path}: {why}")]
+    Unreadable { path: PathBuf, why: std::io::Error },
+    #[error("{origin}: {why}")]
+    Invalid { origin: String, why: String },
+    #[error("environment variable {0} names no key of the configuration")]
+    UnknownVariable(String),
+    #[error(
+        "{key} = {address} listens beyond this machine without TLS: set [tls], or plain_text_beyond_loopback = true"
+    )]
+    PlainTextBeyondLoopback { key: &'static str, address: SocketAddr },
+    #[error("payers.{payer} is not set: name an adapter or \"rules\" for it (no payer has a default)")]
+    PayerNotNamed { payer: PayerCode },
+    #[error("payers.{payer} = {named:?} is not known: this gateway computes by \"rules\"")]
+    UnknownAdapter { payer: PayerCode, named: String },
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Path of a SQLite file.
+    pub store: PathBuf,
+    pub key_file: PathBuf,
+    /// Folder of policy files; absent: the policies shipped with the gateway.
+    pub policies: Option<PathBuf>,
+    /// Folder of hospital profiles.
+    pub hospitals: PathBuf,
+    #[serde(default)]
+    pub plain_text_beyond_loopback: bool,
+    #[serde(default)]
+    pub http: Http,
+    #[serde(default)]
+    pub mllp: Mllp,
+    pub tls: Option<Tls>,
+    /// For each payer of the policies an adapter, or `rules`.
+    #[serde(default)]
+    pub payers: BTreeMap<PayerCode, String>,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub log: Log,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    pub listen: SocketAddr,
+    pub workers: u16,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mllp {
+    /// Port 2575 is the registered one.
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// PEM, the server's own certificate first.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Where set, clients must show a certificate that this CA signed.
+    pub client_ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    pub message_bytes_max: usize,
+    pub mllp_connections_max: usize,
+    pub mllp_idle_s: u64,
+    pub requests_per_second_max: u32,
+    /// How long the gateway finishes what it holds after it was asked to stop.
+    pub drain_s: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    pub format: LogFormat,
+    /// `info`, or a filter such as `yizhan=debug,actix_web=warn`.
+    pub level: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), workers: 2 }
+    }
+}
+
+impl Default for Mllp {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 2575)) }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 4 * 1024 * 1024,
+            mllp_connections_max: 256,
+            mllp_idle_s: 300,
+            requests_per_second_max: 500,
+            drain_s: 10,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, level: "info".to_owned() }
+    }
+}
+
+impl Config {
+    /// Reads file and environment; relative paths are relative to the file's folder.
+    pub fn load(
+        file: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let text =
+            fs::read_to_string(file).map_err(|why| ConfigError::Unreadable { path: file.to_owned(), why })?;
+        let mut config = Self::parse(&text, &file.display().to_string(), environment)?;
+        let folder = file.parent().unwrap_or(Path::new("."));
+        config.resolve_paths(folder);
+        Ok(config)
+    }
+
+    pub fn parse(
+        text: &str,
+        origin: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let invalid = |why: String| ConfigError::Invalid { origin: origin.to_owned(), why };
+        let mut table: Table = text.parse().map_err(|why: toml::de::Error| invalid(why.to_string()))?;
+        overlay(&mut table, environment)?;
+        let config: Self = serde_path_to_error::deserialize(Value::Table(table))
+            .map_err(|why| invalid(format!("{}: {}", why.path(), why.inner().message())))?;
+        config.check_listeners()?;
+        Ok(config)
+    }
+
+    fn check_listeners(&self) -> Result<(), ConfigError> {
+        let is_open = self.tls.is_some() || self.plain_text_beyond_loopback;
+        for (key, address) in [("http.listen", self.http.listen), ("mllp.listen", self.mllp.listen)] {
+            if !address.ip().is_loopback() && !is_open {
+                return Err(ConfigError::PlainTextBeyondLoopback { key, address });
+            }
+        }
+        Ok(())
+    }
+
+    /// Every payer a policy can ask must have been given an adapter by name.
+    pub fn check_payers<'p>(
+        &self,
+        payers: impl IntoIterator<Item = &'p PayerCode>,
+    ) -> Result<(), ConfigError> {
+        for payer in payers {
+            match self.payers.get(payer).map(String::as_str) {
+                None => return Err(ConfigError::PayerNotNamed { payer: payer.clone() }),
+                Some("rules") => {}
+                Some(named) => {
+                    let named = named.to_owned();
+                    return Err(ConfigError::UnknownAdapter { payer: payer.clone(), named });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve_paths(&mut self, folder: &Path) {
+        let resolve = |path: &mut PathBuf| *path = folder.join(&path);
+        resolve(&mut self.store);
+        resolve(&mut self.key_file);
+        resolve(&mut self.hospitals);
+        if let Some(policies) = &mut self.policies {
+            resolve(policies);
+        }
+        if let Some(tls) = &mut self.tls {
+            resolve(&mut tls.certificate);
+            resolve(&mut tls.key);
+            tls.client_ca.as_mut().map(resolve);
+        }
+    }
+}
+
+/// Every key a variable may overlay, with its table.
+const KEYS: &[(&str, &[&str])] = &[
+    ("", &["store", "key_file", "policies", "hospitals", "plain_text_beyond_loopback"]),
+    ("http", &["listen", "workers"]),
+    ("mllp", &["listen"]),
+    ("tls", &["certificate", "key", "client_ca"]),
+    (
+        "limits",
+        &["message_bytes_max", "mllp_connections_max", "mllp_idle_s", "requests_per_second_max", "drain_s"],
+    ),
+    ("log", &["format", "level"]),
+];
+
+fn overlay(
+    table: &mut Table,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<(), ConfigError> {
+    for (variable, value) in environment {
+        let Some(name) = variable.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
+        if variable.starts_with(TEST_PREFIX) {
+            continue;
+        }
+        let name = name.to_ascii_lowercase();
+        let (section, key) = place_of(&name).ok_or(ConfigError::UnknownVariable(variable))?;
+        let at = match section {
+            "" => &mut *table,
+            section => match table.entry(section).or_insert_with(|| Value::Table(Table::new())) {
+                Value::Table(inner) => inner,
+                // The file's own mistake is reported when the table is read.
+                _ => continue,
+            },
+        };
+        at.insert(key, plain_value(&value));
+    }
+    Ok(())
+}
+
+fn place_of(name: &str) -> Option<(&'static str, String)> {
+    if let Some(payer) = name.strip_prefix("payers_") {
+        return Some(("payers", payer.to_owned()));
+    }
+    KEYS.iter().find_map(|(section, keys)| {
+        let key = if section.is_empty() { name } else { name.strip_prefix(section)?.strip_prefix('_')? };
+        keys.contains(&key).then(|| (*section, key.to_owned()))
+    })
+}
+
+/// Numbers and booleans as such; everything else is text.
+fn plain_value(value: &str) -> Value {
+    match value {
+        "true" => Value::Boolean(true),
+        "false" => Value::Boolean(false),
+        _ => value.parse().map_or_else(|_| Value::String(value.to_owned()), Value::Integer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "store = \"s.db\"\nkey_file = \"s.key\"\nhospitals = \"h\"\n";
+
+    fn parse(more: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let pairs = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::parse(&format!("{SMALLEST}{more}"), "yizhan.toml", pairs).map_err(|why| why.to_string())
+    }
+
+    #[test]
+    fn the_environment_overlays_the_file() {
+        let config = parse(
+            "[http]\nlisten = \"127.0.0.1:1\"\n",
+            &[
+                ("YIZHAN_HTTP_LISTEN", "127.0.0.1:9"),
+                ("YIZHAN_LIMITS_DRAIN_S", "3"),
+                ("HOME", "/x"),
+                ("YIZHAN_PAYERS_BASIC", "rules"),
+                ("YIZHAN_TEST_PYTHON", "python3"),
+            ],
+        )
+        .unwrap();
+        assert_eq!((config.http.listen.port(), config.limits.drain_s), (9, 3));
+        assert_eq!(config.payers[&"basic".parse().unwrap()], "rules");
+    }
+
+    #[test]
+    fn mistakes_name_their_key() {
+        for (more, environment, expected) in [
+            ("[http]\nlisen = \"127.0.0.1:1\"\n", &[][..], "http.lisen"),
+            ("[limits]\ndrain_s = \"soon\"\n", &[], "limits.drain_s"),
+            ("", &[("YIZHAN_STOER", "x")], "YIZHAN_STOER"),
+            ("[http]\nlisten = \"0.0.0.0:80\"\n", &[], "http.listen = 0.0.0.0:80"),
+            ("[mllp]\nlisten = \"[::]:2575\"\n", &[], "plain_text_beyond_loopback"),
+        ] {
+            let refused = parse(more, environment).unwrap_err();
+            assert!(refused.contains(expected), "{refused:?} should name {expected:?}");
+        }
+        assert!(parse("plain_text_beyond_loopback = true\n[http]\nlisten = \"0.0.0.0:80\"\n", &[]).is_ok());
+    }
+
+    #[test]
+    fn no_payer_has_a_default() {
+        let config = parse("[payers]\nbasic = \"rules\"\naccident = \"acme\"\n", &[]).unwrap();
+        let check =
+            |payer: &str| config.check_payers([&payer.parse().unwrap()]).map_err(|why| why.to_string());
+        assert_eq!(check("basic"), Ok(()));
+        assert!(check("disaster").unwrap_err().contains("payers.disaster is not set"));
+        assert!(check("accident").unwrap_err().contains("\"acme\" is not known"));
+    }
+}

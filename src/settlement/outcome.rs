@@ -1,0 +1,92 @@
+//! What a step ends in; stored with the message it answers, and given back when that comes again.
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use yizhan_contract::person::RosterEntry;
+use yizhan_contract::{Finding, Money, Text};
+
+use super::bill::{Bill, BillState};
+use crate::refusal::Refusal;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Bill(Box<Bill>),
+    Noted(Box<Noted>),
+    Refused(Refused),
+}
+
+/// A message that was taken in without a bill: an admission, charges, an update.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// `awaiting_charges` before a bill, `settled` for late charges.
+    pub state: BillState,
+    pub hospital: Arc<str>,
+    pub visit_number: String,
+    /// Charge lines known so far, and the sum of their amounts.
+    pub lines: usize,
+    pub total: Money,
+    pub beneficiary: Beneficiary,
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    pub refusals: Vec<Refusal>,
+    /// The new quote, where an old one was to be committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Box<Bill>>,
+}
+
+impl From<Refusal> for Outcome {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Refused { refusals: vec![refusal], quote: None })
+    }
+}
+
+impl From<Vec<Refusal>> for Outcome {
+    fn from(refusals: Vec<Refusal>) -> Self {
+        Self::Refused(Refused { refusals, quote: None })
+    }
+}
+
+/// What the roster says of a person on a day, for the admission desk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beneficiary {
+    pub on_roster: bool,
+    pub on: Date,
+    pub categories: Vec<String>,
+    pub covers: Vec<String>,
+    /// 先诊疗后付费: the hospital takes no deposit.
+    pub deposit_waived: bool,
+}
+
+/// Being an ordinary resident waives nothing.
+const ORDINARY_RESIDENT: &str = "resident";
+
+impl Beneficiary {
+    pub fn of(roster: Option<&RosterEntry>, on: Date) -> Self {
+        let owned = |codes: Vec<&str>| codes.into_iter().map(str::to_owned).collect::<Vec<String>>();
+        let categories = owned(roster.map(|entry| entry.categories_on(on).collect()).unwrap_or_default());
+        let covers = owned(roster.map(|entry| entry.covers_on(on).collect()).unwrap_or_default());
+        let deposit_waived = categories.iter().any(|category| category != ORDINARY_RESIDENT);
+        Self { on_roster: roster.is_some(), on, categories, covers, deposit_waived }
+    }
+
+    /// For the admission desk, in one line.
+    pub fn sentence(&self) -> Text {
+        let named = self.categories.join(", ");
+        match (self.on_roster, self.deposit_waived) {
+            (_, true) => Text::new(
+                format!("保障对象（{named}）：先诊疗后付费，免收住院押金"),
+                format!("beneficiary ({named}): treat first, pay later; no deposit"),
+            ),
+            (true, false) => {
+                Text::new("在册人员，按普通居民结算", "on the roster, settled as an ordinary resident")
+            }
+            (false, false) => Text::new("不在保障对象名册内", "not on the roster"),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! From a gathered stay to a bill: assess the lines, walk the chain, write the document. No I/O.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+use yizhan_contract::claim::Claim;
+use yizhan_contract::person::RosterEntry;
+use yizhan_contract::stay::Discharge;
+use yizhan_contract::step::PayerState;
+use yizhan_contract::{Accumulators, Money};
+use yizhan_rules::{Adjudication, Assessment, Item, Policy, PolicyShelf, adjudicate, assess};
+
+use super::bill::{Bill, BillState, BilledPatient, BilledPayer, ComputedBy};
+use super::findings::stated_total_differs;
+use super::part::{Hospital, Mode};
+use super::record::{Moved, Settlement, StayRecord};
+use super::refusals::{self, LinePlaces};
+use crate::refusal::Refusal;
+
+/// How long a quote may be committed as it stands.
+pub const QUOTE_VALID_S: i64 = 30 * 60;
+
+/// What a stay is priced against.
+pub struct Ground<'a> {
+    pub hospital: &'a Hospital,
+    pub policies: &'a PolicyShelf,
+    /// Catalogue items by code, as on the discharge date.
+    pub items: &'a BTreeMap<String, Item>,
+    pub roster: Option<&'a RosterEntry>,
+    pub years: &'a BTreeMap<i16, Accumulators>,
+    pub at: Timestamp,
+    /// Used where the stay has no open quote.
+    pub new_id: Uuid,
+}
+
+/// Prices the stay as gathered: a quote, or the settlement itself.
+pub fn price(
+    record: &StayRecord,
+    ground: &Ground<'_>,
+    mode: Mode,
+    places: &LinePlaces<'_>,
+) -> Result<Settlement, Vec<Refusal>> {
+    let discharge = record.known.complete()?;
+    let day = discharge.visit.discharged.date;
+    if !ground.hospital.has_agreement_on(day) {
+        return Err(vec![refusals::agreement_not_in_force(ground.hospital, day)]);
+    }
+    let region = insured_region(&discharge, ground);
+    let Some(policy) = ground.policies.find(&region, day) else {
+        return Err(vec![refusals::no_policy(&region, day)]);
+    };
+    let item = |code: &str| ground.items.get(code).cloned();
+    let assessment =
+        assess(&discharge.lines, item).map_err(|error| vec![refusals::assess(&error, &discharge, places)])?;
+    let total = assessment.buckets.total;
+    if let Some(stated) = discharge.stated.total.filter(|stated| *stated != total) {
+        return Err(vec![refusals::total_differs(stated, total, places)]);
+    }
+    let claim = claim(&discharge, region, &assessment, ground);
+    let year = day.year();
+    let used = ground.years.get(&year).cloned().unwrap_or_default();
+    let adjudication =
+        adjudicate(policy, &claim, &used).map_err(|error| vec![refusals::adjudicate(&error)])?;
+    if let Some(stated) =
+        discharge.stated.patient_share.filter(|stated| *stated != adjudication.patient_share)
+    {
+        return Err(vec![refusals::share_differs(stated, adjudication.patient_share)]);
+    }
+    let mut bill = bill(record, &discharge, policy, &assessment, &adjudication, ground, mode);
+    bill.findings.extend(record.known.findings.iter().cloned());
+    if let Some(told) = record.known.told_total.filter(|told| *told != total) {
+        bill.findings.push(stated_total_differs(told, total));
+    }
+    bill.check().map_err(|unbalanced| vec![refusals::unbalanced(&unbalanced)])?;
+    Ok(Settlement {
+        id: bill.settlement_id,
+        valid_until: bill.valid_until,
+        benefit_year: adjudication.benefit_year,
+        moves: adjudication
+            .moves
+            .iter()
+            .map(|(payer, used)| (payer.clone(), Moved { base: used.base, paid: used.paid }))
+            .collect(),
+        bill,
+        discharge,
+    })
+}
+
+/// Message, else roster, else the hospital's own.
+fn insured_region(discharge: &Discharge, ground: &Ground<'_>) -> String {
+    let roster = || ground.roster.and_then(|entry| entry.region.clone());
+    discharge.insured_region.clone().or_else(roster).unwrap_or_else(|| ground.hospital.region.to_string())
+}
+
+fn claim(
+    discharge: &Discharge,
+    insured_region: String,
+    assessment: &Assessment,
+    ground: &Ground<'_>,
+) -> Claim {
+    Claim {
+        hospital_level: ground.hospital.level,
+        hospital_region: ground.hospital.region.to_string(),
+        insured_region,
+        class: discharge.visit.class,
+        admitted: discharge.visit.admitted.date,
+        discharged: discharge.visit.discharged.date,
+        cause: discharge.cause.clone(),
+        third_party_liable: discharge.third_party_liable,
+        referral: discharge.referral,
+        roster: ground.roster.cloned(),
+        buckets: assessment.buckets,
+        lines: assessment.lines.clone(),
+        settled_elsewhere: discharge.settled_elsewhere.clone(),
+    }
+}
+
+fn bill(
+    record: &StayRecord,
+    discharge: &Discharge,
+    policy: &Policy,
+    assessment: &Assessment,
+    adjudication: &Adjudication,
+    ground: &Ground<'_>,
+    mode: Mode,
+) -> Bill {
+    let before = record.settlement.as_ref();
+    let open_quote = before.filter(|settlement| settlement.bill.state == BillState::Quoted);
+    let reversed = before.filter(|settlement| settlement.bill.state == BillState::Reversed);
+    let valid_until = ground.at.checked_add(SignedDuration::from_secs(QUOTE_VALID_S)).ok();
+    let mut findings = assessment.findings.clone();
+    findings.extend(adjudication.findings.iter().cloned());
+    Bill {
+        settlement_id: open_quote.map_or(ground.new_id, |quote| quote.id),
+        version: before.map_or(0, |settlement| settlement.bill.version) + 1,
+        state: match mode {
+            Mode::Quote => BillState::Quoted,
+            Mode::Settle => BillState::Settled,
+        },
+        policy: Arc::clone(policy.label()),
+        hospital: Arc::clone(&ground.hospital.code),
+        visit_number: discharge.visit.number.clone(),
+        patient: BilledPatient::masked(
+            discharge,
+            Some(Arc::clone(&adjudication.category.code)),
+            adjudication.category_on,
+        ),
+        admitted: discharge.visit.admitted.date,
+        discharged: discharge.visit.discharged.date,
+        cause: discharge.cause.kind,
+        amounts: assessment.buckets,
+        payers: payers(adjudication, mode),
+        paid_by_payers: adjudication.paid_by_payers,
+        patient_share: adjudication.patient_share,
+        deposit: Money::ZERO,
+        to_collect: Money::ZERO,
+        to_refund: Money::ZERO,
+        coverage: adjudication.coverage,
+        lines_by_category: assessment.by_category.clone(),
+        benefit_year: adjudication.benefit_year,
+        admission_ordinal: adjudication.admission_ordinal,
+        issued_at: ground.at,
+        replaces: open_quote
+            .map_or_else(|| reversed.map(|settlement| settlement.id), |quote| quote.bill.replaces),
+        valid_until: valid_until.filter(|_| mode == Mode::Quote),
+        reversal: None,
+        findings,
+    }
+    .with_deposit(discharge.deposit.unwrap_or_default())
+}
+
+fn payers(adjudication: &Adjudication, mode: Mode) -> Vec<BilledPayer> {
+    let paying = match mode {
+        Mode::Quote => PayerState::Quoted,
+        Mode::Settle => PayerState::Committed,
+    };
+    adjudication
+        .payers
+        .iter()
+        .map(|line| BilledPayer {
+            payer: line.payer.clone(),
+            name: line.name.clone(),
+            state: if line.state == PayerState::Quoted { paying } else { line.state },
+            base_kind: line.base_kind,
+            base: line.base,
+            paid: line.paid,
+            payer_reference: line.reference.clone(),
+            reason: line.reason,
+            computed_by: match line.state {
+                PayerState::SettledElsewhere => ComputedBy::Payer,
+                _ => ComputedBy::Gateway,
+            },
+            steps: line.steps.clone(),
+        })
+        .collect()
+}

@@ -1,0 +1,134 @@
+//! What the settlement side refuses, in the words of the desk and with the sender's own places.
+
+use jiff::civil::Date;
+use yizhan_contract::{Discharge, Money};
+use yizhan_rules::{AdjudicateError, AssessError, ElsewhereError, LineError};
+
+use super::bill::Unbalanced;
+use super::part::{Hospital, PlacedLine, StayPart};
+use crate::refusal::{Code, Refusal};
+
+/// Where the sender wrote the lines and the totals; lines of earlier messages go by their ids.
+pub struct LinePlaces<'a> {
+    lines: &'a [PlacedLine],
+    total: Option<&'a str>,
+}
+
+impl<'a> LinePlaces<'a> {
+    pub fn of(part: &'a StayPart) -> Self {
+        Self { lines: &part.lines, total: part.stated_total_place.as_deref() }
+    }
+
+    pub fn none() -> Self {
+        Self { lines: &[], total: None }
+    }
+
+    fn field(&self, line_id: &str, field: &str) -> String {
+        match self.lines.iter().find(|placed| placed.line.id == line_id) {
+            Some(placed) => placed.place.field(field),
+            None => format!("lines[{line_id}].{field}"),
+        }
+    }
+}
+
+pub fn agreement_not_in_force(hospital: &Hospital, day: Date) -> Refusal {
+    Refusal::new(
+        Code::AgreementNotInForce,
+        format!("医院 {} 在出院日 {day} 没有有效的定点协议", hospital.code),
+        format!("hospital {} has no agreement in force on the discharge date {day}", hospital.code),
+    )
+    .at("visit.discharged")
+}
+
+pub fn no_policy(region: &str, day: Date) -> Refusal {
+    Refusal::new(
+        Code::NoPolicy,
+        format!("统筹区 {region} 在 {day} 没有生效的结算政策"),
+        format!("region {region} has no settlement policy in force on {day}"),
+    )
+    .at("insured_region")
+}
+
+pub fn total_differs(stated: Money, total: Money, places: &LinePlaces<'_>) -> Refusal {
+    Refusal::new(
+        Code::TotalDiffers,
+        format!("报文总费用 {stated}，明细合计 {total}"),
+        format!("the message states a total of {stated}, its lines sum to {total}"),
+    )
+    .at(places.total.unwrap_or("stated.total"))
+}
+
+pub fn share_differs(stated: Money, ours: Money) -> Refusal {
+    Refusal::new(
+        Code::ShareDiffers,
+        format!("报文个人自付 {stated}，计算结果 {ours}"),
+        format!("the message states a patient share of {stated}, it comes out as {ours}"),
+    )
+    .at("stated.patient_share")
+}
+
+/// Never seen; checked because money depends on it.
+pub fn unbalanced(why: &Unbalanced) -> Refusal {
+    Refusal::new(Code::Internal, "结算单不平衡，已停止结算", format!("{why}; nothing was settled"))
+}
+
+/// A charge that cannot be assessed, at its line and field.
+pub fn assess(error: &AssessError, discharge: &Discharge, places: &LinePlaces<'_>) -> Refusal {
+    let bad = |zh: String| Refusal::new(Code::BadCharges, zh, error.to_string());
+    match error {
+        AssessError::Line { line, field, why } => {
+            let id = discharge.lines.get(*line).map_or("?", |line| line.id.as_str());
+            Refusal::new(Code::BadCharges, line_error(why), why.to_string())
+                .at(places.field(id, field.name()))
+        }
+        AssessError::NothingCharged(total) => bad(format!("费用合计为 {total}，必须大于 0")).at("lines"),
+        AssessError::TotalTooLarge(total) => bad(format!("费用合计 {total} 超过上限")).at("lines"),
+        AssessError::NegativeBucket { amount, .. } => {
+            bad(format!("退费超过原费用，某一分类合计为 {amount}")).at("lines")
+        }
+        AssessError::StatedTotal { stated, lines } => total_differs(*stated, *lines, places),
+    }
+}
+
+fn line_error(why: &LineError) -> String {
+    match why {
+        LineError::NoAmount => "缺少金额，也没有单价".to_owned(),
+        LineError::AmountDiffers { stated, computed } => format!("金额 {stated} 与数量×单价 {computed} 不符"),
+        LineError::ZeroQuantity => "数量为 0，而该项目有限价".to_owned(),
+        LineError::RepeatedId(_) => "费用行号重复".to_owned(),
+        LineError::CreditOfCharge => "只有退费行可以注明原费用行".to_owned(),
+        LineError::CreditOfCredit(_) => "所注明的原费用行本身是退费".to_owned(),
+        LineError::Number(_) => "数值无效".to_owned(),
+    }
+}
+
+/// What the chain refuses: mostly what was settled elsewhere.
+pub fn adjudicate(error: &AdjudicateError) -> Refusal {
+    match error {
+        AdjudicateError::Elsewhere { payer, why } => Refusal::new(
+            Code::BadSettledElsewhere,
+            format!("{payer}：{}", elsewhere_error(why)),
+            error.to_string(),
+        )
+        .at(format!("settled_elsewhere[{payer}]")),
+        AdjudicateError::StatedShare { stated, ours } => share_differs(*stated, *ours),
+        AdjudicateError::Buckets { .. } | AdjudicateError::Number { .. } | AdjudicateError::Admissions(_) => {
+            Refusal::new(Code::BadCharges, "金额超出可精确计算的范围", error.to_string()).at("lines")
+        }
+        AdjudicateError::AnswerOutOfBounds { .. }
+        | AdjudicateError::OutOfTurn
+        | AdjudicateError::Unbalanced { .. } => {
+            Refusal::new(Code::Internal, "结算计算未能完成，已停止", format!("{error}; nothing was settled"))
+        }
+    }
+}
+
+fn elsewhere_error(why: &ElsewhereError) -> String {
+    match why {
+        ElsewhereError::MoreThanLeft { amount, left } => format!("金额 {amount} 超过轮到该方时的剩余 {left}"),
+        ElsewhereError::NoReference => "缺少凭证号".to_owned(),
+        ElsewhereError::Negative(amount) => format!("金额为负 {amount}"),
+        ElsewhereError::OutsideOrder => "不在本次结算的支付顺序内".to_owned(),
+        ElsewhereError::Twice => "重复出现".to_owned(),
+    }
+}

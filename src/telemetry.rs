@@ -1,0 +1,102 @@
+//! One function per event: its log line and its counter together, so that they never drift apart.
+//!
+//! No name, no identity card number, no message body is ever logged; ids, codes, counts and times are.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_histogram, histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Log, LogFormat};
+
+/// Where a message came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    Mllp,
+    Http,
+    Timer,
+}
+
+impl Channel {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Mllp => "mllp",
+            Self::Http => "http",
+            Self::Timer => "timer",
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error("log.level: {0}")]
+    Level(String),
+    #[error("logging is set up already: {0}")]
+    Twice(String),
+}
+
+/// Logs go to standard error, so that standard output stays the answer.
+pub fn start_logging(log: &Log) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(&log.level).map_err(|why| TelemetryError::Level(why.to_string()))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match log.format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.with_ansi(false).try_init(),
+    };
+    started.map_err(|why| TelemetryError::Twice(why.to_string()))
+}
+
+/// Counters for `/metrics`, in Prometheus' text form.
+pub fn start_metrics() -> PrometheusHandle {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    // A second gateway in one process (tests) counts into the first one's recorder.
+    if metrics::set_global_recorder(recorder).is_ok() {
+        describe_counter!("yizhan_messages_total", "Messages answered, by channel and what they ended in");
+        describe_counter!("yizhan_refusals_total", "Refused messages and requests, by code");
+        describe_counter!("yizhan_mllp_connections_total", "MLLP connections, by how they began");
+        describe_histogram!("yizhan_message_seconds", "Seconds from the last byte of a message to its answer");
+    }
+    handle
+}
+
+/// A message was answered; `ended` is the bill's state, `noted` or `refused`.
+pub fn message_answered(channel: Channel, trace_id: &str, hospital: &str, ended: &'static str, took: Duration) {
+    info!(
+        trace_id,
+        channel = channel.word(),
+        hospital,
+        ended,
+        took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        "message answered: {ended}"
+    );
+    counter!("yizhan_messages_total", "channel" => channel.word(), "ended" => ended).increment(1);
+    histogram!("yizhan_message_seconds", "channel" => channel.word()).record(took);
+}
+
+/// A message or request was refused; `code` is the problem's slug, `place` the sender's own term.
+pub fn refused(channel: Channel, trace_id: &str, code: &'static str, place: Option<&str>) {
+    warn!(trace_id, channel = channel.word(), code, place, "refused: {code}");
+    counter!("yizhan_refusals_total", "channel" => channel.word(), "code" => code).increment(1);
+}
+
+pub fn listening(channel: Channel, address: std::net::SocketAddr, tls: bool) {
+    info!(channel = channel.word(), %address, tls, "listening for {} on {address}", channel.word());
+}
+
+pub fn stopping() {
+    info!("asked to stop; finishing what is in hand");
+}
+
+/// A refused message could not even be kept; the sender was told, nothing else is lost.
+pub fn refused_message_not_kept(trace_id: &str, error: &dyn std::error::Error) {
+    warn!(trace_id, error = %error, "a refused message could not be kept");
+    counter!("yizhan_refused_not_kept_total").increment(1);
+}
+
+/// Stays whose charges went quiet could not be looked up; tried again at the next tick.
+pub fn quiet_stays_not_closed(error: &dyn std::error::Error) {
+    warn!(error = %error, "stays whose charges went quiet could not be closed");
+}

@@ -1,0 +1,132 @@
+//! The house rules that a machine can check.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![root().join(folder)];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "no Rust files under {folder}");
+    found
+}
+
+/// Modules of this package that a file names, as `crate::x` or `use super::super::x`.
+fn modules_named(text: &str) -> BTreeSet<String> {
+    text.split("crate::").skip(1).map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned()).collect()
+}
+
+/// `cli → {http, desk, intake} → settlement → {contract, rules, store's port}`; the rest may be used by all.
+#[test]
+fn dependencies_point_one_way() {
+    let below = |layer: &str| -> &[&str] {
+        match layer {
+            "settlement" => &["refusal", "runtime", "store", "settlement"],
+            "store" => &["refusal", "runtime", "store", "roster", "catalogue"],
+            "roster" | "catalogue" => &["refusal", "roster", "catalogue", "store"],
+            "intake" => &["refusal", "runtime", "settlement", "intake", "telemetry"],
+            "desk" => &["refusal", "settlement", "desk"],
+            "http" => &["refusal", "runtime", "settlement", "intake", "desk", "http", "telemetry", "store"],
+            _ => unreachable!("{layer} has no rule"),
+        }
+    };
+    for layer in ["settlement", "store", "roster", "catalogue", "intake", "desk", "http"] {
+        if !root().join("src").join(layer).is_dir() {
+            continue;
+        }
+        for file in rust_files(&format!("src/{layer}")) {
+            for module in modules_named(&fs::read_to_string(&file).unwrap()) {
+                assert!(below(layer).contains(&module.as_str()), "{} uses crate::{module}", file.display());
+            }
+        }
+    }
+}
+
+/// Rules and the settlement's decisions know no clock, no I/O, no store implementation.
+#[test]
+fn the_core_is_pure() {
+    let forbidden = [
+        "std::fs", "std::net", "std::env", "std::thread", "tokio::", "async fn", ".await", "SystemTime",
+        "Timestamp::now", "rusqlite", "actix", "getrandom", "Uuid::new",
+    ];
+    let mut files = rust_files("adapters/rules/src");
+    files.extend(rust_files("adapters/contract/src"));
+    // The driver alone waits for the store.
+    files.extend(rust_files("src/settlement").into_iter().filter(|file| !file.ends_with("gateway.rs")));
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for word in forbidden {
+            assert!(!text.contains(word), "{} holds {word}", file.display());
+        }
+    }
+}
+
+/// Adapters know nothing of the gateway.
+#[test]
+fn adapters_do_not_know_the_gateway() {
+    for crate_name in ["contract", "rules"] {
+        let manifest = fs::read_to_string(root().join("adapters").join(crate_name).join("Cargo.toml")).unwrap();
+        let names_gateway = manifest.lines().any(|line| line.starts_with("yizhan ") || line.starts_with("yizhan."));
+        assert!(!names_gateway, "adapters/{crate_name} depends on the gateway");
+    }
+}
+
+#[test]
+fn files_hold_one_idea() {
+    for folder in ["src", "adapters", "tests"] {
+        for file in rust_files(folder) {
+            let lines = fs::read_to_string(&file).unwrap().lines().count();
+            assert!(lines <= 500, "{} has {lines} lines", file.display());
+        }
+    }
+}
+
+#[test]
+fn no_test_is_ignored_or_sleeps() {
+    let (ignore, sleep) = (concat!("#[ig", "nore"), concat!("sle", "ep("));
+    for file in rust_files("tests") {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(!text.contains(ignore) && !text.contains(sleep), "{}", file.display());
+    }
+}
+
+/// Licences we may ship under Apache-2.0; a dual licence is good if one side is.
+#[test]
+fn every_dependency_has_a_fitting_licence() {
+    const GOOD: &[&str] = &[
+        "MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib",
+        "Unlicense", "0BSD", "CC0-1.0", "Unicode-3.0", "MIT-0", "BSL-1.0", "CDLA-Permissive-2.0",
+    ];
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for package in metadata["packages"].as_array().unwrap() {
+        let licence = package["license"].as_str().unwrap_or("none").replace('/', " OR ");
+        let plain = |text: &str| GOOD.contains(&text.trim().trim_matches(['(', ')']).trim());
+        let all_of = |text: &str| text.split(" AND ").all(plain);
+        let fits = licence.split(" OR ").any(all_of)
+            || licence.split(" AND ").all(|part| part.split(" OR ").any(plain));
+        assert!(fits, "{} {}: {licence}", package["name"], package["version"]);
+    }
+}
