@@ -1,1 +1,3 @@
+//! One-stop settlement at hospital discharge.
 
+pub mod intake;
