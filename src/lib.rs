@@ -1,4 +1,6 @@
-//! yizhan (一站): one-stop settlement at hospital discharge.
+//! One-stop settlement at hospital discharge (一站).
+
+pub mod intake;
 pub mod refusal;
 pub mod runtime;
 pub mod store;
