@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::hl7;
 use super::names::{DiagnosisField, Head, LineField, PayerField};
 
 /// A field as written.
@@ -60,38 +61,8 @@ pub enum Place<'a> {
     Json { section: &'static str, item: Option<u32>, name: &'static str },
     /// `/discharge/lines/line[3]/amount (line 41)`
     Xml { path: Cow<'a, str>, line: u32 },
-    /// `FT1[3]-11.1`; occurrences and positions count from 1, 0 says nothing.
-    Hl7(Hl7Place),
-}
-
-/// A place in an HL7 message.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Hl7Place {
-    pub segment: [u8; 3],
-    pub occurrence: u32,
-    pub field: u16,
-    pub repetition: u16,
-    pub component: u16,
-}
-
-impl fmt::Display for Hl7Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = std::str::from_utf8(&self.segment).unwrap_or("???");
-        f.write_str(name)?;
-        if self.occurrence > 0 && matches!(&self.segment, b"FT1" | b"DG1" | b"IN1" | b"PID") {
-            write!(f, "[{}]", self.occurrence)?;
-        }
-        if self.field > 0 {
-            write!(f, "-{}", self.field)?;
-        }
-        if self.repetition > 1 {
-            write!(f, "[{}]", self.repetition)?;
-        }
-        if self.component > 0 {
-            write!(f, ".{}", self.component)?;
-        }
-        Ok(())
-    }
+    /// `FT1[3]-11`
+    Hl7(hl7::Place),
 }
 
 impl fmt::Display for Place<'_> {

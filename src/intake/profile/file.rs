@@ -7,6 +7,7 @@ use serde::Deserialize;
 use yizhan_contract::Text;
 use yizhan_contract::claim::HospitalLevel;
 
+use super::super::hl7::SegmentId;
 use super::super::names::{DiagnosisField, Head, LineField, List, Name, PayerField};
 use super::select::{Hl7Selector, XmlListMap, XmlMap, XmlPath};
 use super::{
@@ -189,7 +190,7 @@ fn hl7_paths(texts: &BTreeMap<String, String>) -> Result<Hl7Paths, ProfileError>
         let selector = Hl7Selector::parse(text).map_err(|why| wrong(key(), why))?;
         match Name::from_word(name) {
             Some(Name::Head(field)) => paths.head[field.index()] = Some(selector),
-            Some(Name::Line(_)) if selector.segment != *b"FT1" => {
+            Some(Name::Line(_)) if selector.segment != SegmentId::of(b"FT1") => {
                 return Err(wrong(key(), "a line's fields stand in FT1"));
             }
             Some(Name::Line(field)) => paths.line[field.index()] = Some(selector),

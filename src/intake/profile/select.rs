@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::super::hl7::SegmentId;
+
 /// Which repetition of an HL7 field is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Repetition {
@@ -15,12 +17,12 @@ pub enum Repetition {
 /// `segment-field[repetition].component.subcomponent`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hl7Selector {
-    pub segment: [u8; 3],
+    pub segment: SegmentId,
     pub field: u16,
     pub repetition: Repetition,
     /// Counts from 1.
     pub component: u16,
-    /// Counts from 1.
+    /// Counts from 1; 0: the component whole, so that a `&` somebody forgot to escape stays in the text.
     pub subcomponent: u16,
 }
 
@@ -29,10 +31,7 @@ impl Hl7Selector {
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is no path such as PV1-19, PID-3[NI].1 or FT1-11.1");
         let (segment, rest) = text.split_once('-').ok_or_else(wrong)?;
-        let segment: [u8; 3] = segment.as_bytes().try_into().map_err(|_| wrong())?;
-        if !segment.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
-            return Err(wrong());
-        }
+        let segment = SegmentId::read(segment.as_bytes()).ok_or_else(wrong)?;
         let number = |part: &str| part.parse::<u16>().ok().filter(|n| *n > 0).ok_or_else(wrong);
         let (field, repetition, rest) = match rest.split_once('[') {
             None => {
@@ -54,8 +53,8 @@ impl Hl7Selector {
             }
         };
         let (component, subcomponent) = match rest.split_once('.') {
-            _ if rest.is_empty() => (1, 1),
-            None => (number(rest)?, 1),
+            _ if rest.is_empty() => (1, 0),
+            None => (number(rest)?, 0),
             Some((component, subcomponent)) => (number(component)?, number(subcomponent)?),
         };
         Ok(Self { segment, field: number(field)?, repetition, component, subcomponent })

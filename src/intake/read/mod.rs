@@ -61,10 +61,6 @@ impl<'p, 'a> Reader<'p, 'a> {
         }
     }
 
-    pub fn profile(&self) -> &'p Profile {
-        self.profile
-    }
-
     /// Everything a raw message holds.
     pub fn stay(&mut self, raw: &RawStay<'a>) {
         self.head(&raw.head);

@@ -112,7 +112,7 @@ impl<'t> Builder<'t> {
             let start = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
             self.count_lines(start);
             let (namespace, event) = match self.reader.read_resolved_event() {
-                Ok((ResolveResult::Bound(namespace), event)) => (Some(namespace_text(namespace.0)), event),
+                Ok((ResolveResult::Bound(namespace), event)) => (Some(namespace.0.to_owned()), event),
                 Ok((_, event)) => (None, event),
                 Err(_) => return Err(self.malformed("不是格式良好的 XML", "is not well-formed XML")),
             };
@@ -128,12 +128,10 @@ impl<'t> Builder<'t> {
                     self.open.pop();
                 }
                 Event::Text(text) => {
-                    let text = text.decode().map_err(|_| self.broken_text())?;
-                    self.append(&text)?;
+                    self.append(&text.xml10_content())?;
                 }
                 Event::CData(text) => {
-                    let text = text.decode().map_err(|_| self.broken_text())?;
-                    self.append(&text)?;
+                    self.append(&text.xml10_content())?;
                 }
                 Event::GeneralRef(reference) => {
                     let character = self.character(&reference)?;
@@ -167,7 +165,7 @@ impl<'t> Builder<'t> {
         }
         let namespace = namespace.map(|name| self.shared(name));
         let attributes = self.attributes(tag)?;
-        let name = String::from_utf8_lossy(tag.local_name().as_ref()).into_owned();
+        let name = tag.local_name().as_ref().to_owned();
         let line = self.line;
         self.elements.push(Element { name, namespace, attributes, line, ..Element::default() });
         Ok(id)
@@ -192,12 +190,12 @@ impl<'t> Builder<'t> {
             let key = attribute.key;
             let prefix = key.prefix().map(|prefix| prefix.into_inner().to_owned());
             let is_declaration = key.as_namespace_binding().is_some();
-            if is_declaration || matches!(prefix.as_deref(), Some(b"xsi" | b"xml")) {
+            if is_declaration || matches!(prefix.as_deref(), Some("xsi" | "xml")) {
                 continue;
             }
             let value = attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0);
             let value = value.map_err(|_| self.malformed("属性值有误", "a broken attribute value"))?;
-            attributes.push((String::from_utf8_lossy(key.local_name().as_ref()).into_owned(), value.into_owned()));
+            attributes.push((key.local_name().as_ref().to_owned(), value.into_owned()));
         }
         Ok(attributes)
     }
@@ -213,11 +211,11 @@ impl<'t> Builder<'t> {
 
     fn character(&self, reference: &BytesRef<'_>) -> Result<char, Refusal> {
         let named = match reference.as_ref() {
-            b"lt" => Some('<'),
-            b"gt" => Some('>'),
-            b"amp" => Some('&'),
-            b"quot" => Some('"'),
-            b"apos" => Some('\''),
+            "lt" => Some('<'),
+            "gt" => Some('>'),
+            "amp" => Some('&'),
+            "quot" => Some('"'),
+            "apos" => Some('\''),
             _ => reference.resolve_char_ref().ok().flatten(),
         };
         named.ok_or_else(|| self.malformed("未定义的实体", "an entity that is not defined"))
@@ -234,15 +232,7 @@ impl<'t> Builder<'t> {
         Refusal::new(Code::Malformed, zh, en).at(format_args!("line {}", self.line))
     }
 
-    fn broken_text(&self) -> Refusal {
-        self.malformed("文本有误", "broken text")
-    }
-
     fn too_large(&self, zh: &str, en: String) -> Refusal {
         Refusal::new(Code::TooLarge, zh, en).at(format_args!("line {}", self.line))
     }
-}
-
-fn namespace_text(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).into_owned()
 }
