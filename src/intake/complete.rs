@@ -1,0 +1,248 @@
+//! From what was said to a discharge that can be settled: what is missing is named, figures that bind
+//! are compared.
+
+use jiff::Timestamp;
+use yizhan_contract::money::NumberError;
+use yizhan_contract::stay::{
+    Cause, CauseKind, Discharge, Line, Moment, Patient, Referral, Sex, Stated, Visit, VisitClass,
+};
+use yizhan_contract::{Exact, Finding, FindingCode, Money, Personal, Text};
+
+use super::names::Head;
+use super::part::StayPart;
+use super::profile::Profile;
+use crate::refusal::{Code, Refusal};
+
+/// In whose terms a missing field is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    Hl7,
+    Json,
+    Xml,
+    MappedXml,
+}
+
+impl Dialect {
+    /// Where a sender of this dialect writes a field, unless its profile says otherwise.
+    pub fn place_of(self, name: Head) -> String {
+        let word = name.word();
+        match self {
+            Self::Json => format!("$.{word}"),
+            Self::Xml => format!("/discharge/{}", word.replace('.', "/")),
+            Self::MappedXml => word.to_owned(),
+            Self::Hl7 => match name {
+                Head::MessageId => "MSH-10",
+                Head::SentAt => "MSH-7",
+                Head::Hospital => "MSH-4",
+                Head::VisitNumber => "PV1-19",
+                Head::Admitted => "PV1-44",
+                Head::Discharged => "PV1-45",
+                Head::PatientName => "PID-5",
+                Head::IdNumber | Head::Mrn => "PID-3",
+                Head::StatedTotal => "PV1-47",
+                _ => word,
+            }
+            .to_owned(),
+        }
+    }
+}
+
+/// A discharge, and what a person should look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completed {
+    pub discharge: Discharge,
+    pub findings: Vec<Finding>,
+}
+
+impl StayPart {
+    /// The whole stay, or everything that keeps it from being settled.
+    pub fn complete(
+        &self,
+        profile: &Profile,
+        message_id: &str,
+        sent_at: Timestamp,
+        dialect: Dialect,
+    ) -> Result<Completed, Vec<Refusal>> {
+        let mut refusals = self.missing(dialect);
+        refusals.extend(self.dates_in_disorder(dialect));
+        let mut findings = Vec::new();
+        match self.check_totals(dialect) {
+            Ok(finding) => findings.extend(finding),
+            Err(refusal) => refusals.push(refusal),
+        }
+        refusals.extend(self.agreement_not_in_force(profile, dialect));
+        let (Some(admitted), Some(discharged), true) =
+            (self.admitted.value(), self.discharged.value(), refusals.is_empty())
+        else {
+            return Err(refusals);
+        };
+        let discharge = self.discharge(message_id, sent_at, *admitted, *discharged);
+        Ok(Completed { discharge, findings })
+    }
+
+    fn discharge(
+        &self,
+        message_id: &str,
+        sent_at: Timestamp,
+        admitted: Moment,
+        discharged: Moment,
+    ) -> Discharge {
+        let personal = |value: Option<&Personal<String>>| {
+            value.cloned().unwrap_or_else(|| Personal::new(String::new()))
+        };
+        Discharge {
+            message_id: message_id.to_owned(),
+            sent_at,
+            hospital: self.hospital.clone(),
+            insured_region: self.insured_region.value().cloned(),
+            visit: Visit {
+                number: self.visit_number.clone(),
+                admitted,
+                discharged,
+                department: self.department.value().cloned(),
+                ward: self.ward.value().cloned(),
+                bed: self.bed.value().cloned(),
+                class: self.class.value().copied().unwrap_or(VisitClass::Inpatient),
+            },
+            patient: Patient {
+                id_number: self.id_number.value().cloned(),
+                mrn: personal(self.mrn.value()),
+                name: personal(self.name.value()),
+                sex: self.sex.value().copied().unwrap_or(Sex::Unknown),
+                birth: self.birth.value().cloned(),
+                card: self.card.value().cloned(),
+            },
+            cause: Cause {
+                kind: self.cause_kind.value().copied().unwrap_or(CauseKind::Illness),
+                accident_type: self.accident_type.value().cloned(),
+            },
+            third_party_liable: self.third_party_liable.value().copied().unwrap_or(false),
+            referral: self.referral.value().copied().unwrap_or(Referral::None),
+            diagnoses: self.diagnoses.value().cloned().unwrap_or_default(),
+            lines: self.lines.clone(),
+            settled_elsewhere: self.settled_elsewhere.value().cloned().unwrap_or_default(),
+            stated: Stated {
+                total: self.stated_total.value().copied(),
+                patient_share: self.stated_patient_share.value().copied(),
+            },
+            deposit: self.deposit_or_payments(),
+        }
+    }
+
+    /// What settling needs and no message has said.
+    pub fn missing(&self, dialect: Dialect) -> Vec<Refusal> {
+        let mut missing = Vec::new();
+        let mut need = |is_there: bool, name: Head| {
+            if !is_there {
+                let place = dialect.place_of(name);
+                missing.push(
+                    Refusal::new(Code::MissingField, "结算需要该项", "settling needs this field").at(place),
+                );
+            }
+        };
+        need(!self.visit_number.is_empty(), Head::VisitNumber);
+        need(self.admitted.value().is_some(), Head::Admitted);
+        need(self.discharged.value().is_some(), Head::Discharged);
+        need(self.name.value().is_some(), Head::PatientName);
+        need(self.id_number.value().is_some() || self.mrn.value().is_some(), Head::IdNumber);
+        if self.lines.is_empty() {
+            let place = match dialect {
+                Dialect::Hl7 => "FT1",
+                Dialect::Json => "$.lines",
+                Dialect::Xml => "/discharge/lines",
+                Dialect::MappedXml => "lines",
+            };
+            missing.push(
+                Refusal::new(Code::MissingField, "没有任何费用明细", "there is no charge line").at(place),
+            );
+        }
+        missing
+    }
+
+    /// Discharge before admission.
+    pub fn dates_in_disorder(&self, dialect: Dialect) -> Option<Refusal> {
+        let (admitted, discharged) = (self.admitted.value()?, self.discharged.value()?);
+        discharged.is_before(*admitted).then(|| {
+            Refusal::new(
+                Code::BadDates,
+                format!("出院 {discharged} 早于入院 {admitted}"),
+                format!("discharged {discharged}, before being admitted {admitted}"),
+            )
+            .at(dialect.place_of(Head::Discharged))
+        })
+    }
+
+    /// The hospital must be designated (定点) on the discharge date.
+    pub fn agreement_not_in_force(&self, profile: &Profile, dialect: Dialect) -> Option<Refusal> {
+        let day = self.discharged.value()?.date;
+        (!profile.has_agreement_on(day)).then(|| {
+            Refusal::new(
+                Code::AgreementNotInForce,
+                format!("{day} 无有效的定点协议"),
+                format!("no agreement is in force on {day}"),
+            )
+            .at(dialect.place_of(Head::Discharged))
+        })
+    }
+
+    /// Compares the sum of the lines with what the sender stated; a figure that does not bind becomes
+    /// a finding.
+    pub fn check_totals(&self, dialect: Dialect) -> Result<Option<Finding>, Refusal> {
+        if self.lines.is_empty() {
+            return Ok(None);
+        }
+        let sum = lines_total(&self.lines).map_err(|why| {
+            Refusal::new(
+                Code::BadCharges,
+                "费用明细无法精确合计",
+                format!("the sum of the lines {why}"),
+            )
+        })?;
+        if !sum.is_positive() {
+            return Err(Refusal::new(
+                Code::BadCharges,
+                format!("费用合计为 {sum}，须大于 0"),
+                format!("the lines add up to {sum}; a stay must cost more than 0.00"),
+            )
+            .at(dialect.place_of(Head::StatedTotal)));
+        }
+        if let Some(stated) = self.stated_total.value().filter(|stated| **stated != sum) {
+            return Err(Refusal::new(
+                Code::TotalDiffers,
+                format!("所报总额 {stated}，明细合计 {sum}"),
+                format!("stated {stated}, the lines add up to {sum}"),
+            )
+            .at(dialect.place_of(Head::StatedTotal)));
+        }
+        Ok(self.reported_total.value().filter(|reported| **reported != sum).map(|reported| Finding {
+            code: FindingCode::StatedTotalDiffers,
+            message: Text::new(
+                format!("报文所列总额 {reported}，明细合计 {sum}，以明细为准"),
+                format!("the message reports {reported}, the lines add up to {sum} and count"),
+            ),
+            clause: None,
+        }))
+    }
+}
+
+/// A line's amount with its sign (SETTLEMENT §2): as stated, else quantity × unit price; a credit is
+/// negative whatever sign it was sent with.
+pub fn signed_amount(line: &Line) -> Result<Money, NumberError> {
+    let amount = match (line.amount, line.unit_price) {
+        (Some(amount), _) => amount,
+        (None, Some(price)) => {
+            Exact::from(line.quantity).times(Exact::from(price))?.round().within_limit()?
+        }
+        (None, None) => Money::ZERO,
+    };
+    Ok(if line.credit { Money::ZERO - amount.abs() } else { amount })
+}
+
+fn lines_total(lines: &[Line]) -> Result<Money, NumberError> {
+    let mut total = Money::ZERO;
+    for line in lines {
+        total += signed_amount(line)?;
+    }
+    total.within_limit()
+}

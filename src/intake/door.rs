@@ -1,0 +1,411 @@
+//! The one door for messages from hospitals.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use yizhan_contract::{Finding, Personal};
+
+use super::complete::Dialect;
+use super::hl7::{self, Charset, Header, Message, Reading};
+use super::limits::MESSAGE_BYTES_MAX;
+use super::names::Head;
+use super::part::StayPart;
+use super::problems::{Problems, Warning};
+use super::profile::select::XmlMap;
+use super::profile::{Profile, Profiles};
+use super::raw::{Field, Place, RawStay};
+use super::read::{Envelope, Reader};
+use super::xml::tree::Tree;
+use super::xml::{discharge, map};
+use super::{hl7_map, json, xml};
+use crate::refusal::{Code, Refusal};
+
+/// What a message is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    Hl7,
+    /// Our discharge document, or a hospital's own XML through its profile's paths.
+    Xml,
+    Json,
+}
+
+impl Format {
+    /// By the first bytes, for files; `None` for what is none of them.
+    pub fn detect(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes).trim_ascii_start();
+        match bytes.first()? {
+            b'{' => Some(Self::Json),
+            b'<' => Some(Self::Xml),
+            // UTF-16, whose declaration is not ASCII; only XML may come in it.
+            0xFE | 0xFF => Some(Self::Xml),
+            &VT => Some(Self::Hl7),
+            _ => matches!(bytes.get(..3)?, b"MSH" | b"FHS" | b"BHS").then_some(Self::Hl7),
+        }
+    }
+}
+
+/// A byte order mark in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// MLLP: begin and end of a frame.
+const VT: u8 = 0x0B;
+const FS: u8 = 0x1C;
+
+/// How the message came, as far as it says what the message does not.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Channel<'c> {
+    /// The charset parameter of the content type.
+    pub charset: Option<&'c str>,
+}
+
+/// What a message means to a stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// ADT^A01
+    Admit,
+    /// ADT^A03
+    Discharge,
+    /// ADT^A08
+    Update,
+    /// ADT^A11
+    CancelAdmit,
+    /// ADT^A13
+    CancelDischarge,
+    /// ADT^A40
+    Merge,
+    /// DFT^P03, DFT^P11
+    Charges,
+    /// BAR^P01, BAR^P05
+    Account,
+    /// BAR^P06
+    CloseAccount,
+    /// A document that holds the whole stay.
+    Complete,
+}
+
+/// A message that was read.
+#[derive(Debug, Clone)]
+pub struct Inbound {
+    pub profile: Arc<Profile>,
+    /// Together with `message_id` it names the message: MSH-3, MSH-4 and MSH-9, or hospital and format.
+    pub sender: String,
+    pub message_id: String,
+    pub sent_at: Timestamp,
+    /// SHA-256 of the content.
+    pub digest: [u8; 32],
+    pub trigger: Trigger,
+    pub dialect: Dialect,
+    pub part: StayPart,
+    /// The patient number that a merge does away with (MRG-1).
+    pub prior_mrn: Option<Personal<String>>,
+    pub findings: Vec<Finding>,
+    pub warnings: Vec<Warning>,
+    /// To answer an HL7 message.
+    pub header: Option<Header>,
+}
+
+/// A message that was refused, with what is known to answer and to keep it.
+#[derive(Debug, Clone)]
+pub struct Rejected {
+    /// At least one.
+    pub refusals: Vec<Refusal>,
+    pub profile: Option<Arc<Profile>>,
+    pub sender: String,
+    pub message_id: Option<String>,
+    pub digest: [u8; 32],
+    pub header: Option<Header>,
+}
+
+/// What is known of a message while it is read.
+struct Known {
+    profile: Option<Arc<Profile>>,
+    sender: String,
+    message_id: Option<String>,
+    digest: [u8; 32],
+    header: Option<Header>,
+}
+
+impl Known {
+    fn rejected(self, refusals: Vec<Refusal>) -> Box<Rejected> {
+        let Self { profile, sender, message_id, digest, header } = self;
+        Box::new(Rejected { refusals, profile, sender, message_id, digest, header })
+    }
+}
+
+/// Reads one message.
+///
+/// # Errors
+/// Everything that is wrong with it, at most [`super::limits::PROBLEMS_MAX`] problems, each with its place.
+pub fn read(
+    bytes: &[u8],
+    format: Format,
+    channel: Channel<'_>,
+    profiles: &Profiles,
+    now: Timestamp,
+) -> Result<Inbound, Box<Rejected>> {
+    let content = if format == Format::Hl7 { unframed(bytes) } else { bytes };
+    let digest = Sha256::digest(content).into();
+    let known = Known { profile: None, sender: String::new(), message_id: None, digest, header: None };
+    if bytes.len() > MESSAGE_BYTES_MAX {
+        let zh = format!("报文超过 {MESSAGE_BYTES_MAX} 字节");
+        let en = format!("the message has more than {MESSAGE_BYTES_MAX} bytes");
+        return Err(known.rejected(vec![Refusal::new(Code::TooLarge, zh, en)]));
+    }
+    match format {
+        Format::Hl7 => read_hl7(content, known, profiles, now),
+        Format::Json => read_json(content, known, profiles, now),
+        Format::Xml => read_xml(content, channel, known, profiles, now),
+    }
+}
+
+/// The messages of a file or frame: an HL7 batch holds many, and so may a file of MLLP frames.
+pub fn split(bytes: &[u8], format: Format) -> Result<Vec<&[u8]>, Refusal> {
+    if format != Format::Hl7 {
+        return Ok(vec![bytes]);
+    }
+    let mut messages = Vec::new();
+    for frame in bytes.split(|byte| *byte == VT).filter(|frame| !frame.trim_ascii().is_empty()) {
+        let batch = hl7::batch::split(unframed(frame)).map_err(|error| hl7_map::refusal(&error))?;
+        messages.extend(batch.messages);
+    }
+    Ok(messages)
+}
+
+fn unframed(bytes: &[u8]) -> &[u8] {
+    let content = bytes.strip_prefix(&[VT]).unwrap_or(bytes);
+    let end = content.iter().rposition(|byte| *byte == FS);
+    match end {
+        Some(end) if content[end + 1..].trim_ascii().is_empty() => &content[..end],
+        _ => content,
+    }
+}
+
+fn read_hl7(
+    bytes: &[u8],
+    mut known: Known,
+    profiles: &Profiles,
+    now: Timestamp,
+) -> Result<Inbound, Box<Rejected>> {
+    // The sender decides the character set where MSH-18 is empty, so it is looked for first.
+    let salvaged = Header::salvage(bytes, Charset::Utf8);
+    let facility = salvaged.sending_facility();
+    let profile = profiles.of_sender(&salvaged.sending_application(), &facility).cloned();
+    let charset = profile.as_ref().map_or(Charset::Utf8, |profile| charset_of(profile));
+    known.sender = hl7_sender(&salvaged);
+    known.message_id = Some(salvaged.control_id()).filter(|id| !id.is_empty());
+    known.profile.clone_from(&profile);
+    let message = match Message::parse(bytes, &Reading { charset, ..Reading::default() }) {
+        Ok(message) => message,
+        Err(error) => {
+            known.header = salvaged.is_known().then_some(salvaged);
+            return Err(known.rejected(vec![hl7_map::refusal(&error)]));
+        }
+    };
+    known.header = Some(Header::of(&message));
+    let Some(profile) = profile else {
+        return Err(known.rejected(vec![unknown_hospital("MSH-4")]));
+    };
+    let mapped = match hl7_map::map(&message, &profile, now) {
+        Ok(mapped) => mapped,
+        Err(refusal) => return Err(known.rejected(vec![refusal])),
+    };
+    let read = Read {
+        part: mapped.part,
+        envelope: mapped.envelope,
+        problems: mapped.problems,
+        trigger: mapped.trigger,
+        dialect: Dialect::Hl7,
+        prior_mrn: mapped.prior_mrn,
+    };
+    read.finish(known, profile, now)
+}
+
+fn charset_of(profile: &Profile) -> Charset {
+    if profile.charset == encoding_rs::UTF_8 { Charset::Utf8 } else { Charset::Table(profile.charset) }
+}
+
+fn hl7_sender(header: &Header) -> String {
+    format!(
+        "{}|{}|{}^{}",
+        header.sending_application(),
+        header.sending_facility(),
+        header.message_code(),
+        header.trigger_event()
+    )
+}
+
+fn read_json(
+    bytes: &[u8],
+    known: Known,
+    profiles: &Profiles,
+    now: Timestamp,
+) -> Result<Inbound, Box<Rejected>> {
+    let text = match std::str::from_utf8(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)) {
+        Ok(text) => text,
+        Err(why) => {
+            let at = why.valid_up_to();
+            let en = format!("JSON is UTF-8; byte {at} is not");
+            let refusal = Refusal::new(Code::WrongCharset, format!("JSON 须为 UTF-8，第 {at} 字节不是"), en);
+            return Err(known.rejected(vec![refusal]));
+        }
+    };
+    let mut problems = Problems::default();
+    match json::read(text, &mut problems) {
+        Ok(raw) => document(&raw, Dialect::Json, problems, known, profiles, now),
+        Err(refusal) => Err(known.rejected(vec![refusal])),
+    }
+}
+
+fn read_xml(
+    bytes: &[u8],
+    channel: Channel<'_>,
+    known: Known,
+    profiles: &Profiles,
+    now: Timestamp,
+) -> Result<Inbound, Box<Rejected>> {
+    let tree = xml::tree::decode(bytes, channel.charset).and_then(|text| Tree::parse(&text));
+    let tree = match tree {
+        Ok(tree) => tree,
+        Err(refusal) => return Err(known.rejected(vec![refusal])),
+    };
+    let mut problems = Problems::default();
+    if discharge::is_discharge(&tree) {
+        let raw = discharge::read(&tree, &mut problems);
+        return document(&raw, Dialect::Xml, problems, known, profiles, now);
+    }
+    match mapped_profile(&tree, profiles) {
+        Ok((profile, map)) => {
+            let raw = map::read(map, &tree);
+            whole_stay(&raw, Dialect::MappedXml, problems, known, profile, now)
+        }
+        Err(refusal) => Err(known.rejected(vec![refusal])),
+    }
+}
+
+/// The hospital whose path map reads this document: the one that the document names, or the only one.
+fn mapped_profile<'p>(
+    tree: &Tree,
+    profiles: &'p Profiles,
+) -> Result<(&'p Arc<Profile>, &'p XmlMap), Refusal> {
+    let mut fitting = Vec::new();
+    for profile in profiles.iter() {
+        fitting.extend(profile.xml_maps.iter().filter(|map| map::fits(map, tree)).map(|map| (profile, map)));
+    }
+    let Some((_, first)) = fitting.first() else {
+        let en = "the root element is neither discharge nor one of a hospital's path maps";
+        let place = format!("/{}", json::shown(&tree.root().name));
+        return Err(Refusal::new(Code::UnsupportedType, "未知的 XML 文档类型", en).at(place));
+    };
+    let named = fitting.iter().find(|(profile, map)| match map::hospital(map, tree) {
+        Some(field) => field.as_text().is_some_and(|code| *profile.code == *code),
+        None => fitting.len() == 1,
+    });
+    let place = || map::hospital(first, tree).map_or_else(|| "hospital".to_owned(), |f| f.place.to_string());
+    named.copied().ok_or_else(|| unknown_hospital(&place()))
+}
+
+/// A document of ours: it names its hospital by code.
+fn document(
+    raw: &RawStay<'_>,
+    dialect: Dialect,
+    mut problems: Problems,
+    mut known: Known,
+    profiles: &Profiles,
+    now: Timestamp,
+) -> Result<Inbound, Box<Rejected>> {
+    let hospital = &raw.head[Head::Hospital.index()];
+    known.message_id = raw.head[Head::MessageId.index()].as_text().map(str::to_owned);
+    match hospital.as_text().map(|code| profiles.of_hospital(code)) {
+        Some(Some(profile)) => whole_stay(raw, dialect, problems, known, profile, now),
+        Some(None) => {
+            problems.push(unknown_hospital(&hospital.place.to_string()));
+            Err(known.rejected(problems.take_refusals()))
+        }
+        None => {
+            problems.push(missing(Head::Hospital, hospital, dialect));
+            Err(known.rejected(problems.take_refusals()))
+        }
+    }
+}
+
+fn whole_stay(
+    raw: &RawStay<'_>,
+    dialect: Dialect,
+    problems: Problems,
+    mut known: Known,
+    profile: &Arc<Profile>,
+    now: Timestamp,
+) -> Result<Inbound, Box<Rejected>> {
+    let format = match dialect {
+        Dialect::Json => "json",
+        Dialect::Xml | Dialect::MappedXml | Dialect::Hl7 => "xml",
+    };
+    known.profile = Some(profile.clone());
+    known.message_id = raw.head[Head::MessageId.index()].as_text().map(str::to_owned);
+    let mut reader = Reader::new(profile, dialect, now, problems);
+    reader.stay(raw);
+    let (part, envelope, mut problems) = reader.finish();
+    known.sender = format!("{}|{format}", part.hospital);
+    for name in [Head::MessageId, Head::SentAt] {
+        if raw.head[name.index()].as_text().is_none() {
+            problems.push(missing(name, &raw.head[name.index()], dialect));
+        }
+    }
+    // What could not be read is not missing as well.
+    if !problems.is_refused() {
+        part.missing(dialect).into_iter().for_each(|refusal| problems.push(refusal));
+        part.agreement_not_in_force(profile, dialect).into_iter().for_each(|refusal| problems.push(refusal));
+        if let Err(refusal) = part.check_totals(dialect) {
+            problems.push(refusal);
+        }
+    }
+    let trigger = Trigger::Complete;
+    Read { part, envelope, problems, trigger, dialect, prior_mrn: None }.finish(known, profile.clone(), now)
+}
+
+fn missing(name: Head, field: &Field<'_>, dialect: Dialect) -> Refusal {
+    let place = match &field.place {
+        Place::Whole => dialect.place_of(name),
+        place => place.to_string(),
+    };
+    Refusal::new(Code::MissingField, "该项必填", "this field is required").at(place)
+}
+
+fn unknown_hospital(place: &str) -> Refusal {
+    Refusal::new(Code::UnknownHospital, "未登记该医疗机构", "no hospital profile answers to it").at(place)
+}
+
+/// A message read to its end.
+struct Read {
+    part: StayPart,
+    envelope: Envelope,
+    problems: Problems,
+    trigger: Trigger,
+    dialect: Dialect,
+    prior_mrn: Option<Personal<String>>,
+}
+
+impl Read {
+    fn finish(mut self, known: Known, profile: Arc<Profile>, now: Timestamp) -> Result<Inbound, Box<Rejected>> {
+        let refusals = self.problems.take_refusals();
+        let Some(message_id) = self.envelope.message_id.filter(|_| refusals.is_empty()) else {
+            return Err(known.rejected(refusals));
+        };
+        Ok(Inbound {
+            profile,
+            sender: known.sender,
+            message_id,
+            // HL7 senders may leave MSH-7 empty; then it was sent when it came.
+            sent_at: self.envelope.sent_at.unwrap_or(now),
+            digest: known.digest,
+            trigger: self.trigger,
+            dialect: self.dialect,
+            part: self.part,
+            prior_mrn: self.prior_mrn,
+            findings: self.problems.findings,
+            warnings: self.problems.warnings,
+            header: known.header,
+        })
+    }
+}

@@ -1,0 +1,243 @@
+//! A message: bytes, decoded once and divided into segments and fields.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::charset::{Charset, Named};
+use super::delimiters::Delimiters;
+use super::element::{Element, Segment};
+use super::error::{Fault, Quoted, SyntaxError, Warning, WarningKind};
+use super::escape::Syntax;
+use super::index::{Index, LineEnd};
+use super::place::{Path, Place, SegmentId};
+
+/// Largest message accepted unless the configuration says otherwise.
+pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Most segments in one message.
+pub const SEGMENTS_MAX: usize = 20_000;
+/// Most fields in one segment; the longest of the standard has 75.
+pub const FIELDS_MAX: usize = 1_000;
+/// Most warnings kept of one message.
+pub const WARNINGS_MAX: usize = 100;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub message_bytes_max: usize,
+    pub segments_max: usize,
+    pub fields_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { message_bytes_max: MESSAGE_BYTES_MAX, segments_max: SEGMENTS_MAX, fields_max: FIELDS_MAX }
+    }
+}
+
+/// What reading a message needs from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// Where MSH-18 is empty.
+    pub charset: Charset,
+    pub limits: Limits,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { charset: Charset::Utf8, limits: Limits::default() }
+    }
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// A message as it was sent. Borrows the bytes where they are UTF-8 or ASCII.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message<'b> {
+    text: Cow<'b, str>,
+    /// A byte order mark stood before the text.
+    marked: bool,
+    syntax: Syntax,
+    index: Index,
+    warnings: Vec<Warning>,
+}
+
+impl<'b> Message<'b> {
+    /// Reads one message, without the bytes that framed it.
+    ///
+    /// # Errors
+    /// Too long, no MSH in front, delimiters that cannot separate, bytes that are not in the character
+    /// set, too many segments or fields, segments that end in two ways.
+    pub fn parse(bytes: &'b [u8], reading: &Reading) -> Result<Self, SyntaxError> {
+        let bytes_max = reading.limits.message_bytes_max.min(u32::MAX as usize);
+        if bytes.len() > bytes_max {
+            let fault = Fault::MessageTooLong { bytes: bytes.len(), bytes_max };
+            return Err(SyntaxError::new(Place::MESSAGE, fault));
+        }
+        let mut warnings = Vec::new();
+        let unmarked = bytes.strip_prefix(BYTE_ORDER_MARK);
+        if unmarked.is_some() {
+            warnings.push(Warning { place: Place::MESSAGE, kind: WarningKind::ByteOrderMark });
+        }
+        let content = unmarked.unwrap_or(bytes);
+        let (delimiters, odd) = delimiters_of(header_line(content)?)?;
+        warnings.extend(odd.map(|kind| Warning { place: Place::header(2), kind }));
+        let charset = charset_of(content, &delimiters, reading.charset, &mut warnings)?;
+        let text = charset.decode(content).map_err(|offset| {
+            let offset = offset + bytes.len() - content.len();
+            SyntaxError::new(Place::header(18), Fault::NotInCharset { charset: charset.name(), offset })
+        })?;
+        let mut message = Self::from_text(text, Syntax { delimiters, charset }, &reading.limits, warnings)?;
+        message.marked = unmarked.is_some();
+        Ok(message)
+    }
+
+    /// Divides text that is already decoded and whose delimiters are known.
+    pub(super) fn from_text(
+        text: Cow<'b, str>,
+        syntax: Syntax,
+        limits: &Limits,
+        mut warnings: Vec<Warning>,
+    ) -> Result<Self, SyntaxError> {
+        let (index, found) = Index::of(&text, syntax.delimiters.field, limits)?;
+        warnings.extend(found);
+        warnings.truncate(WARNINGS_MAX);
+        Ok(Self { text, marked: false, syntax, index, warnings })
+    }
+
+    pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
+        (0..self.index.len()).filter_map(move |n| self.segment(n))
+    }
+
+    /// The segments of one name, in order.
+    pub fn named<'m>(&'m self, name: &str) -> impl Iterator<Item = Segment<'m>> + use<'m, 'b> {
+        let id = SegmentId::read(name.as_bytes());
+        let found = self.index.spans().iter().enumerate();
+        found.filter(move |(_, span)| Some(span.id) == id).filter_map(move |(n, _)| self.segment(n))
+    }
+
+    pub fn first(&self, name: &str) -> Option<Segment<'_>> {
+        self.named(name).next()
+    }
+
+    /// Segment number `n` of the message, from 0.
+    pub fn segment(&self, n: usize) -> Option<Segment<'_>> {
+        let (span, starts) = self.index.get(n)?;
+        Some(Segment {
+            raw: self.text.get(span.start as usize..span.end as usize)?,
+            starts,
+            text: &self.text,
+            end: span.end,
+            syntax: &self.syntax,
+            place: Place::segment(span.id, span.sequence),
+        })
+    }
+
+    /// What a path names; without a sequence in it, in the first segment of that name.
+    /// `None` where there is no such segment.
+    pub fn at(&self, path: Path) -> Option<Element<'_>> {
+        let sequence = path.sequence.unwrap_or(1);
+        let segment = self.named(path.segment.as_str()).find(|segment| segment.sequence() == sequence)?;
+        Some(segment.at(path))
+    }
+
+    pub fn delimiters(&self) -> &Delimiters {
+        &self.syntax.delimiters
+    }
+
+    /// The character set the message was read in.
+    pub fn charset(&self) -> Charset {
+        self.syntax.charset
+    }
+
+    /// What the sender should mend.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// The whole text, delimiters and line ends as they were sent.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn line_end(&self) -> LineEnd {
+        self.index.line_end()
+    }
+
+    /// The bytes this message was read from. Where a character set has two spellings of one
+    /// character (GBK does for few), the usual one is written.
+    pub fn print(&self) -> Vec<u8> {
+        let mut bytes = if self.marked { BYTE_ORDER_MARK.to_vec() } else { Vec::new() };
+        bytes.extend(self.syntax.charset.encode(&self.text));
+        bytes
+    }
+
+    pub fn into_owned(self) -> Message<'static> {
+        Message { text: Cow::Owned(self.text.into_owned()), ..self }
+    }
+}
+
+/// Shows the kinds of segments, not what they say.
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.segments()).finish()
+    }
+}
+
+/// The line that begins with MSH, from there to the end of the message. Blank lines may stand before it.
+fn header_line(content: &[u8]) -> Result<&[u8], SyntaxError> {
+    let line = content.trim_ascii_start();
+    if line.len() > 3 && line.starts_with(b"MSH") {
+        return Ok(line);
+    }
+    Err(SyntaxError::new(Place::MESSAGE, Fault::NoHeader))
+}
+
+pub(super) fn delimiters_of(line: &[u8]) -> Result<(Delimiters, Option<WarningKind>), SyntaxError> {
+    let field = line[3];
+    let rest = &line[4..];
+    let end = rest.iter().position(|byte| *byte == field || matches!(byte, b'\r' | b'\n'));
+    Delimiters::read(field, &rest[..end.unwrap_or(rest.len())])
+}
+
+/// The header read byte by byte, to know the character set before anything is decoded.
+fn charset_of(
+    content: &[u8],
+    delimiters: &Delimiters,
+    default: Charset,
+    warnings: &mut Vec<Warning>,
+) -> Result<Charset, SyntaxError> {
+    let line = content.trim_ascii_start();
+    let line = line.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    // Names in Chinese before MSH-18 may hold the separator as a second byte.
+    let text = if line.is_ascii() { String::from_utf8_lossy(line) } else { default.decode_lossily(line) };
+    let mut fields = text.split(char::from(delimiters.field));
+    let first_repetition = |field: &str| {
+        let repetition = delimiters.repetition.and_then(|r| field.split(char::from(r)).next());
+        let component = repetition.unwrap_or(field);
+        let component =
+            delimiters.component.and_then(|c| component.split(char::from(c)).next()).unwrap_or(component);
+        component.trim().to_owned()
+    };
+    let country = fields.nth(16).map(first_repetition).unwrap_or_default();
+    let stated = fields.next().map(first_repetition).unwrap_or_default();
+    if stated.is_empty() || stated == "\"\"" {
+        // Old feeds put it one field too early.
+        if let Named::Charset(charset) = Charset::named(&country) {
+            warnings.push(Warning { place: Place::header(17), kind: WarningKind::CharsetInCountry });
+            return Ok(charset);
+        }
+        return Ok(default);
+    }
+    let place = Place::header(18);
+    match Charset::named(&stated) {
+        Named::Charset(charset) => Ok(charset),
+        Named::Unframable => {
+            Err(SyntaxError::new(place, Fault::UnframableCharset { name: Quoted::new(&stated) }))
+        }
+        // ESC may switch to another set, so only plain ASCII can be read without knowing.
+        Named::Unknown if content.is_ascii() && !content.contains(&0x1B) => {
+            warnings.push(Warning { place, kind: WarningKind::UnknownCharset });
+            Ok(Charset::Ascii)
+        }
+        Named::Unknown => Err(SyntaxError::new(place, Fault::UnknownCharset { name: Quoted::new(&stated) })),
+    }
+}

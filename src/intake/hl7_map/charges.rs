@@ -1,0 +1,135 @@
+//! FT1 and DG1: one row each.
+
+use std::borrow::Cow;
+
+use super::super::hl7::{Element, Message, Segment};
+use super::super::names::{DiagnosisField, LineField};
+use super::super::profile::Profile;
+use super::super::raw::{DiagnosisRow, Field, LineRow, Place, Raw};
+use super::super::read::Reader;
+use super::{field, place_of, select};
+use crate::refusal::Code;
+
+/// Reads every transaction and every diagnosis of a message.
+pub(super) fn read<'m>(message: &'m Message<'_>, profile: &Profile, reader: &mut Reader<'_, 'm>) {
+    for segment in message.named("FT1") {
+        let row = row(segment, profile, reader);
+        reader.line(&Place::Hl7(segment.place()), &row);
+    }
+    let mut diagnoses: Vec<(Place<'m>, DiagnosisRow<'m>)> = Vec::new();
+    for segment in message.named("DG1") {
+        let row = diagnosis(segment);
+        let code = &row[DiagnosisField::Code.index()].raw;
+        // DFT^P11 repeats the visit's diagnoses with every transaction.
+        let is_known = diagnoses.iter().any(|(_, other)| other[DiagnosisField::Code.index()].raw == *code);
+        if matches!(code, Raw::Text(_)) && !is_known {
+            diagnoses.push((Place::Hl7(segment.place()), row));
+        }
+    }
+    if !diagnoses.is_empty() {
+        reader.diagnoses(&diagnoses);
+    }
+}
+
+fn row<'m>(segment: Segment<'m>, profile: &Profile, reader: &mut Reader<'_, 'm>) -> LineRow<'m> {
+    let mut row: LineRow<'m> = std::array::from_fn(|_| Field::default());
+    for name in LineField::ALL {
+        let selector = profile.hl7.line[name.index()].as_ref();
+        let element = match selector {
+            Some(selector) => Some(select(segment, selector)),
+            None => default(segment, *name),
+        };
+        let Some(element) = element else { continue };
+        let is_amount = matches!(name, LineField::Amount | LineField::UnitPrice);
+        row[name.index()] = match selector {
+            Some(selector) if selector.subcomponent > 0 => field(element),
+            _ if is_amount => money(element, profile, reader),
+            _ => field(element),
+        };
+    }
+    if row[LineField::Code.index()].as_text().is_none() && profile.hl7.line[LineField::Code.index()].is_none() {
+        procedure_code(segment, &mut row, reader);
+    }
+    if row[LineField::Id.index()].as_text().is_none() {
+        row[LineField::Id.index()].raw = composed_id(segment, &row);
+    }
+    row
+}
+
+/// Where a transaction says it, unless the profile knows better.
+fn default(segment: Segment<'_>, name: LineField) -> Option<Element<'_>> {
+    let number = match name {
+        LineField::Id => 2,
+        LineField::Date => 4,
+        LineField::Kind => 6,
+        LineField::Code => 7,
+        LineField::Quantity => 10,
+        LineField::Amount => 11,
+        LineField::UnitPrice => 12,
+        LineField::Category => 18,
+        LineField::Name => {
+            let description = segment.field(8).component(1);
+            return Some(if description.is_blank() { segment.field(7).component(2) } else { description });
+        }
+        // From the catalogue, unless the profile names a path.
+        LineField::Class
+        | LineField::UpfrontRatio
+        | LineField::Ceiling
+        | LineField::CreditOf
+        | LineField::Credit => return None,
+    };
+    Some(segment.field(number).component(1))
+}
+
+/// CP: `38512.40&CNY^TP`; before v2.3 a plain number.
+fn money<'m>(component: Element<'m>, profile: &Profile, reader: &mut Reader<'_, 'm>) -> Field<'m> {
+    if let Some(currency) = component.subcomponent(2).filled()
+        && !is_currency(&currency, &profile.currency)
+    {
+        let zh = format!("币种须为 {}", profile.currency);
+        let en = format!("the currency must be {}", profile.currency);
+        reader.problems.refuse(Code::BadValue, place_of(component), &zh, &en);
+    }
+    field(component.subcomponent(1))
+}
+
+fn is_currency(stated: &str, expected: &str) -> bool {
+    let is_yuan = expected == "CNY" && matches!(stated, "RMB" | "156");
+    stated == expected || expected == "*" || is_yuan
+}
+
+/// Some systems fill the procedure code alone.
+fn procedure_code<'m>(segment: Segment<'m>, row: &mut LineRow<'m>, reader: &mut Reader<'_, 'm>) {
+    let code = field(segment.field(25).component(1));
+    if code.as_text().is_none() {
+        return;
+    }
+    let (zh, en) = ("FT1-7 为空，取 FT1-25", "FT1-7 is empty, FT1-25 was taken");
+    reader.problems.warn(&row[LineField::Code.index()].place, zh, en);
+    if row[LineField::Name.index()].is_absent() {
+        row[LineField::Name.index()] = field(segment.field(25).component(2));
+    }
+    row[LineField::Code.index()] = code;
+}
+
+/// Without FT1-2 a line is known by its number, code and date: the same line sent again is the same line.
+fn composed_id<'m>(segment: Segment<'m>, row: &LineRow<'m>) -> Raw<'m> {
+    let text = |name: LineField| row[name.index()].as_text().unwrap_or_default();
+    let (code, date) = (text(LineField::Code), text(LineField::Date));
+    let day: String = date.chars().filter(char::is_ascii_digit).take(8).collect();
+    let number = segment.field(1).filled().unwrap_or_else(|| Cow::Owned(segment.sequence().to_string()));
+    Raw::Text(Cow::Owned(format!("{number}-{code}-{day}")))
+}
+
+fn diagnosis(segment: Segment<'_>) -> DiagnosisRow<'_> {
+    let mut row: DiagnosisRow<'_> = std::array::from_fn(|_| Field::default());
+    row[DiagnosisField::Code.index()] = field(segment.field(3).component(1));
+    let name = segment.field(3).component(2);
+    let name = if name.is_blank() { segment.field(4).component(1) } else { name };
+    row[DiagnosisField::Name.index()] = field(name);
+    if segment.field(15).component(1).raw() == "1" {
+        let place = place_of(segment.field(15));
+        row[DiagnosisField::Principal.index()] = Field { raw: Raw::Text(Cow::Borrowed("true")), place };
+    }
+    row
+}

@@ -1,0 +1,210 @@
+//! Where HL7 messages say what a normal form says once.
+
+use std::borrow::Cow;
+
+use yizhan_contract::IdNumber;
+
+use super::super::hl7::{Element, Message, Place as Hl7Place, Segment, SegmentId};
+use super::super::names::Head;
+use super::super::problems::Problems;
+use super::super::profile::Profile;
+use super::super::raw::{Field, Place, Raw};
+use super::super::when;
+use super::super::Trigger;
+use super::{field, place_of, select, typed};
+
+/// CX types (table 0203) of a resident identity card number.
+const ID_NUMBER_TYPES: &[&str] = &["NI", "NNCHN"];
+/// CX types of the hospital's own patient number, best first.
+const MRN_TYPES: &[&str] = &["MR", "PI", "PT", "PN"];
+
+/// Every head field from its path: the profile's, else the default.
+pub(super) fn fields<'m>(
+    message: &'m Message<'_>,
+    profile: &Profile,
+    trigger: Trigger,
+    problems: &mut Problems,
+) -> [Field<'m>; Head::COUNT] {
+    let segments = Segments::of(message);
+    let mut fields: [Field<'m>; Head::COUNT] = std::array::from_fn(|_| Field::default());
+    for name in Head::ALL {
+        fields[name.index()] = match &profile.hl7.head[name.index()] {
+            Some(selector) => match message.first(selector.segment.as_str()) {
+                Some(segment) => field(select(segment, selector)),
+                None => nothing(selector.segment, selector.field),
+            },
+            None => segments.default(*name, trigger, profile, problems),
+        };
+    }
+    fields
+}
+
+/// The segments most fields stand in.
+struct Segments<'m> {
+    msh: Option<Segment<'m>>,
+    evn: Option<Segment<'m>>,
+    pid: Option<Segment<'m>>,
+    pv1: Option<Segment<'m>>,
+    acc: Option<Segment<'m>>,
+}
+
+impl<'m> Segments<'m> {
+    fn of(message: &'m Message<'_>) -> Self {
+        Self {
+            msh: message.segment(0),
+            evn: message.first("EVN"),
+            pid: message.first("PID"),
+            pv1: message.first("PV1"),
+            acc: message.first("ACC"),
+        }
+    }
+
+    fn default(
+        &self,
+        name: Head,
+        trigger: Trigger,
+        profile: &Profile,
+        problems: &mut Problems,
+    ) -> Field<'m> {
+        let first = |segment: Option<Segment<'m>>, id: &[u8; 3], number: u16, component: u16| match segment {
+            Some(segment) => field(segment.field(number).component(component)),
+            None => nothing(SegmentId::of(id), number),
+        };
+        match name {
+            Head::MessageId => first(self.msh, b"MSH", 10, 1),
+            Head::SentAt => first(self.msh, b"MSH", 7, 1),
+            Head::Hospital => first(self.msh, b"MSH", 4, 1),
+            Head::VisitNumber => self.visit_number(profile),
+            Head::Admitted => first(self.pv1, b"PV1", 44, 1),
+            Head::Discharged => self.discharged(trigger),
+            Head::Department => first(self.pv1, b"PV1", 10, 1),
+            Head::Ward => first(self.pv1, b"PV1", 3, 1),
+            Head::Bed => first(self.pv1, b"PV1", 3, 3),
+            Head::VisitClass => self.visit_class(),
+            Head::IdNumber => self.id_number(problems),
+            Head::Mrn => self.mrn(),
+            Head::PatientName => self.name(),
+            Head::Sex => first(self.pid, b"PID", 8, 1),
+            Head::Birth => self.birth(problems),
+            Head::Card => self.pid.and_then(|pid| typed(pid.field(3), &["HC"])).map_or_else(
+                || nothing(SegmentId::of(b"PID"), 3),
+                |card| field(card.component(1)),
+            ),
+            Head::CauseKind => self.cause(),
+            Head::AccidentType => first(self.acc, b"ACC", 2, 1),
+            Head::StatedTotal => match self.pv1 {
+                Some(pv1) => field(pv1.field(47).subcomponent(1)),
+                None => nothing(SegmentId::of(b"PV1"), 47),
+            },
+            // HL7 has no settled place for these: a profile names one, or they are not said.
+            Head::InsuredRegion
+            | Head::ThirdPartyLiable
+            | Head::Referral
+            | Head::StatedPatientShare
+            | Head::Deposit => Field::default(),
+        }
+    }
+
+    fn visit_number(&self, profile: &Profile) -> Field<'m> {
+        let pv1 = |number: u16| self.pv1.map(|pv1| field(pv1.field(number).component(1)));
+        let pid = |number: u16| self.pid.map(|pid| field(pid.field(number).component(1)));
+        let mut candidates = vec![pv1(19), pid(18)];
+        if profile.is_any_hospital() {
+            candidates.extend([pv1(50), pid(3), pid(2)]);
+        }
+        let found = candidates.into_iter().flatten().find(|field| field.as_text().is_some());
+        found.unwrap_or_else(|| nothing(SegmentId::of(b"PV1"), 19))
+    }
+
+    /// PV1-45; of a discharge also the time it occurred, else the time it was entered.
+    fn discharged(&self, trigger: Trigger) -> Field<'m> {
+        let stated = match self.pv1 {
+            Some(pv1) => field(pv1.field(45).component(1)),
+            None => nothing(SegmentId::of(b"PV1"), 45),
+        };
+        if trigger != Trigger::Discharge || stated.as_text().is_some() {
+            return stated;
+        }
+        let evn = |number: u16| self.evn.map(|evn| field(evn.field(number).component(1)));
+        let found = [evn(6), evn(2)].into_iter().flatten().find(|field| field.as_text().is_some());
+        found.unwrap_or(stated)
+    }
+
+    /// U and N of table 0004 (unknown, not applicable) say nothing.
+    fn visit_class(&self) -> Field<'m> {
+        let Some(pv1) = self.pv1 else { return nothing(SegmentId::of(b"PV1"), 2) };
+        let class = field(pv1.field(2).component(1));
+        match class.as_text() {
+            Some("U" | "N") => Field { raw: Raw::Absent, ..class },
+            _ => class,
+        }
+    }
+
+    /// A number that is declared to be one must be one. PID-19 held social security numbers in other
+    /// countries: there only what has the form of an identity card number is taken for one.
+    fn id_number(&self, problems: &mut Problems) -> Field<'m> {
+        let Some(pid) = self.pid else { return nothing(SegmentId::of(b"PID"), 3) };
+        if let Some(declared) = typed(pid.field(3), ID_NUMBER_TYPES) {
+            return field(declared.component(1));
+        }
+        let old = field(pid.field(19).component(1));
+        if old.as_text().is_some_and(|text| !IdNumber::looks_like(text)) {
+            problems.warn(&old.place, "PID-19 不是身份证号，未采用", "PID-19 is no identity card number and was not used");
+            return Field { raw: Raw::Absent, ..old };
+        }
+        old
+    }
+
+    fn mrn(&self) -> Field<'m> {
+        let Some(pid) = self.pid else { return nothing(SegmentId::of(b"PID"), 3) };
+        let numbers = pid.field(3);
+        let best = MRN_TYPES.iter().find_map(|kind| typed(numbers, &[*kind]));
+        let untyped = || numbers.repetitions().find(|cx| cx.component(5).is_blank());
+        if let Some(number) = best.or_else(untyped) {
+            return field(number.component(1));
+        }
+        field(pid.field(2).component(1))
+    }
+
+    /// The ideographic name where there is one (XPN.8 `I`), else the first. Chinese names are written
+    /// together, others with a blank.
+    fn name(&self) -> Field<'m> {
+        let Some(pid) = self.pid else { return nothing(SegmentId::of(b"PID"), 5) };
+        let names = pid.field(5);
+        let ideographic = names.repetitions().find(|name| name.component(8).raw() == "I");
+        let name = ideographic.unwrap_or_else(|| names.repetition(1));
+        let family = field(name.component(1).subcomponent(1));
+        let Some(given) = name.component(2).filled() else { return family };
+        let Some(last) = family.as_text() else { return Field { raw: Raw::Text(given), ..family } };
+        let blank = if last.is_ascii() { " " } else { "" };
+        let whole = if blank.is_empty() { format!("{last}{given}") } else { format!("{given} {last}") };
+        Field { raw: Raw::Text(Cow::Owned(whole)), place: place_of(names) }
+    }
+
+    /// A birth date may be known to the year only; that is no birth date here, and no error.
+    fn birth(&self, problems: &mut Problems) -> Field<'m> {
+        let Some(pid) = self.pid else { return nothing(SegmentId::of(b"PID"), 7) };
+        let birth = field(pid.field(7).component(1));
+        if birth.as_text().is_some_and(when::is_imprecise) {
+            problems.warn(&birth.place, "出生日期不完整，未采用", "the birth date gives no day and was not used");
+            return Field { raw: Raw::Absent, ..birth };
+        }
+        birth
+    }
+
+    /// A stay is an accident's where ACC-2 says of which kind.
+    fn cause(&self) -> Field<'m> {
+        let code: Option<Element<'m>> = self.acc.map(|acc| acc.field(2).component(1));
+        let Some(code) = code.map(field) else { return nothing(SegmentId::of(b"ACC"), 2) };
+        match code.raw {
+            Raw::Text(_) => Field { raw: Raw::Text(Cow::Borrowed("accident")), place: code.place },
+            Raw::Absent | Raw::Null => code,
+        }
+    }
+}
+
+/// A field of a segment that is not there.
+fn nothing<'m>(segment: SegmentId, number: u16) -> Field<'m> {
+    let place = Hl7Place::segment(segment, 1).at_field(number);
+    Field { raw: Raw::Absent, place: Place::Hl7(place) }
+}

@@ -1,0 +1,175 @@
+//! HL7 v2 → normal form: DESIGN's defaults, each replaced where the hospital's profile names a path.
+//!
+//! [`head`] finds what a message says once, [`charges`] walks FT1 and DG1.
+
+mod charges;
+mod head;
+
+use jiff::Timestamp;
+use yizhan_contract::Personal;
+
+use super::complete::Dialect;
+use super::hl7::structure::{self, Checked};
+use super::hl7::{Element, Fault, Message, Segment, SyntaxError, Value};
+use super::names::Head;
+use super::part::StayPart;
+use super::problems::Problems;
+use super::profile::Profile;
+use super::profile::select::{Hl7Selector, Repetition};
+use super::raw::{Field, Place, Raw};
+use super::read::{Envelope, Reader};
+use super::{Trigger, hl7};
+use crate::refusal::{Code, Refusal};
+
+/// One message in normal form, with what is wrong with it.
+pub struct Mapped {
+    pub trigger: Trigger,
+    pub part: StayPart,
+    pub envelope: Envelope,
+    pub problems: Problems,
+    /// MRG-1 of a merge.
+    pub prior_mrn: Option<Personal<String>>,
+}
+
+/// What a kind of message means to a stay; claims (EHC) mean nothing to one.
+fn trigger_of(kind: hl7::Trigger) -> Option<Trigger> {
+    use hl7::Trigger as Kind;
+    Some(match kind {
+        Kind::AdtA01 => Trigger::Admit,
+        Kind::AdtA03 => Trigger::Discharge,
+        Kind::AdtA08 => Trigger::Update,
+        Kind::AdtA11 => Trigger::CancelAdmit,
+        Kind::AdtA13 => Trigger::CancelDischarge,
+        Kind::AdtA40 => Trigger::Merge,
+        Kind::DftP03 | Kind::DftP11 => Trigger::Charges,
+        Kind::BarP01 | Kind::BarP05 => Trigger::Account,
+        Kind::BarP06 => Trigger::CloseAccount,
+        Kind::EhcE01 | Kind::EhcE02 | Kind::EhcE04 => return None,
+    })
+}
+
+/// Checks header and structure, then reads every field.
+pub fn map(message: &Message<'_>, profile: &Profile, now: Timestamp) -> Result<Mapped, Refusal> {
+    let checked = structure::check(message).map_err(|error| refusal(&error))?;
+    let trigger = trigger_of(checked.trigger).ok_or_else(|| {
+        let (zh, en) = ("本网关不受理理赔类消息", "claims (EHC) are not taken");
+        Refusal::new(Code::UnsupportedEvent, zh, en).at("MSH-9")
+    })?;
+    let mut problems = Problems::default();
+    syntax_warnings(message, &checked, &mut problems);
+    only_one_patient(message, &mut problems);
+    processing_id(message, profile, &mut problems);
+    let mut reader = Reader::new(profile, Dialect::Hl7, now, problems);
+    let fields = head::fields(message, profile, trigger, &mut reader.problems);
+    reader.head(&fields);
+    charges::read(message, profile, &mut reader);
+    let (mut part, envelope, mut problems) = reader.finish();
+    if trigger == Trigger::CancelDischarge {
+        part.discharged = super::part::Patch::Clear;
+    }
+    let merge = message.first("MRG").map(|merge| merge.field(1).component(1));
+    let prior_mrn = merge.and_then(Element::filled).map(|mrn| Personal::new(mrn.into_owned()));
+    if trigger == Trigger::Merge {
+        if prior_mrn.is_none() {
+            problems.refuse(Code::MissingField, "MRG-1", "缺少原病人号", "the prior patient number is missing");
+        }
+    } else if part.visit_number.is_empty() && !problems.is_refused() {
+        let at = &fields[Head::VisitNumber.index()].place;
+        problems.refuse(Code::MissingField, at, "缺少住院号", "the visit number is missing");
+    }
+    Ok(Mapped { trigger, part, envelope, problems, prior_mrn })
+}
+
+fn syntax_warnings(message: &Message<'_>, checked: &Checked, problems: &mut Problems) {
+    for warning in message.warnings().iter().chain(&checked.warnings) {
+        let en = warning.kind.to_string();
+        problems.warn(warning.place, "报文写法不规范，已按常见方式理解", &en);
+    }
+}
+
+/// `BAR^P06` may close several accounts in one message; we take one patient at a time.
+fn only_one_patient(message: &Message<'_>, problems: &mut Problems) {
+    let mut patients = message.named("PID");
+    let Some(first) = patients.next() else { return };
+    for other in patients {
+        if other.field(3).raw() != first.field(3).raw() {
+            let en = "a second patient in the same message";
+            problems.refuse(Code::TwoPatients, other.place(), "报文中有第二名患者", en);
+            return;
+        }
+    }
+    let mut visits = message.named("PV1").map(|visit| visit.field(19));
+    let Some(first) = visits.next() else { return };
+    if let Some(other) = visits.find(|visit| !visit.is_blank() && visit.raw() != first.raw()) {
+        let en = "a second visit in the same message";
+        problems.refuse(Code::BadValue, other.place(), "报文中有第二次住院", en);
+    }
+}
+
+fn processing_id(message: &Message<'_>, profile: &Profile, problems: &mut Problems) {
+    let Some(stated) = message.segment(0).map(|header| header.field(11).component(1)) else { return };
+    let Some(stated) = stated.filled() else { return };
+    if !profile.processing_ids.iter().any(|accepted| *accepted == stated) {
+        let accepted = profile.processing_ids.join(", ");
+        let (zh, en) = (format!("仅接受 {accepted}"), format!("this hospital's messages must carry {accepted}"));
+        problems.refuse(Code::UnsupportedProcessing, "MSH-11", &zh, &en);
+    }
+}
+
+/// A syntax error as a refusal; its sentence quotes header values only.
+pub fn refusal(error: &SyntaxError) -> Refusal {
+    let code = match &error.fault {
+        Fault::UnknownCharset { .. } | Fault::UnframableCharset { .. } | Fault::NotInCharset { .. } => {
+            Code::WrongCharset
+        }
+        Fault::MessageTooLong { .. }
+        | Fault::TooManySegments { .. }
+        | Fault::TooManyFields { .. }
+        | Fault::XmlLimit { .. } => Code::TooLarge,
+        Fault::FieldMissing | Fault::SegmentMissing => Code::MissingField,
+        Fault::ValueTooLong { .. } => Code::BadValue,
+        Fault::UnsupportedType { .. } => Code::UnsupportedType,
+        Fault::UnsupportedEvent { .. } => Code::UnsupportedEvent,
+        Fault::UnsupportedProcessingId { .. } => Code::UnsupportedProcessing,
+        Fault::UnsupportedVersion { .. } => Code::UnsupportedVersion,
+        _ => Code::Malformed,
+    };
+    let zh = code.title().zh.to_string();
+    Refusal::new(code, zh, error.fault.to_string()).at(error.place)
+}
+
+/// A field's place as people write it: `FT1[3]-11`, unless a later part of it is meant.
+fn place_of(element: Element<'_>) -> Place<'static> {
+    let place = element.place();
+    let is_first = place.repetition <= 1 && place.component <= 1 && place.subcomponent <= 1;
+    Place::Hl7(if is_first { place.at_field(place.field) } else { place })
+}
+
+/// An element as a raw field: absent, `""`, or its text with escapes resolved.
+fn field(element: Element<'_>) -> Field<'_> {
+    let raw = match element.value() {
+        Value::Absent => Raw::Absent,
+        Value::Null => Raw::Null,
+        Value::Text(_) => element.filled().map_or(Raw::Absent, Raw::Text),
+    };
+    Field { raw, place: place_of(element) }
+}
+
+/// What a profile's path names within a segment.
+fn select<'m>(segment: Segment<'m>, selector: &Hl7Selector) -> Element<'m> {
+    let whole = segment.field(selector.field);
+    let repetition = match &selector.repetition {
+        Repetition::Number(number) => whole.repetition(*number),
+        Repetition::Typed(wanted) => typed(whole, &[wanted.as_str()]).unwrap_or_else(|| whole.repetition(u16::MAX)),
+    };
+    let component = repetition.component(selector.component);
+    if selector.subcomponent == 0 { component } else { component.subcomponent(selector.subcomponent) }
+}
+
+/// The first repetition of a CX field whose type (component 5) is one of `types`.
+fn typed<'m>(field: Element<'m>, types: &[&str]) -> Option<Element<'m>> {
+    field.repetitions().find(|cx| {
+        let kind = cx.component(5).raw();
+        types.contains(&kind)
+    })
+}

@@ -1,0 +1,31 @@
+//! The limits of what comes in, each with its unit in its name.
+
+/// Bytes of one message of any format; more is refused before it is read.
+pub const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Charge lines of one stay.
+pub const LINES_MAX: usize = 5_000;
+/// Diagnoses of one stay.
+pub const DIAGNOSES_MAX: usize = 100;
+/// Payers that settled elsewhere: one each, and policies name no more.
+pub const SETTLED_ELSEWHERE_MAX: usize = 32;
+/// Problems reported of one message; the first are the ones a person can act on.
+pub const PROBLEMS_MAX: usize = 20;
+/// Warnings kept of one message.
+pub const WARNINGS_MAX: usize = 20;
+
+/// Depth of nested XML elements; a WS/T 846 message in a SOAP envelope needs about 25.
+pub const XML_DEPTH_MAX: usize = 64;
+/// Attributes on one XML element.
+pub const XML_ATTRIBUTES_MAX: usize = 64;
+/// XML elements in one document: every field of the largest stay, and room for an envelope.
+pub const XML_ELEMENTS_MAX: usize = 120_000;
+
+/// Characters of identifiers: message id, visit number, line id, codes.
+pub const CODE_CHARS_MAX: usize = 64;
+/// Characters of a person's name, a department, a reference.
+pub const NAME_CHARS_MAX: usize = 100;
+/// Characters of the text beside an item or diagnosis code.
+pub const TEXT_CHARS_MAX: usize = 500;
+
+/// How far ahead of our clock a date may lie: clocks of hospitals drift, and some send tomorrow.
+pub const AHEAD_HOURS_MAX: i64 = 24;

@@ -1,0 +1,55 @@
+//! What a stay means, apart from how and when it was sent: two messages mean the same stay if these
+//! hashes are equal.
+
+use sha2::{Digest, Sha256};
+use yizhan_contract::stay::{Discharge, Line};
+use yizhan_contract::revealing;
+
+/// SHA-256 of a stay's canonical form: no message id, no time of sending, lines in order of their ids,
+/// diagnoses and payers settled elsewhere in order of their codes, numbers without trailing zeros.
+pub fn meaning(discharge: &Discharge) -> [u8; 32] {
+    let mut canonical = discharge.clone();
+    canonical.message_id = String::new();
+    canonical.sent_at = jiff::Timestamp::UNIX_EPOCH;
+    canonical.lines.sort_by(|a, b| a.id.cmp(&b.id));
+    canonical.diagnoses.sort_by(|a, b| (&a.code, &a.name).cmp(&(&b.code, &b.name)));
+    canonical.settled_elsewhere.sort_by(|a, b| a.payer.cmp(&b.payer));
+    // Struct fields are written in their declared order and numbers print in one way only, so equal
+    // values give equal bytes.
+    let written = revealing(|| serde_json::to_vec(&canonical)).unwrap_or_default();
+    Sha256::digest(&written).into()
+}
+
+/// Ids of the lines in which two versions of a stay differ, in order: changed, added or taken away.
+pub fn differing_lines(a: &Discharge, b: &Discharge) -> Vec<String> {
+    let (a, b) = (sorted(&a.lines), sorted(&b.lines));
+    let (mut at_a, mut at_b) = (0, 0);
+    let mut differing = Vec::new();
+    while at_a < a.len() || at_b < b.len() {
+        match (a.get(at_a), b.get(at_b)) {
+            (Some(left), Some(right)) if left.id == right.id => {
+                if left != right {
+                    differing.push(left.id.clone());
+                }
+                at_a += 1;
+                at_b += 1;
+            }
+            (Some(left), right) if right.is_none_or(|right| left.id < right.id) => {
+                differing.push(left.id.clone());
+                at_a += 1;
+            }
+            (_, Some(right)) => {
+                differing.push(right.id.clone());
+                at_b += 1;
+            }
+            (_, None) => break,
+        }
+    }
+    differing
+}
+
+fn sorted(lines: &[Line]) -> Vec<&Line> {
+    let mut lines: Vec<&Line> = lines.iter().collect();
+    lines.sort_by(|a, b| a.id.cmp(&b.id));
+    lines
+}

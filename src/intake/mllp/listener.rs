@@ -1,0 +1,272 @@
+//! A listener: connections in, one message after the other on each, answers out.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::frames::{Commit, Event, FRAME_BYTES_MAX, Frames, Release, commit_block, frame};
+
+/// Bytes asked of a connection at once.
+const READ_BYTES: usize = 16 * 1024;
+/// How long a frame that has its FS waits for a CR that may never come.
+const ENDING_WAIT_MS: u64 = 250;
+/// Pauses after a failed accept, growing from the first to the last.
+const ACCEPT_PAUSE_FIRST_MS: u64 = 20;
+const ACCEPT_PAUSE_LAST_MS: u64 = 1_000;
+
+/// Who is at the other end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    pub address: SocketAddr,
+    /// The client's certificate, where TLS asked for one.
+    pub certificate: Option<CertificateDer<'static>>,
+}
+
+/// What goes back for one message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answers {
+    /// Whether the message is on stable storage: the commit block of release 2 says so.
+    pub stored: bool,
+    /// Messages to frame and send, in order.
+    pub messages: Vec<Vec<u8>>,
+}
+
+/// A future on the heap, as handlers of different kinds return it.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What is done with the content of a frame. Any `Fn(Vec<u8>, Peer) -> BoxFuture<Answers>` is one.
+pub trait Handle: Send + Sync + 'static {
+    fn handle(&self, content: Vec<u8>, peer: Peer) -> BoxFuture<Answers>;
+}
+
+impl<F> Handle for F
+where
+    F: Fn(Vec<u8>, Peer) -> BoxFuture<Answers> + Send + Sync + 'static,
+{
+    fn handle(&self, content: Vec<u8>, peer: Peer) -> BoxFuture<Answers> {
+        self(content, peer)
+    }
+}
+
+/// Limits of a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    pub frame_bytes_max: usize,
+    pub release: Release,
+    /// Connections open at once; one more is closed as soon as it is accepted.
+    pub connections_max: usize,
+    /// A connection that says nothing this long is closed.
+    pub idle: Duration,
+    /// A TLS handshake, or the writing of one answer, that takes longer closes the connection.
+    pub patience: Duration,
+    /// After the signal to stop, connections have this long to answer what they hold.
+    pub drain: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            frame_bytes_max: FRAME_BYTES_MAX,
+            release: Release::One,
+            connections_max: 1_000,
+            idle: Duration::from_secs(600),
+            patience: Duration::from_secs(30),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Accepts connections until `stop` becomes true, then lets each answer the messages it has received
+/// whole, and returns. A failed accept (no file descriptors left) is tried again after a pause.
+pub async fn serve<H: Handle>(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    settings: Settings,
+    handle: Arc<H>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let seats = Arc::new(Semaphore::new(settings.connections_max));
+    let mut connections = JoinSet::new();
+    let mut pause_ms = ACCEPT_PAUSE_FIRST_MS;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stopped(&mut stop) => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                pause_ms = ACCEPT_PAUSE_FIRST_MS;
+                let Ok(seat) = seats.clone().try_acquire_owned() else {
+                    tracing::warn!(%address, connections_max = settings.connections_max, "connection refused: no seat left");
+                    continue;
+                };
+                let (tls, handle, stop) = (tls.clone(), handle.clone(), stop.clone());
+                connections.spawn(connection(stream, address, tls, settings, handle, stop, seat));
+            }
+            Err(error) => {
+                tracing::warn!(%error, pause_ms, "accept failed");
+                tokio::select! {
+                    () = stopped(&mut stop) => break,
+                    () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
+                }
+                pause_ms = (pause_ms * 2).min(ACCEPT_PAUSE_LAST_MS);
+            }
+        }
+    }
+    drop(listener);
+    if timeout(settings.drain, async { while connections.join_next().await.is_some() {} }).await.is_err() {
+        tracing::warn!(connections = connections.len(), "connections cut at the end of the drain");
+    }
+}
+
+/// Resolves once `stop` is true, or its sender is gone.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that nobody can say stop any more, which is the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn connection<H: Handle>(
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    settings: Settings,
+    handle: Arc<H>,
+    stop: watch::Receiver<bool>,
+    _seat: OwnedSemaphorePermit,
+) {
+    // Answers are small and waited for.
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        let peer = Peer { address, certificate: None };
+        return converse(stream, peer, settings, handle.as_ref(), stop).await;
+    };
+    match timeout(settings.patience, tls.accept(stream)).await {
+        Ok(Ok(stream)) => {
+            let certificates = stream.get_ref().1.peer_certificates();
+            let certificate =
+                certificates.and_then(|chain| chain.first()).map(|first| first.clone().into_owned());
+            converse(stream, Peer { address, certificate }, settings, handle.as_ref(), stop).await;
+        }
+        Ok(Err(error)) => tracing::warn!(%address, %error, "TLS handshake failed"),
+        Err(_) => tracing::warn!(%address, "TLS handshake took too long"),
+    }
+}
+
+/// Serves one connection to its end: messages are handled one at a time, in the order they came.
+pub async fn converse<S, H>(
+    mut stream: S,
+    peer: Peer,
+    settings: Settings,
+    handle: &H,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+    H: Handle,
+{
+    let mut frames = Frames::new(settings.frame_bytes_max, settings.release);
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        while let Some(event) = frames.next_event() {
+            if answer(&mut stream, event, &peer, settings, handle).await.is_err() {
+                return;
+            }
+        }
+        let wait = if frames.is_ending() { Duration::from_millis(ENDING_WAIT_MS) } else { settings.idle };
+        let read = tokio::select! {
+            biased;
+            () = stopped(&mut stop), if !frames.is_ending() => break,
+            read = timeout(wait, stream.read(&mut buffer)) => read,
+        };
+        match read {
+            Ok(Ok(0)) => break,
+            Ok(Ok(length)) => frames.push(&buffer[..length]),
+            Ok(Err(error)) => {
+                tracing::debug!(address = %peer.address, %error, "connection lost");
+                break;
+            }
+            // The CR did not come: what is there is whole.
+            Err(_) if frames.is_ending() => frames.finish(),
+            Err(_) => {
+                let (mid_frame, bytes) = (frames.is_mid_frame(), frames.pending_bytes());
+                tracing::warn!(address = %peer.address, mid_frame, bytes, "connection closed: idle");
+                break;
+            }
+        }
+    }
+    frames.finish();
+    while let Some(event) = frames.next_event() {
+        if answer(&mut stream, event, &peer, settings, handle).await.is_err() {
+            return;
+        }
+    }
+    let _ = timeout(settings.patience, stream.shutdown()).await;
+}
+
+/// The connection cannot be written to any more; the sender will send again.
+struct Gone;
+
+async fn answer<S, H>(
+    stream: &mut S,
+    event: Event,
+    peer: &Peer,
+    settings: Settings,
+    handle: &H,
+) -> Result<(), Gone>
+where
+    S: AsyncWrite + Unpin,
+    H: Handle,
+{
+    let address = peer.address;
+    let content = match event {
+        Event::Frame(content) => content,
+        Event::Commit(commit) => {
+            tracing::debug!(%address, ?commit, "commit block");
+            return Ok(());
+        }
+        Event::Noise { bytes } => {
+            tracing::warn!(%address, bytes, "bytes outside of any MLLP frame were skipped");
+            return Ok(());
+        }
+        Event::Truncated { bytes } => {
+            tracing::warn!(%address, bytes, "a frame broke off and was not processed");
+            return Ok(());
+        }
+        Event::TooLong { bytes_max } => {
+            tracing::warn!(%address, bytes_max, "a frame was too long and was not processed");
+            return Ok(());
+        }
+    };
+    let answers = handle.handle(content, peer.clone()).await;
+    let mut bytes = Vec::new();
+    if settings.release == Release::Two {
+        bytes = commit_block(if answers.stored { Commit::Stored } else { Commit::NotStored });
+    }
+    answers.messages.iter().for_each(|message| bytes.extend(frame(message)));
+    let writing = async {
+        stream.write_all(&bytes).await?;
+        stream.flush().await
+    };
+    match timeout(settings.patience, writing).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => {
+            tracing::warn!(%address, %error, "an answer could not be written");
+            Err(Gone)
+        }
+        Err(_) => {
+            tracing::warn!(%address, "an answer was not taken in time");
+            Err(Gone)
+        }
+    }
+}

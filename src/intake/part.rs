@@ -1,0 +1,203 @@
+//! What the messages of one stay have said so far, typed: a message carries a part, parts add up.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use yizhan_contract::stay::{
+    CauseKind, Diagnosis, Line, Moment, Referral, SettledElsewhere, Sex, VisitClass,
+};
+use yizhan_contract::{IdNumber, Money, Personal};
+
+use super::limits::LINES_MAX;
+use super::profile::RepeatedLine;
+use crate::refusal::{Code, Refusal};
+
+/// What a message says of one field: nothing, "delete what you had" (HL7 `""`), or a value.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Patch<T> {
+    #[default]
+    Keep,
+    Clear,
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Keep | Self::Clear => None,
+        }
+    }
+
+    pub fn is_keep(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+
+    pub fn set(value: Option<T>) -> Self {
+        value.map_or(Self::Keep, Self::Set)
+    }
+
+    fn absorb(&mut self, later: Self) {
+        if !later.is_keep() {
+            *self = later;
+        }
+    }
+}
+
+/// A payment of the patient (FT1-6 `PY`); the deposit is their sum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    pub id: String,
+    pub amount: Money,
+}
+
+/// Declares [`StayPart`] and how a later part is laid over it, field by field.
+macro_rules! stay_part {
+    ($($(#[$doc:meta])* $field:ident: $type:ty),+ $(,)?) => {
+        /// Part of a stay, every field optional.
+        #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+        pub struct StayPart {
+            /// The hospital's code in its profile.
+            pub hospital: String,
+            pub visit_number: String,
+            $($(#[$doc])* #[serde(default, skip_serializing_if = "Patch::is_keep")] pub $field: Patch<$type>,)+
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            pub lines: Vec<Line>,
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            pub payments: Vec<Payment>,
+        }
+
+        impl StayPart {
+            fn absorb_fields(&mut self, later: &mut Self) {
+                $(self.$field.absorb(std::mem::take(&mut later.$field));)+
+            }
+        }
+    };
+}
+
+stay_part! {
+    insured_region: String,
+    admitted: Moment,
+    discharged: Moment,
+    department: String,
+    ward: String,
+    bed: String,
+    class: VisitClass,
+    id_number: Personal<IdNumber>,
+    mrn: Personal<String>,
+    name: Personal<String>,
+    sex: Sex,
+    birth: Personal<Date>,
+    card: Personal<String>,
+    cause_kind: CauseKind,
+    accident_type: String,
+    third_party_liable: bool,
+    referral: Referral,
+    diagnoses: Vec<Diagnosis>,
+    settled_elsewhere: Vec<SettledElsewhere>,
+    /// Binding: ours must equal it.
+    stated_total: Money,
+    stated_patient_share: Money,
+    /// PV1-47 where the profile does not bind the hospital to it: a difference is a finding.
+    reported_total: Money,
+    deposit: Money,
+}
+
+/// What absorbing a part did with its lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Absorbed {
+    pub added: usize,
+    /// Sent before with equal content: counted once.
+    pub repeated: usize,
+    /// Sent before with other content, and the profile says that the later one counts.
+    pub replaced: usize,
+}
+
+impl StayPart {
+    /// Lays a later message's part over this one. Lines add up; one sent again with equal content
+    /// counts once, with other content it is refused or replaces the first (profile).
+    ///
+    /// On an error `self` is unchanged.
+    pub fn absorb(&mut self, mut later: Self, repeated: RepeatedLine) -> Result<Absorbed, Refusal> {
+        let (lines, absorbed) = self.with_lines(std::mem::take(&mut later.lines), repeated)?;
+        let payments = self.with_payments(std::mem::take(&mut later.payments))?;
+        self.lines = lines;
+        self.payments = payments;
+        if self.visit_number.is_empty() {
+            self.hospital = std::mem::take(&mut later.hospital);
+            self.visit_number = std::mem::take(&mut later.visit_number);
+        }
+        self.absorb_fields(&mut later);
+        Ok(absorbed)
+    }
+
+    fn with_lines(
+        &self,
+        later: Vec<Line>,
+        repeated: RepeatedLine,
+    ) -> Result<(Vec<Line>, Absorbed), Refusal> {
+        let mut absorbed = Absorbed::default();
+        let mut lines = self.lines.clone();
+        let mut known: std::collections::HashMap<String, usize> =
+            lines.iter().enumerate().map(|(at, line)| (line.id.clone(), at)).collect();
+        for line in later {
+            match known.get(&line.id).copied() {
+                None => {
+                    known.insert(line.id.clone(), lines.len());
+                    lines.push(line);
+                    absorbed.added += 1;
+                }
+                Some(at) if lines[at] == line => absorbed.repeated += 1,
+                Some(at) if repeated == RepeatedLine::Replace => {
+                    lines[at] = line;
+                    absorbed.replaced += 1;
+                }
+                Some(_) => return Err(repeated_line_differs(&line.id)),
+            }
+        }
+        if lines.len() > LINES_MAX {
+            return Err(too_many_lines());
+        }
+        Ok((lines, absorbed))
+    }
+
+    fn with_payments(&self, later: Vec<Payment>) -> Result<Vec<Payment>, Refusal> {
+        let mut payments = self.payments.clone();
+        for payment in later {
+            match payments.iter().find(|known| known.id == payment.id) {
+                None => payments.push(payment),
+                Some(known) if *known == payment => {}
+                Some(_) => return Err(repeated_line_differs(&payment.id)),
+            }
+        }
+        if payments.len() > LINES_MAX {
+            return Err(too_many_lines());
+        }
+        Ok(payments)
+    }
+
+    /// The deposit as stated, else the sum of the payments, else none.
+    pub fn deposit_or_payments(&self) -> Option<Money> {
+        match self.deposit.value() {
+            Some(deposit) => Some(*deposit),
+            None if self.payments.is_empty() => None,
+            None => Some(self.payments.iter().map(|payment| payment.amount).sum()),
+        }
+    }
+}
+
+fn repeated_line_differs(id: &str) -> Refusal {
+    Refusal::new(
+        Code::RepeatedLineDiffers,
+        format!("费用行 {id} 此前已收到，内容不同"),
+        format!("line {id} was sent before with other content"),
+    )
+}
+
+fn too_many_lines() -> Refusal {
+    Refusal::new(
+        Code::TooLarge,
+        format!("一次住院的费用行超过 {LINES_MAX} 条"),
+        format!("a stay may have at most {LINES_MAX} charge lines"),
+    )
+}

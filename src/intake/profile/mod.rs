@@ -1,0 +1,288 @@
+//! The hospital profile: what differs between hospitals, as data.
+//!
+//! One TOML file per hospital; `schemas/hospital.example.toml` explains every key. [`file`] reads it,
+//! [`select`] reads the paths in it.
+
+pub mod file;
+pub mod select;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use encoding_rs::Encoding;
+use jiff::civil::Date;
+use yizhan_contract::Text;
+use yizhan_contract::claim::HospitalLevel;
+
+use super::names::{DiagnosisField, Head, LineField, Name, PayerField};
+use select::{Hl7Selector, XmlMap};
+
+pub use file::ProfileError;
+
+/// The code of the profile that answers to every sender; for conformance tests, never for `serve`.
+pub const ANY_HOSPITAL: &str = "*";
+
+/// First and last day, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Period {
+    pub from: Date,
+    /// Absent: no end.
+    pub to: Option<Date>,
+}
+
+impl Period {
+    pub fn holds_on(&self, day: Date) -> bool {
+        self.from <= day && self.to.is_none_or(|last| day <= last)
+    }
+}
+
+/// Who is meant by MSH-3 and MSH-4.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// Absent: any application.
+    pub application: Option<String>,
+    pub facility: String,
+}
+
+/// A word of a profile.
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+    };
+}
+
+choice!(
+    /// Which acknowledgements the sender understands (HL7 chapter 2.9).
+    Acknowledge {
+        /// Original mode if MSH-15 and MSH-16 are empty, else enhanced.
+        #[default]
+        BySender,
+        Original,
+        Enhanced,
+        /// AA, AE or AR at once, whatever MSH-15 and MSH-16 ask for.
+        AaOnly,
+    }
+);
+choice!(
+    /// What closes a visit.
+    SettleOn {
+        #[default]
+        A03,
+        BarP06,
+        /// Only a person at the desk.
+        Desk,
+    }
+);
+choice!(
+    Mode {
+        #[default]
+        Settle,
+        /// Quote, and wait for the desk to confirm.
+        Quote,
+    }
+);
+choice!(
+    /// A charge line that comes again with other content.
+    RepeatedLine {
+        #[default]
+        Refuse,
+        Replace,
+    }
+);
+choice!(
+    /// Charge lines without a code, and FT1-6 outside table 0017.
+    OddCharges {
+        #[default]
+        Refuse,
+        /// Take them, with a warning: by the sign of their amount, as an item no catalogue knows.
+        Accept,
+    }
+);
+choice!(
+    BillInAck {
+        #[default]
+        None,
+        /// As ZBL segments of the acknowledgement.
+        #[serde(rename = "ZBL")]
+        Zbl,
+    }
+);
+
+/// The code of an item sent without one, where the profile accepts that; in no catalogue.
+pub const UNCODED: &str = "UNCODED";
+
+pub type ValueMap = BTreeMap<String, String>;
+
+/// Value maps by field, an index each.
+#[derive(Debug, Clone, Default)]
+pub struct ValueMaps {
+    head: [Option<ValueMap>; Head::COUNT],
+    line: [Option<ValueMap>; LineField::COUNT],
+    diagnosis: [Option<ValueMap>; DiagnosisField::COUNT],
+    payer: [Option<ValueMap>; PayerField::COUNT],
+}
+
+impl ValueMaps {
+    pub fn of(&self, name: Name) -> Option<&ValueMap> {
+        match name {
+            Name::Head(name) => self.head[name.index()].as_ref(),
+            Name::Line(name) => self.line[name.index()].as_ref(),
+            Name::Diagnosis(name) => self.diagnosis[name.index()].as_ref(),
+            Name::Payer(name) => self.payer[name.index()].as_ref(),
+        }
+    }
+
+    fn set(&mut self, name: Name, map: ValueMap) {
+        let slot = match name {
+            Name::Head(name) => &mut self.head[name.index()],
+            Name::Line(name) => &mut self.line[name.index()],
+            Name::Diagnosis(name) => &mut self.diagnosis[name.index()],
+            Name::Payer(name) => &mut self.payer[name.index()],
+        };
+        *slot = Some(map);
+    }
+}
+
+/// Paths that replace the HL7 defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Hl7Paths {
+    pub head: [Option<Hl7Selector>; Head::COUNT],
+    pub line: [Option<Hl7Selector>; LineField::COUNT],
+}
+
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// fixmedins_code, or [`ANY_HOSPITAL`].
+    pub code: Arc<str>,
+    pub name: Text,
+    pub senders: Vec<Sender>,
+    pub level: HospitalLevel,
+    /// 统筹区, six digits.
+    pub region: Arc<str>,
+    pub agreements: Vec<Period>,
+    /// Where neither the message nor the channel names one.
+    pub charset: &'static Encoding,
+    /// ISO 4217; `*`: not looked at.
+    pub currency: String,
+    /// MSH-11 values taken.
+    pub processing_ids: Vec<String>,
+    pub acknowledge: Acknowledge,
+    pub settle_on: SettleOn,
+    /// Seconds without a charge before a closed visit is settled.
+    pub charges_quiet_s: u32,
+    pub mode: Mode,
+    pub repeated_line: RepeatedLine,
+    pub odd_charges: OddCharges,
+    pub bill_in_ack: BillInAck,
+    /// host:port of the MLLP listener that takes the bill.
+    pub return_address: Option<String>,
+    /// SHA-256 of the hospital's bearer token.
+    pub token_sha256: Option<[u8; 32]>,
+    /// Stated figures of HL7 messages that ours must equal.
+    pub binding: Vec<Head>,
+    pub hl7: Hl7Paths,
+    pub values: ValueMaps,
+    pub xml_maps: Vec<XmlMap>,
+}
+
+impl Profile {
+    pub fn has_agreement_on(&self, day: Date) -> bool {
+        self.agreements.iter().any(|period| period.holds_on(day))
+    }
+
+    pub fn is_binding(&self, name: Head) -> bool {
+        self.binding.contains(&name)
+    }
+
+    pub fn is_any_hospital(&self) -> bool {
+        &*self.code == ANY_HOSPITAL
+    }
+
+    /// Answers to every sender and takes what it can; for conformance tests.
+    pub fn any_hospital() -> Self {
+        Self {
+            code: ANY_HOSPITAL.into(),
+            name: Text::new("任意医院（测试）", "Any hospital (tests)"),
+            senders: Vec::new(),
+            level: HospitalLevel::Two,
+            region: "370000".into(),
+            agreements: vec![Period { from: Date::MIN, to: None }],
+            charset: encoding_rs::UTF_8,
+            currency: "*".to_owned(),
+            processing_ids: ["P", "T", "D"].map(str::to_owned).into(),
+            acknowledge: Acknowledge::default(),
+            settle_on: SettleOn::default(),
+            charges_quiet_s: 0,
+            mode: Mode::default(),
+            repeated_line: RepeatedLine::default(),
+            odd_charges: OddCharges::Accept,
+            bill_in_ack: BillInAck::default(),
+            return_address: None,
+            token_sha256: None,
+            binding: Vec::new(),
+            hl7: Hl7Paths::default(),
+            values: ValueMaps::default(),
+            xml_maps: Vec::new(),
+        }
+    }
+}
+
+/// Every hospital the gateway knows.
+#[derive(Debug, Clone, Default)]
+pub struct Profiles(Vec<Arc<Profile>>);
+
+impl Profiles {
+    /// Refuses two profiles of one code, and two that answer to the same sender.
+    pub fn new(profiles: Vec<Profile>) -> Result<Self, ProfileError> {
+        for (at, profile) in profiles.iter().enumerate() {
+            let rest = &profiles[at + 1..];
+            if rest.iter().any(|other| other.code == profile.code) {
+                return Err(ProfileError::Value {
+                    key: "code".to_owned(),
+                    why: format!("two profiles are called {}", profile.code),
+                });
+            }
+            let claimed = |sender| rest.iter().any(|other| other.senders.contains(sender));
+            if let Some(sender) = profile.senders.iter().find(|sender| claimed(sender)) {
+                return Err(ProfileError::Value {
+                    key: "senders".to_owned(),
+                    why: format!("two profiles answer to {}", sender.facility),
+                });
+            }
+        }
+        Ok(Self(profiles.into_iter().map(Arc::new).collect()))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Profile>> {
+        self.0.iter()
+    }
+
+    /// By the code a JSON or XML document carries.
+    pub fn of_hospital(&self, code: &str) -> Option<&Arc<Profile>> {
+        self.0.iter().find(|profile| *profile.code == *code).or_else(|| self.any())
+    }
+
+    /// By MSH-3 and MSH-4: application and facility together before facility alone, then the code itself.
+    pub fn of_sender(&self, application: &str, facility: &str) -> Option<&Arc<Profile>> {
+        let answers = |named: bool| {
+            self.0.iter().find(|profile| {
+                profile.senders.iter().any(|sender| {
+                    sender.facility == facility
+                        && match &sender.application {
+                            Some(name) => named && name == application,
+                            None => !named,
+                        }
+                })
+            })
+        };
+        answers(true).or_else(|| answers(false)).or_else(|| self.of_hospital(facility))
+    }
+
+    fn any(&self) -> Option<&Arc<Profile>> {
+        self.0.iter().find(|profile| profile.is_any_hospital())
+    }
+}

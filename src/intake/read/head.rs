@@ -1,0 +1,186 @@
+//! What a message says once.
+
+use yizhan_contract::person::IdNumberError;
+use yizhan_contract::stay::{CauseKind, Referral, Sex, VisitClass};
+use yizhan_contract::{IdNumber, Money, Personal};
+
+use super::super::complete::Dialect;
+use super::super::limits::{CODE_CHARS_MAX, NAME_CHARS_MAX};
+use super::super::names::{Head, Name};
+use super::super::part::Patch;
+use super::super::raw::Field;
+use super::super::when;
+use super::{Reader, Wrong, is_beyond, words};
+use crate::refusal::Code;
+
+type Fields<'a> = [Field<'a>; Head::COUNT];
+
+impl Reader<'_, '_> {
+    pub fn head(&mut self, fields: &Fields<'_>) {
+        self.envelope.message_id = self.head_code(fields, Head::MessageId).value().cloned();
+        let latest = self.latest;
+        let sent_at = self.typed(Name::Head(Head::SentAt), &fields[Head::SentAt.index()], |text| {
+            let moment = when::moment(text).map_err(|_| Wrong::date())?;
+            let instant = moment.earliest().ok_or_else(Wrong::date)?;
+            if is_beyond(moment, latest) { Err(Wrong::ahead()) } else { Ok(instant) }
+        });
+        self.envelope.sent_at = sent_at.value().copied();
+        self.visit(fields);
+        self.patient(fields);
+        self.circumstances(fields);
+        self.stated(fields);
+    }
+
+    fn visit(&mut self, fields: &Fields<'_>) {
+        let hospital = &fields[Head::Hospital.index()];
+        self.part.hospital = match hospital.as_text() {
+            Some(given) if self.profile.is_any_hospital() => given.to_owned(),
+            _ => self.profile.code.to_string(),
+        };
+        if let Patch::Set(number) = self.head_code(fields, Head::VisitNumber) {
+            self.part.visit_number = number;
+        }
+        self.part.admitted = self.moment(Name::Head(Head::Admitted), &fields[Head::Admitted.index()]);
+        self.part.discharged = self.moment(Name::Head(Head::Discharged), &fields[Head::Discharged.index()]);
+        self.part.department = self.head_name(fields, Head::Department);
+        self.part.ward = self.head_name(fields, Head::Ward);
+        self.part.bed = self.head_name(fields, Head::Bed);
+        self.part.class = self.head_word(fields, Head::VisitClass, words::visit_class, VisitClass::WORDS);
+    }
+
+    fn patient(&mut self, fields: &Fields<'_>) {
+        let number = Head::IdNumber;
+        self.part.id_number = self.typed(Name::Head(number), &fields[number.index()], |text| {
+            text.parse::<IdNumber>().map(Personal::new).map_err(wrong_number)
+        });
+        self.part.mrn = personal(self.head_code(fields, Head::Mrn));
+        self.part.name = personal(self.head_name(fields, Head::PatientName));
+        self.part.card = personal(self.head_code(fields, Head::Card));
+        self.part.sex = self.head_word(fields, Head::Sex, words::sex, Sex::WORDS);
+        self.part.birth = match self.moment(Name::Head(Head::Birth), &fields[Head::Birth.index()]) {
+            Patch::Keep => Patch::Keep,
+            Patch::Clear => Patch::Clear,
+            Patch::Set(moment) => Patch::Set(Personal::new(moment.date)),
+        };
+    }
+
+    fn circumstances(&mut self, fields: &Fields<'_>) {
+        let region = Head::InsuredRegion;
+        self.part.insured_region = self.typed(Name::Head(region), &fields[region.index()], |text| {
+            let is_region = text.len() == 6 && text.bytes().all(|b| b.is_ascii_digit());
+            is_region.then(|| text.to_owned()).ok_or_else(|| {
+                Wrong::new(Code::BadValue, "统筹区编码须为六位数字", "a region has six digits")
+            })
+        });
+        self.part.cause_kind = self.head_word(fields, Head::CauseKind, words::cause, CauseKind::WORDS);
+        self.part.accident_type = self.head_code(fields, Head::AccidentType);
+        let yes_no = &["true", "false"];
+        self.part.third_party_liable =
+            self.head_word(fields, Head::ThirdPartyLiable, words::yes_or_no, yes_no);
+        self.part.referral = self.head_word(fields, Head::Referral, words::referral, Referral::WORDS);
+    }
+
+    /// Documents bind their sender to what they state; HL7 does so only where the profile says it.
+    fn stated(&mut self, fields: &Fields<'_>) {
+        let binds = |name| self.dialect != Dialect::Hl7 || self.profile.is_binding(name);
+        let (total_binds, share_binds) = (binds(Head::StatedTotal), binds(Head::StatedPatientShare));
+        let total = &fields[Head::StatedTotal.index()];
+        if total_binds {
+            self.part.stated_total = self.not_negative(Head::StatedTotal, total);
+        } else if let Some(Ok(reported)) = total.as_text().map(str::parse::<Money>) {
+            self.part.reported_total = Patch::Set(reported);
+        }
+        if share_binds {
+            let share = &fields[Head::StatedPatientShare.index()];
+            self.part.stated_patient_share = self.not_negative(Head::StatedPatientShare, share);
+        }
+        self.part.deposit = self.not_negative(Head::Deposit, &fields[Head::Deposit.index()]);
+    }
+
+    fn not_negative(&mut self, name: Head, field: &Field<'_>) -> Patch<Money> {
+        self.typed(Name::Head(name), field, |text| {
+            let amount: Money = text.parse().map_err(Wrong::from)?;
+            if amount.is_negative() { Err(Wrong::negative()) } else { Ok(amount) }
+        })
+    }
+
+    fn head_code(&mut self, fields: &Fields<'_>, name: Head) -> Patch<String> {
+        self.plain(Name::Head(name), &fields[name.index()], CODE_CHARS_MAX)
+    }
+
+    fn head_name(&mut self, fields: &Fields<'_>, name: Head) -> Patch<String> {
+        self.plain(Name::Head(name), &fields[name.index()], NAME_CHARS_MAX)
+    }
+
+    fn head_word<T>(
+        &mut self,
+        fields: &Fields<'_>,
+        name: Head,
+        read: fn(&str) -> Option<T>,
+        words: &[&str],
+    ) -> Patch<T> {
+        self.word(Name::Head(name), &fields[name.index()], read, words)
+    }
+
+    /// A word of a closed list.
+    pub(super) fn word<T>(
+        &mut self,
+        name: Name,
+        field: &Field<'_>,
+        read: fn(&str) -> Option<T>,
+        words: &[&str],
+    ) -> Patch<T> {
+        self.typed(name, field, |text| {
+            read(text).ok_or_else(|| {
+                let words = words.join(", ");
+                Wrong::new(
+                    Code::UnknownWord,
+                    format!("不在代码表内（{words}）"),
+                    format!("is none of {words}"),
+                )
+            })
+        })
+    }
+
+    /// One line of text of at most `chars_max` characters.
+    pub(super) fn plain(&mut self, name: Name, field: &Field<'_>, chars_max: usize) -> Patch<String> {
+        self.typed(name, field, |text| {
+            if text.len() > chars_max && text.chars().count() > chars_max {
+                return Err(Wrong::new(
+                    Code::BadValue,
+                    format!("超过 {chars_max} 个字符"),
+                    format!("is longer than {chars_max} characters"),
+                ));
+            }
+            if text.chars().any(char::is_control) {
+                return Err(Wrong::new(Code::BadValue, "含有控制字符", "holds control characters"));
+            }
+            Ok(text.to_owned())
+        })
+    }
+}
+
+fn personal(text: Patch<String>) -> Patch<Personal<String>> {
+    match text {
+        Patch::Keep => Patch::Keep,
+        Patch::Clear => Patch::Clear,
+        Patch::Set(text) => Patch::Set(Personal::new(text)),
+    }
+}
+
+/// GB 11643. The check character that would be right is not told: it helps only who guesses numbers.
+fn wrong_number(why: IdNumberError) -> Wrong {
+    match why {
+        IdNumberError::Shape => {
+            Wrong::new(Code::BadValue, "身份证号须为 18 位或 15 位", "an identity card number has 18 or 15 characters")
+        }
+        IdNumberError::Birth => {
+            Wrong::new(Code::BadValue, "身份证号中的出生日期不存在", "the birth date in the identity card number does not exist")
+        }
+        IdNumberError::Check { .. } => Wrong::new(
+            Code::BadValue,
+            "身份证号校验位不符（GB 11643）",
+            "the check character of the identity card number is wrong (GB 11643)",
+        ),
+    }
+}

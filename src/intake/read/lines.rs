@@ -1,0 +1,325 @@
+//! Charge lines, diagnoses, and what was settled elsewhere.
+
+use yizhan_contract::stay::{CatalogueClass, Diagnosis, Line, SettledElsewhere};
+use yizhan_contract::{Exact, FindingCode, Money, PayerCode, Quantity};
+
+use super::super::complete::{Dialect, signed_amount};
+use super::super::limits::{
+    CODE_CHARS_MAX, DIAGNOSES_MAX, LINES_MAX, NAME_CHARS_MAX, SETTLED_ELSEWHERE_MAX, TEXT_CHARS_MAX,
+};
+use super::super::names::{DiagnosisField, LineField, Name, PayerField};
+use super::super::part::{Patch, Payment};
+use super::super::profile::{OddCharges, RepeatedLine, UNCODED};
+use super::super::raw::{DiagnosisRow, Field, LineRow, PayerRow, Place};
+use super::super::when;
+use super::words::{self, LineKind};
+use super::{Reader, Wrong, is_beyond};
+use crate::refusal::Code;
+
+impl<'a> Reader<'_, 'a> {
+    /// One charge, credit or payment; what is wrong with it is noted and the line left out.
+    pub fn line(&mut self, place: &Place<'a>, row: &LineRow<'a>) {
+        self.rows += 1;
+        if self.rows > LINES_MAX {
+            if self.rows == LINES_MAX + 1 {
+                let zh = format!("费用行超过 {LINES_MAX} 条");
+                let en = format!("there are more than {LINES_MAX} charge lines");
+                self.problems.refuse(Code::TooLarge, place, &zh, &en);
+            }
+            return;
+        }
+        match self.line_kind(place, row) {
+            Some(LineKind::Copayment) => self.problems.find(
+                FindingCode::CopaymentIgnored,
+                "FT1-6 为 CO 的共付行未计入费用",
+                "co-payment transactions (FT1-6 CO) are not charges and were left out",
+            ),
+            Some(LineKind::Payment) => self.payment(place, row),
+            Some(LineKind::Credit) => self.charge(place, row, true),
+            Some(LineKind::Charge | LineKind::Adjustment) => self.charge(place, row, false),
+            None => {}
+        }
+    }
+
+    /// Table 0017 for HL7; documents only know charges, and mark a credit.
+    fn line_kind(&mut self, place: &Place<'a>, row: &LineRow<'a>) -> Option<LineKind> {
+        let field = &row[LineField::Kind.index()];
+        if self.dialect != Dialect::Hl7 && field.is_absent() {
+            return Some(LineKind::Charge);
+        }
+        let word = self.mapped(Name::Line(LineField::Kind), field);
+        if let Some(kind) = word.and_then(words::line_kind) {
+            return Some(kind);
+        }
+        let at = if field.is_absent() { place } else { &field.place };
+        if self.profile.odd_charges == OddCharges::Accept {
+            self.problems.warn(at, "FT1-6 不在 0017 表内，按金额正负计入", "FT1-6 is not in table 0017; taken by its sign");
+            return Some(LineKind::Charge);
+        }
+        let words = LineKind::WORDS.join(", ");
+        let code = if field.is_absent() { Code::MissingField } else { Code::UnknownWord };
+        let (zh, en) = (format!("须为 0017 表的 {words}"), format!("must be {words} of table 0017"));
+        self.problems.refuse(code, at, &zh, &en);
+        None
+    }
+
+    fn payment(&mut self, place: &Place<'a>, row: &LineRow<'a>) {
+        let id = self.required_code(place, row, LineField::Id);
+        let field = &row[LineField::Amount.index()];
+        let amount = self.typed(Name::Line(LineField::Amount), field, |text| Ok(text.parse::<Money>()?));
+        match (id, amount) {
+            (Some(id), Patch::Set(amount)) => self.part.payments.push(Payment { id, amount: amount.abs() }),
+            (Some(_), _) if field.is_absent() => {
+                self.problems.refuse(Code::MissingField, place, "预交款没有金额", "a payment without an amount");
+            }
+            _ => {}
+        }
+    }
+
+    fn charge(&mut self, place: &Place<'a>, row: &LineRow<'a>, is_credit: bool) {
+        let id = self.required_code(place, row, LineField::Id);
+        let date = self.line_date(place, row);
+        let code = self.item_code(place, row);
+        let quantity = self.number(row, LineField::Quantity);
+        let unit_price = self.number(row, LineField::UnitPrice);
+        let amount = self.number(row, LineField::Amount);
+        let class = &row[LineField::Class.index()];
+        let class =
+            self.word(Name::Line(LineField::Class), class, words::catalogue_class, CatalogueClass::WORDS);
+        let credit = &row[LineField::Credit.index()];
+        let credit =
+            self.word(Name::Line(LineField::Credit), credit, words::yes_or_no, &["true", "false"]);
+        let name = self.line_text(row, LineField::Name, TEXT_CHARS_MAX).unwrap_or_default();
+        let category = self.line_text(row, LineField::Category, CODE_CHARS_MAX);
+        let upfront_ratio = self.number(row, LineField::UpfrontRatio);
+        let ceiling = self.number(row, LineField::Ceiling);
+        let credit_of = self.line_text(row, LineField::CreditOf, CODE_CHARS_MAX);
+        let (Some(id), Some(date), Some(code)) = (id, date, code) else { return };
+        let line = Line {
+            id,
+            date,
+            code,
+            name,
+            quantity: quantity.unwrap_or(Quantity::ONE),
+            unit_price,
+            amount,
+            class: class.value().copied(),
+            category,
+            upfront_ratio,
+            ceiling,
+            credit_of,
+            credit: is_credit || credit.value().copied().unwrap_or(false),
+        };
+        if self.is_priced(place, row, &line) {
+            self.part.lines.push(line);
+            self.line_places.push(row[LineField::Id.index()].place.clone());
+        }
+    }
+
+    /// Whether amount, quantity and unit price give one amount (SETTLEMENT §2).
+    fn is_priced(&mut self, place: &Place<'a>, row: &LineRow<'a>, line: &Line) -> bool {
+        let amount = &row[LineField::Amount.index()];
+        let price = &row[LineField::UnitPrice.index()];
+        if line.amount.is_none() && line.unit_price.is_none() {
+            if amount.as_text().is_none() && price.as_text().is_none() {
+                let en = "neither an amount nor a unit price";
+                self.problems.refuse(Code::MissingField, place, "缺少金额，也没有单价", en);
+            }
+            return false;
+        }
+        if line.quantity.is_zero() && line.ceiling.is_some() {
+            let at = &row[LineField::Quantity.index()].place;
+            self.problems.refuse(Code::BadCharges, at, "有限价的行数量不得为 0", "quantity 0 on a line with a ceiling");
+            return false;
+        }
+        if signed_amount(line).is_err() {
+            self.problems.refuse(Code::BadCharges, &price.place, "数量与单价之积过大", "quantity times unit price is too large");
+            return false;
+        }
+        if let Some(difference) = difference(line) {
+            let zh = format!("金额与数量×单价相差 {difference}");
+            let en = format!("the amount is {difference} off quantity times unit price");
+            self.problems.refuse(Code::BadCharges, &amount.place, &zh, &en);
+            return false;
+        }
+        true
+    }
+
+    fn line_date(&mut self, place: &Place<'a>, row: &LineRow<'a>) -> Option<jiff::civil::Date> {
+        let field = &row[LineField::Date.index()];
+        if field.as_text().is_none() {
+            self.missing(place, field, LineField::Date);
+            return None;
+        }
+        let latest = self.latest;
+        let date = self.typed(Name::Line(LineField::Date), field, |text| {
+            let moment = when::moment(text).map_err(|_| Wrong::date())?;
+            if is_beyond(moment, latest) { Err(Wrong::ahead()) } else { Ok(moment.date) }
+        });
+        date.value().copied()
+    }
+
+    fn item_code(&mut self, place: &Place<'a>, row: &LineRow<'a>) -> Option<String> {
+        let field = &row[LineField::Code.index()];
+        if field.as_text().is_none() && self.profile.odd_charges == OddCharges::Accept {
+            self.problems.warn(place, "费用行没有项目编码", "a charge line without an item code");
+            return Some(UNCODED.to_owned());
+        }
+        self.required_code(place, row, LineField::Code)
+    }
+
+    fn required_code(&mut self, place: &Place<'a>, row: &LineRow<'a>, name: LineField) -> Option<String> {
+        let field = &row[name.index()];
+        if field.as_text().is_none() {
+            self.missing(place, field, name);
+            return None;
+        }
+        self.line_text(row, name, CODE_CHARS_MAX)
+    }
+
+    fn missing(&mut self, row: &Place<'a>, field: &Field<'a>, name: LineField) {
+        let (zh, en) = (format!("费用行缺少 {}", name.word()), format!("the line has no {}", name.word()));
+        let at = if field.place == Place::Whole { row } else { &field.place };
+        self.problems.refuse(Code::MissingField, at, &zh, &en);
+    }
+
+    fn line_text(&mut self, row: &LineRow<'a>, name: LineField, chars_max: usize) -> Option<String> {
+        match self.plain(Name::Line(name), &row[name.index()], chars_max) {
+            Patch::Set(text) => Some(text),
+            Patch::Keep | Patch::Clear => None,
+        }
+    }
+
+    fn number<T>(&mut self, row: &LineRow<'a>, name: LineField) -> Option<T>
+    where
+        T: std::str::FromStr<Err = yizhan_contract::NumberError>,
+    {
+        match self.typed(Name::Line(name), &row[name.index()], |text| Ok(text.parse()?)) {
+            Patch::Set(value) => Some(value),
+            Patch::Keep | Patch::Clear => None,
+        }
+    }
+
+    /// The same line twice in one message counts once; with other content the profile decides.
+    pub(super) fn drop_repeated_lines(&mut self) {
+        let lines = &self.part.lines;
+        let mut order: Vec<usize> = (0..lines.len()).collect();
+        if order.windows(2).all(|pair| lines[pair[0]].id < lines[pair[1]].id) {
+            return;
+        }
+        order.sort_by(|a, b| lines[*a].id.cmp(&lines[*b].id).then(a.cmp(b)));
+        let mut dropped = vec![false; lines.len()];
+        for pair in order.windows(2) {
+            let (first, second) = (&lines[pair[0]], &lines[pair[1]]);
+            if first.id != second.id {
+                continue;
+            }
+            if first == second {
+                self.problems.find(
+                    FindingCode::RepeatedLines,
+                    "同一费用行重复发送，只计一次",
+                    "a charge line was sent twice and counted once",
+                );
+                dropped[pair[0]] = true;
+            } else if self.profile.repeated_line == RepeatedLine::Replace {
+                dropped[pair[0]] = true;
+            } else {
+                let at = &self.line_places[pair[1]];
+                let en = "this line id was used before in the message, with other content";
+                self.problems.refuse(Code::RepeatedLineDiffers, at, "行号重复且内容不同", en);
+            }
+        }
+        let mut keep = dropped.iter().map(|dropped| !dropped);
+        self.part.lines.retain(|_| keep.next().unwrap_or(true));
+        let mut keep = dropped.iter().map(|dropped| !dropped);
+        self.line_places.retain(|_| keep.next().unwrap_or(true));
+    }
+
+    pub fn diagnoses(&mut self, rows: &[(Place<'a>, DiagnosisRow<'a>)]) {
+        if let Some((place, _)) = rows.get(DIAGNOSES_MAX) {
+            self.problems.refuse(Code::TooLarge, place, "诊断过多", "there are too many diagnoses");
+        }
+        let mut diagnoses = Vec::new();
+        for (place, row) in rows.iter().take(DIAGNOSES_MAX) {
+            let code = &row[DiagnosisField::Code.index()];
+            if code.as_text().is_none() {
+                self.problems.refuse(Code::MissingField, place, "诊断缺少编码", "the diagnosis has no code");
+                continue;
+            }
+            let code = self.plain(Name::Diagnosis(DiagnosisField::Code), code, CODE_CHARS_MAX);
+            let name = &row[DiagnosisField::Name.index()];
+            let name = self.plain(Name::Diagnosis(DiagnosisField::Name), name, TEXT_CHARS_MAX);
+            let principal = &row[DiagnosisField::Principal.index()];
+            let yes_no = &["true", "false"];
+            let principal =
+                self.word(Name::Diagnosis(DiagnosisField::Principal), principal, words::yes_or_no, yes_no);
+            if let Patch::Set(code) = code {
+                let name = name.value().cloned().unwrap_or_default();
+                let principal = principal.value().copied().unwrap_or(false);
+                diagnoses.push(Diagnosis { code, name, principal });
+            }
+        }
+        self.part.diagnoses = Patch::Set(diagnoses);
+    }
+
+    pub fn settled_elsewhere(&mut self, rows: &[(Place<'a>, PayerRow<'a>)]) {
+        if let Some((place, _)) = rows.get(SETTLED_ELSEWHERE_MAX) {
+            self.problems.refuse(Code::TooLarge, place, "支付方过多", "there are too many payers");
+        }
+        let mut settled: Vec<SettledElsewhere> = Vec::new();
+        for (place, row) in rows.iter().take(SETTLED_ELSEWHERE_MAX) {
+            let Some(entry) = self.payer_settlement(place, row) else { continue };
+            if settled.iter().any(|other| other.payer == entry.payer) {
+                let en = "this payer is named twice";
+                self.problems.refuse(Code::BadSettledElsewhere, place, "支付方重复", en);
+            }
+            settled.push(entry);
+        }
+        self.part.settled_elsewhere = Patch::Set(settled);
+    }
+
+    fn payer_settlement(&mut self, place: &Place<'a>, row: &PayerRow<'a>) -> Option<SettledElsewhere> {
+        for name in PayerField::ALL {
+            if row[name.index()].as_text().is_none() {
+                let (zh, en) = (format!("缺少 {}", name.word()), format!("has no {}", name.word()));
+                self.problems.refuse(Code::BadSettledElsewhere, place, &zh, &en);
+            }
+        }
+        let payer = &row[PayerField::Payer.index()];
+        let payer = self.typed(Name::Payer(PayerField::Payer), payer, |text| {
+            let wrong = |_| Wrong::new(Code::BadSettledElsewhere, "不是支付方代码", "is no payer code");
+            text.parse::<PayerCode>().map_err(wrong)
+        });
+        let amount = &row[PayerField::Amount.index()];
+        let amount = self.typed(Name::Payer(PayerField::Amount), amount, |text| {
+            let amount: Money = text.parse()?;
+            let wrong = Wrong { code: Code::BadSettledElsewhere, ..Wrong::negative() };
+            if amount.is_negative() { Err(wrong) } else { Ok(amount) }
+        });
+        let reference = &row[PayerField::Reference.index()];
+        let reference = self.plain(Name::Payer(PayerField::Reference), reference, NAME_CHARS_MAX);
+        match (payer, amount, reference) {
+            (Patch::Set(payer), Patch::Set(amount), Patch::Set(reference)) => {
+                Some(SettledElsewhere { payer, amount, reference })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How far a stated amount lies from quantity × unit price, where that is more than
+/// `0.01 · max(1, |quantity|)`.
+fn difference(line: &Line) -> Option<Exact> {
+    let (amount, price) = (line.amount?, line.unit_price?);
+    let product = Exact::from(line.quantity).times(price).ok()?;
+    let off = if line.credit || amount.is_negative() {
+        amount.abs().exact().minus(product.abs()).ok()?.abs()
+    } else {
+        amount.exact().minus(product).ok()?.abs()
+    };
+    if off.is_zero() {
+        return None;
+    }
+    let tolerance = Exact::from(line.quantity.abs().max(Quantity::ONE)).times(Money::FEN).ok()?;
+    (off > tolerance).then_some(off)
+}

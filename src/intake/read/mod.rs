@@ -1,0 +1,199 @@
+//! The one typed reader: from text and places to a [`StayPart`], all problems at once.
+//!
+//! [`head`] reads what a message says once, [`lines`] its lists, [`words`] the closed lists of words.
+
+mod head;
+mod lines;
+pub mod words;
+
+use std::borrow::Cow;
+
+use jiff::{SignedDuration, Timestamp};
+use yizhan_contract::FindingCode;
+use yizhan_contract::money::NumberError;
+use yizhan_contract::stay::Moment;
+
+use super::complete::Dialect;
+use super::limits::AHEAD_HOURS_MAX;
+use super::names::Name;
+use super::part::{Patch, StayPart};
+use super::problems::Problems;
+use super::profile::Profile;
+use super::raw::{Field, Place, Raw, RawStay};
+use super::when;
+use crate::refusal::Code;
+
+/// What every message is called by.
+#[derive(Debug, Clone, Default)]
+pub struct Envelope {
+    pub message_id: Option<String>,
+    pub sent_at: Option<Timestamp>,
+}
+
+/// Reads one message, row by row.
+pub struct Reader<'p, 'a> {
+    profile: &'p Profile,
+    dialect: Dialect,
+    /// No date may lie beyond it.
+    latest: Moment,
+    pub problems: Problems,
+    part: StayPart,
+    envelope: Envelope,
+    /// Lines, payments and what was left out.
+    rows: usize,
+    /// Of each line of `part`, where its id stands.
+    line_places: Vec<Place<'a>>,
+}
+
+impl<'p, 'a> Reader<'p, 'a> {
+    pub fn new(profile: &'p Profile, dialect: Dialect, now: Timestamp, problems: Problems) -> Self {
+        let ahead = SignedDuration::from_hours(AHEAD_HOURS_MAX);
+        let latest = now.saturating_add(ahead).unwrap_or(Timestamp::MAX);
+        Self {
+            profile,
+            dialect,
+            latest: Moment::at(latest),
+            problems,
+            part: StayPart::default(),
+            envelope: Envelope::default(),
+            rows: 0,
+            line_places: Vec::new(),
+        }
+    }
+
+    /// Everything a raw message holds.
+    pub fn stay(&mut self, raw: &RawStay<'a>) {
+        self.head(&raw.head);
+        self.line_places.reserve(raw.lines.len());
+        for (place, row) in &raw.lines {
+            self.line(place, row);
+        }
+        if let Some(rows) = &raw.diagnoses {
+            self.diagnoses(rows);
+        }
+        if let Some(rows) = &raw.settled_elsewhere {
+            self.settled_elsewhere(rows);
+        }
+    }
+
+    /// Looks at what only the whole message shows, and hands over.
+    pub fn finish(mut self) -> (StayPart, Envelope, Problems) {
+        self.drop_repeated_lines();
+        self.compare_identity();
+        self.compare_dates();
+        (self.part, self.envelope, self.problems)
+    }
+
+    /// The text after the profile's value map.
+    fn mapped<'f>(&'f self, name: Name, field: &'f Field<'_>) -> Option<&'f str>
+    where
+        'p: 'f,
+    {
+        let text = field.as_text()?;
+        let mapped = self.profile.values.of(name).and_then(|map| map.get(text));
+        Some(mapped.map_or(text, String::as_str))
+    }
+
+    /// Reads a field with `read`; on its error the field is refused in the words it gives.
+    fn typed<T>(
+        &mut self,
+        name: Name,
+        field: &Field<'_>,
+        read: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Patch<T> {
+        let text = match (&field.raw, self.mapped(name, field)) {
+            (Raw::Null, _) => return Patch::Clear,
+            (_, None) => return Patch::Keep,
+            (_, Some(text)) => text,
+        };
+        match read(text) {
+            Ok(value) => Patch::Set(value),
+            Err(wrong) => {
+                self.problems.refuse(wrong.code, &field.place, &wrong.zh, &wrong.en);
+                Patch::Keep
+            }
+        }
+    }
+
+    fn moment(&mut self, name: Name, field: &Field<'_>) -> Patch<Moment> {
+        let latest = self.latest;
+        self.typed(name, field, |text| {
+            let moment = when::moment(text).map_err(|_| Wrong::date())?;
+            if is_beyond(moment, latest) { Err(Wrong::ahead()) } else { Ok(moment) }
+        })
+    }
+
+    fn compare_identity(&mut self) {
+        let Some(card) = self.part.id_number.value().map(|card| card.reveal().clone()) else { return };
+        let birth = self.part.birth.value().map(|birth| *birth.reveal());
+        let sex = self.part.sex.value().copied();
+        use yizhan_contract::stay::Sex;
+        let other_sex = if card.is_male() { Sex::Female } else { Sex::Male };
+        if birth.is_some_and(|birth| card.birth() != Some(birth)) || sex == Some(other_sex) {
+            self.problems.find(
+                FindingCode::IdentityDiffers,
+                "报文中的出生日期或性别与身份证号不一致",
+                "birth date or sex differ from the identity card number",
+            );
+        }
+    }
+
+    fn compare_dates(&mut self) {
+        if let Some(refusal) = self.part.dates_in_disorder(self.dialect) {
+            self.problems.push(refusal);
+        }
+        let Some(last) = self.part.discharged.value().map(|moment| moment.date) else { return };
+        let late = self.part.lines.iter().zip(&self.line_places).find(|(line, _)| line.date > last);
+        if let Some((_, place)) = late {
+            self.problems.warn(place, "费用日期晚于出院日期", "a charge is dated after the discharge");
+        }
+    }
+}
+
+fn is_beyond(moment: Moment, latest: Moment) -> bool {
+    moment.date > latest.date || (moment.date == latest.date && moment.time > latest.time)
+}
+
+/// What is wrong with a field's text, in both languages; never the text itself, it may be personal.
+#[derive(Debug)]
+struct Wrong {
+    code: Code,
+    zh: Cow<'static, str>,
+    en: Cow<'static, str>,
+}
+
+impl Wrong {
+    fn new(code: Code, zh: impl Into<Cow<'static, str>>, en: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, zh: zh.into(), en: en.into() }
+    }
+
+    fn date() -> Self {
+        Self::new(Code::BadValue, "不是有效日期", "is no date that exists")
+    }
+
+    fn ahead() -> Self {
+        Self::new(
+            Code::BadDates,
+            format!("日期超前于当前时间 {AHEAD_HOURS_MAX} 小时以上"),
+            format!("lies more than {AHEAD_HOURS_MAX} hours in the future"),
+        )
+    }
+
+    fn negative() -> Self {
+        Self::new(Code::BadValue, "不得为负数", "must not be negative")
+    }
+}
+
+impl From<NumberError> for Wrong {
+    fn from(why: NumberError) -> Self {
+        let zh = match why {
+            NumberError::NotANumber => "不是普通十进制数字".to_owned(),
+            NumberError::TooManyDecimals(most) => format!("小数位超过 {most} 位"),
+            NumberError::TooLarge => "超过 9,999,999,999.99".to_owned(),
+            NumberError::Negative => "不得为负数".to_owned(),
+            NumberError::NotARatio => "须在 0 与 1 之间".to_owned(),
+            NumberError::Overflow => "无法精确计算".to_owned(),
+        };
+        Self::new(Code::BadValue, zh, why.to_string())
+    }
+}

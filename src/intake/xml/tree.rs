@@ -1,0 +1,238 @@
+//! Any XML document as a small tree, read in one cheap pass that refuses what could hurt.
+//!
+//! Caps on bytes, depth, elements and attributes; no DOCTYPE, so no entity beyond the five of XML.
+
+use std::borrow::Cow;
+
+use encoding_rs::Encoding;
+use quick_xml::NsReader;
+use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::name::ResolveResult;
+
+use super::super::limits::{XML_ATTRIBUTES_MAX, XML_DEPTH_MAX, XML_ELEMENTS_MAX};
+use crate::refusal::{Code, Refusal};
+
+pub type ElementId = usize;
+
+#[derive(Debug, Default)]
+pub struct Element {
+    /// Local name.
+    pub name: String,
+    pub namespace: Option<std::rc::Rc<str>>,
+    /// By local name; declarations of namespaces and `xsi:` are left out.
+    pub attributes: Vec<(String, String)>,
+    /// Its own text, without that of its children.
+    pub text: String,
+    pub children: Vec<ElementId>,
+    /// Line of the start tag, from 1.
+    pub line: u32,
+}
+
+/// Elements in document order; the root is the first.
+#[derive(Debug)]
+pub struct Tree {
+    elements: Vec<Element>,
+}
+
+impl Tree {
+    pub const ROOT: ElementId = 0;
+
+    pub fn of(&self, id: ElementId) -> &Element {
+        &self.elements[id]
+    }
+
+    pub fn root(&self) -> &Element {
+        &self.elements[Self::ROOT]
+    }
+
+    pub fn children(&self, id: ElementId) -> impl Iterator<Item = (ElementId, &Element)> {
+        self.of(id).children.iter().map(|child| (*child, self.of(*child)))
+    }
+
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        Builder::new(text).build()
+    }
+}
+
+/// The text of a document: byte order mark, then the XML declaration, then the channel's charset, then
+/// UTF-8. The declaration beats the channel: senders write it, middleware makes up the channel's.
+pub fn decode<'a>(bytes: &'a [u8], channel_charset: Option<&str>) -> Result<Cow<'a, str>, Refusal> {
+    let declared = declared_encoding(bytes);
+    let (encoding, body) = match Encoding::for_bom(bytes) {
+        Some((encoding, length)) => (encoding, &bytes[length..]),
+        None => match declared.as_deref().or(channel_charset) {
+            Some(label) => (known_encoding(label)?, bytes),
+            None => (encoding_rs::UTF_8, bytes),
+        },
+    };
+    encoding.decode_without_bom_handling_and_without_replacement(body).ok_or_else(|| {
+        let name = encoding.name();
+        Refusal::new(Code::WrongCharset, format!("内容不是 {name} 编码"), format!("the bytes are not {name}"))
+    })
+}
+
+fn known_encoding(label: &str) -> Result<&'static Encoding, Refusal> {
+    Encoding::for_label(label.as_bytes()).ok_or_else(|| {
+        Refusal::new(Code::WrongCharset, "不支持所声明的字符集", "the declared character set is not known")
+    })
+}
+
+/// `encoding="…"` of a declaration in ASCII, the only place where it matters before decoding.
+fn declared_encoding(bytes: &[u8]) -> Option<String> {
+    const DECLARATION_BYTES_MAX: usize = 200;
+    let head = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let head = head.strip_prefix(b"<?xml")?;
+    let head = &head[..head.len().min(DECLARATION_BYTES_MAX)];
+    let end = head.windows(2).position(|pair| pair == b"?>")?;
+    let declaration = std::str::from_utf8(&head[..end]).ok()?;
+    let (_, rest) = declaration.split_once("encoding")?;
+    let rest = rest.trim_start().strip_prefix('=')?.trim_start();
+    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    rest[1..].split(quote).next().map(str::to_owned)
+}
+
+struct Builder<'t> {
+    text: &'t str,
+    reader: NsReader<&'t [u8]>,
+    elements: Vec<Element>,
+    open: Vec<ElementId>,
+    /// Up to where lines have been counted.
+    counted: usize,
+    line: u32,
+}
+
+impl<'t> Builder<'t> {
+    fn new(text: &'t str) -> Self {
+        let reader = NsReader::from_str(text);
+        Self { text, reader, elements: Vec::new(), open: Vec::new(), counted: 0, line: 1 }
+    }
+
+    fn build(mut self) -> Result<Tree, Refusal> {
+        loop {
+            let start = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
+            self.count_lines(start);
+            let (namespace, event) = match self.reader.read_resolved_event() {
+                Ok((ResolveResult::Bound(namespace), event)) => (Some(namespace.0.to_owned()), event),
+                Ok((_, event)) => (None, event),
+                Err(_) => return Err(self.malformed("不是格式良好的 XML", "is not well-formed XML")),
+            };
+            match event {
+                Event::Start(tag) => {
+                    let element = self.start(&tag, namespace)?;
+                    self.open.push(element);
+                }
+                Event::Empty(tag) => {
+                    self.start(&tag, namespace)?;
+                }
+                Event::End(_) => {
+                    self.open.pop();
+                }
+                Event::Text(text) => {
+                    self.append(&text.xml10_content())?;
+                }
+                Event::CData(text) => {
+                    self.append(&text.xml10_content())?;
+                }
+                Event::GeneralRef(reference) => {
+                    let character = self.character(&reference)?;
+                    self.append(character.encode_utf8(&mut [0; 4]))?;
+                }
+                Event::DocType(_) => {
+                    return Err(self.malformed("不接受 DOCTYPE", "a DOCTYPE is not accepted"));
+                }
+                Event::Eof => break,
+                Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
+            }
+        }
+        if !self.open.is_empty() || self.elements.is_empty() {
+            return Err(self.malformed("XML 不完整", "the document ends before its root element does"));
+        }
+        Ok(Tree { elements: self.elements })
+    }
+
+    fn start(&mut self, tag: &BytesStart<'_>, namespace: Option<String>) -> Result<ElementId, Refusal> {
+        if self.open.len() >= XML_DEPTH_MAX {
+            return Err(self.too_large("嵌套过深", format!("nested deeper than {XML_DEPTH_MAX} elements")));
+        }
+        if self.elements.len() >= XML_ELEMENTS_MAX {
+            return Err(self.too_large("元素过多", format!("more than {XML_ELEMENTS_MAX} elements")));
+        }
+        let id = self.elements.len();
+        match self.open.last() {
+            Some(parent) => self.elements[*parent].children.push(id),
+            None if id > 0 => return Err(self.malformed("有多个根元素", "there is a second root element")),
+            None => {}
+        }
+        let namespace = namespace.map(|name| self.shared(name));
+        let attributes = self.attributes(tag)?;
+        let name = tag.local_name().as_ref().to_owned();
+        let line = self.line;
+        self.elements.push(Element { name, namespace, attributes, line, ..Element::default() });
+        Ok(id)
+    }
+
+    /// Documents use a handful of namespaces on thousands of elements.
+    fn shared(&self, name: String) -> std::rc::Rc<str> {
+        let last = self.open.last().and_then(|parent| self.elements[*parent].namespace.as_ref());
+        match last.filter(|known| ***known == *name) {
+            Some(known) => known.clone(),
+            None => name.into(),
+        }
+    }
+
+    fn attributes(&self, tag: &BytesStart<'_>) -> Result<Vec<(String, String)>, Refusal> {
+        let mut attributes = Vec::new();
+        for (count, attribute) in tag.attributes().enumerate() {
+            if count >= XML_ATTRIBUTES_MAX {
+                return Err(self.too_large("属性过多", format!("more than {XML_ATTRIBUTES_MAX} attributes")));
+            }
+            let attribute = attribute.map_err(|_| self.malformed("属性写法有误", "a broken attribute"))?;
+            let key = attribute.key;
+            let prefix = key.prefix().map(|prefix| prefix.into_inner().to_owned());
+            let is_declaration = key.as_namespace_binding().is_some();
+            if is_declaration || matches!(prefix.as_deref(), Some("xsi" | "xml")) {
+                continue;
+            }
+            let value = attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0);
+            let value = value.map_err(|_| self.malformed("属性值有误", "a broken attribute value"))?;
+            attributes.push((key.local_name().as_ref().to_owned(), value.into_owned()));
+        }
+        Ok(attributes)
+    }
+
+    fn append(&mut self, text: &str) -> Result<(), Refusal> {
+        match self.open.last() {
+            Some(element) => self.elements[*element].text.push_str(text),
+            None if text.trim_start_matches('\u{feff}').trim().is_empty() => {}
+            None => return Err(self.malformed("根元素之外有文本", "there is text outside the root element")),
+        }
+        Ok(())
+    }
+
+    fn character(&self, reference: &BytesRef<'_>) -> Result<char, Refusal> {
+        let named = match reference.as_ref() {
+            "lt" => Some('<'),
+            "gt" => Some('>'),
+            "amp" => Some('&'),
+            "quot" => Some('"'),
+            "apos" => Some('\''),
+            _ => reference.resolve_char_ref().ok().flatten(),
+        };
+        named.ok_or_else(|| self.malformed("未定义的实体", "an entity that is not defined"))
+    }
+
+    fn count_lines(&mut self, up_to: usize) {
+        let passed = self.text.as_bytes().get(self.counted..up_to).unwrap_or_default();
+        let lines = passed.iter().filter(|byte| **byte == b'\n').count();
+        self.line = self.line.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
+        self.counted = up_to.max(self.counted);
+    }
+
+    fn malformed(&self, zh: &str, en: &str) -> Refusal {
+        Refusal::new(Code::Malformed, zh, en).at(format_args!("line {}", self.line))
+    }
+
+    fn too_large(&self, zh: &str, en: String) -> Refusal {
+        Refusal::new(Code::TooLarge, zh, en).at(format_args!("line {}", self.line))
+    }
+}
