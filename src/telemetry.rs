@@ -57,13 +57,22 @@ pub fn start_metrics() -> PrometheusHandle {
         describe_counter!("yizhan_messages_total", "Messages answered, by channel and what they ended in");
         describe_counter!("yizhan_refusals_total", "Refused messages and requests, by code");
         describe_counter!("yizhan_mllp_connections_total", "MLLP connections, by how they began");
-        describe_histogram!("yizhan_message_seconds", "Seconds from the last byte of a message to its answer");
+        describe_histogram!(
+            "yizhan_message_seconds",
+            "Seconds from the last byte of a message to its answer"
+        );
     }
     handle
 }
 
 /// A message was answered; `ended` is the bill's state, `noted` or `refused`.
-pub fn message_answered(channel: Channel, trace_id: &str, hospital: &str, ended: &'static str, took: Duration) {
+pub fn message_answered(
+    channel: Channel,
+    trace_id: &str,
+    hospital: &str,
+    ended: &'static str,
+    took: Duration,
+) {
     info!(
         trace_id,
         channel = channel.word(),

@@ -4,22 +4,23 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use yizhan_contract::{Finding, Personal};
+use yizhan_contract::Personal;
 
-use super::complete::Dialect;
 use super::hl7::{self, Charset, Header, Message, Reading};
 use super::limits::MESSAGE_BYTES_MAX;
-use super::names::Head;
-use super::part::StayPart;
 use super::problems::{Problems, Warning};
 use super::profile::select::XmlMap;
 use super::profile::{Profile, Profiles};
 use super::raw::{Field, Place, RawStay};
-use super::read::{Envelope, Reader};
+use super::read::{Envelope, Finished, Reader};
 use super::xml::tree::Tree;
 use super::xml::{discharge, map};
 use super::{hl7_map, json, xml};
 use crate::refusal::{Code, Refusal};
+use crate::settlement::complete::Dialect;
+use crate::settlement::message::{self as settlement, LinePlace, Trigger};
+use crate::settlement::names::Head;
+use crate::settlement::part::StayPart;
 
 /// What a message is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,48 +59,11 @@ pub struct Channel<'c> {
     pub charset: Option<&'c str>,
 }
 
-/// What a message means to a stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trigger {
-    /// ADT^A01
-    Admit,
-    /// ADT^A03
-    Discharge,
-    /// ADT^A08
-    Update,
-    /// ADT^A11
-    CancelAdmit,
-    /// ADT^A13
-    CancelDischarge,
-    /// ADT^A40
-    Merge,
-    /// DFT^P03, DFT^P11
-    Charges,
-    /// BAR^P01, BAR^P05
-    Account,
-    /// BAR^P06
-    CloseAccount,
-    /// A document that holds the whole stay.
-    Complete,
-}
-
 /// A message that was read.
 #[derive(Debug, Clone)]
 pub struct Inbound {
+    pub message: settlement::Message,
     pub profile: Arc<Profile>,
-    /// Together with `message_id` it names the message: MSH-3, MSH-4 and MSH-9, or hospital and format.
-    pub sender: String,
-    pub message_id: String,
-    pub sent_at: Timestamp,
-    /// SHA-256 of the content.
-    pub digest: [u8; 32],
-    pub trigger: Trigger,
-    pub dialect: Dialect,
-    pub part: StayPart,
-    /// The patient number that a merge does away with (MRG-1).
-    pub prior_mrn: Option<Personal<String>>,
-    pub findings: Vec<Finding>,
     pub warnings: Vec<Warning>,
     /// To answer an HL7 message.
     pub header: Option<Header>,
@@ -212,6 +176,7 @@ fn read_hl7(
     };
     let read = Read {
         part: mapped.part,
+        line_places: mapped.line_places,
         envelope: mapped.envelope,
         problems: mapped.problems,
         trigger: mapped.trigger,
@@ -298,7 +263,7 @@ fn mapped_profile<'p>(
         return Err(Refusal::new(Code::UnsupportedType, "未知的 XML 文档类型", en).at(place));
     };
     let named = fitting.iter().find(|(profile, map)| match map::hospital(map, tree) {
-        Some(field) => field.as_text().is_some_and(|code| *profile.code == *code),
+        Some(field) => field.as_text().is_some_and(|code| *profile.code() == *code),
         None => fitting.len() == 1,
     });
     let place = || map::hospital(first, tree).map_or_else(|| "hospital".to_owned(), |f| f.place.to_string());
@@ -345,7 +310,7 @@ fn whole_stay(
     known.message_id = raw.head[Head::MessageId.index()].as_text().map(str::to_owned);
     let mut reader = Reader::new(profile, dialect, now, problems);
     reader.stay(raw);
-    let (part, envelope, mut problems) = reader.finish();
+    let Finished { part, line_places, envelope, mut problems } = reader.finish();
     known.sender = format!("{}|{format}", part.hospital);
     for name in [Head::MessageId, Head::SentAt] {
         if raw.head[name.index()].as_text().is_none() {
@@ -355,13 +320,19 @@ fn whole_stay(
     // What could not be read is not missing as well.
     if !problems.is_refused() {
         part.missing(dialect).into_iter().for_each(|refusal| problems.push(refusal));
-        part.agreement_not_in_force(profile, dialect).into_iter().for_each(|refusal| problems.push(refusal));
+        part.agreement_not_in_force(&profile.hospital, dialect)
+            .into_iter()
+            .for_each(|refusal| problems.push(refusal));
         if let Err(refusal) = part.check_totals(dialect) {
             problems.push(refusal);
         }
     }
     let trigger = Trigger::Complete;
-    Read { part, envelope, problems, trigger, dialect, prior_mrn: None }.finish(known, profile.clone(), now)
+    Read { part, line_places, envelope, problems, trigger, dialect, prior_mrn: None }.finish(
+        known,
+        profile.clone(),
+        now,
+    )
 }
 
 fn missing(name: Head, field: &Field<'_>, dialect: Dialect) -> Refusal {
@@ -379,6 +350,7 @@ fn unknown_hospital(place: &str) -> Refusal {
 /// A message read to its end.
 struct Read {
     part: StayPart,
+    line_places: Vec<LinePlace>,
     envelope: Envelope,
     problems: Problems,
     trigger: Trigger,
@@ -387,23 +359,32 @@ struct Read {
 }
 
 impl Read {
-    fn finish(mut self, known: Known, profile: Arc<Profile>, now: Timestamp) -> Result<Inbound, Box<Rejected>> {
+    fn finish(
+        mut self,
+        known: Known,
+        profile: Arc<Profile>,
+        now: Timestamp,
+    ) -> Result<Inbound, Box<Rejected>> {
         let refusals = self.problems.take_refusals();
         let Some(message_id) = self.envelope.message_id.filter(|_| refusals.is_empty()) else {
             return Err(known.rejected(refusals));
         };
         Ok(Inbound {
+            message: settlement::Message {
+                hospital: Arc::clone(&profile.hospital),
+                sender: known.sender,
+                message_id,
+                // HL7 senders may leave MSH-7 empty; then it was sent when it came.
+                sent_at: self.envelope.sent_at.unwrap_or(now),
+                digest: known.digest,
+                trigger: self.trigger,
+                dialect: self.dialect,
+                part: self.part,
+                line_places: self.line_places,
+                prior_mrn: self.prior_mrn,
+                findings: self.problems.findings,
+            },
             profile,
-            sender: known.sender,
-            message_id,
-            // HL7 senders may leave MSH-7 empty; then it was sent when it came.
-            sent_at: self.envelope.sent_at.unwrap_or(now),
-            digest: known.digest,
-            trigger: self.trigger,
-            dialect: self.dialect,
-            part: self.part,
-            prior_mrn: self.prior_mrn,
-            findings: self.problems.findings,
             warnings: self.problems.warnings,
             header: known.header,
         })

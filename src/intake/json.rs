@@ -9,10 +9,12 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::names::{DiagnosisField, Head, LineField, List, NUMBERS, PayerField, SECTIONS, YES_OR_NO};
 use super::problems::Problems;
 use super::raw::{Field, Place, RawStay};
 use crate::refusal::{Code, Refusal};
+use crate::settlement::names::{
+    DiagnosisField, Head, LineField, List, NUMBERS, PayerField, SECTIONS, YES_OR_NO,
+};
 
 /// An object's members in order, duplicates included.
 struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
@@ -198,7 +200,12 @@ impl<'a> JsonReader<'a, '_> {
             Some(b'"') => match serde_json::from_str::<Key<'a>>(written) {
                 Ok(Key(text)) => Field::text(text, place),
                 Err(_) => {
-                    self.problems.refuse(Code::BadValue, &place, "文本含无效转义", "the text holds a broken escape");
+                    self.problems.refuse(
+                        Code::BadValue,
+                        &place,
+                        "文本含无效转义",
+                        "the text holds a broken escape",
+                    );
                     Field::default()
                 }
             },

@@ -2,8 +2,7 @@
 
 /// Bytes of one message of any format; more is refused before it is read.
 pub const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Charge lines of one stay.
-pub const LINES_MAX: usize = 5_000;
+pub use crate::settlement::part::LINES_MAX;
 /// Diagnoses of one stay.
 pub const DIAGNOSES_MAX: usize = 100;
 /// Payers that settled elsewhere: one each, and policies name no more.

@@ -3,21 +3,16 @@
 //! [`door::read`] is the one door: bytes of any format become an [`Inbound`] part of a stay, or
 //! are [`Rejected`] with every problem at its place.
 //!
-//! Reading order: [`names`] (the normal form's), [`raw`] (text and places), the formats
-//! ([`json`], [`xml`], [`hl7`] with [`hl7_map`]), [`read`] (types), [`part`] and [`complete`] (messages
-//! adding up to a stay), [`meaning`] (whether two stays are the same), [`profile`] (what differs
-//! between hospitals), [`mllp`] (the wire).
+//! Reading order: [`raw`] (text and places), the formats ([`json`], [`xml`], [`hl7`] with [`hl7_map`]),
+//! [`read`] (types), [`profile`] (what differs between hospitals), [`mllp`] (the wire). What they are read
+//! into, and how parts add up to a stay, is the settlement side's.
 
-pub mod complete;
 pub mod door;
 pub mod hl7;
 pub mod hl7_map;
 pub mod json;
 pub mod limits;
-pub mod meaning;
 pub mod mllp;
-pub mod names;
-pub mod part;
 pub mod problems;
 pub mod profile;
 pub mod raw;
@@ -25,9 +20,6 @@ pub mod read;
 pub mod when;
 pub mod xml;
 
-pub use complete::{Completed, Dialect};
-pub use door::{Channel, Format, Inbound, Rejected, Trigger, split};
-pub use meaning::{differing_lines, meaning};
-pub use part::{Patch, Payment, StayPart};
+pub use door::{Channel, Format, Inbound, Rejected, split};
 pub use problems::Warning;
 pub use profile::{Profile, Profiles};

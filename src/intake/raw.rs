@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::hl7;
-use super::names::{DiagnosisField, Head, LineField, PayerField};
+use crate::settlement::names::{DiagnosisField, Head, LineField, PayerField};
 
 /// A field as written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

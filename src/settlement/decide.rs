@@ -11,10 +11,11 @@ use yizhan_contract::{Money, Used};
 use yizhan_rules::{Item, PolicyShelf};
 
 use super::bill::{BillState, Reversal};
+use super::complete::signed_amount;
 use super::findings;
 use super::lifecycle::{Received, Todo, receive};
+use super::message::{Hospital, Message, Mode, Trigger};
 use super::outcome::{Beneficiary, Noted, Outcome, Refused};
-use super::part::{Hospital, Message, Mode};
 use super::price::{Ground, price};
 use super::record::{Phase, Settlement, StayRecord};
 use super::refusals::LinePlaces;
@@ -53,9 +54,9 @@ pub struct Lookups {
 impl Lookups {
     /// Whether the stay, as it is now, is covered by what was looked up.
     fn fit(&self, record: &StayRecord) -> bool {
-        let discharged = record.known.discharged.map(|moment| moment.date);
+        let discharged = record.part.discharged.value().map(|moment| moment.date);
         discharged.is_none_or(|day| day == self.on)
-            && record.known.lines.iter().all(|line| self.codes.binary_search(&line.code).is_ok())
+            && record.part.lines.iter().all(|line| self.codes.binary_search(&line.code).is_ok())
     }
 }
 
@@ -102,17 +103,16 @@ impl Decision {
         if person.is_ambiguous {
             return Ok(answer(&refused(another_person_by_number())));
         }
-        let number = message.part.visit_number.as_deref().unwrap_or_default();
         let record = match stored {
             Some(record) => record,
-            None if may_open(message) => StayRecord::open(self.new_stay_id, &self.hospital, number),
+            None if may_open(message) => StayRecord::open(self.new_stay_id, message),
             None => return Ok(answer(&refused(no_such_stay()))),
         };
         let received = match receive(record, message, mode, self.at) {
             Ok(received) => received,
-            Err(refusal) => return Ok(answer(&refused(refusal))),
+            Err(refusals) => return Ok(answer(&refusals.into())),
         };
-        let places = LinePlaces::of(&message.part);
+        let places = LinePlaces::of(message);
         self.carry_out(received, person, &places)
     }
 
@@ -122,11 +122,11 @@ impl Decision {
         person: &PersonFacts,
         places: &LinePlaces<'_>,
     ) -> Result<Changes, LookAgain> {
-        let Received { mut record, todo, added } = received;
+        let Received { mut record, todo, absorbed } = received;
         match todo {
             Todo::Price(mode) => {
-                if added.repeated > 0 {
-                    record.known.findings.push(findings::repeated_lines(added.repeated));
+                if absorbed.repeated > 0 {
+                    record.findings.push(findings::repeated_lines(absorbed.repeated));
                 }
                 self.price(record, mode, person, places)
             }
@@ -137,9 +137,9 @@ impl Decision {
                 Ok(answer(&outcome))
             }
             Todo::Reverse => Ok(self.take_back(record, person, "ADT^A13".to_owned(), "HL7".to_owned())),
-            Todo::Keep => Ok(self.note(&record, None, added.repeated, person)),
-            Todo::Wait { until } => Ok(self.note(&record, until, added.repeated, person)),
-            Todo::Late => Ok(self.note(&record, None, added.repeated, person)),
+            Todo::Keep => Ok(self.note(&record, None, absorbed.repeated, person)),
+            Todo::Wait { until } => Ok(self.note(&record, until, absorbed.repeated, person)),
+            Todo::Late => Ok(self.note(&record, None, absorbed.repeated, person)),
         }
     }
 
@@ -152,7 +152,7 @@ impl Decision {
         let Some(record) = stored.filter(|record| record.phase == Phase::AwaitingCharges) else {
             return Ok(answer(&refused(no_such_stay())));
         };
-        if record.known.lines.is_empty() {
+        if record.part.lines.is_empty() {
             return Ok(self.note(&record, None, 0, person));
         }
         self.price(record, mode, person, &LinePlaces::none())
@@ -206,7 +206,7 @@ impl Decision {
             Ok(settled) => settled,
             Err(refusals) => return Ok(answer(&refusals.into())),
         };
-        let is_expired = quote.valid_until.is_some_and(|until| until < self.at);
+        let is_expired = quote.bill.valid_until.is_some_and(|until| until < self.at);
         if is_expired || settled.bill.patient_share > expected + self.tolerance(&settled) {
             let Ok(again) = price(&record, &ground, Mode::Quote, &none) else {
                 return Ok(answer(&refused(no_such_stay())));
@@ -281,7 +281,7 @@ impl Decision {
         repeated: usize,
         person: &PersonFacts,
     ) -> Changes {
-        let on = record.known.discharged.or(record.known.admitted);
+        let on = record.part.discharged.value().or(record.part.admitted.value()).copied();
         let on = on.map_or_else(|| civil_date(self.at), |moment| moment.date);
         let mut noted = Noted {
             state: if record.phase == Phase::Settled {
@@ -290,17 +290,17 @@ impl Decision {
                 BillState::AwaitingCharges
             },
             hospital: Arc::clone(&self.hospital.code),
-            visit_number: record.known.visit_number.clone(),
-            lines: record.known.lines.len(),
-            total: record.known.total_so_far(),
+            visit_number: record.part.visit_number.clone(),
+            lines: record.part.lines.len(),
+            total: record.part.lines.iter().filter_map(|line| signed_amount(line).ok()).sum(),
             beneficiary: Beneficiary::of(person.roster.as_ref(), on),
-            findings: record.known.findings.clone(),
+            findings: record.findings.clone(),
         };
         if repeated > 0 {
             noted.findings.push(findings::repeated_lines(repeated));
         }
         if record.phase == Phase::Settled && !record.late_lines.is_empty() {
-            let total = record.late_lines.iter().filter_map(|line| line.amount).sum();
+            let total = record.late_lines.iter().filter_map(|line| signed_amount(line).ok()).sum();
             noted.findings.push(findings::late_charges(record.late_lines.len(), total));
         }
         self.write(record, person, due_at, None, &Outcome::Noted(Box::new(noted)))
@@ -325,8 +325,8 @@ impl Decision {
                 stay_id: record.stay_id,
                 person_id: person.person_id,
                 hospital: Arc::clone(&self.hospital.code),
-                visit_number: Arc::from(record.known.visit_number.as_str()),
-                admitted: record.known.admitted.map(|moment| moment.date),
+                visit_number: Arc::from(record.part.visit_number.as_str()),
+                admitted: record.part.admitted.value().map(|moment| moment.date),
                 document: record.document(),
                 due_at,
             }),
@@ -373,7 +373,6 @@ impl Decision {
 
 /// Only what speaks of a stay by itself opens one.
 fn may_open(message: &Message) -> bool {
-    use super::part::Trigger;
     match message.trigger {
         Trigger::Admit | Trigger::Discharge | Trigger::Charges | Trigger::Account | Trigger::Complete => true,
         Trigger::Update => true,
@@ -396,12 +395,12 @@ fn moves(settlement: &Settlement, sign: i32) -> AccumulatorMove {
         if sign < 0 { Used { base: used.base.negated(), paid: -used.paid } } else { used }
     };
     AccumulatorMove {
-        year: settlement.benefit_year,
+        year: settlement.bill.benefit_year,
         admissions: sign,
         payers: settlement
             .moves
             .iter()
-            .map(|(payer, moved)| (payer.clone(), signed(Used { base: moved.base, paid: moved.paid })))
+            .map(|moved| (moved.payer.clone(), signed(Used { base: moved.base, paid: moved.paid })))
             .collect(),
     }
 }

@@ -6,15 +6,6 @@ fn finding(code: FindingCode, zh: String, en: String) -> Finding {
     Finding { code, message: Text::new(zh, en), clause: None }
 }
 
-/// PV1-47 is told, not bound: a difference is shown, never refused.
-pub fn stated_total_differs(told: Money, total: Money) -> Finding {
-    finding(
-        FindingCode::StatedTotalDiffers,
-        format!("报文所附总额 {told} 与明细合计 {total} 不符"),
-        format!("the message tells a total of {told}, its lines sum to {total}"),
-    )
-}
-
 pub fn late_charges(lines: usize, total: Money) -> Finding {
     finding(
         FindingCode::LateCharges,

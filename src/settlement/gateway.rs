@@ -14,8 +14,9 @@ use yizhan_contract::{Money, Personal};
 use yizhan_rules::{Item, PolicyShelf};
 
 use super::decide::{Asked, Decision, Lookups};
+use super::message::{Hospital, Message, Mode, Trigger};
 use super::outcome::{Beneficiary, Outcome};
-use super::part::{Hospital, Message, Mode, Trigger};
+use super::part::StayPart;
 use super::record::{Settlement, StayRecord};
 use crate::refusal::{Code, Refusal};
 use crate::runtime::Runtime;
@@ -69,8 +70,8 @@ impl Gateway {
         };
         let stay = StayRef::Visit {
             hospital: Arc::clone(&message.hospital.code),
-            number: Arc::from(message.part.visit_number.as_deref().unwrap_or_default()),
-            admitted: message.part.admitted.set().map(|moment| moment.date),
+            number: Arc::from(message.part.visit_number.as_str()),
+            admitted: message.part.admitted.value().map(|moment| moment.date),
         };
         let work = Work {
             hospital: Arc::clone(&message.hospital),
@@ -101,7 +102,7 @@ impl Gateway {
             Ok(None) => return no_such_settlement().into(),
             Err(error) => return store_refusal(&error).into(),
         };
-        let Some(hospital) = (self.hospitals)(&found.record.known.hospital) else {
+        let Some(hospital) = (self.hospitals)(&found.record.part.hospital) else {
             return no_such_settlement().into();
         };
         let stay = StayRef::Settlement(id);
@@ -114,7 +115,7 @@ impl Gateway {
         for stay_id in self.store.due(now, limit).await? {
             let stay = StayRef::Stay(stay_id);
             let Some(record) = self.read(stay.clone()).await? else { continue };
-            let Some(hospital) = (self.hospitals)(&record.known.hospital) else { continue };
+            let Some(hospital) = (self.hospitals)(&record.part.hospital) else { continue };
             let asked = Asked::ChargesQuiet { mode: hospital.mode };
             outcomes.push(self.run(Work { hospital, persons: Vec::new(), asked, claim: None, stay }).await);
         }
@@ -200,13 +201,13 @@ impl Gateway {
         at: Timestamp,
     ) -> Result<Lookups, StoreError> {
         let part = work.asked.part();
-        let told = part.and_then(|part| part.discharged.set().copied());
+        let told = part.and_then(|part| part.discharged.value().copied());
         let on = told
-            .or_else(|| known.and_then(|record| record.known.discharged))
+            .or_else(|| known.and_then(|record| record.part.discharged.value().copied()))
             .map_or_else(|| civil_date(at), |moment| moment.date);
-        let mut codes: Vec<String> = part
-            .map_or_else(Vec::new, |part| part.lines.iter().map(|placed| placed.line.code.clone()).collect());
-        codes.extend(known.iter().flat_map(|record| record.known.lines.iter().map(|line| line.code.clone())));
+        let mut codes: Vec<String> =
+            part.map_or_else(Vec::new, |part| part.lines.iter().map(|line| line.code.clone()).collect());
+        codes.extend(known.iter().flat_map(|record| record.part.lines.iter().map(|line| line.code.clone())));
         codes.sort_unstable();
         codes.dedup();
         let found = if work.asked.may_price() && !codes.is_empty() {
@@ -242,8 +243,8 @@ fn rules_item(item: CatalogueItem) -> Item {
 
 /// Identity card first, the hospital's patient number after it.
 fn persons_of(message: &Message) -> Vec<PersonRef> {
-    let id_number = message.part.id_number.set().cloned().map(PersonRef::IdNumber);
-    let mrn = message.part.mrn.set().filter(|mrn| !mrn.reveal().is_empty()).map(|mrn| PersonRef::Mrn {
+    let id_number = message.part.id_number.value().cloned().map(PersonRef::IdNumber);
+    let mrn = message.part.mrn.value().filter(|mrn| !mrn.reveal().is_empty()).map(|mrn| PersonRef::Mrn {
         hospital: Arc::clone(&message.hospital.code),
         mrn: Personal::clone(mrn),
     });
@@ -295,7 +296,7 @@ impl Asked {
         }
     }
 
-    fn part(&self) -> Option<&super::part::StayPart> {
+    fn part(&self) -> Option<&StayPart> {
         match self {
             Self::Message { message, .. } => Some(&message.part),
             Self::Commit { .. } | Self::Reverse { .. } | Self::ChargesQuiet { .. } => None,

@@ -5,8 +5,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::meaning::{differences, is_another_person, meaning};
-use super::part::{Message, Mode, SettleOn, Trigger};
-use super::record::{Added, Known, Phase, StayRecord};
+use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
+use super::part::{Absorbed, Patch};
+use super::record::{Phase, StayRecord};
 use crate::refusal::{Code, Money, Refusal};
 
 /// What must happen to a stay now.
@@ -31,226 +32,147 @@ pub enum Todo {
 pub struct Received {
     pub record: StayRecord,
     pub todo: Todo,
-    pub added: Added,
-}
-
-impl Received {
-    fn new(record: StayRecord, todo: Todo) -> Self {
-        Self { record, todo, added: Added::default() }
-    }
+    pub absorbed: Absorbed,
 }
 
 /// Applies a message. `mode` is what the sender asked for, else what the hospital's profile says.
 pub fn receive(
-    record: StayRecord,
+    mut record: StayRecord,
     message: &Message,
     mode: Mode,
     at: Timestamp,
-) -> Result<Received, Refusal> {
-    if is_another_person(&record.known, &message.part) && !may_change_person(&record, message) {
-        return Err(another_person(&record));
+) -> Result<Received, Vec<Refusal>> {
+    if is_another_person(&record.part, &message.part) && !may_change_person(&record, message) {
+        return Err(vec![another_person(&record)]);
     }
     if record.phase == Phase::Cancelled && !matches!(message.trigger, Trigger::Admit | Trigger::Complete) {
-        return Err(not_open("该次入院已取消", "the admission was cancelled"));
+        return Err(vec![not_open("该次入院已取消", "the admission was cancelled")]);
     }
     match message.trigger {
-        Trigger::Admit => admit(record, message),
-        Trigger::Update | Trigger::Account | Trigger::Merge => update(record, message),
-        Trigger::Charges => charges(record, message, at),
-        Trigger::Discharge => discharge(record, message, mode, at),
-        Trigger::CloseAccount => close_account(record, message, mode, at),
-        Trigger::Complete => complete(record, message, mode),
-        Trigger::CancelDischarge => cancel_discharge(record),
-        Trigger::CancelAdmit => cancel_admit(record),
-    }
-}
-
-fn admit(mut record: StayRecord, message: &Message) -> Result<Received, Refusal> {
-    if matches!(record.phase, Phase::Settled) {
-        return settled_again(record, message);
-    }
-    if record.phase == Phase::Cancelled {
-        record.phase = Phase::Open;
-    }
-    take(&mut record.known, message);
-    Ok(Received::new(record, Todo::Keep))
-}
-
-fn update(mut record: StayRecord, message: &Message) -> Result<Received, Refusal> {
-    if record.phase == Phase::Settled {
-        return settled_again(record, message);
-    }
-    take(&mut record.known, message);
-    let todo = if record.phase == Phase::Quoted { Todo::Price(Mode::Quote) } else { Todo::Keep };
-    Ok(Received::new(record, todo))
-}
-
-fn charges(mut record: StayRecord, message: &Message, at: Timestamp) -> Result<Received, Refusal> {
-    let repeated = message.hospital.repeated_line;
-    if record.phase == Phase::Settled {
-        return late_charges(record, message);
-    }
-    take(&mut record.known, message);
-    let added = record.known.add_lines(&message.part.lines, repeated)?;
-    let todo = match record.phase {
-        Phase::AwaitingCharges => closing(&record, message, message.hospital.mode, at),
-        Phase::Quoted => Todo::Price(Mode::Quote),
-        Phase::Reversed => {
-            record.phase = Phase::Open;
-            Todo::Keep
+        Trigger::CancelDischarge => return Ok(cancel_discharge(record)),
+        Trigger::CancelAdmit => return cancel_admit(record).map_err(|refusal| vec![refusal]),
+        Trigger::Charges if record.phase == Phase::Settled => {
+            return late_charges(record, message).map_err(|refusal| vec![refusal]);
         }
-        Phase::Open | Phase::Settled | Phase::Cancelled => Todo::Keep,
-    };
-    if let Todo::Wait { .. } = todo {
-        record.phase = Phase::AwaitingCharges;
+        _ if record.phase == Phase::Settled => return settled_again(record, message),
+        Trigger::Complete => start_over(&mut record),
+        _ => {}
     }
-    Ok(Received { record, todo, added })
+    let quoted = record.settlement.as_ref().filter(|_| record.phase == Phase::Quoted);
+    let quoted = quoted.map(|settlement| meaning(&settlement.discharge));
+    let absorbed = record.take(message).map_err(|refusal| vec![refusal])?;
+    let todo = match message.trigger {
+        Trigger::Complete
+            if mode == Mode::Quote && quoted.is_some() && quoted == meaning_of(&record, message) =>
+        {
+            Todo::SameBill
+        }
+        Trigger::Complete => Todo::Price(mode),
+        Trigger::Discharge => close_if(&record, message, SettleOn::A03, mode, at),
+        Trigger::CloseAccount => close_if(&record, message, SettleOn::BarP06, mode, at),
+        Trigger::Charges if record.phase == Phase::AwaitingCharges => {
+            closing(&record, &message.hospital, mode, at)
+        }
+        _ if record.phase == Phase::Quoted => Todo::Price(Mode::Quote),
+        _ => Todo::Keep,
+    };
+    record.phase = match (&todo, record.phase) {
+        (Todo::Wait { .. }, _) => Phase::AwaitingCharges,
+        (Todo::Keep, Phase::Reversed | Phase::Cancelled) => Phase::Open,
+        (_, phase) => phase,
+    };
+    Ok(Received { record, todo, absorbed })
+}
+
+/// One document that says everything replaces what was gathered before settlement.
+fn start_over(record: &mut StayRecord) {
+    let gathered = std::mem::take(&mut record.part);
+    record.part.hospital = gathered.hospital;
+    record.part.visit_number = gathered.visit_number;
+    record.findings.clear();
+}
+
+/// The event that closes visits of this hospital closes this one; at the desk a discharge is quoted first.
+fn close_if(record: &StayRecord, message: &Message, event: SettleOn, mode: Mode, at: Timestamp) -> Todo {
+    match message.hospital.settle_on {
+        settle_on if settle_on == event => closing(record, &message.hospital, mode, at),
+        SettleOn::Desk if event == SettleOn::A03 => closing(record, &message.hospital, Mode::Quote, at),
+        SettleOn::BarP06 | SettleOn::Desk if event == SettleOn::A03 => Todo::Wait { until: None },
+        _ if record.phase == Phase::Quoted => Todo::Price(Mode::Quote),
+        _ => Todo::Keep,
+    }
+}
+
+/// A closed visit is priced at once, unless its charges are missing or must have been quiet for a while.
+fn closing(record: &StayRecord, hospital: &Hospital, mode: Mode, at: Timestamp) -> Todo {
+    let mode = if hospital.settle_on == SettleOn::Desk { Mode::Quote } else { mode };
+    match hospital.charges_quiet_s {
+        0 if hospital.settle_on == SettleOn::BarP06 && record.phase == Phase::AwaitingCharges => {
+            Todo::Price(mode)
+        }
+        0 if record.part.lines.is_empty() => Todo::Wait { until: None },
+        0 => Todo::Price(mode),
+        quiet_s => Todo::Wait { until: at.checked_add(SignedDuration::from_secs(quiet_s.into())).ok() },
+    }
 }
 
 /// Lines already known are the same charges again; the others are kept apart from the settled stay.
 fn late_charges(mut record: StayRecord, message: &Message) -> Result<Received, Refusal> {
-    let mut all = record.known.clone();
-    all.lines.extend(record.late_lines.iter().cloned());
-    let added = all.add_lines(&message.part.lines, message.hospital.repeated_line)?;
-    if added.new.is_empty() {
-        return Ok(Received { record, todo: Todo::SameBill, added });
+    let mut all = record.part.clone();
+    all.lines.append(&mut record.late_lines.clone());
+    let known = all.lines.len();
+    let absorbed = all.absorb(message.part.clone(), message.hospital.repeated_line)?;
+    let late = all.lines.split_off(known.min(all.lines.len()));
+    if late.is_empty() {
+        return Ok(Received { record, todo: Todo::SameBill, absorbed });
     }
-    record.late_lines.extend(added.new.iter().cloned());
-    Ok(Received { record, todo: Todo::Late, added })
-}
-
-fn discharge(
-    mut record: StayRecord,
-    message: &Message,
-    mode: Mode,
-    at: Timestamp,
-) -> Result<Received, Refusal> {
-    if record.phase == Phase::Settled {
-        return settled_again(record, message);
-    }
-    take(&mut record.known, message);
-    let added = record.known.add_lines(&message.part.lines, message.hospital.repeated_line)?;
-    let todo = match message.hospital.settle_on {
-        SettleOn::A03 => closing(&record, message, mode, at),
-        SettleOn::Desk if record.known.lines.is_empty() => Todo::Wait { until: None },
-        SettleOn::Desk => Todo::Price(Mode::Quote),
-        SettleOn::BarP06 => Todo::Wait { until: None },
-    };
-    if let Todo::Wait { .. } = todo {
-        record.phase = Phase::AwaitingCharges;
-    }
-    Ok(Received { record, todo, added })
-}
-
-fn close_account(
-    mut record: StayRecord,
-    message: &Message,
-    mode: Mode,
-    at: Timestamp,
-) -> Result<Received, Refusal> {
-    if record.phase == Phase::Settled {
-        return settled_again(record, message);
-    }
-    take(&mut record.known, message);
-    let todo = match message.hospital.settle_on {
-        SettleOn::BarP06 => closing(&record, message, mode, at),
-        SettleOn::A03 | SettleOn::Desk => Todo::Keep,
-    };
-    if let Todo::Wait { .. } = todo {
-        record.phase = Phase::AwaitingCharges;
-    }
-    Ok(Received::new(record, todo))
-}
-
-/// A closed visit is priced at once, unless its charges are missing or must have been quiet for a while.
-fn closing(record: &StayRecord, message: &Message, mode: Mode, at: Timestamp) -> Todo {
-    match message.hospital.charges_quiet_s {
-        Some(quiet_s) => Todo::Wait { until: at.checked_add(SignedDuration::from_secs(quiet_s.into())).ok() },
-        None if record.known.lines.is_empty() => Todo::Wait { until: None },
-        None if message.hospital.settle_on == SettleOn::Desk => Todo::Price(Mode::Quote),
-        None => Todo::Price(mode),
-    }
-}
-
-/// One document that says everything: it replaces what was gathered before settlement.
-fn complete(mut record: StayRecord, message: &Message, mode: Mode) -> Result<Received, Refusal> {
-    if record.phase == Phase::Settled {
-        return settled_again(record, message);
-    }
-    let gathered = std::mem::take(&mut record.known);
-    record.known.hospital = gathered.hospital;
-    record.known.visit_number = gathered.visit_number;
-    take(&mut record.known, message);
-    let added = record.known.add_lines(&message.part.lines, message.hospital.repeated_line)?;
-    let is_same_quote = record.phase == Phase::Quoted
-        && mode == Mode::Quote
-        && record.settlement.as_ref().is_some_and(|quoted| means_the_same(&record.known, &quoted.discharge));
-    let todo = if is_same_quote { Todo::SameBill } else { Todo::Price(mode) };
-    Ok(Received { record, todo, added })
+    record.late_lines.extend(late);
+    Ok(Received { record, todo: Todo::Late, absorbed })
 }
 
 /// A message on a settled stay: the same meaning is answered with the same bill, another is refused.
-fn settled_again(record: StayRecord, message: &Message) -> Result<Received, Refusal> {
+fn settled_again(record: StayRecord, message: &Message) -> Result<Received, Vec<Refusal>> {
     let Some(settlement) = &record.settlement else {
-        return Err(not_open("结算记录不完整", "the settlement's record is incomplete"));
+        return Err(vec![not_open("结算记录不完整", "the settlement's record is incomplete")]);
     };
-    let mut sent = if message.trigger == Trigger::Complete {
-        Known {
-            hospital: record.known.hospital.clone(),
-            visit_number: record.known.visit_number.clone(),
-            ..Known::default()
-        }
-    } else {
-        record.known.clone()
-    };
-    take(&mut sent, message);
-    let added = sent.add_lines(&message.part.lines, message.hospital.repeated_line)?;
-    let sent = sent.complete().map_err(|mut missing| missing.remove(0))?;
+    let mut sent = record.clone();
+    if message.trigger == Trigger::Complete {
+        start_over(&mut sent);
+    }
+    let absorbed = sent.take(message).map_err(|refusal| vec![refusal])?;
+    let sent = sent.complete(&message.hospital)?.discharge;
     if meaning(&sent) == meaning(&settlement.discharge) {
-        return Ok(Received { record, todo: Todo::SameBill, added });
+        return Ok(Received { record, todo: Todo::SameBill, absorbed });
     }
     let named = differences(&settlement.discharge, &sent);
     let shown = named.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
-    Err(Refusal::new(
+    let refusal = Refusal::new(
         Code::StayAlreadySettled,
         format!("该次住院已按其他内容结算，不同之处：{shown}"),
         format!("the stay is settled with other content; it differs in {shown}"),
-    )
-    .money(Money::Moved))
+    );
+    Err(vec![refusal.money(Money::Moved)])
 }
 
-fn cancel_discharge(mut record: StayRecord) -> Result<Received, Refusal> {
+fn cancel_discharge(mut record: StayRecord) -> Received {
     let todo = if record.phase == Phase::Settled { Todo::Reverse } else { Todo::Keep };
     record.phase = Phase::Open;
-    record.known.discharged = None;
-    Ok(Received::new(record, todo))
+    record.part.discharged = Patch::Clear;
+    Received { record, todo, absorbed: Absorbed::default() }
 }
 
 fn cancel_admit(mut record: StayRecord) -> Result<Received, Refusal> {
     if record.phase == Phase::Settled {
-        return Err(not_open(
-            "该次住院已结算，请先撤销结算",
-            "the stay is settled; reverse the settlement first",
-        )
-        .money(Money::Moved));
+        let refusal =
+            not_open("该次住院已结算，请先撤销结算", "the stay is settled; reverse the settlement first");
+        return Err(refusal.money(Money::Moved));
     }
     record.phase = Phase::Cancelled;
-    Ok(Received::new(record, Todo::Keep))
+    Ok(Received { record, todo: Todo::Keep, absorbed: Absorbed::default() })
 }
 
-fn take(known: &mut Known, message: &Message) {
-    known.message_id.clone_from(&message.message_id);
-    known.sent_at = message.sent_at.or(known.sent_at);
-    known.take_statements(&message.part);
-    for finding in &message.findings {
-        if !known.findings.contains(finding) {
-            known.findings.push(finding.clone());
-        }
-    }
-}
-
-fn means_the_same(known: &Known, discharge: &yizhan_contract::Discharge) -> bool {
-    known.complete().is_ok_and(|now| meaning(&now) == meaning(discharge))
+fn meaning_of(record: &StayRecord, message: &Message) -> Option<[u8; 32]> {
+    record.complete(&message.hospital).ok().map(|completed| meaning(&completed.discharge))
 }
 
 /// Before commit an update or a merge may correct whose stay it is.

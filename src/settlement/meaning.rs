@@ -1,27 +1,62 @@
-//! What a stay means, apart from how and when it was sent: equal meaning is the same stay again.
-
-use std::collections::BTreeMap;
+//! What a stay means, apart from how and when it was sent: two messages mean the same stay if these
+//! hashes are equal.
 
 use sha2::{Digest, Sha256};
 use yizhan_contract::revealing;
 use yizhan_contract::stay::{Discharge, Line};
 
-use super::record::Known;
+use super::part::StayPart;
 
-/// SHA-256 over the stay in canonical form: lines by id, numbers without trailing zeros (as their types
-/// write them), without message id and time of sending.
+/// SHA-256 of a stay's canonical form: no message id, no time of sending, lines in order of their ids,
+/// diagnoses and payers settled elsewhere in order of their codes, numbers without trailing zeros.
 pub fn meaning(discharge: &Discharge) -> [u8; 32] {
     let mut canonical = discharge.clone();
-    canonical.message_id.clear();
+    canonical.message_id = String::new();
     canonical.sent_at = jiff::Timestamp::UNIX_EPOCH;
     canonical.lines.sort_by(|a, b| a.id.cmp(&b.id));
-    canonical.settled_elsewhere.sort_by(|a, b| a.payer.cmp(&b.payer));
     canonical.diagnoses.sort_by(|a, b| (&a.code, &a.name).cmp(&(&b.code, &b.name)));
-    let document = revealing(|| serde_json::to_vec(&canonical)).unwrap_or_default();
-    Sha256::digest(&document).into()
+    canonical.settled_elsewhere.sort_by(|a, b| a.payer.cmp(&b.payer));
+    // Struct fields are written in their declared order and numbers print in one way only, so equal
+    // values give equal bytes.
+    let written = revealing(|| serde_json::to_vec(&canonical)).unwrap_or_default();
+    Sha256::digest(&written).into()
 }
 
-/// Ids of the lines in which two versions of a stay differ, and `visit`, `patient`, … for the rest.
+/// Ids of the lines in which two versions of a stay differ, in order: changed, added or taken away.
+pub fn differing_lines(a: &Discharge, b: &Discharge) -> Vec<String> {
+    let (a, b) = (sorted(&a.lines), sorted(&b.lines));
+    let (mut at_a, mut at_b) = (0, 0);
+    let mut differing = Vec::new();
+    while at_a < a.len() || at_b < b.len() {
+        match (a.get(at_a), b.get(at_b)) {
+            (Some(left), Some(right)) if left.id == right.id => {
+                if left != right {
+                    differing.push(left.id.clone());
+                }
+                at_a += 1;
+                at_b += 1;
+            }
+            (Some(left), right) if right.is_none_or(|right| left.id < right.id) => {
+                differing.push(left.id.clone());
+                at_a += 1;
+            }
+            (_, Some(right)) => {
+                differing.push(right.id.clone());
+                at_b += 1;
+            }
+            (_, None) => break,
+        }
+    }
+    differing
+}
+
+fn sorted(lines: &[Line]) -> Vec<&Line> {
+    let mut lines: Vec<&Line> = lines.iter().collect();
+    lines.sort_by(|a, b| a.id.cmp(&b.id));
+    lines
+}
+
+/// Everything in which two versions of a stay differ: sections by name, lines by id.
 pub fn differences(settled: &Discharge, sent: &Discharge) -> Vec<String> {
     let mut named = Vec::new();
     let mut compare = |name: &str, is_equal: bool| {
@@ -38,22 +73,17 @@ pub fn differences(settled: &Discharge, sent: &Discharge) -> Vec<String> {
     compare("settled_elsewhere", settled.settled_elsewhere == sent.settled_elsewhere);
     compare("stated", settled.stated == sent.stated);
     compare("deposit", settled.deposit == sent.deposit);
-    let by_id = |lines: &[Line]| lines.iter().map(|l| (l.id.clone(), l.clone())).collect::<BTreeMap<_, _>>();
-    let (before, after) = (by_id(&settled.lines), by_id(&sent.lines));
-    let ids: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    named.extend(
-        ids.into_iter().filter(|id| before.get(*id) != after.get(*id)).map(|id| format!("lines[{id}]")),
-    );
+    named.extend(differing_lines(settled, sent).into_iter().map(|id| format!("lines[{id}]")));
     named
 }
 
 /// Whether a message speaks of another person than the stay's: other identity card, or, where one side
 /// has none, another patient number of the hospital.
-pub fn is_another_person(known: &Known, sent: &super::part::StayPart) -> bool {
-    if let (Some(ours), Some(theirs)) = (&known.id_number, sent.id_number.set()) {
+pub fn is_another_person(known: &StayPart, sent: &StayPart) -> bool {
+    if let (Some(ours), Some(theirs)) = (known.id_number.value(), sent.id_number.value()) {
         return ours != theirs;
     }
-    match (&known.mrn, sent.mrn.set()) {
+    match (known.mrn.value(), sent.mrn.value()) {
         (Some(ours), Some(theirs)) => ours != theirs,
         _ => false,
     }

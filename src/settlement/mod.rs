@@ -1,15 +1,19 @@
 //! From messages of a stay to one consolidated bill.
 //!
-//! Reading order: [`part`] (what one message says), [`record`] (what is known of a stay), [`lifecycle`]
-//! (what a message does to it), [`price`] (from a gathered stay to a bill), [`bill`], [`decide`] (all of it
-//! inside one transaction, pure), [`gateway`] (the driver: the only place here that waits for anything).
+//! Reading order: [`names`] (of the normal form), [`message`] and [`part`] (what one message says),
+//! [`complete`] (parts adding up to a discharge), [`record`] (what is stored of a stay), [`lifecycle`] (what
+//! a message does to it), [`price`] (from a gathered stay to a bill), [`bill`], [`decide`] (all of it inside
+//! one transaction, pure), [`gateway`] (the driver: the only place here that waits for anything).
 
 pub mod bill;
+pub mod complete;
 pub mod decide;
 pub mod findings;
 pub mod gateway;
 pub mod lifecycle;
 pub mod meaning;
+pub mod message;
+pub mod names;
 pub mod outcome;
 pub mod part;
 pub mod price;

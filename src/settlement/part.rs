@@ -1,21 +1,21 @@
-//! What one message says of a stay. Every format is read into this; the settlement side knows no format.
-//!
-//! A part is typed and checked, and says only what its message says: the rest stays as it was.
+//! What the messages of one stay have said so far, typed: a message carries a part, parts add up.
 
-use std::sync::Arc;
-
-use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use yizhan_contract::claim::HospitalLevel;
-use yizhan_contract::person::Personal;
 use yizhan_contract::stay::{
-    Cause, Diagnosis, Line, Moment, Referral, SettledElsewhere, Sex, Stated, VisitClass,
+    CauseKind, Diagnosis, Line, Moment, Referral, SettledElsewhere, Sex, VisitClass,
 };
-use yizhan_contract::{Finding, IdNumber, Money, Text};
+use yizhan_contract::{IdNumber, Money, Personal};
 
-/// What a message does to one field: nothing, empties it (HL7 `""`), or sets it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+use super::message::RepeatedLine;
+use crate::refusal::{Code, Refusal};
+
+/// Charge lines of one stay, over all its messages.
+pub const LINES_MAX: usize = 5_000;
+
+/// What a message says of one field: nothing, "delete what you had" (HL7 `""`), or a value.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Patch<T> {
     #[default]
     Keep,
@@ -24,198 +24,178 @@ pub enum Patch<T> {
 }
 
 impl<T> Patch<T> {
-    /// Carries the statement over to what was known.
-    pub fn apply(self, known: &mut Option<T>) {
-        match self {
-            Self::Keep => {}
-            Self::Clear => *known = None,
-            Self::Set(value) => *known = Some(value),
-        }
-    }
-
-    pub fn set(&self) -> Option<&T> {
+    pub fn value(&self) -> Option<&T> {
         match self {
             Self::Set(value) => Some(value),
             Self::Keep | Self::Clear => None,
         }
     }
-}
 
-/// Why the message was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trigger {
-    /// ADT^A01
-    Admit,
-    /// ADT^A03
-    Discharge,
-    /// ADT^A08
-    Update,
-    /// ADT^A11
-    CancelAdmit,
-    /// ADT^A13
-    CancelDischarge,
-    /// ADT^A40
-    Merge,
-    /// DFT^P03, DFT^P11
-    Charges,
-    /// BAR^P01, BAR^P05
-    Account,
-    /// BAR^P06
-    CloseAccount,
-    /// A whole discharge in one document (XML, JSON).
-    Complete,
-}
+    pub fn is_keep(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
 
-/// A checked message, ready for the settlement side.
-#[derive(Debug, Clone)]
-pub struct Message {
-    pub hospital: Arc<Hospital>,
-    /// Sending application, facility and message kind: message ids are unique within it.
-    pub sender: String,
-    pub message_id: String,
-    pub sent_at: Option<Timestamp>,
-    /// SHA-256 of the content.
-    pub digest: [u8; 32],
-    pub trigger: Trigger,
-    pub part: StayPart,
-    /// The number that is merged into the patient's (A40, MRG-1).
-    pub prior_mrn: Option<Personal<String>>,
-    /// What reading noticed and a person should look at.
-    pub findings: Vec<Finding>,
-}
+    pub fn set(value: Option<T>) -> Self {
+        value.map_or(Self::Keep, Self::Set)
+    }
 
-#[derive(Debug, Clone, Default)]
-pub struct StayPart {
-    pub visit_number: Option<String>,
-    pub admitted: Patch<Moment>,
-    pub discharged: Patch<Moment>,
-    pub department: Patch<String>,
-    pub ward: Patch<String>,
-    pub bed: Patch<String>,
-    pub class: Patch<VisitClass>,
-    pub insured_region: Patch<String>,
-    pub id_number: Patch<Personal<IdNumber>>,
-    pub mrn: Patch<Personal<String>>,
-    pub name: Patch<Personal<String>>,
-    pub sex: Patch<Sex>,
-    pub birth: Patch<Personal<Date>>,
-    pub card: Patch<Personal<String>>,
-    pub cause: Patch<Cause>,
-    pub third_party_liable: Patch<bool>,
-    pub referral: Patch<Referral>,
-    /// Absent: not spoken of. Present: replaces the diagnoses known so far.
-    pub diagnoses: Option<Vec<Diagnosis>>,
-    /// Charges and credits of this message; a stay gathers them over messages.
-    pub lines: Vec<PlacedLine>,
-    /// Payments made by the patient (FT1-6 `PY`), by transaction id.
-    pub payments: Vec<(String, Money)>,
-    /// The whole deposit, where the message states it in one figure.
-    pub deposit: Patch<Money>,
-    pub settled_elsewhere: Option<Vec<SettledElsewhere>>,
-    pub stated: Stated,
-    /// Where the sender stated the totals, for the error that names both figures.
-    pub stated_total_place: Option<String>,
-    /// A total that does not bind (PV1-47): a difference is a finding.
-    pub told_total: Option<Money>,
-}
-
-/// A line, and where the sender wrote it: `FT1[3]`, `$.lines[2]`, `/discharge/lines/line[3]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlacedLine {
-    pub line: Line,
-    pub place: LinePlace,
-}
-
-/// Names the fields of a line in the sender's own terms.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LinePlace {
-    /// The n-th FT1 of the message.
-    Ft1(u32),
-    /// A path to the line's element or object; fields are its children.
-    Node(Arc<str>, Separator),
-}
-
-/// Between a node's path and a field's name: `/` in XML, `.` in JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Separator {
-    Slash,
-    Dot,
-}
-
-impl LinePlace {
-    /// The place of one field of the line, by its name in the normal form.
-    pub fn field(&self, name: &str) -> String {
-        match self {
-            Self::Ft1(n) => match ft1_field(name) {
-                Some(field) => format!("FT1[{n}]-{field}"),
-                None => format!("FT1[{n}]"),
-            },
-            Self::Node(path, Separator::Slash) => format!("{path}/{name}"),
-            Self::Node(path, Separator::Dot) => format!("{path}.{name}"),
+    fn absorb(&mut self, later: Self) {
+        if !later.is_keep() {
+            *self = later;
         }
     }
 }
 
-/// HL7 chapter 6, FT1.
-fn ft1_field(name: &str) -> Option<u8> {
-    Some(match name {
-        "id" => 2,
-        "date" => 4,
-        "code" => 7,
-        "name" => 8,
-        "quantity" => 10,
-        "amount" => 11,
-        "unit_price" => 12,
-        "category" => 18,
-        _ => return None,
-    })
+/// A payment of the patient (FT1-6 `PY`); the deposit is their sum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    pub id: String,
+    pub amount: Money,
 }
 
-/// What settling needs to know of a hospital; part of its profile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hospital {
-    pub code: Arc<str>,
-    pub name: Text,
-    pub level: HospitalLevel,
-    /// 统筹区, six digits.
-    pub region: Arc<str>,
-    /// 定点 agreement periods, first and last day; no last day: open.
-    pub agreements: Vec<(Date, Option<Date>)>,
-    pub settle_on: SettleOn,
-    /// Charges are taken as complete after this long without a new one; absent: at the closing event.
-    pub charges_quiet_s: Option<u32>,
-    pub mode: Mode,
-    pub repeated_line: RepeatedLine,
+/// Declares [`StayPart`] and how a later part is laid over it, field by field.
+macro_rules! stay_part {
+    ($($(#[$doc:meta])* $field:ident: $type:ty),+ $(,)?) => {
+        /// Part of a stay, every field optional.
+        #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+        pub struct StayPart {
+            /// The hospital's code in its profile.
+            pub hospital: String,
+            pub visit_number: String,
+            $($(#[$doc])* #[serde(default, skip_serializing_if = "Patch::is_keep")] pub $field: Patch<$type>,)+
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            pub lines: Vec<Line>,
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            pub payments: Vec<Payment>,
+        }
+
+        impl StayPart {
+            fn absorb_fields(&mut self, later: &mut Self) {
+                $(self.$field.absorb(std::mem::take(&mut later.$field));)+
+            }
+        }
+    };
 }
 
-impl Hospital {
-    pub fn has_agreement_on(&self, day: Date) -> bool {
-        self.agreements.iter().any(|(from, to)| *from <= day && to.is_none_or(|last| day <= last))
+stay_part! {
+    insured_region: String,
+    admitted: Moment,
+    discharged: Moment,
+    department: String,
+    ward: String,
+    bed: String,
+    class: VisitClass,
+    id_number: Personal<IdNumber>,
+    mrn: Personal<String>,
+    name: Personal<String>,
+    sex: Sex,
+    birth: Personal<Date>,
+    card: Personal<String>,
+    cause_kind: CauseKind,
+    accident_type: String,
+    third_party_liable: bool,
+    referral: Referral,
+    diagnoses: Vec<Diagnosis>,
+    settled_elsewhere: Vec<SettledElsewhere>,
+    /// Binding: ours must equal it.
+    stated_total: Money,
+    stated_patient_share: Money,
+    /// PV1-47 where the profile does not bind the hospital to it: a difference is a finding.
+    reported_total: Money,
+    deposit: Money,
+}
+
+/// What absorbing a part did with its lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Absorbed {
+    pub added: usize,
+    /// Sent before with equal content: counted once.
+    pub repeated: usize,
+    /// Sent before with other content, and the profile says that the later one counts.
+    pub replaced: usize,
+}
+
+impl StayPart {
+    /// Lays a later message's part over this one. Lines add up; one sent again with equal content
+    /// counts once, with other content it is refused or replaces the first (profile).
+    ///
+    /// On an error `self` is unchanged.
+    pub fn absorb(&mut self, mut later: Self, repeated: RepeatedLine) -> Result<Absorbed, Refusal> {
+        let (lines, absorbed) = self.with_lines(std::mem::take(&mut later.lines), repeated)?;
+        let payments = self.with_payments(std::mem::take(&mut later.payments))?;
+        self.lines = lines;
+        self.payments = payments;
+        if self.visit_number.is_empty() {
+            self.hospital = std::mem::take(&mut later.hospital);
+            self.visit_number = std::mem::take(&mut later.visit_number);
+        }
+        self.absorb_fields(&mut later);
+        Ok(absorbed)
+    }
+
+    fn with_lines(&self, later: Vec<Line>, repeated: RepeatedLine) -> Result<(Vec<Line>, Absorbed), Refusal> {
+        let mut absorbed = Absorbed::default();
+        let mut lines = self.lines.clone();
+        let mut known: std::collections::HashMap<String, usize> =
+            lines.iter().enumerate().map(|(at, line)| (line.id.clone(), at)).collect();
+        for line in later {
+            match known.get(&line.id).copied() {
+                None => {
+                    known.insert(line.id.clone(), lines.len());
+                    lines.push(line);
+                    absorbed.added += 1;
+                }
+                Some(at) if lines[at] == line => absorbed.repeated += 1,
+                Some(at) if repeated == RepeatedLine::Replace => {
+                    lines[at] = line;
+                    absorbed.replaced += 1;
+                }
+                Some(_) => return Err(repeated_line_differs(&line.id)),
+            }
+        }
+        if lines.len() > LINES_MAX {
+            return Err(too_many_lines());
+        }
+        Ok((lines, absorbed))
+    }
+
+    fn with_payments(&self, later: Vec<Payment>) -> Result<Vec<Payment>, Refusal> {
+        let mut payments = self.payments.clone();
+        for payment in later {
+            match payments.iter().find(|known| known.id == payment.id) {
+                None => payments.push(payment),
+                Some(known) if *known == payment => {}
+                Some(_) => return Err(repeated_line_differs(&payment.id)),
+            }
+        }
+        if payments.len() > LINES_MAX {
+            return Err(too_many_lines());
+        }
+        Ok(payments)
+    }
+
+    /// The deposit as stated, else the sum of the payments, else none.
+    pub fn deposit_or_payments(&self) -> Option<Money> {
+        match self.deposit.value() {
+            Some(deposit) => Some(*deposit),
+            None if self.payments.is_empty() => None,
+            None => Some(self.payments.iter().map(|payment| payment.amount).sum()),
+        }
     }
 }
 
-/// What closes a visit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SettleOn {
-    A03,
-    BarP06,
-    Desk,
+fn repeated_line_differs(id: &str) -> Refusal {
+    Refusal::new(
+        Code::RepeatedLineDiffers,
+        format!("费用行 {id} 此前已收到，内容不同"),
+        format!("line {id} was sent before with other content"),
+    )
 }
 
-/// What a closed visit becomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    Settle,
-    Quote,
-}
-
-/// A charge line sent again under its id with other content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RepeatedLine {
-    Refuse,
-    Replace,
+fn too_many_lines() -> Refusal {
+    Refusal::new(
+        Code::TooLarge,
+        format!("一次住院的费用行超过 {LINES_MAX} 条"),
+        format!("a stay may have at most {LINES_MAX} charge lines"),
+    )
 }

@@ -13,8 +13,8 @@ use yizhan_contract::{Accumulators, Money};
 use yizhan_rules::{Adjudication, Assessment, Item, Policy, PolicyShelf, adjudicate, assess};
 
 use super::bill::{Bill, BillState, BilledPatient, BilledPayer, ComputedBy};
-use super::findings::stated_total_differs;
-use super::part::{Hospital, Mode};
+use super::complete::Completed;
+use super::message::{Hospital, Mode};
 use super::record::{Moved, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
 use crate::refusal::Refusal;
@@ -42,11 +42,8 @@ pub fn price(
     mode: Mode,
     places: &LinePlaces<'_>,
 ) -> Result<Settlement, Vec<Refusal>> {
-    let discharge = record.known.complete()?;
+    let Completed { discharge, findings } = record.complete(ground.hospital)?;
     let day = discharge.visit.discharged.date;
-    if !ground.hospital.has_agreement_on(day) {
-        return Err(vec![refusals::agreement_not_in_force(ground.hospital, day)]);
-    }
     let region = insured_region(&discharge, ground);
     let Some(policy) = ground.policies.find(&region, day) else {
         return Err(vec![refusals::no_policy(&region, day)]);
@@ -54,10 +51,6 @@ pub fn price(
     let item = |code: &str| ground.items.get(code).cloned();
     let assessment =
         assess(&discharge.lines, item).map_err(|error| vec![refusals::assess(&error, &discharge, places)])?;
-    let total = assessment.buckets.total;
-    if let Some(stated) = discharge.stated.total.filter(|stated| *stated != total) {
-        return Err(vec![refusals::total_differs(stated, total, places)]);
-    }
     let claim = claim(&discharge, region, &assessment, ground);
     let year = day.year();
     let used = ground.years.get(&year).cloned().unwrap_or_default();
@@ -69,19 +62,15 @@ pub fn price(
         return Err(vec![refusals::share_differs(stated, adjudication.patient_share)]);
     }
     let mut bill = bill(record, &discharge, policy, &assessment, &adjudication, ground, mode);
-    bill.findings.extend(record.known.findings.iter().cloned());
-    if let Some(told) = record.known.told_total.filter(|told| *told != total) {
-        bill.findings.push(stated_total_differs(told, total));
-    }
+    bill.findings.extend(findings);
+    bill.findings.extend(record.findings.iter().cloned());
     bill.check().map_err(|unbalanced| vec![refusals::unbalanced(&unbalanced)])?;
     Ok(Settlement {
         id: bill.settlement_id,
-        valid_until: bill.valid_until,
-        benefit_year: adjudication.benefit_year,
         moves: adjudication
             .moves
             .iter()
-            .map(|(payer, used)| (payer.clone(), Moved { base: used.base, paid: used.paid }))
+            .map(|(payer, used)| Moved { payer: payer.clone(), base: used.base, paid: used.paid })
             .collect(),
         bill,
         discharge,

@@ -1,43 +1,36 @@
 //! What the settlement side refuses, in the words of the desk and with the sender's own places.
 
 use jiff::civil::Date;
+use yizhan_contract::stay::Line;
 use yizhan_contract::{Discharge, Money};
 use yizhan_rules::{AdjudicateError, AssessError, ElsewhereError, LineError};
 
 use super::bill::Unbalanced;
-use super::part::{Hospital, PlacedLine, StayPart};
+use super::message::{LinePlace, Message};
 use crate::refusal::{Code, Refusal};
 
-/// Where the sender wrote the lines and the totals; lines of earlier messages go by their ids.
+/// Where the sender wrote the lines; those of earlier messages go by their ids.
 pub struct LinePlaces<'a> {
-    lines: &'a [PlacedLine],
-    total: Option<&'a str>,
+    lines: &'a [Line],
+    places: &'a [LinePlace],
 }
 
 impl<'a> LinePlaces<'a> {
-    pub fn of(part: &'a StayPart) -> Self {
-        Self { lines: &part.lines, total: part.stated_total_place.as_deref() }
+    pub fn of(message: &'a Message) -> Self {
+        Self { lines: &message.part.lines, places: &message.line_places }
     }
 
     pub fn none() -> Self {
-        Self { lines: &[], total: None }
+        Self { lines: &[], places: &[] }
     }
 
     fn field(&self, line_id: &str, field: &str) -> String {
-        match self.lines.iter().find(|placed| placed.line.id == line_id) {
-            Some(placed) => placed.place.field(field),
+        let mut written = self.lines.iter().zip(self.places).filter(|(line, _)| line.id == line_id);
+        match written.next() {
+            Some((_, place)) => place.field(field),
             None => format!("lines[{line_id}].{field}"),
         }
     }
-}
-
-pub fn agreement_not_in_force(hospital: &Hospital, day: Date) -> Refusal {
-    Refusal::new(
-        Code::AgreementNotInForce,
-        format!("医院 {} 在出院日 {day} 没有有效的定点协议", hospital.code),
-        format!("hospital {} has no agreement in force on the discharge date {day}", hospital.code),
-    )
-    .at("visit.discharged")
 }
 
 pub fn no_policy(region: &str, day: Date) -> Refusal {
@@ -47,15 +40,6 @@ pub fn no_policy(region: &str, day: Date) -> Refusal {
         format!("region {region} has no settlement policy in force on {day}"),
     )
     .at("insured_region")
-}
-
-pub fn total_differs(stated: Money, total: Money, places: &LinePlaces<'_>) -> Refusal {
-    Refusal::new(
-        Code::TotalDiffers,
-        format!("报文总费用 {stated}，明细合计 {total}"),
-        format!("the message states a total of {stated}, its lines sum to {total}"),
-    )
-    .at(places.total.unwrap_or("stated.total"))
 }
 
 pub fn share_differs(stated: Money, ours: Money) -> Refusal {
@@ -86,7 +70,12 @@ pub fn assess(error: &AssessError, discharge: &Discharge, places: &LinePlaces<'_
         AssessError::NegativeBucket { amount, .. } => {
             bad(format!("退费超过原费用，某一分类合计为 {amount}")).at("lines")
         }
-        AssessError::StatedTotal { stated, lines } => total_differs(*stated, *lines, places),
+        AssessError::StatedTotal { stated, lines } => Refusal::new(
+            Code::TotalDiffers,
+            format!("报文总费用 {stated}，明细合计 {lines}"),
+            error.to_string(),
+        )
+        .at("stated.total"),
     }
 }
 

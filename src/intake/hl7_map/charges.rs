@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use super::super::hl7::{Element, Message, Segment};
-use super::super::names::{DiagnosisField, LineField};
 use super::super::profile::Profile;
 use super::super::raw::{DiagnosisRow, Field, LineRow, Place, Raw};
 use super::super::read::Reader;
 use super::{field, place_of, select};
 use crate::refusal::Code;
+use crate::settlement::names::{DiagnosisField, LineField};
 
 /// Reads every transaction and every diagnosis of a message.
 pub(super) fn read<'m>(message: &'m Message<'_>, profile: &Profile, reader: &mut Reader<'_, 'm>) {
@@ -47,7 +47,8 @@ fn row<'m>(segment: Segment<'m>, profile: &Profile, reader: &mut Reader<'_, 'm>)
             _ => field(element),
         };
     }
-    if row[LineField::Code.index()].as_text().is_none() && profile.hl7.line[LineField::Code.index()].is_none() {
+    if row[LineField::Code.index()].as_text().is_none() && profile.hl7.line[LineField::Code.index()].is_none()
+    {
         procedure_code(segment, &mut row, reader);
     }
     if row[LineField::Id.index()].as_text().is_none() {

@@ -8,23 +8,25 @@ mod head;
 use jiff::Timestamp;
 use yizhan_contract::Personal;
 
-use super::complete::Dialect;
+use super::hl7;
 use super::hl7::structure::{self, Checked};
 use super::hl7::{Element, Fault, Message, Segment, SyntaxError, Value};
-use super::names::Head;
-use super::part::StayPart;
 use super::problems::Problems;
 use super::profile::Profile;
 use super::profile::select::{Hl7Selector, Repetition};
 use super::raw::{Field, Place, Raw};
-use super::read::{Envelope, Reader};
-use super::{Trigger, hl7};
+use super::read::{Envelope, Finished, Reader};
 use crate::refusal::{Code, Refusal};
+use crate::settlement::complete::Dialect;
+use crate::settlement::message::{LinePlace, Trigger};
+use crate::settlement::names::Head;
+use crate::settlement::part::StayPart;
 
 /// One message in normal form, with what is wrong with it.
 pub struct Mapped {
     pub trigger: Trigger,
     pub part: StayPart,
+    pub line_places: Vec<LinePlace>,
     pub envelope: Envelope,
     pub problems: Problems,
     /// MRG-1 of a merge.
@@ -63,21 +65,26 @@ pub fn map(message: &Message<'_>, profile: &Profile, now: Timestamp) -> Result<M
     let fields = head::fields(message, profile, trigger, &mut reader.problems);
     reader.head(&fields);
     charges::read(message, profile, &mut reader);
-    let (mut part, envelope, mut problems) = reader.finish();
+    let Finished { mut part, line_places, envelope, mut problems } = reader.finish();
     if trigger == Trigger::CancelDischarge {
-        part.discharged = super::part::Patch::Clear;
+        part.discharged = crate::settlement::part::Patch::Clear;
     }
     let merge = message.first("MRG").map(|merge| merge.field(1).component(1));
     let prior_mrn = merge.and_then(Element::filled).map(|mrn| Personal::new(mrn.into_owned()));
     if trigger == Trigger::Merge {
         if prior_mrn.is_none() {
-            problems.refuse(Code::MissingField, "MRG-1", "缺少原病人号", "the prior patient number is missing");
+            problems.refuse(
+                Code::MissingField,
+                "MRG-1",
+                "缺少原病人号",
+                "the prior patient number is missing",
+            );
         }
     } else if part.visit_number.is_empty() && !problems.is_refused() {
         let at = &fields[Head::VisitNumber.index()].place;
         problems.refuse(Code::MissingField, at, "缺少住院号", "the visit number is missing");
     }
-    Ok(Mapped { trigger, part, envelope, problems, prior_mrn })
+    Ok(Mapped { trigger, part, line_places, envelope, problems, prior_mrn })
 }
 
 fn syntax_warnings(message: &Message<'_>, checked: &Checked, problems: &mut Problems) {
@@ -111,7 +118,8 @@ fn processing_id(message: &Message<'_>, profile: &Profile, problems: &mut Proble
     let Some(stated) = stated.filled() else { return };
     if !profile.processing_ids.iter().any(|accepted| *accepted == stated) {
         let accepted = profile.processing_ids.join(", ");
-        let (zh, en) = (format!("仅接受 {accepted}"), format!("this hospital's messages must carry {accepted}"));
+        let (zh, en) =
+            (format!("仅接受 {accepted}"), format!("this hospital's messages must carry {accepted}"));
         problems.refuse(Code::UnsupportedProcessing, "MSH-11", &zh, &en);
     }
 }
@@ -160,7 +168,9 @@ fn select<'m>(segment: Segment<'m>, selector: &Hl7Selector) -> Element<'m> {
     let whole = segment.field(selector.field);
     let repetition = match &selector.repetition {
         Repetition::Number(number) => whole.repetition(*number),
-        Repetition::Typed(wanted) => typed(whole, &[wanted.as_str()]).unwrap_or_else(|| whole.repetition(u16::MAX)),
+        Repetition::Typed(wanted) => {
+            typed(whole, &[wanted.as_str()]).unwrap_or_else(|| whole.repetition(u16::MAX))
+        }
     };
     let component = repetition.component(selector.component);
     if selector.subcomponent == 0 { component } else { component.subcomponent(selector.subcomponent) }

@@ -1,6 +1,7 @@
 //! A hospital profile as it stands in its TOML file, checked into a [`Profile`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use encoding_rs::Encoding;
 use serde::Deserialize;
@@ -8,12 +9,12 @@ use yizhan_contract::Text;
 use yizhan_contract::claim::HospitalLevel;
 
 use super::super::hl7::SegmentId;
-use super::super::names::{DiagnosisField, Head, LineField, List, Name, PayerField};
 use super::select::{Hl7Selector, XmlListMap, XmlMap, XmlPath};
 use super::{
-    ANY_HOSPITAL, Acknowledge, BillInAck, Hl7Paths, Mode, OddCharges, Period, Profile, RepeatedLine,
-    Sender, SettleOn, ValueMap, ValueMaps,
+    ANY_HOSPITAL, Acknowledge, BillInAck, Hl7Paths, OddCharges, Profile, Sender, ValueMap, ValueMaps,
 };
+use crate::settlement::message::{Hospital, Mode, Period, RepeatedLine, SettleOn};
+use crate::settlement::names::{DiagnosisField, Head, LineField, List, Name, PayerField};
 
 /// Why a profile was refused; the operator's side, nothing to try again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,9 +99,17 @@ impl File {
             None => any.charset,
         };
         Ok(Profile {
-            level: HospitalLevel::try_from(self.level).map_err(|why| wrong("level", why))?,
-            region: region(&self.region)?.into(),
-            agreements: agreements(self.agreements)?,
+            hospital: Arc::new(Hospital {
+                level: HospitalLevel::try_from(self.level).map_err(|why| wrong("level", why))?,
+                region: region(&self.region)?.into(),
+                agreements: agreements(self.agreements)?,
+                code: code(self.code)?.into(),
+                name: self.name,
+                settle_on: self.settle_on,
+                charges_quiet_s: self.charges_quiet_s,
+                mode: self.mode,
+                repeated_line: self.repeated_line,
+            }),
             senders: self.senders.iter().map(|text| sender(text)).collect(),
             charset,
             currency: self.currency.unwrap_or_else(|| "CNY".to_owned()),
@@ -111,13 +120,7 @@ impl File {
             hl7: hl7_paths(&self.hl7)?,
             values: value_maps(self.values)?,
             xml_maps: self.xml_map.into_iter().map(xml_map).collect::<Result<_, _>>()?,
-            code: code(self.code)?.into(),
-            name: self.name,
             acknowledge: self.acknowledge,
-            settle_on: self.settle_on,
-            charges_quiet_s: self.charges_quiet_s,
-            mode: self.mode,
-            repeated_line: self.repeated_line,
             odd_charges: self.odd_charges,
             bill_in_ack: self.bill_in_ack,
         })

@@ -14,28 +14,14 @@ use jiff::civil::Date;
 use yizhan_contract::Text;
 use yizhan_contract::claim::HospitalLevel;
 
-use super::names::{DiagnosisField, Head, LineField, Name, PayerField};
+use crate::settlement::message::{Hospital, Mode, Period, RepeatedLine, SettleOn};
+use crate::settlement::names::{DiagnosisField, Head, LineField, Name, PayerField};
 use select::{Hl7Selector, XmlMap};
 
 pub use file::ProfileError;
 
 /// The code of the profile that answers to every sender; for conformance tests, never for `serve`.
 pub const ANY_HOSPITAL: &str = "*";
-
-/// First and last day, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Period {
-    pub from: Date,
-    /// Absent: no end.
-    pub to: Option<Date>,
-}
-
-impl Period {
-    pub fn holds_on(&self, day: Date) -> bool {
-        self.from <= day && self.to.is_none_or(|last| day <= last)
-    }
-}
 
 /// Who is meant by MSH-3 and MSH-4.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,32 +54,6 @@ choice!(
     }
 );
 choice!(
-    /// What closes a visit.
-    SettleOn {
-        #[default]
-        A03,
-        BarP06,
-        /// Only a person at the desk.
-        Desk,
-    }
-);
-choice!(
-    Mode {
-        #[default]
-        Settle,
-        /// Quote, and wait for the desk to confirm.
-        Quote,
-    }
-);
-choice!(
-    /// A charge line that comes again with other content.
-    RepeatedLine {
-        #[default]
-        Refuse,
-        Replace,
-    }
-);
-choice!(
     /// Charge lines without a code, and FT1-6 outside table 0017.
     OddCharges {
         #[default]
@@ -102,15 +62,13 @@ choice!(
         Accept,
     }
 );
-choice!(
-    BillInAck {
-        #[default]
-        None,
-        /// As ZBL segments of the acknowledgement.
-        #[serde(rename = "ZBL")]
-        Zbl,
-    }
-);
+choice!(BillInAck {
+    #[default]
+    None,
+    /// As ZBL segments of the acknowledgement.
+    #[serde(rename = "ZBL")]
+    Zbl,
+});
 
 /// The code of an item sent without one, where the profile accepts that; in no catalogue.
 pub const UNCODED: &str = "UNCODED";
@@ -156,14 +114,9 @@ pub struct Hl7Paths {
 
 #[derive(Debug, Clone)]
 pub struct Profile {
-    /// fixmedins_code, or [`ANY_HOSPITAL`].
-    pub code: Arc<str>,
-    pub name: Text,
+    /// What settling needs to know; its code is the fixmedins_code, or [`ANY_HOSPITAL`].
+    pub hospital: Arc<Hospital>,
     pub senders: Vec<Sender>,
-    pub level: HospitalLevel,
-    /// 统筹区, six digits.
-    pub region: Arc<str>,
-    pub agreements: Vec<Period>,
     /// Where neither the message nor the channel names one.
     pub charset: &'static Encoding,
     /// ISO 4217; `*`: not looked at.
@@ -171,11 +124,6 @@ pub struct Profile {
     /// MSH-11 values taken.
     pub processing_ids: Vec<String>,
     pub acknowledge: Acknowledge,
-    pub settle_on: SettleOn,
-    /// Seconds without a charge before a closed visit is settled.
-    pub charges_quiet_s: u32,
-    pub mode: Mode,
-    pub repeated_line: RepeatedLine,
     pub odd_charges: OddCharges,
     pub bill_in_ack: BillInAck,
     /// host:port of the MLLP listener that takes the bill.
@@ -190,8 +138,8 @@ pub struct Profile {
 }
 
 impl Profile {
-    pub fn has_agreement_on(&self, day: Date) -> bool {
-        self.agreements.iter().any(|period| period.holds_on(day))
+    pub fn code(&self) -> &str {
+        &self.hospital.code
     }
 
     pub fn is_binding(&self, name: Head) -> bool {
@@ -199,26 +147,28 @@ impl Profile {
     }
 
     pub fn is_any_hospital(&self) -> bool {
-        &*self.code == ANY_HOSPITAL
+        self.code() == ANY_HOSPITAL
     }
 
     /// Answers to every sender and takes what it can; for conformance tests.
     pub fn any_hospital() -> Self {
         Self {
-            code: ANY_HOSPITAL.into(),
-            name: Text::new("任意医院（测试）", "Any hospital (tests)"),
+            hospital: Arc::new(Hospital {
+                code: ANY_HOSPITAL.into(),
+                name: Text::new("任意医院（测试）", "Any hospital (tests)"),
+                level: HospitalLevel::Two,
+                region: "370000".into(),
+                agreements: vec![Period { from: Date::MIN, to: None }],
+                settle_on: SettleOn::default(),
+                charges_quiet_s: 0,
+                mode: Mode::default(),
+                repeated_line: RepeatedLine::default(),
+            }),
             senders: Vec::new(),
-            level: HospitalLevel::Two,
-            region: "370000".into(),
-            agreements: vec![Period { from: Date::MIN, to: None }],
             charset: encoding_rs::UTF_8,
             currency: "*".to_owned(),
             processing_ids: ["P", "T", "D"].map(str::to_owned).into(),
             acknowledge: Acknowledge::default(),
-            settle_on: SettleOn::default(),
-            charges_quiet_s: 0,
-            mode: Mode::default(),
-            repeated_line: RepeatedLine::default(),
             odd_charges: OddCharges::Accept,
             bill_in_ack: BillInAck::default(),
             return_address: None,
@@ -240,10 +190,10 @@ impl Profiles {
     pub fn new(profiles: Vec<Profile>) -> Result<Self, ProfileError> {
         for (at, profile) in profiles.iter().enumerate() {
             let rest = &profiles[at + 1..];
-            if rest.iter().any(|other| other.code == profile.code) {
+            if rest.iter().any(|other| other.code() == profile.code()) {
                 return Err(ProfileError::Value {
                     key: "code".to_owned(),
-                    why: format!("two profiles are called {}", profile.code),
+                    why: format!("two profiles are called {}", profile.code()),
                 });
             }
             let claimed = |sender| rest.iter().any(|other| other.senders.contains(sender));
@@ -263,7 +213,7 @@ impl Profiles {
 
     /// By the code a JSON or XML document carries.
     pub fn of_hospital(&self, code: &str) -> Option<&Arc<Profile>> {
-        self.0.iter().find(|profile| *profile.code == *code).or_else(|| self.any())
+        self.0.iter().find(|profile| profile.code() == code).or_else(|| self.any())
     }
 
     /// By MSH-3 and MSH-4: application and facility together before facility alone, then the code itself.

@@ -4,14 +4,14 @@ use yizhan_contract::person::IdNumberError;
 use yizhan_contract::stay::{CauseKind, Referral, Sex, VisitClass};
 use yizhan_contract::{IdNumber, Money, Personal};
 
-use super::super::complete::Dialect;
 use super::super::limits::{CODE_CHARS_MAX, NAME_CHARS_MAX};
-use super::super::names::{Head, Name};
-use super::super::part::Patch;
 use super::super::raw::Field;
 use super::super::when;
 use super::{Reader, Wrong, is_beyond, words};
 use crate::refusal::Code;
+use crate::settlement::complete::Dialect;
+use crate::settlement::names::{Head, Name};
+use crate::settlement::part::Patch;
 
 type Fields<'a> = [Field<'a>; Head::COUNT];
 
@@ -35,7 +35,7 @@ impl Reader<'_, '_> {
         let hospital = &fields[Head::Hospital.index()];
         self.part.hospital = match hospital.as_text() {
             Some(given) if self.profile.is_any_hospital() => given.to_owned(),
-            _ => self.profile.code.to_string(),
+            _ => self.profile.code().to_owned(),
         };
         if let Patch::Set(number) = self.head_code(fields, Head::VisitNumber) {
             self.part.visit_number = number;
@@ -171,12 +171,16 @@ fn personal(text: Patch<String>) -> Patch<Personal<String>> {
 /// GB 11643. The check character that would be right is not told: it helps only who guesses numbers.
 fn wrong_number(why: IdNumberError) -> Wrong {
     match why {
-        IdNumberError::Shape => {
-            Wrong::new(Code::BadValue, "身份证号须为 18 位或 15 位", "an identity card number has 18 or 15 characters")
-        }
-        IdNumberError::Birth => {
-            Wrong::new(Code::BadValue, "身份证号中的出生日期不存在", "the birth date in the identity card number does not exist")
-        }
+        IdNumberError::Shape => Wrong::new(
+            Code::BadValue,
+            "身份证号须为 18 位或 15 位",
+            "an identity card number has 18 or 15 characters",
+        ),
+        IdNumberError::Birth => Wrong::new(
+            Code::BadValue,
+            "身份证号中的出生日期不存在",
+            "the birth date in the identity card number does not exist",
+        ),
         IdNumberError::Check { .. } => Wrong::new(
             Code::BadValue,
             "身份证号校验位不符（GB 11643）",

@@ -13,21 +13,45 @@ use yizhan_contract::FindingCode;
 use yizhan_contract::money::NumberError;
 use yizhan_contract::stay::Moment;
 
-use super::complete::Dialect;
 use super::limits::AHEAD_HOURS_MAX;
-use super::names::Name;
-use super::part::{Patch, StayPart};
 use super::problems::Problems;
 use super::profile::Profile;
 use super::raw::{Field, Place, Raw, RawStay};
 use super::when;
 use crate::refusal::Code;
+use crate::settlement::complete::Dialect;
+use crate::settlement::message::{LinePlace, Separator};
+use crate::settlement::names::Name;
+use crate::settlement::part::{Patch, StayPart};
 
 /// What every message is called by.
 #[derive(Debug, Clone, Default)]
 pub struct Envelope {
     pub message_id: Option<String>,
     pub sent_at: Option<Timestamp>,
+}
+
+/// All that a message says.
+pub struct Finished {
+    pub part: StayPart,
+    /// Of each line of `part`, where it stands.
+    pub line_places: Vec<LinePlace>,
+    pub envelope: Envelope,
+    pub problems: Problems,
+}
+
+/// The line around the place of its id.
+fn line_place(id: &Place<'_>) -> LinePlace {
+    match id {
+        Place::Hl7(place) => LinePlace::Ft1(u32::from(place.sequence)),
+        Place::Json { item: Some(item), .. } => {
+            LinePlace::Node(format!("$.lines[{item}]").into(), Separator::Dot)
+        }
+        Place::Xml { path, .. } => {
+            LinePlace::Node(path.strip_suffix("/id").unwrap_or(path).into(), Separator::Slash)
+        }
+        Place::Json { item: None, .. } | Place::Whole => LinePlace::Node("lines".into(), Separator::Dot),
+    }
 }
 
 /// Reads one message, row by row.
@@ -77,11 +101,12 @@ impl<'p, 'a> Reader<'p, 'a> {
     }
 
     /// Looks at what only the whole message shows, and hands over.
-    pub fn finish(mut self) -> (StayPart, Envelope, Problems) {
+    pub fn finish(mut self) -> Finished {
         self.drop_repeated_lines();
         self.compare_identity();
         self.compare_dates();
-        (self.part, self.envelope, self.problems)
+        let line_places = self.line_places.iter().map(line_place).collect();
+        Finished { part: self.part, line_places, envelope: self.envelope, problems: self.problems }
     }
 
     /// The text after the profile's value map.

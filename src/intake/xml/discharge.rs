@@ -5,11 +5,11 @@
 use std::borrow::Cow;
 
 use super::super::json::shown;
-use super::super::names::{DiagnosisField, Head, LineField, List, PayerField, SECTIONS};
 use super::super::problems::Problems;
 use super::super::raw::{Field, Place, RawStay};
 use super::tree::{Element, ElementId, Tree};
 use crate::refusal::Code;
+use crate::settlement::names::{DiagnosisField, Head, LineField, List, PayerField, SECTIONS};
 
 pub const NAMESPACE: &str = "urn:yizhan:discharge:1";
 pub const ROOT: &str = "discharge";

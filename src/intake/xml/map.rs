@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 
-use super::super::names::{DiagnosisField, Head, LineField, PayerField};
 use super::super::profile::select::{Predicate, Step, XmlListMap, XmlMap, XmlPath};
 use super::super::raw::{Field, Place, RawStay};
 use super::tree::{Element, ElementId, Tree};
+use crate::settlement::names::{DiagnosisField, Head, LineField, PayerField};
 
 /// Whether a document is of the kind a map is for.
 pub fn fits(map: &XmlMap, tree: &Tree) -> bool {
@@ -33,7 +33,8 @@ pub fn read<'a>(map: &XmlMap, tree: &'a Tree) -> RawStay<'a> {
     if let Some(list) = &map.lines {
         raw.lines = rows(tree, list, |word| LineField::from_word(word).map(LineField::index));
     }
-    let diagnoses = |list| rows(tree, list, |word| DiagnosisField::from_word(word).map(DiagnosisField::index));
+    let diagnoses =
+        |list| rows(tree, list, |word| DiagnosisField::from_word(word).map(DiagnosisField::index));
     raw.diagnoses = map.diagnoses.as_ref().map(diagnoses);
     let payers = |list| rows(tree, list, |word| PayerField::from_word(word).map(PayerField::index));
     raw.settled_elsewhere = map.settled_elsewhere.as_ref().map(payers);

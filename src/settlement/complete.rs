@@ -8,9 +8,9 @@ use yizhan_contract::stay::{
 };
 use yizhan_contract::{Exact, Finding, FindingCode, Money, Personal, Text};
 
+use super::message::Hospital;
 use super::names::Head;
 use super::part::StayPart;
-use super::profile::Profile;
 use crate::refusal::{Code, Refusal};
 
 /// In whose terms a missing field is named.
@@ -59,7 +59,7 @@ impl StayPart {
     /// The whole stay, or everything that keeps it from being settled.
     pub fn complete(
         &self,
-        profile: &Profile,
+        hospital: &Hospital,
         message_id: &str,
         sent_at: Timestamp,
         dialect: Dialect,
@@ -71,7 +71,7 @@ impl StayPart {
             Ok(finding) => findings.extend(finding),
             Err(refusal) => refusals.push(refusal),
         }
-        refusals.extend(self.agreement_not_in_force(profile, dialect));
+        refusals.extend(self.agreement_not_in_force(hospital, dialect));
         let (Some(admitted), Some(discharged), true) =
             (self.admitted.value(), self.discharged.value(), refusals.is_empty())
         else {
@@ -88,9 +88,8 @@ impl StayPart {
         admitted: Moment,
         discharged: Moment,
     ) -> Discharge {
-        let personal = |value: Option<&Personal<String>>| {
-            value.cloned().unwrap_or_else(|| Personal::new(String::new()))
-        };
+        let personal =
+            |value: Option<&Personal<String>>| value.cloned().unwrap_or_else(|| Personal::new(String::new()));
         Discharge {
             message_id: message_id.to_owned(),
             sent_at,
@@ -174,9 +173,9 @@ impl StayPart {
     }
 
     /// The hospital must be designated (定点) on the discharge date.
-    pub fn agreement_not_in_force(&self, profile: &Profile, dialect: Dialect) -> Option<Refusal> {
+    pub fn agreement_not_in_force(&self, hospital: &Hospital, dialect: Dialect) -> Option<Refusal> {
         let day = self.discharged.value()?.date;
-        (!profile.has_agreement_on(day)).then(|| {
+        (!hospital.has_agreement_on(day)).then(|| {
             Refusal::new(
                 Code::AgreementNotInForce,
                 format!("{day} 无有效的定点协议"),
@@ -193,11 +192,7 @@ impl StayPart {
             return Ok(None);
         }
         let sum = lines_total(&self.lines).map_err(|why| {
-            Refusal::new(
-                Code::BadCharges,
-                "费用明细无法精确合计",
-                format!("the sum of the lines {why}"),
-            )
+            Refusal::new(Code::BadCharges, "费用明细无法精确合计", format!("the sum of the lines {why}"))
         })?;
         if !sum.is_positive() {
             return Err(Refusal::new(

@@ -1,0 +1,171 @@
+//! A checked message, and what settling knows of the hospital it comes from.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use yizhan_contract::claim::HospitalLevel;
+use yizhan_contract::person::Personal;
+use yizhan_contract::{Finding, Text};
+
+use super::complete::Dialect;
+use super::part::StayPart;
+
+/// Why the message was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// ADT^A01
+    Admit,
+    /// ADT^A03
+    Discharge,
+    /// ADT^A08
+    Update,
+    /// ADT^A11
+    CancelAdmit,
+    /// ADT^A13
+    CancelDischarge,
+    /// ADT^A40
+    Merge,
+    /// DFT^P03, DFT^P11
+    Charges,
+    /// BAR^P01, BAR^P05
+    Account,
+    /// BAR^P06
+    CloseAccount,
+    /// A whole discharge in one document (XML, JSON).
+    Complete,
+}
+
+/// A checked message, ready for the settlement side.
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub hospital: Arc<Hospital>,
+    /// Sending application, facility and message kind: message ids are unique within it.
+    pub sender: String,
+    pub message_id: String,
+    pub sent_at: Timestamp,
+    /// SHA-256 of the content.
+    pub digest: [u8; 32],
+    pub trigger: Trigger,
+    pub dialect: Dialect,
+    pub part: StayPart,
+    /// Where each of the part's lines was written, in the same order.
+    pub line_places: Vec<LinePlace>,
+    /// The number that is merged into the patient's (A40, MRG-1).
+    pub prior_mrn: Option<Personal<String>>,
+    /// What reading noticed and a person should look at.
+    pub findings: Vec<Finding>,
+}
+
+/// Names the fields of a line in the sender's own terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinePlace {
+    /// The n-th FT1 of the message.
+    Ft1(u32),
+    /// A path to the line's element or object; fields are its children.
+    Node(Arc<str>, Separator),
+}
+
+/// Between a node's path and a field's name: `/` in XML, `.` in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Separator {
+    Slash,
+    Dot,
+}
+
+impl LinePlace {
+    /// The place of one field of the line, by its name in the normal form.
+    pub fn field(&self, name: &str) -> String {
+        match self {
+            Self::Ft1(n) => match ft1_field(name) {
+                Some(field) => format!("FT1[{n}]-{field}"),
+                None => format!("FT1[{n}]"),
+            },
+            Self::Node(path, Separator::Slash) => format!("{path}/{name}"),
+            Self::Node(path, Separator::Dot) => format!("{path}.{name}"),
+        }
+    }
+}
+
+/// HL7 chapter 6, FT1.
+fn ft1_field(name: &str) -> Option<u8> {
+    Some(match name {
+        "id" => 2,
+        "date" => 4,
+        "code" => 7,
+        "name" => 8,
+        "quantity" => 10,
+        "amount" => 11,
+        "unit_price" => 12,
+        "category" => 18,
+        _ => return None,
+    })
+}
+
+/// What settling needs to know of a hospital; part of its profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hospital {
+    pub code: Arc<str>,
+    pub name: Text,
+    pub level: HospitalLevel,
+    /// 统筹区, six digits.
+    pub region: Arc<str>,
+    /// 定点 agreements.
+    pub agreements: Vec<Period>,
+    pub settle_on: SettleOn,
+    /// A closed visit is settled after this many seconds without a charge; 0: at once.
+    pub charges_quiet_s: u32,
+    pub mode: Mode,
+    pub repeated_line: RepeatedLine,
+}
+
+impl Hospital {
+    pub fn has_agreement_on(&self, day: Date) -> bool {
+        self.agreements.iter().any(|period| period.holds_on(day))
+    }
+}
+
+/// First and last day, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Period {
+    pub from: Date,
+    /// Absent: no end.
+    pub to: Option<Date>,
+}
+
+impl Period {
+    pub fn holds_on(&self, day: Date) -> bool {
+        self.from <= day && self.to.is_none_or(|last| day <= last)
+    }
+}
+
+/// What closes a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettleOn {
+    #[default]
+    A03,
+    BarP06,
+    Desk,
+}
+
+/// What a closed visit becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    #[default]
+    Settle,
+    Quote,
+}
+
+/// A charge line sent again under its id with other content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RepeatedLine {
+    #[default]
+    Refuse,
+    Replace,
+}
