@@ -20,6 +20,8 @@ pub const QUANTITY_DECIMALS_MAX: u32 = 4;
 pub const UNIT_PRICE_DECIMALS_MAX: u32 = 6;
 /// Decimals kept of an accumulated base.
 pub const BASE_DECIMALS_MAX: u32 = 10;
+/// Decimals an intermediate value can reach: such a base times a ratio. Steps are read back whole.
+pub const EXACT_DECIMALS_MAX: u32 = BASE_DECIMALS_MAX + RATIO_DECIMALS_MAX;
 /// Largest amount, either sign, in fen: 9,999,999,999.99 yuan.
 pub const MONEY_FEN_MAX: i64 = 999_999_999_999;
 /// Digits of the longest number that is read at all.
@@ -201,11 +203,25 @@ pub struct Exact(Decimal);
 impl Exact {
     pub const ZERO: Self = Self(Decimal::ZERO);
 
+    /// The sum; refused where the 28 digits of a decimal would not hold all of it.
     pub fn plus(self, other: Self) -> Result<Self, NumberError> {
+        // A decimal keeps the sign and the scale of a zero: neither may show in a sum.
+        if other.is_zero() {
+            return Ok(if self.is_zero() { Self::ZERO } else { self });
+        }
+        if self.is_zero() {
+            return Ok(other);
+        }
         let sum = self.0.checked_add(other.0).ok_or(NumberError::Overflow)?;
-        exact_if(sum.scale() >= self.0.scale().max(other.0.scale()), sum)
+        if sum.is_zero() {
+            return Ok(Self::ZERO);
+        }
+        // Digits were lost exactly where the sum has fewer decimals than both parts need.
+        let is_exact = |a: Decimal, b: Decimal| sum.scale() >= a.scale().max(b.scale());
+        exact_if(is_exact(self.0, other.0) || is_exact(self.0.normalize(), other.0.normalize()), sum)
     }
 
+    /// The difference; refused as in [`Exact::plus`].
     pub fn minus(self, other: Self) -> Result<Self, NumberError> {
         self.plus(Self(-other.0))
     }
@@ -213,8 +229,11 @@ impl Exact {
     /// The product; refused where the 28 digits of a decimal would not hold all of it.
     pub fn times(self, factor: impl Into<Self>) -> Result<Self, NumberError> {
         let (a, b) = (self.0.normalize(), factor.into().0.normalize());
+        if a.is_zero() || b.is_zero() {
+            return Ok(Self::ZERO);
+        }
         let product = a.checked_mul(b).ok_or(NumberError::Overflow)?;
-        exact_if(product.is_zero() || product.scale() >= a.scale() + b.scale(), product)
+        exact_if(product.scale() >= a.scale() + b.scale(), product)
     }
 
     #[must_use]
@@ -267,7 +286,7 @@ impl FromStr for Exact {
     type Err = NumberError;
 
     fn from_str(text: &str) -> Result<Self, NumberError> {
-        parse_decimal(text, BASE_DECIMALS_MAX).map(Self)
+        parse_decimal(text, EXACT_DECIMALS_MAX).map(Self)
     }
 }
 
@@ -534,6 +553,35 @@ mod tests {
         assert_eq!(long.times(long), Err(NumberError::Overflow));
         let ratio: Ratio = "0.0001".parse().unwrap();
         assert_eq!(long.times(ratio).unwrap().to_string(), "999999.99999999999999");
+    }
+
+    #[test]
+    fn a_zero_leaves_no_trace_in_a_sum() {
+        let exact = |text: &str| text.parse::<Exact>().unwrap();
+        let long_zero = exact("0.5000").minus(exact("0.5")).unwrap();
+        for sum in [
+            long_zero.plus(exact("1.5")),
+            exact("1.5").minus(long_zero),
+            exact("1.5").times(exact("0.0001")).and_then(|small| exact("1.5").plus(small.minus(small)?)),
+        ] {
+            assert_eq!(sum.unwrap().to_string(), "1.50");
+        }
+        for zero in [
+            Exact::ZERO.minus(Exact::ZERO),
+            Exact::ZERO.times(exact("-3")),
+            Money::ZERO.exact().minus(Money::ZERO.exact()),
+            exact("-0.00").plus(exact("-0")),
+        ] {
+            assert_eq!(zero.unwrap().to_string(), "0.00");
+        }
+        let credit = money("-1.50");
+        for zero in
+            [-Money::ZERO, -money("-0.00"), Money::ZERO - Money::ZERO, credit - credit, credit + money("1.5")]
+        {
+            assert_eq!(zero.to_string(), "0.00");
+        }
+        assert_eq!("-0.001".parse::<Exact>().unwrap().round().to_string(), "0.00");
+        assert_eq!(money("-0").to_string(), "0.00");
     }
 
     #[test]
