@@ -1,9 +1,12 @@
 //! yizhan (一站): one-stop settlement at hospital discharge.
 
+pub mod catalogue;
 pub mod config;
 pub mod intake;
 pub mod refusal;
+pub mod roster;
 pub mod runtime;
 pub mod settlement;
+pub mod sheet;
 pub mod store;
 pub mod telemetry;

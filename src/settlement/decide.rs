@@ -384,6 +384,7 @@ fn nobody(stay: Option<&StoredStay>) -> PersonFacts {
     PersonFacts {
         person_id: stay.map_or(Uuid::nil(), |stay| stay.person_id),
         is_ambiguous: false,
+        roster_name: None,
         roster: None,
         years: BTreeMap::new(),
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use uuid::Uuid;
-use yizhan_contract::stay::civil_date;
+use yizhan_contract::stay::{CatalogueClass, civil_date};
 use yizhan_contract::{Money, Personal};
 use yizhan_rules::{Item, PolicyShelf};
 
@@ -234,7 +234,8 @@ struct Work {
 fn rules_item(item: CatalogueItem) -> Item {
     Item {
         name: Arc::from(item.name),
-        class: item.class,
+        // An item listed without a class is paid by nobody, as one that is not listed.
+        class: item.class.unwrap_or(CatalogueClass::C),
         category: item.category.map(Arc::from),
         upfront_ratio: item.upfront_ratio,
         ceiling: item.ceiling,
@@ -269,9 +270,17 @@ pub fn store_refusal(error: &StoreError) -> Refusal {
         StoreError::Unavailable(_) => {
             Refusal::new(Code::StoreUnavailable, "存储暂时无法写入", "the store cannot be written right now")
         }
-        StoreError::Damaged(_) | StoreError::WrongKey { .. } => {
+        StoreError::Damaged(_)
+        | StoreError::WrongKey { .. }
+        | StoreError::Schema(_)
+        | StoreError::Taken(_) => {
             Refusal::new(Code::Internal, "存储内容无法读取", "what is stored cannot be read")
         }
+        StoreError::Defect(_) => Refusal::new(
+            Code::Internal,
+            "网关内部错误，未发生资金变动",
+            "an error inside the gateway; no money moved",
+        ),
     }
 }
 

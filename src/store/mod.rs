@@ -1,8 +1,16 @@
 //! The store: what the gateway knows across messages, durable before anything is acknowledged.
 //!
-//! The trait speaks whole steps; no transaction handle leaves it. Documents are opaque bytes here: the
-//! domain writes and reads them, the store seals them ([`seal`]). One implementation is SQLite
-//! ([`sqlite`]); its memory form serves `settle` and tests.
+//! [`Store`] speaks whole steps; no transaction handle leaves it. Documents are opaque bytes here: the
+//! domain writes and reads them, the store seals them ([`seal`], under a [`key_file`]). [`registers`] is
+//! the second port: whole files that people import. One implementation of both is SQLite ([`sqlite`]);
+//! its memory form serves `settle` and tests.
+
+pub mod key_file;
+pub mod registers;
+pub mod seal;
+pub mod spill;
+mod spilled;
+pub mod sqlite;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -26,8 +34,24 @@ pub enum StoreError {
     /// A document that does not open or does not read: wrong key, or damage.
     #[error("the store holds what cannot be read: {0}")]
     Damaged(String),
-    #[error("wrong key: the store was written under key {expected}, the key file holds {given}")]
+    #[error("wrong key: the store was written under key {expected}, {given} was given")]
     WrongKey { expected: String, given: String },
+    /// Another gateway holds the store.
+    #[error("{0}")]
+    Taken(String),
+    /// Written by a newer program, or by another one.
+    #[error("the store's schema does not fit this program: {0}")]
+    Schema(String),
+    /// A step broke off inside the gateway: a defect of ours, the same step would break again.
+    #[error("a step failed inside the gateway: {0}")]
+    Defect(String),
+}
+
+impl StoreError {
+    /// Whether the same step may succeed later without anybody's doing.
+    pub fn may_retry(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
 }
 
 /// Names a person by what a message carries; looked up by keyed hash only.
@@ -102,6 +126,8 @@ pub struct PersonFacts {
     pub person_id: Uuid,
     /// Whether any of the message's references named another person than the others.
     pub is_ambiguous: bool,
+    /// As the roster spells it.
+    pub roster_name: Option<Personal<String>>,
     pub roster: Option<RosterEntry>,
     /// By benefit year.
     pub years: BTreeMap<i16, Accumulators>,
@@ -191,7 +217,7 @@ pub struct StoredSettlement {
 pub struct CatalogueItem {
     pub code: String,
     pub name: String,
-    pub class: yizhan_contract::stay::CatalogueClass,
+    pub class: Option<yizhan_contract::stay::CatalogueClass>,
     pub category: Option<String>,
     pub upfront_ratio: Option<yizhan_contract::Ratio>,
     pub ceiling: Option<yizhan_contract::UnitPrice>,
@@ -211,7 +237,8 @@ pub trait Store: Send + Sync {
     /// Reads, lets the step decide, writes, commits durably; concurrent steps share a commit.
     fn step(&self, step: Step) -> Answer<'_, Done>;
 
-    /// Keeps a message that was refused before any step, sealed, with the answer it got.
+    /// Keeps a message that was refused before any step, sealed, with the answer it got. Its id is not
+    /// claimed: the corrected message may carry it again.
     fn keep_refused(&self, at: Timestamp, claim: MessageClaim, answer: Vec<u8>) -> Answer<'_, ()>;
 
     /// What is known of a person without changing anything; absent: never seen, not on the roster.

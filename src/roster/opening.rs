@@ -1,0 +1,130 @@
+//! What people had used of a benefit year before the gateway went live.
+
+use std::path::Path;
+
+use jiff::civil::Date;
+use yizhan_contract::{Exact, IdNumber, Money, PayerCode, Personal, Used};
+
+use super::code_of;
+use crate::sheet::{Cellwise, Column, Problem, Row, Sheet};
+
+const COLUMNS: &[Column] = &[
+    Column {
+        name: "id_number",
+        also: &["身份证号", "证件号码", "身份证号码", "公民身份号码"],
+        is_required: true,
+    },
+    Column { name: "payer", also: &["支付方", "险种"], is_required: true },
+    Column { name: "year", also: &["年度", "结算年度"], is_required: true },
+    Column { name: "base", also: &["累计基数", "累计合规费用"], is_required: true },
+    Column { name: "paid", also: &["累计支付", "已支付"], is_required: true },
+    Column { name: "admissions", also: &["住院次数"], is_required: true },
+    Column { name: "as_of", also: &["截至日期", "截止日期"], is_required: true },
+];
+pub(crate) const PAYER: &str = "payer";
+pub(crate) const ADMISSIONS: &str = "admissions";
+
+/// One row: one payer's figures of one person and year.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpeningRow {
+    pub line: u64,
+    pub id_number: Personal<IdNumber>,
+    pub payer: PayerCode,
+    pub year: i16,
+    pub used: Used,
+    /// Of the person in this year, the same on each of their rows.
+    pub admissions: u32,
+    /// The day up to which the figures count.
+    pub as_of: Date,
+}
+
+/// A file of opening figures, row by row.
+pub struct OpeningFile {
+    sheet: Sheet,
+    row: Row,
+    is_over: bool,
+}
+
+impl OpeningFile {
+    pub fn open(path: &Path) -> Result<Self, Vec<Problem>> {
+        Ok(Self { sheet: Sheet::open(path, COLUMNS)?, row: Row::default(), is_over: false })
+    }
+}
+
+impl Iterator for OpeningFile {
+    type Item = Result<OpeningRow, Vec<Problem>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        match self.sheet.read(&mut self.row) {
+            Ok(true) => Some(read_row(&self.row)),
+            Ok(false) => None,
+            Err(problem) => {
+                self.is_over = problem.column.is_empty();
+                Some(Err(vec![problem]))
+            }
+        }
+    }
+}
+
+fn read_row(row: &Row) -> Result<OpeningRow, Vec<Problem>> {
+    let mut cells = Cellwise::new(row, COLUMNS);
+    let id_number = cells.id_number(0);
+    let payer = cells.required(1).and_then(|word| {
+        code_of(word).parse::<PayerCode>().map_err(|why| cells.problem(1, why.to_string())).ok()
+    });
+    for column in 2..=6 {
+        cells.required(column);
+    }
+    let year = cells.parsed::<i16>(2);
+    if year.is_some_and(|year| !(1990..=2100).contains(&year)) {
+        cells.problem(2, "is no benefit year");
+    }
+    let base = cells.parsed::<Exact>(3);
+    let paid = cells.parsed::<Money>(4);
+    if base.is_some_and(Exact::is_negative) {
+        cells.problem(3, "must not be negative");
+    }
+    if paid.is_some_and(Money::is_negative) {
+        cells.problem(4, "must not be negative");
+    }
+    let admissions = cells.parsed::<u32>(5);
+    let as_of = cells.day(6);
+    if as_of.zip(year).is_some_and(|(as_of, year)| as_of.year() != year) {
+        cells.problem(6, "lies outside the benefit year");
+    }
+    let value = (|| {
+        let used = Used { base: base?, paid: paid? };
+        Some(OpeningRow {
+            line: row.line,
+            id_number: Personal::new(id_number?),
+            payer: payer?,
+            year: year?,
+            used,
+            admissions: admissions?,
+            as_of: as_of?,
+        })
+    })();
+    cells.finish(value)
+}
+
+/// What is wrong among the rows of one person: a payer twice in a year, admissions that differ.
+pub fn problems_of(rows: &[OpeningRow]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        for before in rows[..at].iter().filter(|before| before.year == row.year) {
+            if before.payer == row.payer {
+                let detail = format!("is stated on line {} for the same person and year", before.line);
+                problems.push(Problem::at(row.line, PAYER, detail));
+            }
+        }
+        let first = rows[..at].iter().find(|before| before.year == row.year);
+        if let Some(first) = first.filter(|first| first.admissions != row.admissions) {
+            let detail = format!("differs from line {} for the same person and year", first.line);
+            problems.push(Problem::at(row.line, ADMISSIONS, detail));
+        }
+    }
+    problems
+}

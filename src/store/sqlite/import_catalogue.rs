@@ -1,0 +1,93 @@
+//! A catalogue file: read whole (it is small), checked, written in pieces.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+
+use super::super::StoreError;
+use super::super::registers::{Import, ImportError, Imported, Progress};
+use super::import::{PIECE_ENTRIES_MAX, PIECE_ENTRIES_MIN, Register, Writing};
+use super::writer::Turn;
+use crate::catalogue::{CATALOGUE_ROWS_MAX, CatalogueRow, overlaps};
+use crate::sheet::{Problem, Problems};
+
+pub(super) fn run(writing: &Writing, import: Import<CatalogueRow>) -> Result<Imported, ImportError> {
+    let Import { at, file, rows, progress } = import;
+    let rows = Arc::new(checked(file, rows, &*progress)?);
+    let generation = writing.begin(Register::Catalogue, at, None)?;
+    let number = generation.number;
+    let mut written = 0;
+    while written < rows.len() {
+        let piece = Arc::clone(&rows);
+        written = writing.run(move |connection, turn| write(connection, turn, &piece, written, number))?;
+        progress(Progress::Writing(written as u64, rows.len() as u64));
+    }
+    let scopes: BTreeSet<String> = rows.iter().map(|row| row.scope.clone()).collect();
+    writing.run(move |connection, _| {
+        let sql = "INSERT INTO catalogue_scope (scope, generation) VALUES (?1, ?2)";
+        let mut insert = connection.prepare_cached(sql)?;
+        for scope in scopes {
+            insert.execute(params![scope, number])?;
+        }
+        Ok(())
+    })?;
+    writing.make_visible(&generation)?;
+    Ok(Imported { rows: rows.len() as u64, entries: rows.len() as u64, generation: number })
+}
+
+fn checked(
+    file: Arc<str>,
+    rows: impl Iterator<Item = Result<CatalogueRow, Vec<Problem>>>,
+    progress: &dyn Fn(Progress),
+) -> Result<Vec<CatalogueRow>, ImportError> {
+    let mut problems = Problems::none(file);
+    let mut read = Vec::new();
+    for row in rows {
+        match row {
+            Ok(row) if read.len() == CATALOGUE_ROWS_MAX => {
+                problems.add([Problem::at(row.line, "", "is beyond the 500,000 rows of one file")]);
+                break;
+            }
+            Ok(row) => read.push(row),
+            Err(found) => problems.add(found),
+        }
+        if problems.is_full() {
+            break;
+        }
+    }
+    progress(Progress::Reading(read.len() as u64));
+    problems.add(overlaps(&read));
+    if problems.is_empty() { Ok(read) } else { Err(ImportError::Refused(problems.sorted())) }
+}
+
+/// Writes from `start` on; returns where it stopped.
+fn write(
+    connection: &Connection,
+    turn: &Turn<'_>,
+    rows: &[CatalogueRow],
+    start: usize,
+    generation: i64,
+) -> Result<usize, StoreError> {
+    let sql = "INSERT INTO catalogue (code, scope, generation, first_day, last_day, name, class, category,
+                 upfront_ratio, ceiling) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let mut insert = connection.prepare_cached(sql)?;
+    for (count, row) in rows.iter().skip(start).enumerate() {
+        if count >= PIECE_ENTRIES_MAX || (count >= PIECE_ENTRIES_MIN && turn.others_wait()) {
+            return Ok(start + count);
+        }
+        insert.execute(params![
+            row.code,
+            row.scope,
+            generation,
+            row.from.to_string(),
+            row.to.map(|day| day.to_string()),
+            row.name,
+            row.class.map(yizhan_contract::stay::CatalogueClass::word),
+            row.category,
+            row.upfront_ratio.map(|ratio| ratio.to_string()),
+            row.ceiling.map(|price| price.to_string()),
+        ])?;
+    }
+    Ok(rows.len())
+}

@@ -1,0 +1,418 @@
+//! Files about people: the roster, and opening figures.
+//!
+//! Rows are gathered by person in a [`Spill`], checked as a whole before anything is written, then
+//! prepared (looked up, sealed) on the import's thread while the writer writes what was prepared before.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+use uuid::Uuid;
+use yizhan_contract::IdNumber;
+
+use super::super::StoreError;
+use super::super::registers::{Import, ImportError, Imported, OnProgress, Progress, Rows};
+use super::super::seal::random;
+use super::super::spill::{PARTS, Spill, SpilledRow};
+use super::import::{Generation, PIECE_ENTRIES_MAX, PIECE_ENTRIES_MIN, Register, Writing, finish};
+use super::person::{self, Hashed, Person};
+use super::writer::{Pending, Turn};
+use super::{Shared, person::name_place};
+use crate::roster::opening::{self, OpeningRow};
+use crate::roster::person::{RosterPerson, person_of};
+use crate::roster::{RosterMode, RosterRow, history};
+use crate::sheet::{Problem, Problems};
+
+/// Pieces handed to the writer and not answered yet.
+const PIECES_AHEAD: usize = 2;
+/// Rows between two calls of the progress callback.
+const ROWS_PER_PROGRESS: u64 = 20_000;
+
+impl From<io::Error> for ImportError {
+    fn from(why: io::Error) -> Self {
+        Self::Store(StoreError::Unavailable(format!("the temporary file of an import: {why}")))
+    }
+}
+
+pub(super) fn roster(
+    writing: &Writing,
+    import: Import<RosterRow>,
+    mode: RosterMode,
+) -> Result<Imported, ImportError> {
+    let Import { at, file, rows, progress } = import;
+    let mut gathered = gather(writing, file, rows, &progress, |rows: Vec<RosterRow>| {
+        person_of(rows).err().unwrap_or_default()
+    })?;
+    let snapshot = match mode {
+        RosterMode::Snapshot { as_of } => Some(as_of),
+        RosterMode::Delta => None,
+    };
+    let generation = writing.begin(Register::Roster, at, snapshot)?;
+    let kind = Roster { generation: generation.number, mode };
+    let said = |rows: Vec<RosterRow>| person_of(rows).ok().flatten();
+    write_all(writing, &mut gathered, generation, kind, said, &progress, at)
+}
+
+pub(super) fn openings(writing: &Writing, import: Import<OpeningRow>) -> Result<Imported, ImportError> {
+    let Import { at, file, rows, progress } = import;
+    let mut gathered =
+        gather(writing, file, rows, &progress, |rows: Vec<OpeningRow>| opening::problems_of(&rows))?;
+    let generation = writing.begin(Register::Accumulators, at, None)?;
+    let kind = Openings { generation: generation.number };
+    write_all(writing, &mut gathered, generation, kind, Some, &progress, at)
+}
+
+struct Gathered {
+    spill: Spill,
+    rows: u64,
+    people: u64,
+}
+
+/// Reads the whole file and checks it, person by person.
+fn gather<T: SpilledRow>(
+    writing: &Writing,
+    file: Arc<str>,
+    rows: Rows<T>,
+    progress: &OnProgress,
+    problems_of: impl Fn(Vec<T>) -> Vec<Problem>,
+) -> Result<Gathered, ImportError> {
+    let mut gathered = Gathered { spill: Spill::new()?, rows: 0, people: 0 };
+    let mut problems = Problems::none(file);
+    for row in rows {
+        gathered.rows += 1;
+        match row {
+            Ok(row) => {
+                let hash = Hashed::id_number(&writing.shared.key, row.id_number().as_str()).hash;
+                gathered.spill.push(&hash, &row)?;
+            }
+            Err(found) => problems.add(found),
+        }
+        if problems.is_full() {
+            break;
+        }
+        if gathered.rows.is_multiple_of(ROWS_PER_PROGRESS) {
+            progress(Progress::Reading(gathered.rows));
+        }
+    }
+    progress(Progress::Reading(gathered.rows));
+    for part in 0..PARTS {
+        let people = &mut gathered.people;
+        gathered.spill.for_each_person::<T, ImportError>(part, |_, rows| {
+            *people += 1;
+            problems.add(problems_of(rows));
+            Ok(())
+        })?;
+    }
+    if problems.is_empty() { Ok(gathered) } else { Err(ImportError::Refused(problems.sorted())) }
+}
+
+/// What a file says of one person, and how that is written.
+trait Kind: Clone + Send + Sync + 'static {
+    type Said: Send + Sync;
+    type Sealed: Send + Sync;
+
+    fn id_number<'a>(&self, said: &'a Self::Said) -> &'a IdNumber;
+
+    fn seal(
+        &self,
+        connection: &Connection,
+        holder: &Person,
+        said: &Self::Said,
+    ) -> Result<Self::Sealed, StoreError>;
+
+    fn write(
+        &self,
+        connection: &Connection,
+        holder: Uuid,
+        said: &Self::Said,
+        sealed: &Self::Sealed,
+    ) -> Result<(), StoreError>;
+}
+
+/// One person of a file; prepared where there is a connection to look them up with.
+struct Entry<K: Kind> {
+    hashed: Hashed,
+    said: K::Said,
+    prepared: Option<Prepared<K>>,
+}
+
+struct Prepared<K: Kind> {
+    holder: Uuid,
+    /// The wrapped key and the sealed number of a person who is new.
+    new: Option<(Vec<u8>, Vec<u8>)>,
+    sealed: K::Sealed,
+}
+
+fn write_all<T: SpilledRow, K: Kind>(
+    writing: &Writing,
+    gathered: &mut Gathered,
+    generation: Generation,
+    kind: K,
+    said: impl Fn(Vec<T>) -> Option<K::Said>,
+    progress: &OnProgress,
+    at: jiff::Timestamp,
+) -> Result<Imported, ImportError> {
+    let people = gathered.people;
+    let reader = writing.reader()?;
+    let mut ids = InOrder { first: writing.shared.ids.next(at), count: 0 };
+    let mut pieces = Pieces { writing, kind: &kind, ahead: VecDeque::new(), written: 0, people, progress };
+    let mut piece = Vec::new();
+    for part in 0..PARTS {
+        gathered.spill.for_each_person::<T, ImportError>(part, |hash, rows| {
+            let Some(said) = said(rows) else { return Ok(()) };
+            let hashed = Hashed::of_id_number(hash, kind.id_number(&said).as_str());
+            let prepared = match &reader {
+                Some(reader) => Some(prepare(reader, &writing.shared, &kind, &hashed, &said, &mut ids)?),
+                None => None,
+            };
+            piece.push(Entry { hashed, said, prepared });
+            if piece.len() == PIECE_ENTRIES_MAX {
+                pieces.hand_over(std::mem::take(&mut piece))?;
+            }
+            Ok(())
+        })?;
+    }
+    pieces.hand_over(piece)?;
+    pieces.settle(0)?;
+    writing.make_visible(&generation)?;
+    Ok(Imported { rows: gathered.rows, entries: people, generation: generation.number })
+}
+
+fn prepare<K: Kind>(
+    connection: &Connection,
+    shared: &Shared,
+    kind: &K,
+    hashed: &Hashed,
+    said: &K::Said,
+    ids: &mut InOrder,
+) -> Result<Prepared<K>, StoreError> {
+    let mut holder = match hashed.holder(connection)? {
+        Some(holder) => Person::load(connection, &shared.key, holder)?,
+        None => Person::new(&shared.key, ids.next()?)?,
+    };
+    let new = match holder.new_key.take() {
+        Some(wrapped) => Some((wrapped, hashed.sealed(&holder.data_key)?)),
+        None => None,
+    };
+    Ok(Prepared { holder: holder.id, new, sealed: kind.seal(connection, &holder, said)? })
+}
+
+/// Person ids that sort in the order of an import, so that its rows lie side by side: instant, count,
+/// 48 random bits. They say nothing of the person.
+struct InOrder {
+    first: Uuid,
+    count: u32,
+}
+
+impl InOrder {
+    fn next(&mut self) -> Result<Uuid, StoreError> {
+        let mut bytes = self.first.into_bytes();
+        let [high, middle, low, last] = self.count.to_be_bytes();
+        // 26 bits of the count go where a UUIDv7 has random bits, around its variant.
+        bytes[6] = 0x70 | ((high << 2) | (middle >> 6)) & 0x0f;
+        bytes[7] = (middle << 2) | (low >> 6);
+        bytes[8] = 0x80 | (low & 0x3f);
+        bytes[9] = last;
+        random(&mut bytes[10..])?;
+        self.count = self.count.wrapping_add(1);
+        Ok(Uuid::from_bytes(bytes))
+    }
+}
+
+/// Pieces on their way through the writer.
+struct Pieces<'a, K: Kind> {
+    writing: &'a Writing,
+    kind: &'a K,
+    ahead: VecDeque<(Arc<Vec<Entry<K>>>, Pending<usize>)>,
+    written: u64,
+    people: u64,
+    progress: &'a OnProgress,
+}
+
+impl<K: Kind> Pieces<'_, K> {
+    fn hand_over(&mut self, piece: Vec<Entry<K>>) -> Result<(), StoreError> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        self.settle(PIECES_AHEAD - 1)?;
+        let piece = Arc::new(piece);
+        let pending = self.queue(&piece, 0)?;
+        self.ahead.push_back((piece, pending));
+        Ok(())
+    }
+
+    /// Waits until at most `left` pieces are on their way; a piece that gave way to steps goes on.
+    fn settle(&mut self, left: usize) -> Result<(), StoreError> {
+        while self.ahead.len() > left {
+            let Some((piece, pending)) = self.ahead.pop_front() else { return Ok(()) };
+            let mut at = finish(pending)?;
+            while at < piece.len() {
+                at = finish(self.queue(&piece, at)?)?;
+            }
+            self.written += piece.len() as u64;
+            (self.progress)(Progress::Writing(self.written, self.people));
+        }
+        Ok(())
+    }
+
+    fn queue(&self, piece: &Arc<Vec<Entry<K>>>, start: usize) -> Result<Pending<usize>, StoreError> {
+        let (kind, piece, shared) = (self.kind.clone(), Arc::clone(piece), Arc::clone(&self.writing.shared));
+        self.writing
+            .writer
+            .queue_blocking(move |connection, turn| write(connection, turn, &shared, &kind, &piece, start))
+    }
+}
+
+/// Writes from `start` on; returns where it stopped.
+fn write<K: Kind>(
+    connection: &Connection,
+    turn: &Turn<'_>,
+    shared: &Shared,
+    kind: &K,
+    piece: &[Entry<K>],
+    start: usize,
+) -> Result<usize, StoreError> {
+    for (count, entry) in piece.iter().skip(start).enumerate() {
+        if count >= PIECE_ENTRIES_MIN && turn.others_wait() {
+            return Ok(start + count);
+        }
+        let anew;
+        let ready = match &entry.prepared {
+            Some(prepared) if is_still_so(connection, &entry.hashed, prepared)? => prepared,
+            // In memory, or a step met the same person in between.
+            _ => {
+                let mut ids = InOrder { first: shared.ids.next(jiff::Timestamp::UNIX_EPOCH), count: 0 };
+                anew = prepare(connection, shared, kind, &entry.hashed, &entry.said, &mut ids)?;
+                is_still_so(connection, &entry.hashed, &anew)?;
+                &anew
+            }
+        };
+        kind.write(connection, ready.holder, &entry.said, &ready.sealed)?;
+    }
+    Ok(piece.len())
+}
+
+/// Whether the number names whom it named when the entry was prepared; enters a person who is new.
+fn is_still_so<K: Kind>(
+    connection: &Connection,
+    hashed: &Hashed,
+    prepared: &Prepared<K>,
+) -> Result<bool, StoreError> {
+    let Some((wrapped, reference)) = &prepared.new else {
+        return Ok(hashed.holder(connection)? == Some(prepared.holder));
+    };
+    if !person::enter(connection, person::BY_ID_NUMBER, &hashed.hash, prepared.holder, reference)? {
+        return Ok(false);
+    }
+    person::insert(connection, prepared.holder, wrapped, true)?;
+    Ok(true)
+}
+
+#[derive(Clone)]
+struct Roster {
+    generation: i64,
+    mode: RosterMode,
+}
+
+struct SealedEntry {
+    region: Option<String>,
+    entitlements: String,
+    name: Vec<u8>,
+    /// The entry that counts until this file does.
+    before: Option<i64>,
+}
+
+impl Kind for Roster {
+    type Said = RosterPerson;
+    type Sealed = SealedEntry;
+
+    fn id_number<'a>(&self, said: &'a RosterPerson) -> &'a IdNumber {
+        said.id_number.reveal()
+    }
+
+    fn seal(
+        &self,
+        connection: &Connection,
+        holder: &Person,
+        said: &RosterPerson,
+    ) -> Result<SealedEntry, StoreError> {
+        let known = person::roster_row(connection, holder.id)?;
+        let before = known.as_ref().map(|row| row.generation);
+        let entry = history::after(known.map(|row| row.entry), said.stated.clone(), self.mode);
+        let place = person::name_row(holder.id, self.generation);
+        Ok(SealedEntry {
+            entitlements: person::write_entitlements(&entry.entitlements)?,
+            region: entry.region,
+            name: holder.data_key.seal(name_place(&place), said.name.reveal().as_bytes())?,
+            before,
+        })
+    }
+
+    fn write(
+        &self,
+        connection: &Connection,
+        holder: Uuid,
+        _: &RosterPerson,
+        sealed: &SealedEntry,
+    ) -> Result<(), StoreError> {
+        if let Some(before) = sealed.before {
+            // Entries older than the one that counts are in it already.
+            let sql = "DELETE FROM roster WHERE person_id = ?1 AND generation < ?2";
+            connection.prepare_cached(sql)?.execute(params![holder.into_bytes(), before])?;
+        }
+        let sql = "INSERT INTO roster (person_id, generation, region, entitlements, name)
+                   VALUES (?1, ?2, ?3, ?4, ?5)";
+        connection.prepare_cached(sql)?.execute(params![
+            holder.into_bytes(),
+            self.generation,
+            sealed.region,
+            sealed.entitlements,
+            sealed.name
+        ])?;
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
+struct Openings {
+    generation: i64,
+}
+
+impl Kind for Openings {
+    type Said = Vec<OpeningRow>;
+    type Sealed = ();
+
+    fn id_number<'a>(&self, said: &'a Vec<OpeningRow>) -> &'a IdNumber {
+        // A group has at least one row: it was made of rows.
+        said[0].id_number.reveal()
+    }
+
+    fn seal(&self, _: &Connection, _: &Person, _: &Vec<OpeningRow>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        connection: &Connection,
+        holder: Uuid,
+        said: &Vec<OpeningRow>,
+        (): &(),
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO opening (person_id, year, generation, payer, base, paid, admissions)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let mut insert = connection.prepare_cached(sql)?;
+        for row in said {
+            insert.execute(params![
+                holder.into_bytes(),
+                row.year,
+                self.generation,
+                row.payer.as_str(),
+                row.used.base.to_string(),
+                row.used.paid.fen(),
+                row.admissions
+            ])?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,251 @@
+//! The store on SQLite: one file, one gateway.
+//!
+//! [`writer`] holds the one connection that writes and lets steps share commits; [`step`] is what one
+//! step does, with [`person`] and [`documents`]; [`read`] answers questions on connections of its own;
+//! [`import`] brings files in; [`copy`] makes and restores backups; [`open`] has the settings.
+//! In memory there is one connection only, and questions queue with the steps.
+
+mod copy;
+mod documents;
+mod import;
+mod import_catalogue;
+mod import_people;
+mod open;
+mod person;
+mod read;
+mod step;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use deadpool_sqlite::{Config, Hook, HookError, Pool, PoolConfig, Runtime};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::registers::{Import, Importing, Registers};
+use super::seal::{DataKey, Key, SealError};
+use super::{
+    Answer, CatalogueItem, Done, MessageClaim, PersonFacts, PersonRef, ReportLine, StayRef, Step, Store,
+    StoreError, StoredSettlement, StoredStay,
+};
+use crate::catalogue::CatalogueRow;
+use crate::roster::opening::OpeningRow;
+use crate::roster::{RosterMode, RosterRow};
+use crate::runtime::Ids;
+
+pub use copy::{CopyProgress, restore};
+pub use writer::QUEUE_STEPS_MAX;
+
+/// Connections that answer questions beside the writer.
+const READERS_MAX: usize = 4;
+
+/// How a store is opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// The store is full beyond this; absent: the disk decides.
+    pub file_bytes_max: Option<u64>,
+}
+
+/// What every part of the store needs.
+pub(super) struct Shared {
+    pub(super) key: Key,
+    /// Seals what belongs to nobody.
+    pub(super) own: DataKey,
+    pub(super) ids: Arc<dyn Ids>,
+}
+
+/// A store on SQLite.
+pub struct Sqlite {
+    writer: writer::Writer,
+    ended: oneshot::Receiver<()>,
+    /// Absent in memory.
+    readers: Option<Pool>,
+    shared: Arc<Shared>,
+    path: Option<PathBuf>,
+    importing: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Sqlite {
+    /// Opens a store's file, or makes it; blocks while it does. Without a key a store is never opened: the
+    /// error names the key it wants.
+    pub fn open(
+        path: &Path,
+        key: Option<Key>,
+        ids: Arc<dyn Ids>,
+        options: Options,
+    ) -> Result<Self, StoreError> {
+        let lock = open::StoreLock::take(path)?;
+        let mut connection = Connection::open(path)
+            .map_err(|why| StoreError::Unavailable(format!("{}: {why}", path.display())))?;
+        open::writing(&connection, options.file_bytes_max)?;
+        open::migrate(&mut connection)?;
+        let own = open::unlock(&connection, key.as_ref())?;
+        let key = key.ok_or_else(|| damaged("a key"))?;
+        let readers = Some(readers(path)?);
+        Self::start(connection, Some(lock), readers, Shared { key, own, ids }, Some(path.to_owned()))
+    }
+
+    /// A store in memory under a key of its own; gone with the process.
+    pub fn in_memory(ids: Arc<dyn Ids>) -> Result<Self, StoreError> {
+        let key = Key::ephemeral().map_err(|why| StoreError::Unavailable(why.to_string()))?;
+        let mut connection = Connection::open_in_memory()?;
+        open::writing(&connection, None)?;
+        open::migrate(&mut connection)?;
+        let own = open::unlock(&connection, Some(&key))?;
+        Self::start(connection, None, None, Shared { key, own, ids }, None)
+    }
+
+    fn start(
+        connection: Connection,
+        lock: Option<open::StoreLock>,
+        readers: Option<Pool>,
+        shared: Shared,
+        path: Option<PathBuf>,
+    ) -> Result<Self, StoreError> {
+        let (writer, ended) = writer::Writer::start(connection, lock)?;
+        let importing = Arc::default();
+        Ok(Self { writer, ended, readers, shared: Arc::new(shared), path, importing })
+    }
+
+    /// Finishes what is queued and lets go of the file; returns when another gateway may open it.
+    pub async fn close(self) {
+        let Self { writer, ended, readers, .. } = self;
+        drop(writer);
+        if let Some(readers) = readers {
+            readers.close();
+        }
+        // An error says that the writer is gone already.
+        let _ = ended.await;
+    }
+
+    /// Durable commits of steps since the store was opened.
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
+    }
+
+    /// Answers a question beside the writer, or in its queue where there is no other connection.
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let Some(readers) = &self.readers else {
+            return self.writer.run(move |connection, _| question(connection)).await;
+        };
+        let unavailable = |why: &dyn std::fmt::Display| StoreError::Unavailable(why.to_string());
+        let reader = readers.get().await.map_err(|why| unavailable(&why))?;
+        reader.interact(move |connection| question(connection)).await.map_err(|why| unavailable(&why))?
+    }
+}
+
+fn readers(path: &Path) -> Result<Pool, StoreError> {
+    let config = Config { path: path.to_owned(), pool: Some(PoolConfig::new(READERS_MAX)) };
+    let set = Hook::async_fn(|reader, _| {
+        Box::pin(async move {
+            let set = reader.interact(|connection| open::reading(connection)).await;
+            set.map_err(|why| HookError::message(why.to_string()))?.map_err(HookError::Backend)
+        })
+    });
+    let unavailable = |why: &dyn std::fmt::Display| StoreError::Unavailable(why.to_string());
+    let builder = config.builder(Runtime::Tokio1).map_err(|why| unavailable(&why))?;
+    builder.post_create(set).build().map_err(|why| unavailable(&why))
+}
+
+impl Store for Sqlite {
+    fn step(&self, step: Step) -> Answer<'_, Done> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(self.writer.run(move |connection, _| step::run(connection, &shared, step)))
+    }
+
+    fn keep_refused(&self, at: Timestamp, claim: MessageClaim, answer: Vec<u8>) -> Answer<'_, ()> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(self.writer.run(move |connection, _| {
+            step::write_message(connection, &shared, at, Uuid::nil(), &shared.own, &claim, &answer)?;
+            Ok(())
+        }))
+    }
+
+    fn person(&self, persons: Vec<PersonRef>) -> Answer<'_, Option<PersonFacts>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(self.read(move |connection| read::person(connection, &shared, &persons)))
+    }
+
+    fn stay(&self, stay: StayRef) -> Answer<'_, Option<StoredStay>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(self.read(move |connection| step::stay(connection, &shared, &stay)))
+    }
+
+    fn settlement(&self, id: Uuid) -> Answer<'_, Option<StoredSettlement>> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(self.read(move |connection| read::settlement(connection, &shared, id)))
+    }
+
+    fn items(
+        &self,
+        hospital: Arc<str>,
+        region: Arc<str>,
+        on: Date,
+        codes: Vec<String>,
+    ) -> Answer<'_, Vec<Option<CatalogueItem>>> {
+        Box::pin(self.read(move |connection| read::items(connection, &hospital, &region, on, codes)))
+    }
+
+    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Uuid>> {
+        Box::pin(self.read(move |connection| read::due(connection, now, limit)))
+    }
+
+    fn report(&self, day: Date) -> Answer<'_, Vec<ReportLine>> {
+        Box::pin(self.read(move |connection| read::report(connection, day)))
+    }
+
+    fn ping(&self) -> Answer<'_, ()> {
+        Box::pin(self.writer.run(|connection, _| {
+            connection.prepare_cached("UPDATE heartbeat SET beats = beats + 1")?.execute([])?;
+            Ok(())
+        }))
+    }
+}
+
+impl Registers for Sqlite {
+    fn import_roster(&self, import: Import<RosterRow>, mode: RosterMode) -> Importing<'_> {
+        Box::pin(self.import(move |writing| import_people::roster(writing, import, mode)))
+    }
+
+    fn import_catalogue(&self, import: Import<CatalogueRow>) -> Importing<'_> {
+        Box::pin(self.import(move |writing| import_catalogue::run(writing, import)))
+    }
+
+    fn import_openings(&self, import: Import<OpeningRow>) -> Importing<'_> {
+        Box::pin(self.import(move |writing| import_people::openings(writing, import)))
+    }
+}
+
+pub(super) fn damaged(what: &str) -> StoreError {
+    StoreError::Damaged(what.to_owned())
+}
+
+impl From<SealError> for StoreError {
+    fn from(why: SealError) -> Self {
+        Self::Damaged(why.to_string())
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(why: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match why.sqlite_error_code() {
+            Some(DatabaseCorrupt | NotADatabase) => Self::Damaged(why.to_string()),
+            Some(_) => Self::Unavailable(why.to_string()),
+            None => Self::Damaged(why.to_string()),
+        }
+    }
+}
+
+impl From<rusqlite::types::FromSqlError> for StoreError {
+    fn from(why: rusqlite::types::FromSqlError) -> Self {
+        Self::Damaged(why.to_string())
+    }
+}

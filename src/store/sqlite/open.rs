@@ -1,0 +1,157 @@
+//! Opening a store: the lock, the settings of a connection, migrations, the key.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use uuid::Uuid;
+
+use super::super::StoreError;
+use super::super::seal::{DataKey, Key, key_id_of};
+
+mod embedded {
+    refinery::embed_migrations!("schemas/sql/sqlite");
+}
+
+/// `PRAGMA application_id` of our files: "yzhn".
+const APPLICATION_ID: i32 = 0x797a_686e;
+/// The page cache of one connection, KiB.
+const WRITER_CACHE_KIB: i32 = 48 * 1024;
+const READER_CACHE_KIB: i32 = 8 * 1024;
+const BUSY_TIMEOUT_MS: u64 = 2000;
+const STATEMENTS_CACHED: usize = 96;
+/// Pages of the write-ahead log before the writer moves them into the file: 16 MiB.
+const CHECKPOINT_PAGES: i32 = 4096;
+
+/// Held as long as a gateway serves a file; the operating system lets go of it with the process.
+#[derive(Debug)]
+pub(super) struct StoreLock(#[expect(dead_code, reason = "held, not read: closing it frees the lock")] File);
+
+impl StoreLock {
+    /// Locks a file of its own beside the store: SQLite's own locks would be lost if we opened the store's
+    /// file a second time and closed it again.
+    pub(super) fn take(store: &Path) -> Result<Self, StoreError> {
+        let path = beside(store, "-lock");
+        let unavailable =
+            |why: &dyn std::fmt::Display| StoreError::Unavailable(format!("{}: {why}", path.display()));
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|why| unavailable(&why))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Taken(format!(
+                "another gateway serves {}; a SQLite store serves exactly one",
+                store.display()
+            ))),
+            Err(TryLockError::Error(why)) => Err(unavailable(&why)),
+        }
+    }
+}
+
+pub(super) fn beside(store: &Path, ending: &str) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// The connection that writes. `file_bytes_max`: the store says it is full beyond this.
+pub(super) fn writing(connection: &Connection, file_bytes_max: Option<u64>) -> Result<(), StoreError> {
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    // A commit is durable when it returns, on macOS as well (F_FULLFSYNC).
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = 1;
+         PRAGMA checkpoint_fullfsync = 1; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;
+         PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA cache_size = -{WRITER_CACHE_KIB};",
+    ))?;
+    if let Some(bytes) = file_bytes_max {
+        let page: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        let pages = bytes / u64::from(page.max(1));
+        connection.execute_batch(&format!("PRAGMA max_page_count = {pages}"))?;
+    }
+    Ok(())
+}
+
+pub(super) fn reading(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    connection.execute_batch(&format!(
+        "PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{READER_CACHE_KIB};"
+    ))
+}
+
+/// Brings the schema up to date; refuses a file of another program or of a newer one.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        connection.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
+    } else if id != APPLICATION_ID {
+        return Err(StoreError::Schema("the file is a database of another program".to_owned()));
+    }
+    let runner = embedded::migrations::runner();
+    runner.run(connection).map(|_| ()).map_err(|why| {
+        // The only word it has for "was migrated by a newer program" is a missing migration.
+        StoreError::Schema(why.to_string())
+    })
+}
+
+/// Checks a file without changing it: ours, and of no newer schema than this program's.
+pub(super) fn check_schema(connection: &Connection) -> Result<(), StoreError> {
+    let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    if id != APPLICATION_ID {
+        return Err(StoreError::Schema("the file is no yizhan store".to_owned()));
+    }
+    let newest: i64 =
+        connection.query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0))?;
+    let runner = embedded::migrations::runner();
+    let known = runner.get_migrations().iter().map(|one| i64::from(one.version())).max().unwrap_or_default();
+    if newest > known {
+        return Err(StoreError::Schema(format!("it has version {newest}, this program knows {known}")));
+    }
+    Ok(())
+}
+
+/// Opens the store's own data key, which proves the key file; makes it where the store is new.
+pub(super) fn unlock(connection: &Connection, key: Option<&Key>) -> Result<DataKey, StoreError> {
+    if let Some(own) = proven(connection, key)? {
+        return Ok(own);
+    }
+    let key = key.ok_or_else(|| StoreError::WrongKey {
+        expected: "(none yet)".to_owned(),
+        given: "no key file".to_owned(),
+    })?;
+    let (own, wrapped) = key.new_data_key(Uuid::nil())?;
+    connection.execute(
+        "INSERT INTO person (person_id, wrapped_key, has_id_number) VALUES (?1, ?2, 0)",
+        params![Uuid::nil().into_bytes(), wrapped],
+    )?;
+    Ok(own)
+}
+
+/// The store's own data key; absent: the store has none yet.
+pub(super) fn proven(connection: &Connection, key: Option<&Key>) -> Result<Option<DataKey>, StoreError> {
+    let wrapped: Option<Vec<u8>> = connection
+        .query_row(
+            "SELECT wrapped_key FROM person WHERE person_id = ?1",
+            params![Uuid::nil().into_bytes()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(wrapped) = wrapped else { return Ok(None) };
+    let expected = key_id_of(&wrapped).map(|id| id.to_string()).unwrap_or_default();
+    let Some(key) = key else {
+        return Err(StoreError::WrongKey { expected, given: "no key file".to_owned() });
+    };
+    if expected != key.id().to_string() {
+        return Err(StoreError::WrongKey { expected, given: format!("key {}", key.id()) });
+    }
+    let own = key.unwrap_data_key(Uuid::nil(), &wrapped).map_err(|_| StoreError::WrongKey {
+        expected,
+        given: format!("another key with the id {}", key.id()),
+    })?;
+    Ok(Some(own))
+}
