@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod config;
+pub mod desk;
 pub mod intake;
 pub mod refusal;
 pub mod roster;

@@ -10,7 +10,7 @@ use yizhan_contract::person::Masked;
 use yizhan_contract::stay::{CauseKind, Discharge};
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{Buckets, Exact, Finding, Money, PayerCode, Reason, Step, Text};
-use yizhan_rules::{BaseKind, CategoryTotal, Coverage};
+pub use yizhan_rules::{BaseKind, CategoryTotal, Coverage};
 
 /// The same structure for a quote and a settlement; the names are those of `schemas/bill.schema.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -38,6 +38,7 @@ pub struct Assessment {
 pub struct CategoryTotal {
     pub category: Option<Arc<str>>,
     pub lines: u32,
+    #[serde(rename = "amounts")]
     pub buckets: Buckets,
 }
 

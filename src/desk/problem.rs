@@ -1,0 +1,151 @@
+//! A refusal as a problem document (RFC 9457), in JSON and XML; `schemas/problem.schema.json`.
+//!
+//! Every one says whether money moved. `title` and `detail` are one text in both languages, as the RFC
+//! wants them; `next` and the parts of `errors` keep the languages apart.
+
+use serde::{Serialize, Serializer};
+use yizhan_contract::Text;
+
+use super::markup::Markup;
+use crate::refusal::{Code, Money, Refusal};
+
+pub const JSON_MEDIA_TYPE: &str = "application/problem+json";
+pub const XML_MEDIA_TYPE: &str = "application/problem+xml";
+/// RFC 9457 appendix B.
+const XML_NAMESPACE: &str = "urn:ietf:rfc:7807";
+const TYPE_PREFIX: &str = "urn:yizhan:problem:";
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// `urn:yizhan:problem:total_differs`
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(serialize_with = "in_both_languages")]
+    pub title: Text,
+    pub status: u16,
+    #[serde(serialize_with = "in_both_languages")]
+    pub detail: Text,
+    pub place: Option<String>,
+    pub money: Money,
+    pub next: Text,
+    /// Everything that is wrong, the first included.
+    pub errors: Vec<Part>,
+    pub trace_id: Option<String>,
+}
+
+/// One of the things that are wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    pub code: &'static str,
+    pub title: Text,
+    pub detail: Text,
+    pub place: Option<String>,
+    pub next: Text,
+}
+
+impl Problem {
+    /// The first refusal speaks for all; the money is where the worst of them leaves it. Without any
+    /// refusal the fault is the gateway's own.
+    pub fn new(refusals: &[Refusal], trace_id: Option<&str>) -> Self {
+        let ours;
+        let refusals = match refusals {
+            [] => {
+                ours = [Refusal::new(Code::Internal, "未说明原因", "no reason was given")];
+                &ours[..]
+            }
+            refusals => refusals,
+        };
+        let first = &refusals[0];
+        Self {
+            kind: format!("{TYPE_PREFIX}{}", first.code.slug()),
+            title: first.code.title(),
+            status: first.code.http_status(),
+            detail: first.detail.clone(),
+            place: first.place.as_deref().map(str::to_owned),
+            money: refusals
+                .iter()
+                .map(|refusal| refusal.money)
+                .max_by_key(|money| gravity(*money))
+                .unwrap_or(first.money),
+            next: first.code.next_step(),
+            errors: refusals.iter().map(Part::new).collect(),
+            trace_id: trace_id.map(str::to_owned),
+        }
+    }
+
+    /// `not_moved`, `moved` or `being_confirmed`.
+    pub fn money_word(&self) -> &'static str {
+        match self.money {
+            Money::NotMoved => "not_moved",
+            Money::Moved => "moved",
+            Money::BeingConfirmed => "being_confirmed",
+        }
+    }
+
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+
+    pub fn to_xml(&self) -> String {
+        Markup::document("problem", XML_NAMESPACE, |xml| {
+            xml.leaf("type", &self.kind);
+            xml.leaf("title", joined(&self.title));
+            xml.leaf("status", self.status);
+            xml.leaf("detail", joined(&self.detail));
+            xml.optional("place", self.place.as_ref());
+            xml.leaf("money", self.money_word());
+            text(xml, "next", &self.next);
+            // RFC 9457 appendix B names the members of an array `i`.
+            xml.element("errors", |xml| {
+                for part in &self.errors {
+                    xml.element("i", |xml| part.write(xml));
+                }
+            });
+            xml.optional("trace_id", self.trace_id.as_ref());
+        })
+    }
+}
+
+impl Part {
+    fn new(refusal: &Refusal) -> Self {
+        Self {
+            code: refusal.code.slug(),
+            title: refusal.code.title(),
+            detail: refusal.detail.clone(),
+            place: refusal.place.as_deref().map(str::to_owned),
+            next: refusal.code.next_step(),
+        }
+    }
+
+    fn write(&self, xml: &mut Markup) {
+        xml.leaf("code", self.code);
+        text(xml, "title", &self.title);
+        text(xml, "detail", &self.detail);
+        xml.optional("place", self.place.as_ref());
+        text(xml, "next", &self.next);
+    }
+}
+
+/// Unconfirmed is worse than moved: nobody knows yet what to undo.
+fn gravity(money: Money) -> u8 {
+    match money {
+        Money::NotMoved => 0,
+        Money::Moved => 1,
+        Money::BeingConfirmed => 2,
+    }
+}
+
+fn joined(text: &Text) -> String {
+    format!("{} / {}", text.zh, text.en)
+}
+
+fn in_both_languages<S: Serializer>(text: &Text, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{} / {}", text.zh, text.en))
+}
+
+fn text(xml: &mut Markup, name: &str, text: &Text) {
+    xml.element(name, |xml| {
+        xml.leaf("zh", &text.zh);
+        xml.leaf("en", &text.en);
+    });
+}

@@ -1,0 +1,56 @@
+//! What the desk says of a bill, in one sentence and in capital numerals.
+
+use yizhan_contract::Money;
+
+use super::capital::capital;
+use super::figures::grouped;
+use super::words::{Piece, Words, fill, pieces};
+use crate::settlement::bill::{Bill, BillState};
+
+/// What is said aloud at the desk.
+pub fn sentence(bill: &Bill, words: &'static Words) -> Vec<Piece> {
+    let said = match bill.state {
+        BillState::Settled => words.say_settled,
+        BillState::Reversed | BillState::Reversing => words.say_reversed,
+        _ => words.say_quoted,
+    };
+    let (ending, open) = match (bill.to_refund.is_positive(), bill.to_collect.is_positive()) {
+        (true, _) => (words.say_refund, bill.to_refund),
+        (_, true) => (words.say_collect, bill.to_collect),
+        _ => (words.say_even, bill.to_collect),
+    };
+    let amounts = [
+        ("total", grouped(bill.amounts.total)),
+        ("paid", grouped(bill.paid_by_payers)),
+        ("share", grouped(bill.patient_share)),
+        ("deposit", grouped(bill.deposit)),
+        ("open", grouped(open)),
+    ];
+    let amounts: Vec<_> = amounts.iter().map(|(name, amount)| (*name, amount.as_str())).collect();
+    let mut spoken = pieces(said, &amounts);
+    spoken.extend(pieces(ending, &amounts));
+    spoken
+}
+
+/// The share, and what changes hands because of it, in capital numerals.
+pub fn capitals(bill: &Bill, words: &'static Words) -> Vec<(&'static str, String)> {
+    [(words.patient_share, bill.patient_share), open(bill, words)]
+        .into_iter()
+        .filter_map(|(label, amount)| Some((label, capital(amount)?)))
+        .collect()
+}
+
+/// What changes hands now: its label and amount.
+pub fn open(bill: &Bill, words: &'static Words) -> (&'static str, Money) {
+    match bill.to_refund.is_positive() {
+        true => (words.to_refund, bill.to_refund),
+        false => (words.to_collect, bill.to_collect),
+    }
+}
+
+/// Parts equal the whole, said in one line.
+pub fn balance(bill: &Bill, words: &'static Words) -> String {
+    let (total, paid) = (grouped(bill.amounts.total), grouped(bill.paid_by_payers));
+    let share = grouped(bill.patient_share);
+    fill(words.balance, &[("total", &total), ("paid", &paid), ("share", &share)])
+}

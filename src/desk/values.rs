@@ -1,0 +1,122 @@
+//! The words a clerk reads for the codes of a bill: states, reasons, categories.
+
+use yizhan_contract::Reason;
+use yizhan_contract::stay::CauseKind;
+use yizhan_contract::step::PayerState;
+
+use super::words::Lang;
+use crate::refusal::Money;
+
+/// The same words in both languages, fixed at compile time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Both {
+    pub zh: &'static str,
+    pub en: &'static str,
+}
+
+impl Both {
+    const fn new(zh: &'static str, en: &'static str) -> Self {
+        Self { zh, en }
+    }
+
+    pub fn of(self, lang: Lang) -> &'static str {
+        match lang {
+            Lang::Zh => self.zh,
+            Lang::En => self.en,
+        }
+    }
+}
+
+pub fn payer_state(state: PayerState) -> Both {
+    match state {
+        PayerState::SettledElsewhere => Both::new("已另行结算", "Settled elsewhere"),
+        PayerState::Quoted => Both::new("已试算", "Quoted"),
+        PayerState::Committing => Both::new("正在支付", "Committing"),
+        PayerState::Committed => Both::new("已支付", "Paid"),
+        PayerState::Unknown => Both::new("待支付方确认", "Being confirmed"),
+        PayerState::Deferred => Both::new("延后支付", "Deferred"),
+        PayerState::Refused => Both::new("支付方拒绝", "Refused"),
+        PayerState::Reversing => Both::new("正在撤销", "Reversing"),
+        PayerState::Reversed => Both::new("已撤销", "Reversed"),
+        PayerState::NotApplicable => Both::new("不支付", "Does not pay"),
+    }
+}
+
+/// Shape that goes with the state, for those who cannot tell its colour.
+pub fn payer_state_mark(state: PayerState) -> &'static str {
+    match state {
+        PayerState::Committed | PayerState::SettledElsewhere => "●",
+        PayerState::Quoted | PayerState::Deferred => "○",
+        PayerState::Committing | PayerState::Unknown | PayerState::Reversing => "◐",
+        PayerState::Refused | PayerState::Reversed => "×",
+        PayerState::NotApplicable => "–",
+    }
+}
+
+pub fn reason(reason: Reason) -> Both {
+    match reason {
+        Reason::NotEntitled => Both::new("不属于保障对象", "Not entitled"),
+        Reason::CoverNotInForce => Both::new("保险不在有效期", "Cover not in force"),
+        Reason::CauseNotCovered => Both::new("就诊原因不在保障范围", "Cause not covered"),
+        Reason::ThirdPartyLiable => Both::new("应由第三方承担", "A third party is liable"),
+        Reason::NothingLeft => Both::new("已无可支付余额", "Nothing left to pay"),
+        Reason::BelowDeductible => Both::new("未达到起付线", "Below the deductible"),
+        Reason::TargetReached => Both::new("已达到保障目标", "Target already reached"),
+        Reason::CapReached => Both::new("已达到封顶线", "Cap reached"),
+        Reason::MinShare => Both::new("须保留个人最低自付", "The patient keeps a minimum share"),
+    }
+}
+
+/// Categories of persons that the roster knows; a local one is shown as the roster writes it.
+pub fn person_category(code: &str) -> Option<Both> {
+    Some(match code {
+        "entitled_out_of_poverty" => Both::new("脱贫享受政策人口", "Out of poverty, still entitled"),
+        "immediate_assistance" => Both::new("即时帮扶人口", "Immediate assistance"),
+        "resident" => Both::new("城乡居民", "Resident"),
+        "low_income" => Both::new("低保对象", "Low income (dibao)"),
+        "extreme_poverty" => Both::new("特困人员", "Extreme poverty"),
+        _ => return None,
+    })
+}
+
+/// Charge categories of the 结算清单 by word or by med_chrgitm_type; others are shown as sent.
+pub fn charge_category(code: &str) -> Option<Both> {
+    Some(match code {
+        "01" | "bed" => Both::new("床位费", "Bed"),
+        "02" | "consultation" => Both::new("诊察费", "Consultation"),
+        "03" | "examination" => Both::new("检查费", "Examination"),
+        "04" | "laboratory" => Both::new("化验费", "Laboratory"),
+        "05" | "treatment" => Both::new("治疗费", "Treatment"),
+        "06" | "surgery" => Both::new("手术费", "Surgery"),
+        "07" | "nursing" => Both::new("护理费", "Nursing"),
+        "08" | "materials" => Both::new("卫生材料费", "Materials"),
+        "09" | "western_medicine" => Both::new("西药费", "Western medicine"),
+        "10" | "herbal_pieces" => Both::new("中药饮片费", "Herbal pieces"),
+        "11" | "chinese_patent_medicine" => Both::new("中成药费", "Chinese patent medicine"),
+        "12" | "general_treatment" => Both::new("一般诊疗费", "General treatment"),
+        "13" | "registration" => Both::new("挂号费", "Registration"),
+        "14" | "other" => Both::new("其他费", "Other"),
+        _ => return None,
+    })
+}
+
+/// A code's words, or the code itself where no words are known.
+pub fn or_code<'a>(words: Option<Both>, code: &'a str, lang: Lang) -> &'a str {
+    words.map_or(code, |words| words.of(lang))
+}
+
+pub fn cause(cause: CauseKind) -> Both {
+    match cause {
+        CauseKind::Illness => Both::new("疾病", "Illness"),
+        CauseKind::Accident => Both::new("意外伤害", "Accident"),
+    }
+}
+
+pub fn money(money: Money) -> Both {
+    let (zh, en) = (&super::words::ZH, &super::words::EN);
+    match money {
+        Money::NotMoved => Both::new(zh.money_not_moved, en.money_not_moved),
+        Money::Moved => Both::new(zh.money_moved, en.money_moved),
+        Money::BeingConfirmed => Both::new(zh.money_being_confirmed, en.money_being_confirmed),
+    }
+}
