@@ -127,6 +127,43 @@ pub enum AdjudicateError {
     Unbalanced { total: Money, paid: Money, left: Money },
 }
 
+impl AdjudicateError {
+    /// The same for the desk, in both languages.
+    pub fn text(&self) -> Text {
+        let zh = match self {
+            Self::Elsewhere { payer, why } => format!("已在别处结算的 {payer} {}", why.zh()),
+            Self::StatedShare { stated, ours } => {
+                format!("报文个人负担 {stated} 元，按政策应为 {ours} 元，两者不符")
+            }
+            Self::Buckets { total, parts } => {
+                format!("总费用 {total} 元须大于 0，且等于各部分之和 {parts} 元，各部分不为负")
+            }
+            Self::Number { payer, .. } => format!("{payer} 的金额超出可精确计算的范围"),
+            Self::Admissions(_) => "年内住院次数超出范围".to_owned(),
+            Self::AnswerOutOfBounds { payer, amount, pay_at_most } => {
+                format!("{payer} 答复支付 {amount} 元，超出 0.00 至 {pay_at_most} 元，不予采用")
+            }
+            Self::OutOfTurn => "付款方次序错误".to_owned(),
+            Self::Unbalanced { total, paid, left } => {
+                format!("总费用 {total} 元不等于各方支付 {paid} 元加个人负担 {left} 元")
+            }
+        };
+        Text::new(zh, self.to_string())
+    }
+}
+
+impl ElsewhereError {
+    fn zh(self) -> String {
+        match self {
+            Self::MoreThanLeft { amount, left } => format!("为 {amount} 元，而轮到它时只剩 {left} 元"),
+            Self::NoReference => "没有结算凭证号".to_owned(),
+            Self::Negative(amount) => format!("为负数 {amount} 元"),
+            Self::OutsideOrder => "不在本次住院的付款顺序中（或已轮过）".to_owned(),
+            Self::Twice => "重复出现".to_owned(),
+        }
+    }
+}
+
 /// What is wrong with an amount settled through another system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ElsewhereError {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use yizhan_contract::stay::{CatalogueClass, Line};
-use yizhan_contract::{Buckets, ClaimLine, Exact, Finding, Money, NumberError, Quantity, Ratio, UnitPrice};
+use yizhan_contract::{
+    Buckets, ClaimLine, Exact, Finding, Money, NumberError, Quantity, Ratio, Text, UnitPrice,
+};
 
 use crate::findings;
 
@@ -109,6 +111,40 @@ pub enum LineError {
     CreditOfCredit(usize),
     #[error(transparent)]
     Number(#[from] NumberError),
+}
+
+impl AssessError {
+    /// The same for the desk, in both languages; lines count from 1, as on a charge list.
+    pub fn text(&self) -> Text {
+        let zh = match self {
+            Self::Line { line, why, .. } => format!("第 {} 行费用：{}", line + 1, why.zh()),
+            Self::NothingCharged(total) => format!("费用合计 {total} 元，须大于 0；请核对退费"),
+            Self::TotalTooLarge(total) => format!("费用合计 {total} 元，超过上限 9,999,999,999.99"),
+            Self::NegativeBucket { bucket, amount } => {
+                format!("退费使 {bucket} 合计为 {amount} 元，超出四舍五入所能解释的范围；请核对退费")
+            }
+            Self::StatedTotal { stated, lines } => {
+                format!("报文总费用 {stated} 元，与明细合计 {lines} 元不符")
+            }
+        };
+        Text::new(zh, self.to_string())
+    }
+}
+
+impl LineError {
+    fn zh(&self) -> String {
+        match self {
+            Self::NoAmount => "既无金额也无单价".to_owned(),
+            Self::AmountDiffers { stated, computed } => {
+                format!("金额 {stated} 元与数量乘单价 {computed} 元不符")
+            }
+            Self::ZeroQuantity => "项目有单价限额，数量不能为 0".to_owned(),
+            Self::RepeatedId(line) => format!("明细号与第 {} 行重复", line + 1),
+            Self::CreditOfCharge => "引用了原收费行，却不是退费；请标为退费或写负数金额".to_owned(),
+            Self::CreditOfCredit(line) => format!("引用的第 {} 行本身是退费", line + 1),
+            Self::Number(_) => "数字超出可精确计算的范围".to_owned(),
+        }
+    }
 }
 
 /// What decides a line's buckets, message first, then catalogue.
