@@ -238,7 +238,8 @@ impl Group<'_> {
             amount(ipr, 6, share.paid);
         });
         out.segment(b"PYE", |pye| {
-            pye.text(1, "1").text(2, "ORG").components(4, &[&hospital.name, "", &hospital.code]);
+            pye.text(1, "1").text(2, "ORG");
+            organisation(pye, 4, hospital);
         });
         out.segment(b"IN1", |in1| {
             in1.text(1, &ordinal.to_string()).text(2, &share.plan);
@@ -250,8 +251,8 @@ impl Group<'_> {
             ivc.components(2, &[&bill.settlement_id, authority]);
             ivc.text(4, "OR").text(5, "NORM").text(6, "FN").text(7, &at);
             amount(ivc, 8, total);
-            ivc.components(10, &[&hospital.name, "", &hospital.code]);
-            ivc.components(11, &[&share.payer.name, "", &share.payer.code]);
+            organisation(ivc, 10, hospital);
+            organisation(ivc, 11, &share.payer);
             amount(ivc, 21, bill.deposit);
             amount(ivc, 22, total - bill.deposit);
             ivc.text(25, &bill.benefit_group);
@@ -292,7 +293,7 @@ impl Group<'_> {
             amount(adj, 5, allowed);
             adj.components(7, &[&share.reason.code, &share.reason.name, "L"]);
             adj.text(14, &time::written(bill.settled_at));
-            adj.components(15, &[&share.payer.name, "", &share.payer.code]);
+            organisation(adj, 15, &share.payer);
         });
     }
 }
@@ -300,6 +301,11 @@ impl Group<'_> {
 /// CP whose first component is MO: `12000.00&CNY`.
 fn amount(draft: &mut SegmentDraft, field: u16, money: Money) {
     draft.tree(field, &[&[&money.to_string(), CURRENCY]]);
+}
+
+/// XON: the name, and the code as component 10; component 3 takes numbers only.
+fn organisation(draft: &mut SegmentDraft, field: u16, Organisation { code, name }: &Organisation) {
+    draft.components(field, &[name, "", "", "", "", "", "", "", "", code]);
 }
 
 fn shortened(text: &str, chars_max: usize) -> String {

@@ -48,6 +48,9 @@ impl Index {
         if line_end == LineEnd::Cr {
             refuse_mixed_ends(bytes, separator)?;
         }
+        if reader.spans.is_empty() {
+            return Err(SyntaxError::new(Place::MESSAGE, Fault::NoHeader));
+        }
         let warnings = reader.warnings(line_end);
         Ok((Self { spans: reader.spans, starts: reader.starts, line_end }, warnings))
     }
