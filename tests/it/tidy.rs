@@ -29,7 +29,10 @@ fn rust_files(folder: &str) -> Vec<PathBuf> {
 
 /// Modules of this package that a file names, as `crate::x` or `use super::super::x`.
 fn modules_named(text: &str) -> BTreeSet<String> {
-    text.split("crate::").skip(1).map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned()).collect()
+    text.split("crate::")
+        .skip(1)
+        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned())
+        .collect()
 }
 
 /// `cli → {http, desk, intake} → settlement → {contract, rules, store's port}`; the rest may be used by all.
@@ -62,8 +65,19 @@ fn dependencies_point_one_way() {
 #[test]
 fn the_core_is_pure() {
     let forbidden = [
-        "std::fs", "std::net", "std::env", "std::thread", "tokio::", "async fn", ".await", "SystemTime",
-        "Timestamp::now", "rusqlite", "actix", "getrandom", "Uuid::new",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::thread",
+        "tokio::",
+        "async fn",
+        ".await",
+        "SystemTime",
+        "Timestamp::now",
+        "rusqlite",
+        "actix",
+        "getrandom",
+        "Uuid::new",
     ];
     let mut files = rust_files("adapters/rules/src");
     files.extend(rust_files("adapters/contract/src"));
@@ -81,8 +95,10 @@ fn the_core_is_pure() {
 #[test]
 fn adapters_do_not_know_the_gateway() {
     for crate_name in ["contract", "rules"] {
-        let manifest = fs::read_to_string(root().join("adapters").join(crate_name).join("Cargo.toml")).unwrap();
-        let names_gateway = manifest.lines().any(|line| line.starts_with("yizhan ") || line.starts_with("yizhan."));
+        let manifest =
+            fs::read_to_string(root().join("adapters").join(crate_name).join("Cargo.toml")).unwrap();
+        let names_gateway =
+            manifest.lines().any(|line| line.starts_with("yizhan ") || line.starts_with("yizhan."));
         assert!(!names_gateway, "adapters/{crate_name} depends on the gateway");
     }
 }
@@ -110,8 +126,20 @@ fn no_test_is_ignored_or_sleeps() {
 #[test]
 fn every_dependency_has_a_fitting_licence() {
     const GOOD: &[&str] = &[
-        "MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib",
-        "Unlicense", "0BSD", "CC0-1.0", "Unicode-3.0", "MIT-0", "BSL-1.0", "CDLA-Permissive-2.0",
+        "MIT",
+        "Apache-2.0",
+        "Apache-2.0 WITH LLVM-exception",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "ISC",
+        "Zlib",
+        "Unlicense",
+        "0BSD",
+        "CC0-1.0",
+        "Unicode-3.0",
+        "MIT-0",
+        "BSL-1.0",
+        "CDLA-Permissive-2.0",
     ];
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let output = Command::new(cargo)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::place::{Place, SegmentId};
+use super::place::Place;
 
 /// HL7 table 0357, the code of ERR-3 (v2.5 ch. 2.15.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,8 +81,6 @@ pub enum Fault {
     NoHeader,
     #[error("a second MSH inside one message")]
     SecondHeader,
-    #[error("segments end with CR and with LF in one message: {segment} follows an LF and would be lost")]
-    MixedSeparators { segment: SegmentId },
     #[error("the message has {bytes} bytes; {bytes_max} are accepted")]
     MessageTooLong { bytes: usize, bytes_max: usize },
     #[error("more than {segments_max} segments")]
@@ -128,7 +126,7 @@ pub enum Fault {
 impl Fault {
     pub fn code(&self) -> ErrCode {
         match self {
-            Self::NoHeader | Self::SecondHeader | Self::MixedSeparators { .. } => ErrCode::SegmentSequence,
+            Self::NoHeader | Self::SecondHeader => ErrCode::SegmentSequence,
             Self::XmlElement { .. } => ErrCode::SegmentSequence,
             Self::EncodingCharactersMissing | Self::FieldMissing | Self::SegmentMissing => {
                 ErrCode::RequiredFieldMissing
@@ -154,7 +152,6 @@ impl Fault {
         match self {
             Self::NoHeader => "no_header",
             Self::SecondHeader => "second_header",
-            Self::MixedSeparators { .. } => "mixed_separators",
             Self::MessageTooLong { .. } => "message_too_long",
             Self::TooManySegments { .. } => "too_many_segments",
             Self::TooManyFields { .. } => "too_many_fields",
@@ -221,6 +218,8 @@ pub enum WarningKind {
     LfSeparator,
     #[error("segments end with CR LF instead of CR")]
     CrLfSeparator,
+    #[error("some segments end with LF, others with CR; both were read as ends")]
+    MixedSeparators,
     #[error("blank lines were skipped: {count}")]
     BlankLines { count: u32 },
     #[error("a line that is no segment was read as part of this one")]

@@ -32,9 +32,6 @@ pub(super) struct Index {
     line_end: LineEnd,
 }
 
-/// Segments that make the bill: losing one to a line end inside a field must not pass.
-const BILLED: [&[u8]; 7] = [b"PID", b"PV1", b"FT1", b"IN1", b"DG1", b"MRG", b"PSL"];
-
 impl Index {
     pub(super) fn of(
         text: &str,
@@ -45,9 +42,6 @@ impl Index {
         let line_end = line_end_of(bytes);
         let mut reader = Reader::new(bytes, separator, limits);
         reader.read(if line_end == LineEnd::Lf { b'\n' } else { b'\r' })?;
-        if line_end == LineEnd::Cr {
-            refuse_mixed_ends(bytes, separator)?;
-        }
         if reader.spans.is_empty() {
             return Err(SyntaxError::new(Place::MESSAGE, Fault::NoHeader));
         }
@@ -83,16 +77,31 @@ fn line_end_of(bytes: &[u8]) -> LineEnd {
     }
 }
 
-/// An LF inside a field is data, unless what follows it is one of the segments that make the bill.
-fn refuse_mixed_ends(bytes: &[u8], separator: u8) -> Result<(), SyntaxError> {
-    for at in memchr::memchr_iter(b'\n', bytes) {
-        let Some(name) = bytes.get(at + 1..at + 4) else { continue };
-        if BILLED.contains(&name) && bytes.get(at + 4) == Some(&separator) && bytes[at - 1] != b'\r' {
-            let Some(segment) = SegmentId::read(name) else { continue };
-            return Err(SyntaxError::new(Place::segment(segment, 1), Fault::MixedSeparators { segment }));
-        }
+/// Some senders glue parts together that end their lines in two ways. Where CR ends segments an LF is data,
+/// unless a segment plainly begins behind it: losing one would lose a charge or a patient. Such an LF is
+/// read as CR; `None` where there is none.
+pub(super) fn one_line_end(text: &str, separator: u8) -> Option<String> {
+    let bytes = text.as_bytes();
+    if line_end_of(bytes) != LineEnd::Cr {
+        return None;
     }
-    Ok(())
+    let begins_segment = |at: usize| {
+        bytes[at - 1] != b'\r'
+            && bytes.get(at + 4) == Some(&separator)
+            && bytes.get(at + 1).is_some_and(u8::is_ascii_uppercase)
+            && bytes[at + 2..at + 4].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    };
+    // A message begins with MSH, so no LF is its first byte.
+    let glued: Vec<usize> =
+        memchr::memchr_iter(b'\n', bytes).filter(|at| *at > 0 && begins_segment(*at)).collect();
+    let mut parts = Vec::with_capacity(glued.len() + 1);
+    let mut start = 0;
+    for at in &glued {
+        parts.push(&text[start..*at]);
+        start = at + 1;
+    }
+    parts.push(&text[start..]);
+    (!glued.is_empty()).then(|| parts.join("\r"))
 }
 
 struct Reader<'t> {

@@ -8,7 +8,7 @@ use super::delimiters::Delimiters;
 use super::element::{Element, Segment};
 use super::error::{Fault, Quoted, SyntaxError, Warning, WarningKind};
 use super::escape::Syntax;
-use super::index::{Index, LineEnd};
+use super::index::{Index, LineEnd, one_line_end};
 use super::place::{Path, Place, SegmentId};
 
 /// Largest message accepted unless the configuration says otherwise.
@@ -65,7 +65,7 @@ impl<'b> Message<'b> {
     ///
     /// # Errors
     /// Too long, no MSH in front, delimiters that cannot separate, bytes that are not in the character
-    /// set, too many segments or fields, segments that end in two ways.
+    /// set, too many segments or fields.
     pub fn parse(bytes: &'b [u8], reading: &Reading) -> Result<Self, SyntaxError> {
         let bytes_max = reading.limits.message_bytes_max.min(u32::MAX as usize);
         if bytes.len() > bytes_max {
@@ -85,6 +85,13 @@ impl<'b> Message<'b> {
             let offset = offset + bytes.len() - content.len();
             SyntaxError::new(Place::header(18), Fault::NotInCharset { charset: charset.name(), offset })
         })?;
+        let text = match one_line_end(&text, delimiters.field) {
+            Some(unified) => {
+                warnings.push(Warning { place: Place::MESSAGE, kind: WarningKind::MixedSeparators });
+                Cow::Owned(unified)
+            }
+            None => text,
+        };
         let mut message = Self::from_text(text, Syntax { delimiters, charset }, &reading.limits, warnings)?;
         message.marked = unmarked.is_some();
         Ok(message)
