@@ -354,14 +354,22 @@ fn whole_stay(
     }
     // What could not be read is not missing as well.
     if !problems.is_refused() {
-        part.missing(dialect).into_iter().for_each(|refusal| problems.push(refusal));
-        part.agreement_not_in_force(profile, dialect).into_iter().for_each(|refusal| problems.push(refusal));
-        if let Err(refusal) = part.check_totals(dialect) {
-            problems.push(refusal);
-        }
+        let mut found = part.missing(dialect);
+        found.extend(part.agreement_not_in_force(profile, dialect));
+        found.extend(part.check_totals(dialect).err());
+        found.into_iter().for_each(|refusal| problems.push(placed(refusal, raw, dialect)));
     }
     let trigger = Trigger::Complete;
     Read { part, envelope, problems, trigger, dialect, prior_mrn: None }.finish(known, profile.clone(), now)
+}
+
+/// With the place the document itself gives the field, where it has it.
+fn placed(refusal: Refusal, raw: &RawStay<'_>, dialect: Dialect) -> Refusal {
+    let is_meant = |name: &&Head| refusal.place.as_deref() == Some(dialect.place_of(**name).as_str());
+    match Head::ALL.iter().find(is_meant).map(|name| &raw.head[name.index()].place) {
+        None | Some(Place::Whole) => refusal,
+        Some(place) => refusal.at(place),
+    }
 }
 
 fn missing(name: Head, field: &Field<'_>, dialect: Dialect) -> Refusal {
@@ -387,7 +395,12 @@ struct Read {
 }
 
 impl Read {
-    fn finish(mut self, known: Known, profile: Arc<Profile>, now: Timestamp) -> Result<Inbound, Box<Rejected>> {
+    fn finish(
+        mut self,
+        known: Known,
+        profile: Arc<Profile>,
+        now: Timestamp,
+    ) -> Result<Inbound, Box<Rejected>> {
         let refusals = self.problems.take_refusals();
         let Some(message_id) = self.envelope.message_id.filter(|_| refusals.is_empty()) else {
             return Err(known.rejected(refusals));

@@ -198,7 +198,12 @@ impl<'a> JsonReader<'a, '_> {
             Some(b'"') => match serde_json::from_str::<Key<'a>>(written) {
                 Ok(Key(text)) => Field::text(text, place),
                 Err(_) => {
-                    self.problems.refuse(Code::BadValue, &place, "文本含无效转义", "the text holds a broken escape");
+                    self.problems.refuse(
+                        Code::BadValue,
+                        &place,
+                        "文本含无效转义",
+                        "the text holds a broken escape",
+                    );
                     Field::default()
                 }
             },

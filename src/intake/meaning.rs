@@ -2,8 +2,8 @@
 //! hashes are equal.
 
 use sha2::{Digest, Sha256};
-use yizhan_contract::stay::{Discharge, Line};
 use yizhan_contract::revealing;
+use yizhan_contract::stay::{Discharge, Line};
 
 /// SHA-256 of a stay's canonical form: no message id, no time of sending, lines in order of their ids,
 /// diagnoses and payers settled elsewhere in order of their codes, numbers without trailing zeros.

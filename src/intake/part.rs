@@ -131,11 +131,7 @@ impl StayPart {
         Ok(absorbed)
     }
 
-    fn with_lines(
-        &self,
-        later: Vec<Line>,
-        repeated: RepeatedLine,
-    ) -> Result<(Vec<Line>, Absorbed), Refusal> {
+    fn with_lines(&self, later: Vec<Line>, repeated: RepeatedLine) -> Result<(Vec<Line>, Absorbed), Refusal> {
         let mut absorbed = Absorbed::default();
         let mut lines = self.lines.clone();
         let mut known: std::collections::HashMap<String, usize> =

@@ -47,7 +47,8 @@ fn row<'m>(segment: Segment<'m>, profile: &Profile, reader: &mut Reader<'_, 'm>)
             _ => field(element),
         };
     }
-    if row[LineField::Code.index()].as_text().is_none() && profile.hl7.line[LineField::Code.index()].is_none() {
+    if row[LineField::Code.index()].as_text().is_none() && profile.hl7.line[LineField::Code.index()].is_none()
+    {
         procedure_code(segment, &mut row, reader);
     }
     if row[LineField::Id.index()].as_text().is_none() {

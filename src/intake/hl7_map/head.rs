@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use yizhan_contract::IdNumber;
 
+use super::super::Trigger;
 use super::super::hl7::{Element, Message, Place as Hl7Place, Segment, SegmentId};
 use super::super::names::Head;
 use super::super::problems::Problems;
 use super::super::profile::Profile;
 use super::super::raw::{Field, Place, Raw};
 use super::super::when;
-use super::super::Trigger;
 use super::{field, place_of, select, typed};
 
 /// CX types (table 0203) of a resident identity card number.
@@ -59,13 +59,7 @@ impl<'m> Segments<'m> {
         }
     }
 
-    fn default(
-        &self,
-        name: Head,
-        trigger: Trigger,
-        profile: &Profile,
-        problems: &mut Problems,
-    ) -> Field<'m> {
+    fn default(&self, name: Head, trigger: Trigger, profile: &Profile, problems: &mut Problems) -> Field<'m> {
         let first = |segment: Option<Segment<'m>>, id: &[u8; 3], number: u16, component: u16| match segment {
             Some(segment) => field(segment.field(number).component(component)),
             None => nothing(SegmentId::of(id), number),
@@ -86,10 +80,10 @@ impl<'m> Segments<'m> {
             Head::PatientName => self.name(),
             Head::Sex => first(self.pid, b"PID", 8, 1),
             Head::Birth => self.birth(problems),
-            Head::Card => self.pid.and_then(|pid| typed(pid.field(3), &["HC"])).map_or_else(
-                || nothing(SegmentId::of(b"PID"), 3),
-                |card| field(card.component(1)),
-            ),
+            Head::Card => self
+                .pid
+                .and_then(|pid| typed(pid.field(3), &["HC"]))
+                .map_or_else(|| nothing(SegmentId::of(b"PID"), 3), |card| field(card.component(1))),
             Head::CauseKind => self.cause(),
             Head::AccidentType => first(self.acc, b"ACC", 2, 1),
             Head::StatedTotal => match self.pv1 {
@@ -149,7 +143,11 @@ impl<'m> Segments<'m> {
         }
         let old = field(pid.field(19).component(1));
         if old.as_text().is_some_and(|text| !IdNumber::looks_like(text)) {
-            problems.warn(&old.place, "PID-19 不是身份证号，未采用", "PID-19 is no identity card number and was not used");
+            problems.warn(
+                &old.place,
+                "PID-19 不是身份证号，未采用",
+                "PID-19 is no identity card number and was not used",
+            );
             return Field { raw: Raw::Absent, ..old };
         }
         old
@@ -186,7 +184,11 @@ impl<'m> Segments<'m> {
         let Some(pid) = self.pid else { return nothing(SegmentId::of(b"PID"), 7) };
         let birth = field(pid.field(7).component(1));
         if birth.as_text().is_some_and(when::is_imprecise) {
-            problems.warn(&birth.place, "出生日期不完整，未采用", "the birth date gives no day and was not used");
+            problems.warn(
+                &birth.place,
+                "出生日期不完整，未采用",
+                "the birth date gives no day and was not used",
+            );
             return Field { raw: Raw::Absent, ..birth };
         }
         birth

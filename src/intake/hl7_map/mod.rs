@@ -71,7 +71,12 @@ pub fn map(message: &Message<'_>, profile: &Profile, now: Timestamp) -> Result<M
     let prior_mrn = merge.and_then(Element::filled).map(|mrn| Personal::new(mrn.into_owned()));
     if trigger == Trigger::Merge {
         if prior_mrn.is_none() {
-            problems.refuse(Code::MissingField, "MRG-1", "缺少原病人号", "the prior patient number is missing");
+            problems.refuse(
+                Code::MissingField,
+                "MRG-1",
+                "缺少原病人号",
+                "the prior patient number is missing",
+            );
         }
     } else if part.visit_number.is_empty() && !problems.is_refused() {
         let at = &fields[Head::VisitNumber.index()].place;
@@ -111,7 +116,8 @@ fn processing_id(message: &Message<'_>, profile: &Profile, problems: &mut Proble
     let Some(stated) = stated.filled() else { return };
     if !profile.processing_ids.iter().any(|accepted| *accepted == stated) {
         let accepted = profile.processing_ids.join(", ");
-        let (zh, en) = (format!("仅接受 {accepted}"), format!("this hospital's messages must carry {accepted}"));
+        let (zh, en) =
+            (format!("仅接受 {accepted}"), format!("this hospital's messages must carry {accepted}"));
         problems.refuse(Code::UnsupportedProcessing, "MSH-11", &zh, &en);
     }
 }
@@ -160,7 +166,9 @@ fn select<'m>(segment: Segment<'m>, selector: &Hl7Selector) -> Element<'m> {
     let whole = segment.field(selector.field);
     let repetition = match &selector.repetition {
         Repetition::Number(number) => whole.repetition(*number),
-        Repetition::Typed(wanted) => typed(whole, &[wanted.as_str()]).unwrap_or_else(|| whole.repetition(u16::MAX)),
+        Repetition::Typed(wanted) => {
+            typed(whole, &[wanted.as_str()]).unwrap_or_else(|| whole.repetition(u16::MAX))
+        }
     };
     let component = repetition.component(selector.component);
     if selector.subcomponent == 0 { component } else { component.subcomponent(selector.subcomponent) }

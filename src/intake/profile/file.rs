@@ -11,8 +11,8 @@ use super::super::hl7::SegmentId;
 use super::super::names::{DiagnosisField, Head, LineField, List, Name, PayerField};
 use super::select::{Hl7Selector, XmlListMap, XmlMap, XmlPath};
 use super::{
-    ANY_HOSPITAL, Acknowledge, BillInAck, Hl7Paths, Mode, OddCharges, Period, Profile, RepeatedLine,
-    Sender, SettleOn, ValueMap, ValueMaps,
+    ANY_HOSPITAL, Acknowledge, BillInAck, Hl7Paths, Mode, OddCharges, Period, Profile, RepeatedLine, Sender,
+    SettleOn, ValueMap, ValueMaps,
 };
 
 /// Why a profile was refused; the operator's side, nothing to try again.

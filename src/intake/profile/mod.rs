@@ -77,14 +77,12 @@ choice!(
         Desk,
     }
 );
-choice!(
-    Mode {
-        #[default]
-        Settle,
-        /// Quote, and wait for the desk to confirm.
-        Quote,
-    }
-);
+choice!(Mode {
+    #[default]
+    Settle,
+    /// Quote, and wait for the desk to confirm.
+    Quote,
+});
 choice!(
     /// A charge line that comes again with other content.
     RepeatedLine {
@@ -102,15 +100,13 @@ choice!(
         Accept,
     }
 );
-choice!(
-    BillInAck {
-        #[default]
-        None,
-        /// As ZBL segments of the acknowledgement.
-        #[serde(rename = "ZBL")]
-        Zbl,
-    }
-);
+choice!(BillInAck {
+    #[default]
+    None,
+    /// As ZBL segments of the acknowledgement.
+    #[serde(rename = "ZBL")]
+    Zbl,
+});
 
 /// The code of an item sent without one, where the profile accepts that; in no catalogue.
 pub const UNCODED: &str = "UNCODED";

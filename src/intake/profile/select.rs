@@ -67,7 +67,10 @@ pub enum Predicate {
     First,
     /// Counts from 1.
     Nth(u32),
-    Attribute { name: String, value: String },
+    Attribute {
+        name: String,
+        value: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +131,11 @@ fn parse_step(part: &str) -> Result<Step, String> {
         None => (part, Predicate::First),
         Some((name, rest)) => {
             let inner = rest.strip_suffix(']').ok_or_else(|| format!("{part:?} lacks its ]"))?;
-            (name, parse_predicate(inner).ok_or_else(|| format!("[{inner}] is neither [n] nor [@name='value']"))?)
+            (
+                name,
+                parse_predicate(inner)
+                    .ok_or_else(|| format!("[{inner}] is neither [n] nor [@name='value']"))?,
+            )
         }
     };
     if !is_name(name) {
@@ -148,7 +155,7 @@ fn parse_predicate(text: &str) -> Option<Predicate> {
 }
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && !text.contains(['*', '@', '[', ']', '(', ')', ' ', '.']) 
+    !text.is_empty() && !text.contains(['*', '@', '[', ']', '(', ')', ' ', '.'])
 }
 
 /// A name without its prefix.

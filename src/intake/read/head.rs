@@ -15,8 +15,9 @@ use crate::refusal::Code;
 
 type Fields<'a> = [Field<'a>; Head::COUNT];
 
-impl Reader<'_, '_> {
-    pub fn head(&mut self, fields: &Fields<'_>) {
+impl<'a> Reader<'_, 'a> {
+    pub fn head(&mut self, fields: &Fields<'a>) {
+        self.discharged_place = fields[Head::Discharged.index()].place.clone();
         self.envelope.message_id = self.head_code(fields, Head::MessageId).value().cloned();
         let latest = self.latest;
         let sent_at = self.typed(Name::Head(Head::SentAt), &fields[Head::SentAt.index()], |text| {
@@ -171,12 +172,16 @@ fn personal(text: Patch<String>) -> Patch<Personal<String>> {
 /// GB 11643. The check character that would be right is not told: it helps only who guesses numbers.
 fn wrong_number(why: IdNumberError) -> Wrong {
     match why {
-        IdNumberError::Shape => {
-            Wrong::new(Code::BadValue, "身份证号须为 18 位或 15 位", "an identity card number has 18 or 15 characters")
-        }
-        IdNumberError::Birth => {
-            Wrong::new(Code::BadValue, "身份证号中的出生日期不存在", "the birth date in the identity card number does not exist")
-        }
+        IdNumberError::Shape => Wrong::new(
+            Code::BadValue,
+            "身份证号须为 18 位或 15 位",
+            "an identity card number has 18 or 15 characters",
+        ),
+        IdNumberError::Birth => Wrong::new(
+            Code::BadValue,
+            "身份证号中的出生日期不存在",
+            "the birth date in the identity card number does not exist",
+        ),
         IdNumberError::Check { .. } => Wrong::new(
             Code::BadValue,
             "身份证号校验位不符（GB 11643）",

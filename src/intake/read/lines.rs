@@ -53,7 +53,11 @@ impl<'a> Reader<'_, 'a> {
         }
         let at = if field.is_absent() { place } else { &field.place };
         if self.profile.odd_charges == OddCharges::Accept {
-            self.problems.warn(at, "FT1-6 不在 0017 表内，按金额正负计入", "FT1-6 is not in table 0017; taken by its sign");
+            self.problems.warn(
+                at,
+                "FT1-6 不在 0017 表内，按金额正负计入",
+                "FT1-6 is not in table 0017; taken by its sign",
+            );
             return Some(LineKind::Charge);
         }
         let words = LineKind::WORDS.join(", ");
@@ -70,7 +74,12 @@ impl<'a> Reader<'_, 'a> {
         match (id, amount) {
             (Some(id), Patch::Set(amount)) => self.part.payments.push(Payment { id, amount: amount.abs() }),
             (Some(_), _) if field.is_absent() => {
-                self.problems.refuse(Code::MissingField, place, "预交款没有金额", "a payment without an amount");
+                self.problems.refuse(
+                    Code::MissingField,
+                    place,
+                    "预交款没有金额",
+                    "a payment without an amount",
+                );
             }
             _ => {}
         }
@@ -87,8 +96,7 @@ impl<'a> Reader<'_, 'a> {
         let class =
             self.word(Name::Line(LineField::Class), class, words::catalogue_class, CatalogueClass::WORDS);
         let credit = &row[LineField::Credit.index()];
-        let credit =
-            self.word(Name::Line(LineField::Credit), credit, words::yes_or_no, &["true", "false"]);
+        let credit = self.word(Name::Line(LineField::Credit), credit, words::yes_or_no, &["true", "false"]);
         let name = self.line_text(row, LineField::Name, TEXT_CHARS_MAX).unwrap_or_default();
         let category = self.line_text(row, LineField::Category, CODE_CHARS_MAX);
         let upfront_ratio = self.number(row, LineField::UpfrontRatio);
@@ -129,11 +137,21 @@ impl<'a> Reader<'_, 'a> {
         }
         if line.quantity.is_zero() && line.ceiling.is_some() {
             let at = &row[LineField::Quantity.index()].place;
-            self.problems.refuse(Code::BadCharges, at, "有限价的行数量不得为 0", "quantity 0 on a line with a ceiling");
+            self.problems.refuse(
+                Code::BadCharges,
+                at,
+                "有限价的行数量不得为 0",
+                "quantity 0 on a line with a ceiling",
+            );
             return false;
         }
         if signed_amount(line).is_err() {
-            self.problems.refuse(Code::BadCharges, &price.place, "数量与单价之积过大", "quantity times unit price is too large");
+            self.problems.refuse(
+                Code::BadCharges,
+                &price.place,
+                "数量与单价之积过大",
+                "quantity times unit price is too large",
+            );
             return false;
         }
         if let Some(difference) = difference(line) {

@@ -33,7 +33,8 @@ pub fn read<'a>(map: &XmlMap, tree: &'a Tree) -> RawStay<'a> {
     if let Some(list) = &map.lines {
         raw.lines = rows(tree, list, |word| LineField::from_word(word).map(LineField::index));
     }
-    let diagnoses = |list| rows(tree, list, |word| DiagnosisField::from_word(word).map(DiagnosisField::index));
+    let diagnoses =
+        |list| rows(tree, list, |word| DiagnosisField::from_word(word).map(DiagnosisField::index));
     raw.diagnoses = map.diagnoses.as_ref().map(diagnoses);
     let payers = |list| rows(tree, list, |word| PayerField::from_word(word).map(PayerField::index));
     raw.settled_elsewhere = map.settled_elsewhere.as_ref().map(payers);

@@ -1,0 +1,3 @@
+//! Every test that goes through a public door, in one binary.
+
+mod intake;
