@@ -9,7 +9,7 @@ use yizhan::intake::{Channel, Format, Profile, Profiles, door};
 
 /// The sample's head and last line, the line sixty times over.
 fn sixty_lines() -> String {
-    let sample = include_str!("../tests/messages/stay_dft.hl7");
+    let sample = include_str!("../tests/messages/intake/stay_dft.hl7");
     let mut segments: Vec<String> = sample
         .split('\r')
         .filter(|segment| !segment.starts_with("FT1") && !segment.is_empty())

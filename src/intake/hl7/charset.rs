@@ -70,6 +70,18 @@ impl Charset {
         }
     }
 
+    /// The name of table 0211, or the usual one where the table has none.
+    pub fn table_0211(self) -> &'static str {
+        match self {
+            Self::Utf8 => "UNICODE UTF-8",
+            Self::Ascii => "ASCII",
+            Self::Latin1 => "8859/1",
+            _ if self == Self::GB18030 => "GB 18030-2000",
+            _ if self == Self::BIG5 => "BIG-5",
+            Self::Table(encoding) => encoding.name(),
+        }
+    }
+
     /// Decodes strictly: nothing is replaced.
     ///
     /// # Errors

@@ -90,7 +90,7 @@ impl<'m> Segment<'m> {
     }
 
     fn is_header(self) -> bool {
-        matches!(self.name(), "MSH" | "FHS" | "BHS")
+        self.place.segment.is_header()
     }
 
     /// Field `n` with all its repetitions. In a header field 1 is the separator itself (ch. 2.14.9).
@@ -260,26 +260,38 @@ impl fmt::Debug for Element<'_> {
 /// Piece `n` of a text; without a delimiter the whole is piece 1. Fields are short, so bytes are
 /// looked at one by one.
 fn piece(raw: &str, delimiter: Option<u8>, n: u16) -> &str {
-    let Some(delimiter) = delimiter else { return if n == 1 { raw } else { "" } };
-    let mut rest = raw;
+    let mut rest = Pieces { rest: Some(raw), delimiter, number: 0 };
     for _ in 1..n {
-        match rest.bytes().position(|byte| byte == delimiter) {
-            Some(end) => rest = &rest[end + 1..],
-            None => return "",
+        if rest.next().is_none() {
+            return "";
         }
     }
-    let end = rest.bytes().position(|byte| byte == delimiter).unwrap_or(rest.len());
-    &rest[..end]
+    rest.next().map_or("", |(_, piece)| piece)
 }
 
 /// All pieces with their numbers; none of an empty text.
-fn pieces(raw: &str, delimiter: Option<u8>) -> impl Iterator<Item = (u16, &str)> {
-    let mut rest = (!raw.is_empty()).then_some(raw);
-    let divided = std::iter::from_fn(move || {
-        let text = rest?;
-        let end = delimiter.and_then(|delimiter| text.bytes().position(|byte| byte == delimiter));
-        rest = end.map(|end| &text[end + 1..]);
-        Some(&text[..end.unwrap_or(text.len())])
-    });
-    (1..=u16::MAX).zip(divided)
+fn pieces(raw: &str, delimiter: Option<u8>) -> Pieces<'_> {
+    Pieces { rest: (!raw.is_empty()).then_some(raw), delimiter, number: 0 }
+}
+
+struct Pieces<'t> {
+    rest: Option<&'t str>,
+    delimiter: Option<u8>,
+    number: u16,
+}
+
+impl<'t> Iterator for Pieces<'t> {
+    type Item = (u16, &'t str);
+
+    fn next(&mut self) -> Option<(u16, &'t str)> {
+        let text = self.rest?;
+        self.number = self.number.checked_add(1)?;
+        let end = self.delimiter.and_then(|delimiter| text.bytes().position(|byte| byte == delimiter));
+        let (piece, rest) = match end {
+            Some(end) => (&text[..end], Some(&text[end + 1..])),
+            None => (text, None),
+        };
+        self.rest = rest;
+        Some((self.number, piece))
+    }
 }

@@ -7,7 +7,7 @@ use super::charset::{Charset, Named};
 use super::delimiters::Delimiters;
 use super::element::Element;
 use super::escape::Syntax;
-use super::message::{Limits, Message, delimiters_of};
+use super::message::{Limits, Message, decoded_header, delimiters_of};
 use super::place::SegmentId;
 
 /// Versions that are read (HL7 table 0104), oldest first.
@@ -93,7 +93,7 @@ impl Header {
         let end = line.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
         let line = &line[..end.unwrap_or(line.len()).min(HEADER_BYTES_MAX)];
         let Ok((delimiters, _)) = delimiters_of(line) else { return unknown };
-        let plain = Self::read(default.decode_lossily(line).into_owned(), delimiters, default);
+        let plain = Self::read(decoded_header(line, &delimiters, default).into_owned(), delimiters, default);
         match Charset::named(&plain.field_text(18)) {
             Named::Charset(charset) if charset != default => {
                 Self::read(charset.decode_lossily(line).into_owned(), delimiters, charset)

@@ -198,6 +198,21 @@ pub(super) fn delimiters_of(line: &[u8]) -> Result<(Delimiters, Option<WarningKi
     Delimiters::read(field, &rest[..end.unwrap_or(rest.len())])
 }
 
+/// The header as text, before its character set is known. Names in Chinese in front of MSH-18 may hold
+/// a separator as their second byte, so each set is tried that could show what it is itself called.
+pub(super) fn decoded_header<'h>(line: &'h [u8], delimiters: &Delimiters, default: Charset) -> Cow<'h, str> {
+    if line.is_ascii() {
+        return String::from_utf8_lossy(line);
+    }
+    let names_itself = |text: &Cow<'_, str>| {
+        let stated = text.split(char::from(delimiters.field)).nth(17).unwrap_or_default();
+        matches!(Charset::named(stated), Named::Charset(charset) if charset.decode(line).is_ok())
+    };
+    let candidates = [default, Charset::GB18030, Charset::BIG5].into_iter();
+    let mut decoded = candidates.filter_map(|charset| charset.decode(line).ok());
+    decoded.find(names_itself).unwrap_or_else(|| default.decode_lossily(line))
+}
+
 /// The header read byte by byte, to know the character set before anything is decoded.
 fn charset_of(
     content: &[u8],
@@ -207,8 +222,7 @@ fn charset_of(
 ) -> Result<Charset, SyntaxError> {
     let line = content.trim_ascii_start();
     let line = line.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
-    // Names in Chinese before MSH-18 may hold the separator as a second byte.
-    let text = if line.is_ascii() { String::from_utf8_lossy(line) } else { default.decode_lossily(line) };
+    let text = decoded_header(line, delimiters, default);
     let mut fields = text.split(char::from(delimiters.field));
     let first_repetition = |field: &str| {
         let repetition = delimiters.repetition.and_then(|r| field.split(char::from(r)).next());

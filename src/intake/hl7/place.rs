@@ -28,6 +28,11 @@ impl SegmentId {
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
+
+    /// Whether its first two fields are delimiters.
+    pub fn is_header(self) -> bool {
+        matches!(&self.0, b"MSH" | b"FHS" | b"BHS")
+    }
 }
 
 impl fmt::Display for SegmentId {

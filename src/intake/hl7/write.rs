@@ -102,16 +102,12 @@ impl SegmentDraft {
         &mut self.fields[index]
     }
 
-    fn is_header(&self) -> bool {
-        matches!(self.id.as_str(), "MSH" | "FHS" | "BHS")
-    }
-
     /// The segment without the character that ends it.
     pub fn write(&self) -> String {
         let field = char::from(self.delimiters.field);
         let mut text = self.id.to_string();
         let mut rest = self.fields.as_slice();
-        if self.is_header() {
+        if self.id.is_header() {
             text.push(field);
             text.push_str(&self.delimiters.encoding_characters());
             rest = rest.get(2..).unwrap_or_default();

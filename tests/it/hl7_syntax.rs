@@ -1,0 +1,126 @@
+//! Reading and checking the project's own messages: `tests/cases/hl7_syntax.toml` says what comes out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use yizhan::intake::hl7::{Message, Path, Reading, SyntaxError, structure};
+
+use crate::{own_messages, project};
+
+#[derive(Deserialize)]
+struct Cases {
+    case: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    file: String,
+    #[serde(default)]
+    warnings: Vec<String>,
+    event: Option<String>,
+    #[serde(default)]
+    reads: BTreeMap<String, String>,
+    code: Option<u16>,
+    place: Option<String>,
+}
+
+fn cases() -> Vec<Case> {
+    let text = std::fs::read_to_string(project("tests/cases/hl7_syntax.toml")).unwrap();
+    toml::from_str::<Cases>(&text).unwrap().case
+}
+
+fn read(bytes: &[u8]) -> Result<(Message<'_>, structure::Checked), SyntaxError> {
+    let message = Message::parse(bytes, &Reading::default())?;
+    let checked = structure::check(&message)?;
+    Ok((message, checked))
+}
+
+fn check(case: &Case, bytes: &[u8]) {
+    let file = &case.file;
+    match (read(bytes), case.code) {
+        (Err(error), code) => {
+            let found = (Some(error.code.number()), Some(error.place.erl('^')));
+            assert_eq!(found, (code, case.place.clone()), "{file}: {error}");
+        }
+        (Ok(_), Some(code)) => panic!("{file}: accepted, and should be refused with {code}"),
+        (Ok((message, checked)), None) => {
+            let warnings: Vec<String> =
+                message.warnings().iter().chain(&checked.warnings).map(ToString::to_string).collect();
+            assert_eq!(warnings, case.warnings, "{file}");
+            if let Some(event) = &case.event {
+                assert_eq!(checked.trigger.event(), event, "{file}");
+            }
+            for (path, value) in &case.reads {
+                let element = message.at(path.parse::<Path>().unwrap());
+                assert_eq!(element.expect(path).text_as_sent(), *value, "{file}: {path}");
+            }
+        }
+    }
+}
+
+/// What a table can say: text with escapes resolved, blanks around it kept; empty for null.
+trait AsSent {
+    fn text_as_sent(&self) -> String;
+}
+
+impl AsSent for yizhan::intake::hl7::Element<'_> {
+    fn text_as_sent(&self) -> String {
+        if self.value().filled().is_some() {
+            self.unescaped().trim_matches(' ').to_owned()
+        } else {
+            String::new()
+        }
+    }
+}
+
+#[test]
+fn every_message_comes_out_as_its_line_says() {
+    let messages: BTreeMap<String, Vec<u8>> = own_messages().into_iter().collect();
+    for case in cases() {
+        check(&case, messages.get(&case.file).expect(&case.file));
+    }
+}
+
+#[test]
+fn every_message_has_a_line() {
+    let lines: BTreeSet<String> = cases().into_iter().map(|case| case.file).collect();
+    let files: BTreeSet<String> = own_messages().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(files, lines);
+}
+
+#[test]
+fn what_was_read_prints_as_it_was_sent() {
+    for (name, bytes) in own_messages() {
+        if let Ok(message) = Message::parse(&bytes, &Reading::default()) {
+            assert_eq!(message.print(), bytes, "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_is_longer_than_accepted_is_refused() {
+    let mut reading = Reading::default();
+    let bytes = b"MSH|^~\\&|a\rPID|1|2|3|4\rPV1|1\r";
+    let refused = |reading: &Reading| Message::parse(bytes, reading).unwrap_err().code.number();
+    reading.limits.message_bytes_max = bytes.len() - 1;
+    assert_eq!(refused(&reading), 104);
+    reading.limits.message_bytes_max = bytes.len();
+    reading.limits.segments_max = 2;
+    assert_eq!(refused(&reading), 198);
+    reading.limits.segments_max = 3;
+    reading.limits.fields_max = 3;
+    assert_eq!(refused(&reading), 198);
+    reading.limits.fields_max = 4;
+    assert!(Message::parse(bytes, &reading).is_ok());
+}
+
+/// Debug output ends up in logs; what patients are called must not.
+#[test]
+fn debug_output_names_no_patient() {
+    let (_, bytes) = own_messages().into_iter().find(|(name, _)| name == "discharge").unwrap();
+    let message = Message::parse(&bytes, &Reading::default()).unwrap();
+    let fields: Vec<_> = message.segments().flat_map(|segment| segment.fields()).collect();
+    let shown = format!("{message:?} {fields:?} {:?}", message.at("PID-5".parse().unwrap()));
+    assert!(shown.contains("PID") && !shown.contains('王') && !shown.contains("3713"), "{shown}");
+}
