@@ -26,7 +26,7 @@ use crate::settlement::part::StayPart;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     Hl7,
-    /// Our discharge document, or a hospital's own XML through its profile's paths.
+    /// Our discharge document, HL7 v2.xml, or a hospital's own XML through its profile's paths.
     Xml,
     Json,
 }
@@ -91,6 +91,11 @@ struct Known {
 }
 
 impl Known {
+    fn is_from(&mut self, header: &Header) {
+        self.sender = hl7_sender(header);
+        self.message_id = Some(header.control_id()).filter(|id| !id.is_empty());
+    }
+
     fn rejected(self, refusals: Vec<Refusal>) -> Box<Rejected> {
         let Self { profile, sender, message_id, digest, header } = self;
         Box::new(Rejected { refusals, profile, sender, message_id, digest, header })
@@ -108,14 +113,18 @@ pub fn read(
     profiles: &Profiles,
     now: Timestamp,
 ) -> Result<Inbound, Box<Rejected>> {
-    let content = if format == Format::Hl7 { unframed(bytes) } else { bytes };
-    let digest = Sha256::digest(content).into();
+    let unframed = if format == Format::Hl7 { unframed(bytes) } else { Ok(bytes) };
+    let digest = Sha256::digest(*unframed.as_ref().unwrap_or(&bytes)).into();
     let known = Known { profile: None, sender: String::new(), message_id: None, digest, header: None };
     if bytes.len() > MESSAGE_BYTES_MAX {
         let zh = format!("报文超过 {MESSAGE_BYTES_MAX} 字节");
         let en = format!("the message has more than {MESSAGE_BYTES_MAX} bytes");
         return Err(known.rejected(vec![Refusal::new(Code::TooLarge, zh, en)]));
     }
+    let content = match unframed {
+        Ok(content) => content,
+        Err(refusal) => return Err(known.rejected(vec![refusal])),
+    };
     match format {
         Format::Hl7 => read_hl7(content, known, profiles, now),
         Format::Json => read_json(content, known, profiles, now),
@@ -129,19 +138,37 @@ pub fn split(bytes: &[u8], format: Format) -> Result<Vec<&[u8]>, Refusal> {
         return Ok(vec![bytes]);
     }
     let mut messages = Vec::new();
-    for frame in bytes.split(|byte| *byte == VT).filter(|frame| !frame.trim_ascii().is_empty()) {
-        let batch = hl7::batch::split(unframed(frame)).map_err(|error| hl7_map::refusal(&error))?;
-        messages.extend(batch.messages);
+    let mut rest = bytes;
+    while let Some(start) = rest.iter().position(|byte| *byte == VT) {
+        let end =
+            rest[start + 1..].iter().position(|byte| *byte == VT).map_or(rest.len(), |at| start + 1 + at);
+        let frame = &rest[start..end];
+        match unframed(frame) {
+            Ok(content) => messages.extend(batch(content)?),
+            // Kept with its mark, so that reading it tells what is wrong with it.
+            Err(_) => messages.push(frame),
+        }
+        rest = &rest[end..];
+    }
+    if messages.is_empty() {
+        messages = batch(rest)?;
     }
     Ok(messages)
 }
 
-fn unframed(bytes: &[u8]) -> &[u8] {
-    let content = bytes.strip_prefix(&[VT]).unwrap_or(bytes);
-    let end = content.iter().rposition(|byte| *byte == FS);
-    match end {
-        Some(end) if content[end + 1..].trim_ascii().is_empty() => &content[..end],
-        _ => content,
+fn batch(bytes: &[u8]) -> Result<Vec<&[u8]>, Refusal> {
+    hl7::batch::split(bytes).map(|batch| batch.messages).map_err(|error| hl7_map::refusal(&error))
+}
+
+/// The content of an MLLP frame, or bytes that were never in one.
+fn unframed(bytes: &[u8]) -> Result<&[u8], Refusal> {
+    let Some(content) = bytes.strip_prefix(&[VT]) else { return Ok(bytes) };
+    match content.iter().rposition(|byte| *byte == FS) {
+        Some(end) => Ok(&content[..end]),
+        None => {
+            let en = "the MLLP frame was cut off: it has no end block";
+            Err(Refusal::new(Code::Malformed, "MLLP 帧不完整，缺少结束符", en))
+        }
     }
 }
 
@@ -153,24 +180,34 @@ fn read_hl7(
 ) -> Result<Inbound, Box<Rejected>> {
     // The sender decides the character set where MSH-18 is empty, so it is looked for first.
     let salvaged = Header::salvage(bytes, Charset::Utf8);
-    let facility = salvaged.sending_facility();
-    let profile = profiles.of_sender(&salvaged.sending_application(), &facility).cloned();
-    let charset = profile.as_ref().map_or(Charset::Utf8, |profile| charset_of(profile));
-    known.sender = hl7_sender(&salvaged);
-    known.message_id = Some(salvaged.control_id()).filter(|id| !id.is_empty());
-    known.profile.clone_from(&profile);
-    let message = match Message::parse(bytes, &Reading { charset, ..Reading::default() }) {
-        Ok(message) => message,
+    let profile = profiles.of_sender(&salvaged.sending_application(), &salvaged.sending_facility());
+    let charset = profile.map_or(Charset::Utf8, |profile| charset_of(profile));
+    match Message::parse(bytes, &Reading { charset, ..Reading::default() }) {
+        Ok(message) => map_hl7(&message, known, profiles, now),
         Err(error) => {
+            known.is_from(&salvaged);
+            known.profile = profile.cloned();
             known.header = salvaged.is_known().then_some(salvaged);
-            return Err(known.rejected(vec![hl7_map::refusal(&error)]));
+            Err(known.rejected(vec![hl7_map::refusal(&error)]))
         }
-    };
-    known.header = Some(Header::of(&message));
+    }
+}
+
+fn map_hl7(
+    message: &Message<'_>,
+    mut known: Known,
+    profiles: &Profiles,
+    now: Timestamp,
+) -> Result<Inbound, Box<Rejected>> {
+    let header = Header::of(message);
+    known.is_from(&header);
+    let profile = profiles.of_sender(&header.sending_application(), &header.sending_facility()).cloned();
+    known.header = Some(header);
+    known.profile.clone_from(&profile);
     let Some(profile) = profile else {
         return Err(known.rejected(vec![unknown_hospital("MSH-4")]));
     };
-    let mapped = match hl7_map::map(&message, &profile, now) {
+    let mapped = match hl7_map::map(message, &profile, now) {
         Ok(mapped) => mapped,
         Err(refusal) => return Err(known.rejected(vec![refusal])),
     };
@@ -234,6 +271,13 @@ fn read_xml(
         Ok(tree) => tree,
         Err(refusal) => return Err(known.rejected(vec![refusal])),
     };
+    // HL7 in XML, the standard's or an engine's: read like any other HL7 message.
+    if tree.children(Tree::ROOT).any(|(_, element)| element.name == "MSH") {
+        return match hl7::xml::parse(bytes, &Reading::default()) {
+            Ok(message) => map_hl7(&message, known, profiles, now),
+            Err(error) => Err(known.rejected(vec![hl7_map::refusal(&error)])),
+        };
+    }
     let mut problems = Problems::default();
     if discharge::is_discharge(&tree) {
         let raw = discharge::read(&tree, &mut problems);
@@ -319,13 +363,10 @@ fn whole_stay(
     }
     // What could not be read is not missing as well.
     if !problems.is_refused() {
-        part.missing(dialect).into_iter().for_each(|refusal| problems.push(refusal));
-        part.agreement_not_in_force(&profile.hospital, dialect)
-            .into_iter()
-            .for_each(|refusal| problems.push(refusal));
-        if let Err(refusal) = part.check_totals(dialect) {
-            problems.push(refusal);
-        }
+        let mut found = part.missing(dialect);
+        found.extend(part.agreement_not_in_force(&profile.hospital, dialect));
+        found.extend(part.check_totals(dialect).err());
+        found.into_iter().for_each(|refusal| problems.push(placed(refusal, raw, dialect)));
     }
     let trigger = Trigger::Complete;
     Read { part, line_places, envelope, problems, trigger, dialect, prior_mrn: None }.finish(
@@ -333,6 +374,15 @@ fn whole_stay(
         profile.clone(),
         now,
     )
+}
+
+/// With the place the document itself gives the field, where it has it.
+fn placed(refusal: Refusal, raw: &RawStay<'_>, dialect: Dialect) -> Refusal {
+    let is_meant = |name: &&Head| refusal.place.as_deref() == Some(dialect.place_of(**name).as_str());
+    match Head::ALL.iter().find(is_meant).map(|name| &raw.head[name.index()].place) {
+        None | Some(Place::Whole) => refusal,
+        Some(place) => refusal.at(place),
+    }
 }
 
 fn missing(name: Head, field: &Field<'_>, dialect: Dialect) -> Refusal {

@@ -17,7 +17,7 @@ pub const XML_DEPTH_MAX: usize = 64;
 /// Attributes on one XML element.
 pub const XML_ATTRIBUTES_MAX: usize = 64;
 /// XML elements in one document: every field of the largest stay, and room for an envelope.
-pub const XML_ELEMENTS_MAX: usize = 120_000;
+pub const XML_ELEMENTS_MAX: usize = 250_000;
 
 /// Characters of identifiers: message id, visit number, line id, codes.
 pub const CODE_CHARS_MAX: usize = 64;

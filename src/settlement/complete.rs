@@ -46,6 +46,15 @@ impl Dialect {
             .to_owned(),
         }
     }
+
+    fn place_of_lines(self) -> &'static str {
+        match self {
+            Self::Hl7 => "FT1",
+            Self::Json => "$.lines",
+            Self::Xml => "/discharge/lines",
+            Self::MappedXml => "lines",
+        }
+    }
 }
 
 /// A discharge, and what a person should look at.
@@ -146,12 +155,7 @@ impl StayPart {
         need(self.name.value().is_some(), Head::PatientName);
         need(self.id_number.value().is_some() || self.mrn.value().is_some(), Head::IdNumber);
         if self.lines.is_empty() {
-            let place = match dialect {
-                Dialect::Hl7 => "FT1",
-                Dialect::Json => "$.lines",
-                Dialect::Xml => "/discharge/lines",
-                Dialect::MappedXml => "lines",
-            };
+            let place = dialect.place_of_lines();
             missing.push(
                 Refusal::new(Code::MissingField, "没有任何费用明细", "there is no charge line").at(place),
             );
@@ -193,6 +197,7 @@ impl StayPart {
         }
         let sum = lines_total(&self.lines).map_err(|why| {
             Refusal::new(Code::BadCharges, "费用明细无法精确合计", format!("the sum of the lines {why}"))
+                .at(dialect.place_of_lines())
         })?;
         if !sum.is_positive() {
             return Err(Refusal::new(
@@ -200,7 +205,7 @@ impl StayPart {
                 format!("费用合计为 {sum}，须大于 0"),
                 format!("the lines add up to {sum}; a stay must cost more than 0.00"),
             )
-            .at(dialect.place_of(Head::StatedTotal)));
+            .at(dialect.place_of_lines()));
         }
         if let Some(stated) = self.stated_total.value().filter(|stated| **stated != sum) {
             return Err(Refusal::new(

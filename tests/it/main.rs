@@ -8,6 +8,7 @@ mod hl7_e10;
 mod hl7_properties;
 mod hl7_syntax;
 mod hl7_xml;
+mod intake;
 mod mllp_frames;
 mod mllp_listener;
 mod tidy;

@@ -66,7 +66,7 @@ impl<'m> Segments<'m> {
         };
         match name {
             Head::MessageId => first(self.msh, b"MSH", 10, 1),
-            Head::SentAt => first(self.msh, b"MSH", 7, 1),
+            Head::SentAt => self.sent_at(problems),
             Head::Hospital => first(self.msh, b"MSH", 4, 1),
             Head::VisitNumber => self.visit_number(profile),
             Head::Admitted => first(self.pv1, b"PV1", 44, 1),
@@ -97,6 +97,17 @@ impl<'m> Segments<'m> {
             | Head::StatedPatientShare
             | Head::Deposit => Field::default(),
         }
+    }
+
+    /// Decides nothing, so a time nobody can read is borne: the message was sent when it came.
+    fn sent_at(&self, problems: &mut Problems) -> Field<'m> {
+        let Some(msh) = self.msh else { return nothing(SegmentId::of(b"MSH"), 7) };
+        let sent_at = field(msh.field(7).component(1));
+        if sent_at.as_text().is_some_and(|text| when::moment(text).is_err()) {
+            problems.warn(&sent_at.place, "MSH-7 不是有效时间，未采用", "MSH-7 is no time and was not used");
+            return Field { raw: Raw::Absent, ..sent_at };
+        }
+        sent_at
     }
 
     fn visit_number(&self, profile: &Profile) -> Field<'m> {

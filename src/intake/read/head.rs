@@ -15,8 +15,9 @@ use crate::settlement::part::Patch;
 
 type Fields<'a> = [Field<'a>; Head::COUNT];
 
-impl Reader<'_, '_> {
-    pub fn head(&mut self, fields: &Fields<'_>) {
+impl<'a> Reader<'_, 'a> {
+    pub fn head(&mut self, fields: &Fields<'a>) {
+        self.discharged_place = fields[Head::Discharged.index()].place.clone();
         self.envelope.message_id = self.head_code(fields, Head::MessageId).value().cloned();
         let latest = self.latest;
         let sent_at = self.typed(Name::Head(Head::SentAt), &fields[Head::SentAt.index()], |text| {

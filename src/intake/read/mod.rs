@@ -63,6 +63,7 @@ pub struct Reader<'p, 'a> {
     pub problems: Problems,
     part: StayPart,
     envelope: Envelope,
+    discharged_place: Place<'a>,
     /// Lines, payments and what was left out.
     rows: usize,
     /// Of each line of `part`, where its id stands.
@@ -80,6 +81,7 @@ impl<'p, 'a> Reader<'p, 'a> {
             problems,
             part: StayPart::default(),
             envelope: Envelope::default(),
+            discharged_place: Place::Whole,
             rows: 0,
             line_places: Vec::new(),
         }
@@ -165,6 +167,8 @@ impl<'p, 'a> Reader<'p, 'a> {
 
     fn compare_dates(&mut self) {
         if let Some(refusal) = self.part.dates_in_disorder(self.dialect) {
+            let at = &self.discharged_place;
+            let refusal = if *at == Place::Whole { refusal } else { refusal.at(at) };
             self.problems.push(refusal);
         }
         let Some(last) = self.part.discharged.value().map(|moment| moment.date) else { return };

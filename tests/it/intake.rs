@@ -1,0 +1,329 @@
+//! Messages of every format through the one door: the cases of `tests/cases/intake.toml`.
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde::Deserialize;
+use yizhan::intake::limits::{MESSAGE_BYTES_MAX, XML_ATTRIBUTES_MAX, XML_DEPTH_MAX};
+use yizhan::intake::{Channel, Format, Inbound, Profile, Profiles, Rejected, door, split, xml};
+use yizhan::settlement::meaning::meaning;
+use yizhan_contract::{Discharge, revealing};
+
+use crate::project;
+
+fn now() -> Timestamp {
+    "2020-07-03T10:00:00+08:00".parse().unwrap()
+}
+
+fn profiles() -> Profiles {
+    let text = std::fs::read_to_string(project("schemas/hospital.example.toml")).unwrap();
+    Profiles::new(vec![Profile::from_toml(&text).unwrap()]).unwrap()
+}
+
+fn message(file: &str) -> Vec<u8> {
+    std::fs::read(project("tests/messages/intake").join(file)).unwrap()
+}
+
+fn read_with(bytes: &[u8], profiles: &Profiles) -> Result<Inbound, Box<Rejected>> {
+    let format = Format::detect(bytes).unwrap_or(Format::Hl7);
+    door::read(bytes, format, Channel::default(), profiles, now())
+}
+
+fn places(result: Result<Inbound, Box<Rejected>>) -> Vec<String> {
+    let Err(rejected) = result else { return vec!["read".to_owned()] };
+    let shown = |refusal: &yizhan::refusal::Refusal| {
+        format!("{} @ {}", refusal.code.slug(), refusal.place.as_deref().unwrap_or("-"))
+    };
+    rejected.refusals.iter().map(shown).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cases {
+    case: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    file: String,
+    #[serde(default)]
+    replace: Vec<(String, String)>,
+    #[serde(default)]
+    replace_bytes: Vec<(String, String)>,
+    cut: Option<usize>,
+    refused: Option<Vec<String>>,
+    trigger: Option<String>,
+    #[serde(default)]
+    warns: Vec<String>,
+    #[serde(default)]
+    finds: Vec<String>,
+    #[serde(default)]
+    part: std::collections::BTreeMap<String, serde_json::Value>,
+}
+
+impl Case {
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = message(&self.file);
+        for (from, to) in &self.replace_bytes {
+            let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+            bytes.splice(at..at + from.len(), to.bytes());
+        }
+        if !self.replace.is_empty() {
+            let mut text = String::from_utf8(bytes).unwrap();
+            for (from, to) in &self.replace {
+                assert!(text.contains(from), "{}: {from:?} is not in {}", self.name, self.file);
+                text = text.replacen(from, to, 1);
+            }
+            bytes = text.into_bytes();
+        }
+        bytes.truncate(self.cut.unwrap_or(usize::MAX));
+        bytes
+    }
+
+    fn failures(&self, profiles: &Profiles) -> Vec<String> {
+        let result = read_with(&self.bytes(), profiles);
+        if let Some(refused) = &self.refused {
+            let got = places(result);
+            return if got == *refused { vec![] } else { vec![format!("{got:?}")] };
+        }
+        let inbound = match result {
+            Ok(inbound) => inbound,
+            Err(rejected) => return rejected.refusals.iter().map(ToString::to_string).collect(),
+        };
+        let mut failures = Vec::new();
+        let mut compare = |what: &str, got: serde_json::Value, wanted: serde_json::Value| {
+            if got != wanted {
+                failures.push(format!("{what}: {got}, not {wanted}"));
+            }
+        };
+        let word = serde_json::to_value(inbound.message.trigger).unwrap();
+        compare("trigger", word, self.trigger.clone().unwrap_or_default().into());
+        let warns: Vec<&str> = inbound.warnings.iter().map(|warning| warning.place.as_str()).collect();
+        compare("warns", serde_json::json!(warns), serde_json::json!(self.warns));
+        let finds: Vec<_> = inbound.message.findings.iter().map(|finding| finding.code).collect();
+        compare("finds", serde_json::json!(finds), serde_json::json!(self.finds));
+        let part = revealing(|| serde_json::to_value(&inbound.message.part).unwrap());
+        for (pointer, wanted) in &self.part {
+            compare(pointer, part.pointer(pointer).cloned().unwrap_or_default(), wanted.clone());
+        }
+        failures
+    }
+}
+
+#[test]
+fn cases() {
+    let cases: Cases =
+        toml::from_str(&std::fs::read_to_string(project("tests/cases/intake.toml")).unwrap()).unwrap();
+    let profiles = profiles();
+    let failed: Vec<String> = cases
+        .case
+        .iter()
+        .flat_map(|case| case.failures(&profiles).into_iter().map(|why| format!("{}: {why}", case.name)))
+        .collect();
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+fn discharge(file: &str) -> Discharge {
+    let inbound = read_with(&message(file), &profiles()).unwrap();
+    let complete = inbound.message.part.complete(
+        &inbound.profile.hospital,
+        &inbound.message.message_id,
+        inbound.message.sent_at,
+        inbound.message.dialect,
+    );
+    complete.unwrap().discharge
+}
+
+#[test]
+fn one_stay_is_the_same_in_every_format() {
+    let json = discharge("stay.json");
+    for file in [
+        "stay.xml",
+        "stay_repeated.xml",
+        "stay_gb18030.xml",
+        "stay_dft.hl7",
+        "stay_dft_gb18030.hl7",
+        "stay_v2.xml",
+        "stay_mirth.xml",
+    ] {
+        let other = discharge(file);
+        assert_eq!(
+            revealing(|| serde_json::to_value(&other)).unwrap(),
+            revealing(|| serde_json::to_value(&json)).unwrap(),
+            "{file}"
+        );
+        assert_eq!(meaning(&other), meaning(&json), "{file}");
+    }
+}
+
+#[test]
+fn meaning_ignores_order_and_envelope_and_names_what_differs() {
+    let first = discharge("stay.json");
+    let mut other = first.clone();
+    other.message_id = "another".to_owned();
+    other.lines.reverse();
+    assert_eq!(meaning(&first), meaning(&other));
+    other.lines[0].amount = Some("-12.34".parse().unwrap());
+    other.lines.remove(3);
+    assert_ne!(meaning(&first), meaning(&other));
+    assert_eq!(yizhan::intake::differing_lines(&first, &other), ["L1", "L4"]);
+}
+
+#[test]
+fn the_schema_agrees_with_the_examples() {
+    for (file, replace, is_valid) in [
+        ("stay.xml", None, true),
+        ("stay_repeated.xml", None, true),
+        ("stay.xml", Some(("<amount>450.00", "<amount>450.001")), false),
+        ("stay.xml", Some(("<bed>", "<bett>")), false),
+        ("stay.xml", Some(("371323195603070015", "37132319560307")), false),
+        ("stay.xml", Some(("2020-06-25", "25.6.2020")), false),
+    ] {
+        let mut text = String::from_utf8(message(file)).unwrap();
+        if let Some((from, to)) = replace {
+            text = text.replace(from, to);
+        }
+        let faults = xml::check(&text);
+        assert_eq!(faults.is_empty(), is_valid, "{file} {replace:?}: {faults:?}");
+    }
+}
+
+#[test]
+fn what_could_hurt_is_refused() {
+    let profiles = profiles();
+    let nested = |depth: usize| format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth)).into_bytes();
+    let attributes: String = (0..=XML_ATTRIBUTES_MAX).map(|n| format!(" a{n}=\"1\"")).collect();
+    for (bytes, expected) in [
+        (vec![b'{'; MESSAGE_BYTES_MAX + 1], "too_large @ -"),
+        (b"{".repeat(100_000), "malformed @ line 1 column 2"),
+        (nested(XML_DEPTH_MAX + 1), "too_large @ line 1"),
+        (format!("<a{attributes}/>").into_bytes(), "too_large @ line 1"),
+        (vec![0, 159, 146, 150], "malformed @ MSH"),
+        (Vec::new(), "malformed @ MSH"),
+    ] {
+        assert_eq!(places(read_with(&bytes, &profiles)), [expected]);
+    }
+}
+
+#[test]
+fn refusals_hold_no_personal_data() {
+    let profiles = profiles();
+    for file in ["stay.json", "stay.xml", "stay_dft.hl7", "a01.hl7"] {
+        let text = String::from_utf8(message(file)).unwrap();
+        let broken = text.replace("371323195603070015", "371323195603070016").replace("450.00", "王试样");
+        let Err(rejected) = read_with(broken.as_bytes(), &profiles) else { panic!("{file} was read") };
+        let shown = format!("{:?}", rejected.refusals);
+        assert!(!shown.contains("王") && !shown.contains("3713231956"), "{file}: {shown}");
+    }
+}
+
+#[test]
+fn profiles_name_the_key_that_is_wrong() {
+    let text = std::fs::read_to_string(project("schemas/hospital.example.toml")).unwrap();
+    for (from, to, key) in [
+        ("level = 2", "level = 4", "level"),
+        ("level = 2", "lvel = 2", "lvel"),
+        ("region = \"371323\"", "region = \"3713\"", "region"),
+        ("\"PID-3[SB].1\"", "\"PID-3[SB.1\"", "patient.card"),
+        ("\"/Envelope/Body/POOR_IN200902UV/creationTime/@value\"", "\"//creationTime\"", "sent_at"),
+        ("[values.\"visit.class\"]", "[values.\"visit.klasse\"]", "visit.klasse"),
+        ("each = ", "every = ", "every"),
+        ("to = \"2020-12-31\"", "to = \"2018-12-31\"", "agreements[0].to"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let why = Profile::from_toml(&text.replace(from, to)).unwrap_err().to_string();
+        assert!(why.contains(key), "{key}: {why}");
+    }
+}
+
+#[test]
+fn a_file_may_hold_many_messages() {
+    let mut framed = Vec::new();
+    for file in ["a01.hl7", "stay_dft.hl7", "a03.hl7"] {
+        framed.push(0x0B);
+        framed.extend(message(file));
+        framed.extend([0x1C, b'\r']);
+    }
+    let messages = split(&framed, Format::detect(&framed).unwrap()).unwrap();
+    let profiles = profiles();
+    let triggers: Vec<_> =
+        messages.iter().map(|bytes| read_with(bytes, &profiles).unwrap().trigger).collect();
+    use yizhan::intake::Trigger;
+    assert_eq!(triggers, [Trigger::Admit, Trigger::Charges, Trigger::Discharge]);
+}
+
+/// Where we differ from the corpus' own verdict, and why.
+const CORPUS_DIFFERS: &[(&str, &str)] = &[
+    ("020_", "a merge of two patients in one message"),
+    ("029_", "two visits in one message"),
+    ("094_", "PV1-2 outside table 0004: a profile maps it"),
+    ("146_", "PV1-2 outside table 0004"),
+    ("151_", "segments end in two ways; what follows would be lost"),
+    ("154_", "PV1-2 outside table 0004, and discharged before admitted"),
+    ("059_", "three encoding characters are readable"),
+    ("199_", "two frames, each readable"),
+    ("198_", "the end block without its CR"),
+];
+
+/// Real messages, where the folder is there, through the profile that answers to every sender.
+#[test]
+fn the_corpus_is_read_or_refused_as_it_should_be() {
+    let folder =
+        std::env::var_os("YIZHAN_CORPUS").map_or_else(|| project("../shared/corpus/hl7"), Into::into);
+    let Ok(index) = std::fs::read_to_string(folder.join("index.csv")) else { return };
+    let profiles = Profiles::new(vec![Profile::any_hospital()]).unwrap();
+    let now = "2026-11-23T00:00:00Z".parse().unwrap();
+    let ours =
+        ["ADT^A01", "ADT^A03", "ADT^A08", "ADT^A11", "ADT^A13", "ADT^A40", "DFT^P03", "DFT^P11", "BAR^P0"];
+    let mut failed = Vec::new();
+    for row in index.lines().skip(1) {
+        let columns: Vec<&str> = row.split(',').collect();
+        let [file, kind, _, _, status, ..] = columns[..] else { continue };
+        let is_settled = CORPUS_DIFFERS.iter().any(|(start, _)| file.starts_with(start));
+        if is_settled || !ours.iter().any(|ours| kind.starts_with(ours)) || kind == "BAR^P02" {
+            continue;
+        }
+        let bytes = std::fs::read(folder.join(file)).unwrap();
+        match door::read(&bytes, Format::Hl7, Channel::default(), &profiles, now) {
+            Err(rejected) if status != "malformed" => failed.push(format!("{file}: {:?}", rejected.refusals)),
+            Ok(_) if status == "malformed" => failed.push(format!("{file} was read")),
+            _ => {}
+        }
+    }
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+const SAMPLES: &[&str] =
+    &["stay.json", "stay.xml", "stay_v3_soap.xml", "stay_dft.hl7", "kinds.hl7", "a08.hl7"];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..400), format in 0..3_usize) {
+        let format = [Format::Hl7, Format::Xml, Format::Json][format];
+        if let Err(rejected) = door::read(&bytes, format, Channel::default(), &profiles(), now()) {
+            prop_assert!(!rejected.refusals.is_empty());
+        }
+    }
+
+    #[test]
+    fn any_mutation_is_read_or_refused(
+        sample in 0..SAMPLES.len(),
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3), 1..6),
+    ) {
+        let mut bytes = message(SAMPLES[sample]);
+        for (at, byte, edit) in edits {
+            let at = at.index(bytes.len());
+            match edit {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                _ => { bytes.remove(at); }
+            }
+        }
+        if let Err(rejected) = read_with(&bytes, &profiles()) {
+            prop_assert!(!rejected.refusals.is_empty());
+        }
+    }
+}
