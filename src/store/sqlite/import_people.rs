@@ -156,7 +156,8 @@ fn write_all<T: SpilledRow, K: Kind>(
     let people = gathered.people;
     let reader = writing.reader()?;
     let mut ids = InOrder { first: writing.shared.ids.next(at), count: 0 };
-    let mut pieces = Pieces { writing, kind: &kind, ahead: VecDeque::new(), written: 0, people, progress };
+    let mut pieces =
+        Pieces { writing, kind: &kind, ahead: VecDeque::new(), at, written: 0, people, progress };
     let mut piece = Vec::new();
     for part in 0..PARTS {
         gathered.spill.for_each_person::<T, ImportError>(part, |hash, rows| {
@@ -220,11 +221,18 @@ impl InOrder {
     }
 }
 
+/// A piece with the writer, which answers where it stopped.
+struct OnItsWay<K: Kind> {
+    piece: Arc<Vec<Entry<K>>>,
+    stopped: Pending<usize>,
+}
+
 /// Pieces on their way through the writer.
 struct Pieces<'a, K: Kind> {
     writing: &'a Writing,
     kind: &'a K,
-    ahead: VecDeque<(Arc<Vec<Entry<K>>>, Pending<usize>)>,
+    ahead: VecDeque<OnItsWay<K>>,
+    at: jiff::Timestamp,
     written: u64,
     people: u64,
     progress: &'a OnProgress,
@@ -237,18 +245,18 @@ impl<K: Kind> Pieces<'_, K> {
         }
         self.settle(PIECES_AHEAD - 1)?;
         let piece = Arc::new(piece);
-        let pending = self.queue(&piece, 0)?;
-        self.ahead.push_back((piece, pending));
+        let stopped = self.queue(&piece, 0)?;
+        self.ahead.push_back(OnItsWay { piece, stopped });
         Ok(())
     }
 
     /// Waits until at most `left` pieces are on their way; a piece that gave way to steps goes on.
     fn settle(&mut self, left: usize) -> Result<(), StoreError> {
         while self.ahead.len() > left {
-            let Some((piece, pending)) = self.ahead.pop_front() else { return Ok(()) };
-            let mut at = finish(pending)?;
-            while at < piece.len() {
-                at = finish(self.queue(&piece, at)?)?;
+            let Some(OnItsWay { piece, stopped }) = self.ahead.pop_front() else { return Ok(()) };
+            let mut written = finish(stopped)?;
+            while written < piece.len() {
+                written = finish(self.queue(&piece, written)?)?;
             }
             self.written += piece.len() as u64;
             (self.progress)(Progress::Writing(self.written, self.people));
@@ -258,9 +266,11 @@ impl<K: Kind> Pieces<'_, K> {
 
     fn queue(&self, piece: &Arc<Vec<Entry<K>>>, start: usize) -> Result<Pending<usize>, StoreError> {
         let (kind, piece, shared) = (self.kind.clone(), Arc::clone(piece), Arc::clone(&self.writing.shared));
-        self.writing
-            .writer
-            .queue_blocking(move |connection, turn| write(connection, turn, &shared, &kind, &piece, start))
+        let at = self.at;
+        self.writing.writer.queue_blocking(move |connection, turn| {
+            let ids = InOrder { first: shared.ids.next(at), count: 0 };
+            write(connection, turn, &shared, &kind, &piece, start, ids)
+        })
     }
 }
 
@@ -272,6 +282,7 @@ fn write<K: Kind>(
     kind: &K,
     piece: &[Entry<K>],
     start: usize,
+    mut ids: InOrder,
 ) -> Result<usize, StoreError> {
     for (count, entry) in piece.iter().skip(start).enumerate() {
         if count >= PIECE_ENTRIES_MIN && turn.others_wait() {
@@ -282,7 +293,6 @@ fn write<K: Kind>(
             Some(prepared) if is_still_so(connection, &entry.hashed, prepared)? => prepared,
             // In memory, or a step met the same person in between.
             _ => {
-                let mut ids = InOrder { first: shared.ids.next(jiff::Timestamp::UNIX_EPOCH), count: 0 };
                 anew = prepare(connection, shared, kind, &entry.hashed, &entry.said, &mut ids)?;
                 is_still_so(connection, &entry.hashed, &anew)?;
                 &anew
