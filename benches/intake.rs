@@ -39,7 +39,7 @@ fn bench(c: &mut Criterion) {
     let mut group = c.benchmark_group("dft_60_lines");
     for (name, bytes) in [("utf8", utf8.as_bytes()), ("gb18030", gb.as_slice())] {
         let read = || door::read(bytes, Format::Hl7, Channel::default(), &profiles, now);
-        assert_eq!(read().map(|inbound| inbound.part.lines.len()).unwrap_or_default(), 60, "{name}");
+        assert_eq!(read().map(|inbound| inbound.message.part.lines.len()).unwrap_or_default(), 60, "{name}");
         group.throughput(Throughput::Bytes(bytes.len() as u64));
         group.bench_function(name, |b| b.iter(|| black_box(read())));
     }

@@ -1,6 +1,8 @@
 //! Everything that is tested from outside, in one binary. Each module is one subject, its cases are data.
 #![cfg(test)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
+mod crash;
 mod desk;
 mod hl7_ack;
 mod hl7_corpus;
@@ -8,9 +10,14 @@ mod hl7_e10;
 mod hl7_properties;
 mod hl7_syntax;
 mod hl7_xml;
+mod imports;
 mod intake;
 mod mllp_frames;
 mod mllp_listener;
+mod sealed;
+mod sqlite;
+mod stays;
+mod store_contract;
 mod tidy;
 
 /// A path below the root of the project.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
 use super::super::StoreError;
@@ -12,7 +13,7 @@ use super::super::registers::{ImportError, Imported};
 use super::writer::{Pending, Turn, Writer, stopped};
 use super::{Shared, Sqlite, open, read};
 
-/// Rows of a leftover that are cleared in one piece.
+/// Rows that are looked at in one piece when a leftover is cleared.
 const CLEARED_ROWS: u32 = 2000;
 
 /// Entries written in one piece at most, and at least, however many steps wait.
@@ -48,11 +49,15 @@ impl Register {
         }
     }
 
-    fn tables(self) -> &'static [&'static str] {
+    /// Its tables, each with the column its key leads with and a value before all of that column.
+    fn tables(self) -> Vec<(&'static str, &'static str, Value)> {
+        let (no_text, no_id) = (Value::Text(String::new()), Value::Blob(Vec::new()));
         match self {
-            Self::Roster => &["roster"],
-            Self::Catalogue => &["catalogue", "catalogue_scope"],
-            Self::Accumulators => &["opening"],
+            Self::Roster => vec![("roster", "person_id", no_id)],
+            Self::Catalogue => {
+                vec![("catalogue", "code", no_text.clone()), ("catalogue_scope", "scope", no_text)]
+            }
+            Self::Accumulators => vec![("opening", "person_id", no_id)],
         }
     }
 }
@@ -134,8 +139,12 @@ impl Writing {
             Ok(left.collect::<Result<_, _>>()?)
         })?;
         for number in left {
-            for table in register.tables() {
-                while self.run(move |connection, _| clear_some(connection, table, number))? > 0 {}
+            for (table, lead, mut after) in register.tables() {
+                while let Some(reached) =
+                    self.run(move |connection, _| clear_some(connection, table, lead, number, after))?
+                {
+                    after = reached;
+                }
             }
             self.run(move |connection, _| {
                 connection
@@ -148,17 +157,25 @@ impl Writing {
     }
 }
 
-fn clear_some(connection: &Connection, table: &str, generation: i64) -> Result<usize, StoreError> {
-    let key = match table {
-        "roster" => "person_id, generation",
-        "catalogue" => "code, scope, generation, first_day",
-        "catalogue_scope" => "scope, generation",
-        _ => "person_id, year, generation, payer",
-    };
+/// Looks at some rows in the order of their key and clears those of a file; returns how far it came.
+fn clear_some(
+    connection: &Connection,
+    table: &str,
+    lead: &str,
+    generation: i64,
+    after: Value,
+) -> Result<Option<Value>, StoreError> {
     let sql = format!(
-        "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE generation = ?1 LIMIT ?2)"
+        "SELECT max({lead}) FROM (SELECT {lead} FROM {table} WHERE {lead} > ?1 ORDER BY {lead} LIMIT ?2)"
     );
-    Ok(connection.prepare_cached(&sql)?.execute(params![generation, CLEARED_ROWS])?)
+    let mut select = connection.prepare_cached(&sql)?;
+    let reached: Value = select.query_row(params![after, CLEARED_ROWS], |row| row.get(0))?;
+    if reached == Value::Null {
+        return Ok(None);
+    }
+    let sql = format!("DELETE FROM {table} WHERE {lead} > ?1 AND {lead} <= ?2 AND generation = ?3");
+    connection.prepare_cached(&sql)?.execute(params![after, reached, generation])?;
+    Ok(Some(reached))
 }
 
 pub(super) fn finish<T>(pending: Pending<T>) -> Result<T, StoreError> {

@@ -1,4 +1,4 @@
-//! Files about people: the roster, and opening figures.
+//! What files about people have in common.
 //!
 //! Rows are gathered by person in a [`Spill`], checked as a whole before anything is written, then
 //! prepared (looked up, sealed) on the import's thread while the writer writes what was prepared before.
@@ -7,21 +7,18 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use uuid::Uuid;
 use yizhan_contract::IdNumber;
 
 use super::super::StoreError;
-use super::super::registers::{Import, ImportError, Imported, OnProgress, Progress, Rows};
+use super::super::registers::{ImportError, Imported, OnProgress, Progress, Rows};
 use super::super::seal::random;
 use super::super::spill::{PARTS, Spill, SpilledRow};
-use super::import::{Generation, PIECE_ENTRIES_MAX, PIECE_ENTRIES_MIN, Register, Writing, finish};
+use super::Shared;
+use super::import::{Generation, PIECE_ENTRIES_MAX, PIECE_ENTRIES_MIN, Writing, finish};
 use super::person::{self, Hashed, Person};
 use super::writer::{Pending, Turn};
-use super::{Shared, person::name_place};
-use crate::roster::opening::{self, OpeningRow};
-use crate::roster::person::{RosterPerson, person_of};
-use crate::roster::{RosterMode, RosterRow, history};
 use crate::sheet::{Problem, Problems};
 
 /// Pieces handed to the writer and not answered yet.
@@ -35,42 +32,14 @@ impl From<io::Error> for ImportError {
     }
 }
 
-pub(super) fn roster(
-    writing: &Writing,
-    import: Import<RosterRow>,
-    mode: RosterMode,
-) -> Result<Imported, ImportError> {
-    let Import { at, file, rows, progress } = import;
-    let mut gathered = gather(writing, file, rows, &progress, |rows: Vec<RosterRow>| {
-        person_of(rows).err().unwrap_or_default()
-    })?;
-    let snapshot = match mode {
-        RosterMode::Snapshot { as_of } => Some(as_of),
-        RosterMode::Delta => None,
-    };
-    let generation = writing.begin(Register::Roster, at, snapshot)?;
-    let kind = Roster { generation: generation.number, mode };
-    let said = |rows: Vec<RosterRow>| person_of(rows).ok().flatten();
-    write_all(writing, &mut gathered, generation, kind, said, &progress, at)
-}
-
-pub(super) fn openings(writing: &Writing, import: Import<OpeningRow>) -> Result<Imported, ImportError> {
-    let Import { at, file, rows, progress } = import;
-    let mut gathered =
-        gather(writing, file, rows, &progress, |rows: Vec<OpeningRow>| opening::problems_of(&rows))?;
-    let generation = writing.begin(Register::Accumulators, at, None)?;
-    let kind = Openings { generation: generation.number };
-    write_all(writing, &mut gathered, generation, kind, Some, &progress, at)
-}
-
-struct Gathered {
+pub(super) struct Gathered {
     spill: Spill,
     rows: u64,
     people: u64,
 }
 
 /// Reads the whole file and checks it, person by person.
-fn gather<T: SpilledRow>(
+pub(super) fn gather<T: SpilledRow>(
     writing: &Writing,
     file: Arc<str>,
     rows: Rows<T>,
@@ -108,7 +77,7 @@ fn gather<T: SpilledRow>(
 }
 
 /// What a file says of one person, and how that is written.
-trait Kind: Clone + Send + Sync + 'static {
+pub(super) trait Kind: Clone + Send + Sync + 'static {
     type Said: Send + Sync;
     type Sealed: Send + Sync;
 
@@ -144,7 +113,7 @@ struct Prepared<K: Kind> {
     sealed: K::Sealed,
 }
 
-fn write_all<T: SpilledRow, K: Kind>(
+pub(super) fn write_all<T: SpilledRow, K: Kind>(
     writing: &Writing,
     gathered: &mut Gathered,
     generation: Generation,
@@ -156,7 +125,8 @@ fn write_all<T: SpilledRow, K: Kind>(
     let people = gathered.people;
     let reader = writing.reader()?;
     let mut ids = InOrder { first: writing.shared.ids.next(at), count: 0 };
-    let mut pieces = Pieces { writing, kind: &kind, ahead: VecDeque::new(), written: 0, people, progress };
+    let mut pieces =
+        Pieces { writing, kind: &kind, ahead: VecDeque::new(), at, written: 0, people, progress };
     let mut piece = Vec::new();
     for part in 0..PARTS {
         gathered.spill.for_each_person::<T, ImportError>(part, |hash, rows| {
@@ -220,11 +190,18 @@ impl InOrder {
     }
 }
 
+/// A piece with the writer, which answers where it stopped.
+struct OnItsWay<K: Kind> {
+    piece: Arc<Vec<Entry<K>>>,
+    stopped: Pending<usize>,
+}
+
 /// Pieces on their way through the writer.
 struct Pieces<'a, K: Kind> {
     writing: &'a Writing,
     kind: &'a K,
-    ahead: VecDeque<(Arc<Vec<Entry<K>>>, Pending<usize>)>,
+    ahead: VecDeque<OnItsWay<K>>,
+    at: jiff::Timestamp,
     written: u64,
     people: u64,
     progress: &'a OnProgress,
@@ -237,18 +214,18 @@ impl<K: Kind> Pieces<'_, K> {
         }
         self.settle(PIECES_AHEAD - 1)?;
         let piece = Arc::new(piece);
-        let pending = self.queue(&piece, 0)?;
-        self.ahead.push_back((piece, pending));
+        let stopped = self.queue(&piece, 0)?;
+        self.ahead.push_back(OnItsWay { piece, stopped });
         Ok(())
     }
 
     /// Waits until at most `left` pieces are on their way; a piece that gave way to steps goes on.
     fn settle(&mut self, left: usize) -> Result<(), StoreError> {
         while self.ahead.len() > left {
-            let Some((piece, pending)) = self.ahead.pop_front() else { return Ok(()) };
-            let mut at = finish(pending)?;
-            while at < piece.len() {
-                at = finish(self.queue(&piece, at)?)?;
+            let Some(OnItsWay { piece, stopped }) = self.ahead.pop_front() else { return Ok(()) };
+            let mut written = finish(stopped)?;
+            while written < piece.len() {
+                written = finish(self.queue(&piece, written)?)?;
             }
             self.written += piece.len() as u64;
             (self.progress)(Progress::Writing(self.written, self.people));
@@ -258,9 +235,11 @@ impl<K: Kind> Pieces<'_, K> {
 
     fn queue(&self, piece: &Arc<Vec<Entry<K>>>, start: usize) -> Result<Pending<usize>, StoreError> {
         let (kind, piece, shared) = (self.kind.clone(), Arc::clone(piece), Arc::clone(&self.writing.shared));
-        self.writing
-            .writer
-            .queue_blocking(move |connection, turn| write(connection, turn, &shared, &kind, &piece, start))
+        let at = self.at;
+        self.writing.writer.queue_blocking(move |connection, turn| {
+            let ids = InOrder { first: shared.ids.next(at), count: 0 };
+            write(connection, turn, &shared, &kind, &piece, start, ids)
+        })
     }
 }
 
@@ -272,6 +251,7 @@ fn write<K: Kind>(
     kind: &K,
     piece: &[Entry<K>],
     start: usize,
+    mut ids: InOrder,
 ) -> Result<usize, StoreError> {
     for (count, entry) in piece.iter().skip(start).enumerate() {
         if count >= PIECE_ENTRIES_MIN && turn.others_wait() {
@@ -282,7 +262,6 @@ fn write<K: Kind>(
             Some(prepared) if is_still_so(connection, &entry.hashed, prepared)? => prepared,
             // In memory, or a step met the same person in between.
             _ => {
-                let mut ids = InOrder { first: shared.ids.next(jiff::Timestamp::UNIX_EPOCH), count: 0 };
                 anew = prepare(connection, shared, kind, &entry.hashed, &entry.said, &mut ids)?;
                 is_still_so(connection, &entry.hashed, &anew)?;
                 &anew
@@ -307,112 +286,4 @@ fn is_still_so<K: Kind>(
     }
     person::insert(connection, prepared.holder, wrapped, true)?;
     Ok(true)
-}
-
-#[derive(Clone)]
-struct Roster {
-    generation: i64,
-    mode: RosterMode,
-}
-
-struct SealedEntry {
-    region: Option<String>,
-    entitlements: String,
-    name: Vec<u8>,
-    /// The entry that counts until this file does.
-    before: Option<i64>,
-}
-
-impl Kind for Roster {
-    type Said = RosterPerson;
-    type Sealed = SealedEntry;
-
-    fn id_number<'a>(&self, said: &'a RosterPerson) -> &'a IdNumber {
-        said.id_number.reveal()
-    }
-
-    fn seal(
-        &self,
-        connection: &Connection,
-        holder: &Person,
-        said: &RosterPerson,
-    ) -> Result<SealedEntry, StoreError> {
-        let known = person::roster_row(connection, holder.id)?;
-        let before = known.as_ref().map(|row| row.generation);
-        let entry = history::after(known.map(|row| row.entry), said.stated.clone(), self.mode);
-        let place = person::name_row(holder.id, self.generation);
-        Ok(SealedEntry {
-            entitlements: person::write_entitlements(&entry.entitlements)?,
-            region: entry.region,
-            name: holder.data_key.seal(name_place(&place), said.name.reveal().as_bytes())?,
-            before,
-        })
-    }
-
-    fn write(
-        &self,
-        connection: &Connection,
-        holder: Uuid,
-        _: &RosterPerson,
-        sealed: &SealedEntry,
-    ) -> Result<(), StoreError> {
-        if let Some(before) = sealed.before {
-            // Entries older than the one that counts are in it already.
-            let sql = "DELETE FROM roster WHERE person_id = ?1 AND generation < ?2";
-            connection.prepare_cached(sql)?.execute(params![holder.into_bytes(), before])?;
-        }
-        let sql = "INSERT INTO roster (person_id, generation, region, entitlements, name)
-                   VALUES (?1, ?2, ?3, ?4, ?5)";
-        connection.prepare_cached(sql)?.execute(params![
-            holder.into_bytes(),
-            self.generation,
-            sealed.region,
-            sealed.entitlements,
-            sealed.name
-        ])?;
-        Ok(())
-    }
-}
-
-#[derive(Clone)]
-struct Openings {
-    generation: i64,
-}
-
-impl Kind for Openings {
-    type Said = Vec<OpeningRow>;
-    type Sealed = ();
-
-    fn id_number<'a>(&self, said: &'a Vec<OpeningRow>) -> &'a IdNumber {
-        // A group has at least one row: it was made of rows.
-        said[0].id_number.reveal()
-    }
-
-    fn seal(&self, _: &Connection, _: &Person, _: &Vec<OpeningRow>) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn write(
-        &self,
-        connection: &Connection,
-        holder: Uuid,
-        said: &Vec<OpeningRow>,
-        (): &(),
-    ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO opening (person_id, year, generation, payer, base, paid, admissions)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let mut insert = connection.prepare_cached(sql)?;
-        for row in said {
-            insert.execute(params![
-                holder.into_bytes(),
-                row.year,
-                self.generation,
-                row.payer.as_str(),
-                row.used.base.to_string(),
-                row.used.paid.fen(),
-                row.admissions
-            ])?;
-        }
-        Ok(())
-    }
 }

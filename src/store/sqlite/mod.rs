@@ -9,7 +9,9 @@ mod copy;
 mod documents;
 mod import;
 mod import_catalogue;
+mod import_openings;
 mod import_people;
+mod import_roster;
 mod open;
 mod person;
 mod read;
@@ -211,7 +213,7 @@ impl Store for Sqlite {
 
 impl Registers for Sqlite {
     fn import_roster(&self, import: Import<RosterRow>, mode: RosterMode) -> Importing<'_> {
-        Box::pin(self.import(move |writing| import_people::roster(writing, import, mode)))
+        Box::pin(self.import(move |writing| import_roster::run(writing, import, mode)))
     }
 
     fn import_catalogue(&self, import: Import<CatalogueRow>) -> Importing<'_> {
@@ -219,7 +221,7 @@ impl Registers for Sqlite {
     }
 
     fn import_openings(&self, import: Import<OpeningRow>) -> Importing<'_> {
-        Box::pin(self.import(move |writing| import_people::openings(writing, import)))
+        Box::pin(self.import(move |writing| import_openings::run(writing, import)))
     }
 }
 

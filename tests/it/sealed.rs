@@ -1,0 +1,86 @@
+//! What a thief of the file sees.
+
+use std::sync::Arc;
+
+use yizhan::store::seal::{Key, Place};
+use yizhan::store::{Changes, Decide, Store as _};
+
+use crate::imports::import_roster;
+use crate::stays::*;
+
+#[tokio::test]
+async fn the_file_names_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let store = open(&path, Key::ephemeral().unwrap()).unwrap();
+    let roster = directory.path().join("roster.csv");
+    let text = format!(
+        "id_number,name,region,kind,code,from,to\n{WANG},王小明,371323,category,low_income,2020-01-01,\n"
+    );
+    std::fs::write(&roster, text).unwrap();
+    import_roster(&store, &roster, Some("2020-01-01"), Arc::new(|_| {})).await.unwrap();
+
+    let secrets = ["王小明", WANG, "P-8812", "ZY20200702001", "MSG-77001", "bill 1 settled"];
+    let decide: Decide = Box::new(move |facts| {
+        let stay = stay_write(&facts, "ZY20200702001", Some("2020-06-24"), "stay of 王小明");
+        let bill = bill(new_id(1), stay.stay_id, 1, "settled", "2020-07-02");
+        Changes {
+            stay: Some(stay),
+            bill: Some(bill),
+            answer: secrets.concat().into_bytes(),
+            ..Changes::default()
+        }
+    });
+    let both = vec![id_number(WANG), mrn("P-8812")];
+    let mut sent = step("MSG-77001", visit("ZY20200702001", Some("2020-06-24")), both, decide);
+    sent.claim.as_mut().unwrap().raw = secrets.concat().into_bytes();
+    store.step(sent).await.unwrap();
+    let refused = message("MSG-77001", &secrets.concat());
+    let digest = refused.digest;
+    store.keep_refused(now(), refused, secrets.concat().into_bytes()).await.unwrap();
+
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend(std::fs::read(path.with_extension("db-wal")).unwrap());
+    let holds = |secret: &[u8]| bytes.windows(secret.len()).any(|window| window == secret);
+    assert!(holds(HOSPITAL.as_bytes()), "the rows are in what was searched");
+    for secret in secrets {
+        assert!(!holds(secret.as_bytes()), "{secret} stands in clear");
+    }
+    assert!(!holds(&digest[..16]), "a digest in clear tells who guesses the message");
+}
+
+#[test]
+fn a_sealed_value_opens_in_its_own_place_only() {
+    let key = Key::ephemeral().unwrap();
+    let person = new_id(1);
+    let (data_key, wrapped) = key.new_data_key(person).unwrap();
+    let place = Place { table: "stay", column: "document", row: b"1" };
+    let sealed = data_key.seal(place, b"secret").unwrap();
+    let again = key.unwrap_data_key(person, &wrapped).unwrap();
+    assert_eq!(again.open(place, &sealed).unwrap(), b"secret");
+    assert_ne!(data_key.seal(place, b"secret").unwrap(), sealed, "every sealing has its own nonce");
+
+    for other in
+        [Place { table: "bill", ..place }, Place { column: "raw", ..place }, Place { row: b"2", ..place }]
+    {
+        assert!(data_key.open(other, &sealed).is_err(), "{other:?}");
+    }
+    for at in 0..sealed.len() {
+        let mut damaged = sealed.clone();
+        damaged[at] ^= 1;
+        assert!(data_key.open(place, &damaged).is_err(), "byte {at}");
+        assert!(data_key.open(place, &sealed[..at]).is_err(), "cut at {at}");
+    }
+    assert!(key.unwrap_data_key(new_id(2), &wrapped).is_err(), "a data key is one person's");
+    assert!(Key::ephemeral().unwrap().unwrap_data_key(person, &wrapped).is_err());
+}
+
+#[test]
+fn a_look_up_hash_depends_on_key_kind_and_bounds() {
+    let key = Key::ephemeral().unwrap();
+    let hash = key.look_up("mrn", &[b"ab", b"c"]);
+    assert_eq!(key.look_up("mrn", &[b"ab", b"c"]), hash);
+    assert_ne!(key.look_up("mrn", &[b"a", b"bc"]), hash);
+    assert_ne!(key.look_up("visit", &[b"ab", b"c"]), hash);
+    assert_ne!(Key::ephemeral().unwrap().look_up("mrn", &[b"ab", b"c"]), hash);
+}

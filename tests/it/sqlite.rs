@@ -1,0 +1,242 @@
+//! What only a file can show: shared commits, limits, keys, locks, backups.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+
+use rusqlite::Connection;
+use yizhan::runtime::RandomIds;
+use yizhan::store::seal::Key;
+use yizhan::store::sqlite::{Options, QUEUE_STEPS_MAX, Sqlite, restore};
+use yizhan::store::{Changes, Decide, Done, Step, Store, StoreError};
+
+use crate::stays::*;
+
+fn nothing(id: &str) -> Step {
+    step(id, visit("ZY0", None), vec![id_number(WANG)], Box::new(|_| Changes::default()))
+}
+
+/// A step that holds the writer until the sender is dropped.
+fn holding(id: &str) -> (Step, mpsc::Sender<()>, mpsc::Receiver<()>) {
+    let (release, held) = mpsc::channel::<()>();
+    let (entered, inside) = mpsc::channel();
+    let decide: Decide = Box::new(move |_| {
+        entered.send(()).unwrap();
+        let _ = held.recv();
+        Changes::default()
+    });
+    (step(id, visit("ZY0", None), vec![id_number(WANG)], decide), release, inside)
+}
+
+/// Commits in the write-ahead log: frames that state the size of the database after them
+/// (<https://www.sqlite.org/fileformat2.html#walformat>).
+fn commits_in_log(store: &Path) -> usize {
+    let log = std::fs::read(store.with_extension("db-wal")).unwrap();
+    let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap());
+    let (page, salt) = (number(8) as usize, &log[16..24]);
+    let frames = (32..).step_by(24 + page).take_while(|at| at + 24 + page <= log.len());
+    frames.filter(|&at| &log[at + 8..at + 16] == salt && number(at + 4) > 0).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_that_wait_share_one_commit() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let store = Arc::new(open(&path, Key::ephemeral().unwrap()).unwrap());
+    let before = commits_in_log(&path);
+    let (first, release, inside) = holding("first");
+    let held = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.step(first).await }
+    });
+    inside.recv().unwrap();
+    let waiting: Vec<_> = (0..40).map(|n| store.step(nothing(&n.to_string()))).collect();
+    let mut waiting: Vec<_> = waiting.into_iter().map(Box::pin).collect();
+    // Polled once, each stands in the queue.
+    for one in &mut waiting {
+        assert!(futures_poll(one.as_mut()).is_none());
+    }
+    drop(release);
+    for one in waiting {
+        one.await.unwrap();
+    }
+    held.await.unwrap().unwrap();
+    assert_eq!(commits_in_log(&path) - before, 1);
+    assert_eq!(store.commits(), 1);
+}
+
+fn futures_poll<T>(future: std::pin::Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {
+    match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_queue_says_so_at_once() {
+    let store = Arc::new(Sqlite::in_memory(Arc::new(RandomIds)).unwrap());
+    let (first, release, inside) = holding("first");
+    let held = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.step(first).await }
+    });
+    inside.recv().unwrap();
+    let mut waiting: Vec<_> = (0..QUEUE_STEPS_MAX).map(|_| store.ping()).collect();
+    for one in &mut waiting {
+        assert!(futures_poll(one.as_mut()).is_none());
+    }
+    assert!(matches!(store.step(nothing("one more")).await, Err(StoreError::Unavailable(_))));
+    drop(release);
+    for one in waiting {
+        one.await.unwrap();
+    }
+    held.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_nothing_half_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let options = Options { file_bytes_max: Some(512 * 1024) };
+    let store = Sqlite::open(&path, Some(Key::ephemeral().unwrap()), Arc::new(RandomIds), options).unwrap();
+    let big = |n: u32| -> Step {
+        let decide: Decide = Box::new(move |facts| {
+            let mut stay = stay_write(&facts, "ZY1", None, "");
+            stay.document = vec![n as u8; 20_000];
+            Changes { stay: Some(stay), answer: vec![n as u8], ..Changes::default() }
+        });
+        let mut step = step(&n.to_string(), visit("ZY1", None), vec![id_number(WANG)], decide);
+        step.claim.as_mut().unwrap().raw = vec![0; 20_000];
+        step
+    };
+    let mut kept = 0;
+    let refused = loop {
+        match store.step(big(kept)).await {
+            Ok(_) => kept += 1,
+            Err(why) => break why,
+        }
+    };
+    assert!(matches!(&refused, StoreError::Unavailable(why) if why.contains("full")), "{refused}");
+    assert!(kept > 3);
+    // What was answered is there; what failed may be sent again, and is not taken for a repetition.
+    assert_eq!(store.step(big(kept - 1)).await.unwrap(), Done::Repeated(vec![(kept - 1) as u8]));
+    assert!(matches!(store.step(big(kept)).await, Err(StoreError::Unavailable(_))));
+    store.close().await;
+    let check: String =
+        Connection::open(&path).unwrap().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+}
+
+#[tokio::test]
+async fn a_wrong_or_missing_key_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let key = Key::create(&directory.path().join("right.key")).unwrap();
+    let id = key.id().to_string();
+    open(&path, key).unwrap().close().await;
+
+    let other = Key::create(&directory.path().join("other.key")).unwrap();
+    let other_id = other.id().to_string();
+    let missing = || Sqlite::open(&path, None, Arc::new(RandomIds), Options::default());
+    for (refused, given) in [(open(&path, other), other_id.as_str()), (missing(), "no key file")] {
+        let said = refused.err().unwrap().to_string();
+        assert!(said.contains(&id) && said.contains(given), "{said}");
+    }
+    // The right id with other key bytes is no better.
+    let text = std::fs::read_to_string(directory.path().join("other.key")).unwrap();
+    std::fs::write(directory.path().join("forged.key"), text.replace(&other_id, &id)).unwrap();
+    let forged = Key::read(&directory.path().join("forged.key")).unwrap();
+    assert!(
+        matches!(open(&path, forged).err().unwrap(), StoreError::WrongKey { expected, .. } if expected == id)
+    );
+
+    let right = Key::read(&directory.path().join("right.key")).unwrap();
+    open(&path, right).unwrap().close().await;
+}
+
+#[test]
+fn a_key_file_is_the_owners_alone_and_never_overwritten() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.key");
+    Key::create(&path).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(Key::create(&path).unwrap_err().to_string().contains("exists already"));
+    std::fs::write(&path, "id = \"00\"\nkey = \"secret\"\n").unwrap();
+    let said = Key::read(&path).unwrap_err().to_string();
+    assert!(said.contains("12 hexadecimal digits") && !said.contains("secret"), "{said}");
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_program_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let key = Key::ephemeral().unwrap();
+    open(&path, key.clone()).unwrap().close().await;
+    let sql = "INSERT INTO refinery_schema_history VALUES (999, 'later', '2030-01-01T00:00:00Z', '1')";
+    Connection::open(&path).unwrap().execute(sql, []).unwrap();
+    assert!(matches!(open(&path, key).err().unwrap(), StoreError::Schema(_)));
+    let other = directory.path().join("other.db");
+    Connection::open(&other).unwrap().execute_batch("CREATE TABLE mine (a)").unwrap();
+    assert!(matches!(open(&other, Key::ephemeral().unwrap()).err().unwrap(), StoreError::Schema(_)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_taken_while_steps_are_written_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, copy, restored) = (
+        directory.path().join("store.db"),
+        directory.path().join("copy.db"),
+        directory.path().join("restored.db"),
+    );
+    let key = Key::ephemeral().unwrap();
+    let store = Arc::new(open(&path, key.clone()).unwrap());
+    for n in 0..200 {
+        let mut step =
+            step(&n.to_string(), visit("ZY1", None), vec![id_number(WANG)], keep("ZY1", None, "stay"));
+        step.claim.as_mut().unwrap().raw = vec![7; 40_000];
+        store.step(step).await.unwrap();
+    }
+    let seen = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let (writing, counting) = (Arc::clone(&store), Arc::clone(&seen));
+    let handle = tokio::runtime::Handle::current();
+    let progress = move |progress: yizhan::store::sqlite::CopyProgress| {
+        // A step between any two parts of the copy.
+        let number = counting.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1000;
+        handle
+            .block_on(writing.step(step(
+                &number.to_string(),
+                visit("ZY1", None),
+                vec![id_number(WANG)],
+                keep("ZY1", None, "later"),
+            )))
+            .unwrap();
+        assert!(progress.done <= progress.of);
+    };
+    store.backup(&copy, progress).await.unwrap();
+    assert!(seen.load(std::sync::atomic::Ordering::Relaxed) > 1);
+    assert!(matches!(store.backup(&copy, |_| {}).await, Err(StoreError::Taken(_))));
+    Arc::into_inner(store).unwrap().close().await;
+
+    assert!(matches!(restore(&copy, &path, Some(&key), |_| {}), Err(StoreError::Taken(_))));
+    let wrong = Key::ephemeral().unwrap();
+    assert!(matches!(restore(&copy, &restored, Some(&wrong), |_| {}), Err(StoreError::WrongKey { .. })));
+    assert!(!restored.exists());
+    restore(&copy, &restored, Some(&key), |_| {}).unwrap();
+    let rows = |path: &Path| -> BTreeSet<(Vec<u8>, Vec<u8>)> {
+        let connection = Connection::open(path).unwrap();
+        let mut select = connection.prepare("SELECT message_id, raw FROM message").unwrap();
+        select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+    };
+    let (copied, all) = (rows(&copy), rows(&path));
+    assert_eq!(copied.len(), 200, "the copy is of the moment it was asked for");
+    assert!(copied == rows(&restored) && copied.is_subset(&all) && all.len() > 200);
+    let store = open(&restored, key).unwrap();
+    assert_eq!(
+        store
+            .step(step("199", visit("ZY1", None), vec![], Box::new(|_| panic!("decided twice"))))
+            .await
+            .unwrap(),
+        Done::Repeated(b"stay".to_vec())
+    );
+}

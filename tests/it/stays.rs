@@ -1,0 +1,135 @@
+//! Steps, people and stores for tests.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use uuid::Uuid;
+use yizhan::runtime::RandomIds;
+use yizhan::store::registers::Registers;
+use yizhan::store::seal::Key;
+use yizhan::store::sqlite::{Options, Sqlite};
+use yizhan::store::{
+    BillWrite, Changes, Decide, Facts, LegWrite, MessageClaim, PersonRef, StayRef, StayWrite, Step, Store,
+    StoreError,
+};
+use yizhan_contract::step::PayerState;
+use yizhan_contract::{Exact, Money, Personal, Used};
+
+pub(crate) const HOSPITAL: &str = "H37132301";
+pub(crate) const WANG: &str = "371323195001010015";
+pub(crate) const LI: &str = "371323195001020029";
+
+/// Both ports of one store.
+pub(crate) trait Ports: Store + Registers {}
+impl<T: Store + Registers> Ports for T {}
+
+/// Runs a check against a fresh store of every kind.
+pub(crate) async fn each_store(check: impl AsyncFn(&dyn Ports)) {
+    let memory = Sqlite::in_memory(Arc::new(RandomIds)).unwrap();
+    check(&memory).await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = open(&directory.path().join("store.db"), Key::ephemeral().unwrap()).unwrap();
+    check(&file).await;
+    file.close().await;
+}
+
+pub(crate) fn open(path: &Path, key: Key) -> Result<Sqlite, StoreError> {
+    Sqlite::open(path, Some(key), Arc::new(RandomIds), Options::default())
+}
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub(crate) fn now() -> Timestamp {
+    at("2020-07-02T02:00:00Z")
+}
+
+pub(crate) fn day(text: &str) -> Date {
+    text.parse().unwrap()
+}
+
+pub(crate) fn yuan(text: &str) -> Money {
+    text.parse().unwrap()
+}
+
+pub(crate) fn used(base: &str, paid: &str) -> Used {
+    Used { base: base.parse::<Exact>().unwrap(), paid: yuan(paid) }
+}
+
+pub(crate) fn id_number(text: &str) -> PersonRef {
+    PersonRef::IdNumber(Personal::new(text.parse().unwrap()))
+}
+
+pub(crate) fn mrn(text: &str) -> PersonRef {
+    PersonRef::Mrn { hospital: HOSPITAL.into(), mrn: Personal::new(text.to_owned()) }
+}
+
+pub(crate) fn message(id: &str, content: &str) -> MessageClaim {
+    let mut digest = [0; 32];
+    digest[..content.len().min(32)].copy_from_slice(&content.as_bytes()[..content.len().min(32)]);
+    MessageClaim {
+        sender: "HIS|H37132301|ADT".to_owned(),
+        message_id: id.to_owned(),
+        digest,
+        raw: content.as_bytes().to_vec(),
+    }
+}
+
+pub(crate) fn visit(number: &str, admitted: Option<&str>) -> StayRef {
+    StayRef::Visit { hospital: HOSPITAL.into(), number: number.into(), admitted: admitted.map(day) }
+}
+
+pub(crate) fn step(id: &str, stay: StayRef, persons: Vec<PersonRef>, decide: Decide) -> Step {
+    Step { at: now(), claim: Some(message(id, id)), stay, persons, decide }
+}
+
+/// The stay a message is about: the one that is there, or a new one.
+pub(crate) fn stay_write(facts: &Facts, number: &str, admitted: Option<&str>, document: &str) -> StayWrite {
+    StayWrite {
+        stay_id: facts.stay.as_ref().map_or_else(|| new_id(7), |stay| stay.stay_id),
+        person_id: facts.person.as_ref().unwrap().person_id,
+        hospital: HOSPITAL.into(),
+        visit_number: number.into(),
+        admitted: admitted.map(day),
+        document: document.as_bytes().to_vec(),
+        due_at: None,
+    }
+}
+
+pub(crate) fn new_id(seed: u128) -> Uuid {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    Uuid::from_u128((seed << 96) | u128::from(COUNT.fetch_add(1, Ordering::Relaxed)))
+}
+
+pub(crate) fn bill(settlement: Uuid, stay: Uuid, version: u32, state: &'static str, on: &str) -> BillWrite {
+    let leg = |payer: &str, paid: &str| LegWrite {
+        payer: payer.parse().unwrap(),
+        state: PayerState::Committed,
+        paid: yuan(paid),
+    };
+    BillWrite {
+        settlement_id: settlement,
+        stay_id: stay,
+        version,
+        hospital: HOSPITAL.into(),
+        state,
+        day: day(on),
+        total: yuan("1786.95"),
+        patient_share: yuan("181.37"),
+        legs: vec![leg("basic", "1313.04"), leg("medical_assistance", "292.54")],
+        document: format!("bill {version} {state}").into_bytes(),
+    }
+}
+
+/// A decision that opens or rewrites the stay and answers `answer`.
+pub(crate) fn keep(number: &'static str, admitted: Option<&'static str>, document: &'static str) -> Decide {
+    Box::new(move |facts| Changes {
+        stay: Some(stay_write(&facts, number, admitted, document)),
+        answer: document.as_bytes().to_vec(),
+        ..Changes::default()
+    })
+}

@@ -1,0 +1,343 @@
+//! What every store does, checked through its ports alone.
+
+use std::sync::{Arc, Mutex};
+
+use yizhan::store::{AccumulatorMove, Changes, Decide, Done, Facts, StayRef, StoreError};
+use yizhan_contract::Accumulators;
+
+use crate::stays::*;
+
+/// A decision that only looks.
+fn look(seen: &Arc<Mutex<Option<Facts>>>) -> Decide {
+    let seen = Arc::clone(seen);
+    Box::new(move |facts| {
+        *seen.lock().unwrap() = Some(facts);
+        Changes::default()
+    })
+}
+
+async fn facts(store: &dyn Ports, stay: StayRef, persons: Vec<yizhan::store::PersonRef>) -> Facts {
+    let seen = Arc::default();
+    let looking = yizhan::store::Step { claim: None, ..step("", stay, persons, look(&seen)) };
+    store.step(looking).await.unwrap();
+    let facts = seen.lock().unwrap().take();
+    facts.unwrap()
+}
+
+fn never() -> Decide {
+    Box::new(|_| panic!("a message was decided twice"))
+}
+
+#[tokio::test]
+async fn a_message_is_handled_once() {
+    each_store(async |store| {
+        let send = |decide| step("M1", visit("ZY1", None), vec![id_number(WANG)], decide);
+        let first = store.step(send(keep("ZY1", None, "settled"))).await.unwrap();
+        assert_eq!(first, Done::Decided(b"settled".to_vec()));
+        assert_eq!(store.step(send(never())).await.unwrap(), Done::Repeated(b"settled".to_vec()));
+        let mut other = send(never());
+        other.claim = Some(message("M1", "something else"));
+        assert_eq!(store.step(other).await.unwrap(), Done::OtherContent);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_same_message_at_the_same_time_is_decided_once() {
+    each_store(async |store| {
+        let send = || step("M1", visit("ZY1", None), vec![id_number(WANG)], keep("ZY1", None, "once"));
+        let (a, b) = tokio::join!(store.step(send()), store.step(send()));
+        let mut answers = [a.unwrap(), b.unwrap()];
+        answers.sort_by_key(|answer| matches!(answer, Done::Repeated(_)));
+        assert_eq!(answers, [Done::Decided(b"once".to_vec()), Done::Repeated(b"once".to_vec())]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_message_may_come_again_corrected() {
+    each_store(async |store| {
+        store.keep_refused(now(), message("M1", "broken"), b"AE".to_vec()).await.unwrap();
+        store.keep_refused(now(), message("M1", "broken"), b"AE".to_vec()).await.unwrap();
+        let sent = step("M1", visit("ZY1", None), vec![id_number(WANG)], keep("ZY1", None, "AA"));
+        assert_eq!(store.step(sent).await.unwrap(), Done::Decided(b"AA".to_vec()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_decision_against_a_message_leaves_no_person() {
+    each_store(async |store| {
+        let refuse: Decide = Box::new(|_| Changes { answer: b"AE".to_vec(), ..Changes::default() });
+        let send = |decide| step("M1", visit("ZY1", None), vec![id_number(WANG)], decide);
+        store.step(send(refuse)).await.unwrap();
+        assert!(store.person(vec![id_number(WANG)]).await.unwrap().is_none());
+        assert_eq!(store.step(send(never())).await.unwrap(), Done::Repeated(b"AE".to_vec()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stay_is_found_by_visit_settlement_and_id() {
+    each_store(async |store| {
+        let person = || vec![id_number(WANG)];
+        store
+            .step(step(
+                "1",
+                visit("ZY1", Some("2019-01-01")),
+                person(),
+                keep("ZY1", Some("2019-01-01"), "old"),
+            ))
+            .await
+            .unwrap();
+        store
+            .step(step(
+                "2",
+                visit("ZY1", Some("2020-06-24")),
+                person(),
+                keep("ZY1", Some("2020-06-24"), "new"),
+            ))
+            .await
+            .unwrap();
+        let settlement = new_id(1);
+        let settle: Decide = Box::new(move |facts| Changes {
+            bill: Some(bill(settlement, facts.stay.as_ref().unwrap().stay_id, 1, "settled", "2020-07-02")),
+            ..Changes::default()
+        });
+        store.step(step("3", visit("ZY1", Some("2020-06-24")), person(), settle)).await.unwrap();
+        let newest = facts(store, visit("ZY1", None), vec![]).await.stay.unwrap();
+        assert_eq!(newest.document, b"new");
+        for (by, document) in [
+            (visit("ZY1", Some("2019-01-01")), "old"),
+            (visit("ZY1", Some("2020-06-24")), "new"),
+            (StayRef::Stay(newest.stay_id), "new"),
+            (StayRef::Settlement(settlement), "new"),
+        ] {
+            assert_eq!(facts(store, by, vec![]).await.stay.unwrap().document, document.as_bytes());
+        }
+        assert!(facts(store, visit("ZY1", Some("2020-06-25")), vec![]).await.stay.is_none());
+        assert!(facts(store, visit("ZY2", None), vec![]).await.stay.is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn charges_before_admission_find_their_stay_when_the_date_is_told() {
+    each_store(async |store| {
+        let person = || vec![id_number(WANG)];
+        store.step(step("1", visit("ZY1", None), person(), keep("ZY1", None, "charges"))).await.unwrap();
+        let told = visit("ZY1", Some("2020-06-24"));
+        store
+            .step(step("2", told.clone(), person(), keep("ZY1", Some("2020-06-24"), "admitted")))
+            .await
+            .unwrap();
+        assert_eq!(facts(store, told, vec![]).await.stay.unwrap().document, b"admitted");
+        assert!(facts(store, visit("ZY1", Some("2020-06-23")), vec![]).await.stay.is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_strongest_reference_names_the_person() {
+    each_store(async |store| {
+        let both = || vec![id_number(WANG), mrn("P1")];
+        store.step(step("1", visit("ZY1", None), both(), keep("ZY1", None, "a"))).await.unwrap();
+        let wang = store.person(vec![id_number(WANG)]).await.unwrap().unwrap();
+        assert_eq!(store.person(vec![mrn("P1")]).await.unwrap().unwrap().person_id, wang.person_id);
+        assert!(!wang.is_ambiguous);
+
+        // The hospital gave the number to somebody else: the card number is another person's.
+        let reused = || vec![id_number(LI), mrn("P1")];
+        let seen = facts(store, visit("ZY2", None), reused()).await.person.unwrap();
+        assert!(seen.is_ambiguous && seen.person_id != wang.person_id);
+        store.step(step("2", visit("ZY2", None), reused(), keep("ZY2", None, "b"))).await.unwrap();
+        let li = store.person(vec![id_number(LI)]).await.unwrap().unwrap();
+        assert_ne!(li.person_id, wang.person_id);
+        assert_eq!(store.person(vec![mrn("P1")]).await.unwrap().unwrap().person_id, wang.person_id);
+        assert!(store.person(reused()).await.unwrap().unwrap().is_ambiguous);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_card_number_joins_the_patient_number_it_came_with() {
+    each_store(async |store| {
+        store.step(step("1", visit("ZY1", None), vec![mrn("P1")], keep("ZY1", None, "a"))).await.unwrap();
+        let known = store.person(vec![mrn("P1")]).await.unwrap().unwrap();
+        let both = vec![id_number(WANG), mrn("P1")];
+        store.step(step("2", visit("ZY1", None), both, keep("ZY1", None, "b"))).await.unwrap();
+        assert_eq!(store.person(vec![id_number(WANG)]).await.unwrap().unwrap().person_id, known.person_id);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_alias_names_the_person_from_then_on() {
+    each_store(async |store| {
+        store.step(step("1", visit("ZY1", None), vec![mrn("P1")], keep("ZY1", None, "a"))).await.unwrap();
+        let merge: Decide =
+            Box::new(|_| Changes { person_aliases: vec![mrn("P2"), id_number(LI)], ..Changes::default() });
+        store.step(step("2", visit("ZY1", None), vec![mrn("P1")], merge)).await.unwrap();
+        let person = store.person(vec![mrn("P1")]).await.unwrap().unwrap();
+        for alias in [mrn("P2"), id_number(LI)] {
+            assert_eq!(store.person(vec![alias]).await.unwrap().unwrap().person_id, person.person_id);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_quoted_stay_goes_to_another_person_with_its_quote() {
+    each_store(async |store| {
+        let settlement = new_id(1);
+        let quote: Decide = Box::new(move |facts| {
+            let stay = stay_write(&facts, "ZY1", None, "stay");
+            Changes {
+                bill: Some(bill(settlement, stay.stay_id, 1, "quoted", "2020-07-02")),
+                stay: Some(stay),
+                ..Changes::default()
+            }
+        });
+        store.step(step("1", visit("ZY1", None), vec![id_number(WANG)], quote)).await.unwrap();
+        store
+            .step(step("2", visit("ZY1", None), vec![id_number(LI)], keep("ZY1", None, "hers")))
+            .await
+            .unwrap();
+        let li = store.person(vec![id_number(LI)]).await.unwrap().unwrap();
+        let stay = facts(store, StayRef::Settlement(settlement), vec![]).await.stay.unwrap();
+        assert_eq!(stay.person_id, li.person_id);
+        let read = store.settlement(settlement).await.unwrap().unwrap();
+        assert_eq!((read.bill, read.stay), (b"bill 1 quoted".to_vec(), b"hers".to_vec()));
+        assert_eq!(store.report(day("2020-07-02")).await.unwrap().len(), 3);
+    })
+    .await;
+}
+
+fn moving(base: &'static str, paid: &'static str, admissions: i32) -> Decide {
+    Box::new(move |facts| Changes {
+        stay: Some(stay_write(&facts, "ZY1", None, "stay")),
+        accumulators: vec![AccumulatorMove {
+            year: 2020,
+            admissions,
+            payers: vec![("critical_illness".parse().unwrap(), used(base, paid))],
+        }],
+        ..Changes::default()
+    })
+}
+
+async fn year_of(store: &dyn Ports, person: &str) -> Accumulators {
+    let known = store.person(vec![id_number(person)]).await.unwrap().unwrap();
+    known.years.get(&2020).cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn accumulators_add_up_exactly_and_give_back_exactly() {
+    each_store(async |store| {
+        let send = |id, decide| step(id, visit("ZY1", None), vec![id_number(WANG)], decide);
+        store.step(send("1", moving("0.0000000001", "0.01", 1))).await.unwrap();
+        store.step(send("2", moving("9999999999.9999999999", "87000.00", 1))).await.unwrap();
+        let year = year_of(store, WANG).await;
+        assert_eq!(year.admissions, 2);
+        assert_eq!(year.payers.values().collect::<Vec<_>>(), [&used("10000000000.00", "87000.01")]);
+        store.step(send("3", moving("-9999999999.9999999999", "-87000.00", -1))).await.unwrap();
+        let year = year_of(store, WANG).await;
+        assert_eq!((year.admissions, year.payers.values().next()), (1, Some(&used("0.0000000001", "0.01"))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_decision_that_panics_takes_only_itself_back() {
+    each_store(async |store| {
+        let broken: Decide = Box::new(|_| panic!("a defect"));
+        let (good, bad, other) = tokio::join!(
+            store.step(step("1", visit("ZY1", None), vec![id_number(WANG)], keep("ZY1", None, "a"))),
+            store.step(step("2", visit("ZY2", None), vec![id_number(LI)], broken)),
+            store.step(step("3", visit("ZY3", None), vec![id_number(LI)], keep("ZY3", None, "c"))),
+        );
+        assert!(matches!(bad, Err(StoreError::Defect(said)) if said.contains("a defect")));
+        assert_eq!(
+            (good.unwrap(), other.unwrap()),
+            (Done::Decided(b"a".to_vec()), Done::Decided(b"c".to_vec()))
+        );
+        assert!(facts(store, visit("ZY2", None), vec![]).await.stay.is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_report_counts_each_settlement_once_in_its_last_state() {
+    each_store(async |store| {
+        for (id, number, state) in
+            [("1", "ZY1", "settled"), ("2", "ZY2", "settled"), ("3", "ZY3", "reversed")]
+        {
+            let decide: Decide = Box::new(move |facts| {
+                let stay = stay_write(&facts, number, None, "stay");
+                let bill = bill(new_id(1), stay.stay_id, 1, state, "2020-07-02");
+                Changes { stay: Some(stay), bill: Some(bill), ..Changes::default() }
+            });
+            store.step(step(id, visit(number, None), vec![id_number(WANG)], decide)).await.unwrap();
+        }
+        let settlement = new_id(1);
+        for (id, version, state) in [("4", 1, "settled"), ("5", 2, "reversed")] {
+            let decide: Decide = Box::new(move |facts| {
+                let stay = stay_write(&facts, "ZY4", None, "stay");
+                let bill = bill(settlement, stay.stay_id, version, state, "2020-07-02");
+                Changes { stay: Some(stay), bill: Some(bill), ..Changes::default() }
+            });
+            store.step(step(id, visit("ZY4", None), vec![id_number(WANG)], decide)).await.unwrap();
+        }
+        let lines: Vec<String> = store
+            .report(day("2020-07-02"))
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|line| format!("{} {} {} {}", line.payer, line.state, line.count, line.paid))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "basic reversed 2 2626.08",
+                "basic settled 2 2626.08",
+                "medical_assistance reversed 2 585.08",
+                "medical_assistance settled 2 585.08",
+                "patient reversed 2 362.74",
+                "patient settled 2 362.74",
+            ]
+        );
+        assert!(store.report(day("2020-07-03")).await.unwrap().is_empty());
+        assert_eq!(store.settlement(settlement).await.unwrap().unwrap().bill, b"bill 2 reversed");
+        assert!(store.settlement(new_id(9)).await.unwrap().is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn stays_come_due_oldest_first() {
+    each_store(async |store| {
+        for (id, number, due) in
+            [("1", "ZY1", Some(30)), ("2", "ZY2", Some(10)), ("3", "ZY3", None), ("4", "ZY4", Some(90))]
+        {
+            let decide: Decide = Box::new(move |facts| {
+                let mut stay = stay_write(&facts, number, None, number);
+                stay.due_at = due.map(|seconds| now() + jiff::SignedDuration::from_secs(seconds));
+                Changes { stay: Some(stay), ..Changes::default() }
+            });
+            store.step(step(id, visit(number, None), vec![id_number(WANG)], decide)).await.unwrap();
+        }
+        let later = now() + jiff::SignedDuration::from_secs(60);
+        let due = store.due(later, 10).await.unwrap();
+        let mut numbers = Vec::new();
+        for stay in &due {
+            numbers.push(facts(store, StayRef::Stay(*stay), vec![]).await.stay.unwrap().document);
+        }
+        assert_eq!(numbers, [b"ZY2", b"ZY1"]);
+        assert_eq!(store.due(later, 1).await.unwrap(), due[..1]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_ping_answers() {
+    each_store(async |store| store.ping().await.unwrap()).await;
+}
