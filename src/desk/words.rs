@@ -77,7 +77,7 @@ macro_rules! words {
 words! {
     language_other "English" "中文";
     sheet_title "住院费用结算单" "Settlement of Hospital Charges";
-    number "序号" "No.";
+    number "序" "No.";
     settlement_id "结算号" "Settlement id";
     version "版本" "Version";
     replaces "替代结算" "Replaces";
@@ -171,7 +171,7 @@ words! {
     paid_before "前面已支付 {amount}" "{amount} paid before";
     still_open "尚可支付 {amount}" "{amount} still open";
     was_left "剩余 {amount}" "of {amount} left";
-    points_off "异地降低 {points}" "{points} points off, out of area";
+    points_off "异地降低 {points}" "{points} off, out of area";
     band_between "[{from}–{to}] " "[{from}–{to}] ";
     band_above "[{from} 以上] " "[above {from}] ";
 
