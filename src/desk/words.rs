@@ -190,10 +190,8 @@ words! {
     line_count "笔数" "Lines";
     uncategorised "未分类" "No category";
     findings "提示" "Please note";
-    no_findings "无" "Nothing to note";
     clause "依据" "Clause";
 
-    who_computed "计算说明" "Who computed";
     computed_all_gateway "各方金额均由本结算网关按所列政策计算，不是基金经办机构的计算结果。" "Every payer's amount was computed by this gateway from the policy named above, not by the fund.";
     computed_gateway "由本结算网关按政策计算（不是基金经办机构的计算结果）：{payers}。" "Computed by this gateway from the policy (not by the fund): {payers}.";
     computed_payer "由支付方计算并答复：{payers}。" "Computed and answered by the payer: {payers}.";
