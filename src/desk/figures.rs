@@ -36,6 +36,12 @@ pub fn percent(ratio: Ratio) -> String {
     format!("{short}%")
 }
 
+/// With two decimals always, for shares that stand below each other: `0.864` → `86.40%`.
+pub fn coverage(share: Ratio) -> String {
+    let hundred = Money::from_fen(100 * 100).exact();
+    hundred.times(share).map_or_else(|_| percent(share), |exact| format!("{}%", exact.round()))
+}
+
 /// The product in full, or nothing where a decimal cannot hold it.
 pub fn product(part: Exact, ratio: Ratio) -> Option<Exact> {
     part.times(ratio).ok()

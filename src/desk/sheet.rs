@@ -6,12 +6,12 @@ use std::borrow::Cow;
 
 use askama::Template;
 use yizhan_contract::person::Personal;
-use yizhan_contract::{Buckets, FindingCode, Money};
+use yizhan_contract::{Buckets, Finding, FindingCode, Money};
 
 use super::assets::style_path;
-use super::figures::{self, days, grouped, percent, shanghai};
+use super::figures::{self, days, grouped, shanghai};
 use super::rows::{PayerRow, payer_rows};
-use super::spoken::{balance, capitals, open, sentence};
+use super::spoken::{balance, capitals, open, sentence, tick};
 use super::values;
 use super::waterfall::{self, Waterfall, waterfall};
 use super::words::{Lang, Piece, Words, fill};
@@ -46,7 +46,8 @@ impl Sheet<'_> {
             costs: costs(&bill.amounts, words),
             waterfall: waterfall(bill, lang),
             payers: payer_rows(bill, lang),
-            balance: balance(bill, words),
+            balance: format!("{} {}", balance(bill, words), tick(bill)),
+            findings: bill.findings.iter().filter(|f| f.code != FindingCode::SamplePolicy).collect(),
             open: open(bill, words),
             categories: bill.lines_by_category.iter().map(|total| category(total, lang)).collect(),
             computed: computed(bill, lang),
@@ -73,6 +74,8 @@ struct Page<'a> {
     waterfall: Waterfall,
     payers: Vec<PayerRow<'a>>,
     balance: String,
+    /// Without the sample policy, which the foot names in larger type.
+    findings: Vec<&'a Finding>,
     open: (&'static str, Money),
     categories: Vec<CategoryRow>,
     computed: Vec<String>,
@@ -230,7 +233,7 @@ impl Page<'_> {
         let coverage = &self.bill.coverage;
         [(self.words.coverage_in_scope, coverage.in_scope), (self.words.coverage_total, Some(coverage.total))]
             .map(|(label, ratio)| {
-                (label, ratio.map_or(self.words.none.into(), |ratio| percent(ratio).into()))
+                (label, ratio.map_or(self.words.none.into(), |ratio| figures::coverage(ratio).into()))
             })
     }
 }

@@ -48,6 +48,11 @@ pub fn open(bill: &Bill, words: &'static Words) -> (&'static str, Money) {
     }
 }
 
+/// Parts equal the whole, asked of the bill itself.
+pub fn tick(bill: &Bill) -> &'static str {
+    if bill.check().is_ok() { "✓" } else { "✗" }
+}
+
 /// Parts equal the whole, said in one line.
 pub fn balance(bill: &Bill, words: &'static Words) -> String {
     let (total, paid) = (grouped(bill.amounts.total), grouped(bill.paid_by_payers));

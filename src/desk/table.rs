@@ -1,10 +1,10 @@
 //! A bill or a refusal in a terminal: Chinese and English together, amounts aligned by display width.
 
 use super::explain;
-use super::figures::{grouped, percent, shanghai, width, wrapped};
+use super::figures::{coverage, grouped, shanghai, width, wrapped};
 use super::problem::Problem;
 use super::rows::{PayerRow, payer_rows};
-use super::spoken::open;
+use super::spoken::{balance, open, tick};
 use super::values;
 use super::words::{EN, Lang, Words, ZH};
 use crate::settlement::bill::{Bill, BillState, BilledPayer};
@@ -17,9 +17,12 @@ pub struct Style {
     pub colour: bool,
 }
 
+/// One text of the table of words.
+type Word = fn(&Words) -> &'static str;
+
 const NUMBER_COLUMNS: usize = 3;
 const NAME_COLUMNS: usize = 34;
-const STATE_COLUMNS: usize = 18;
+const STATE_COLUMNS: usize = 20;
 /// 9,999,999,999.99 and a blank.
 const AMOUNT_COLUMNS: usize = 17;
 const TABLE_COLUMNS: usize = NUMBER_COLUMNS + NAME_COLUMNS + STATE_COLUMNS + 3 * AMOUNT_COLUMNS;
@@ -101,8 +104,12 @@ fn head(bill: &Bill, text: &mut Text) {
         let (reason, operator) = (&reversal.reason, &reversal.operator);
         text.fact(|w| w.banner_reversed, &format!("{reason} ({operator}, {})", shanghai(reversal.at)));
     }
+    costs(bill, text);
+}
+
+fn costs(bill: &Bill, text: &mut Text) {
     let amounts = &bill.amounts;
-    let parts: [(fn(&Words) -> &'static str, _); 4] = [
+    let parts: [(Word, _); 4] = [
         (|w| w.in_scope, amounts.in_scope),
         (|w| w.upfront_copay, amounts.upfront_copay),
         (|w| w.over_limit, amounts.over_limit),
@@ -151,11 +158,13 @@ fn payer(zh: &PayerRow<'_>, en: &PayerRow<'_>, payer: &BilledPayer, text: &mut T
 }
 
 fn sums(bill: &Bill, text: &mut Text) {
-    let (total, share) = (grouped(bill.amounts.total), grouped(bill.patient_share));
-    let paid = grouped(bill.paid_by_payers);
-    let label = format!("{} = Σ ✓", both(|w| w.sum));
-    let amounts = ["", &*paid, &*share];
-    text.line(&text.paint(&row("", &label, &total, amounts), Ink::Strong));
+    let share = grouped(bill.patient_share);
+    let label = format!("{} = Σ {}", both(|w| w.sum), tick(bill));
+    let sums = row("", &label, "", ["", &grouped(bill.paid_by_payers), &share]);
+    text.line(&text.paint(&sums, Ink::Strong));
+    for words in [&ZH, &EN] {
+        text.line(&text.paint(&row("", &balance(bill, words), "", [""; 3]), Ink::Faint));
+    }
     let (open_label, open_amount) = open(bill, &ZH);
     let (open_english, _) = open(bill, &EN);
     let lines = [
@@ -166,15 +175,13 @@ fn sums(bill: &Bill, text: &mut Text) {
     for (label, amount, ink) in lines {
         text.line(&text.paint(&row("", &label, "", ["", "", &amount]), ink));
     }
-    let coverage = [
+    let shares = [
         (both(|w| w.coverage_in_scope), bill.coverage.in_scope),
         (both(|w| w.coverage_total), Some(bill.coverage.total)),
     ];
-    let coverage: Vec<_> = coverage
-        .into_iter()
-        .filter_map(|(label, ratio)| Some(format!("{label} {}", percent(ratio?))))
-        .collect();
-    text.fact(|w| w.coverage, &coverage.join("  "));
+    let shares =
+        shares.into_iter().filter_map(|(label, share)| Some(format!("{label} {}", coverage(share?))));
+    text.fact(|w| w.coverage, &shares.collect::<Vec<_>>().join("  "));
 }
 
 fn findings(bill: &Bill, text: &mut Text) {
@@ -185,7 +192,7 @@ fn findings(bill: &Bill, text: &mut Text) {
     }
 }
 
-fn both(word: fn(&Words) -> &'static str) -> String {
+fn both(word: Word) -> String {
     format!("{} {}", word(&ZH), word(&EN))
 }
 
@@ -224,7 +231,7 @@ impl Text {
         self.text.push('\n');
     }
 
-    fn fact(&mut self, label: fn(&Words) -> &'static str, value: &str) {
+    fn fact(&mut self, label: Word, value: &str) {
         let label = self.paint(&format!("{}:", both(label)), Ink::Faint);
         self.line(&format!("{label} {value}"));
     }

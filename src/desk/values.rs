@@ -101,7 +101,7 @@ pub fn charge_category(code: &str) -> Option<Both> {
 }
 
 /// A code's words, or the code itself where no words are known.
-pub fn or_code<'a>(words: Option<Both>, code: &'a str, lang: Lang) -> &'a str {
+pub fn or_code(words: Option<Both>, code: &str, lang: Lang) -> &str {
     words.map_or(code, |words| words.of(lang))
 }
 

@@ -77,7 +77,7 @@ macro_rules! words {
 words! {
     language_other "English" "中文";
     sheet_title "住院费用结算单" "Settlement of Hospital Charges";
-    number "序号" "No.";
+    number "序" "No.";
     settlement_id "结算号" "Settlement id";
     version "版本" "Version";
     replaces "替代结算" "Replaces";
@@ -171,7 +171,7 @@ words! {
     paid_before "前面已支付 {amount}" "{amount} paid before";
     still_open "尚可支付 {amount}" "{amount} still open";
     was_left "剩余 {amount}" "of {amount} left";
-    points_off "异地降低 {points}" "{points} points off, out of area";
+    points_off "异地降低 {points}" "{points} off, out of area";
     band_between "[{from}–{to}] " "[{from}–{to}] ";
     band_above "[{from} 以上] " "[above {from}] ";
 
@@ -190,10 +190,8 @@ words! {
     line_count "笔数" "Lines";
     uncategorised "未分类" "No category";
     findings "提示" "Please note";
-    no_findings "无" "Nothing to note";
     clause "依据" "Clause";
 
-    who_computed "计算说明" "Who computed";
     computed_all_gateway "各方金额均由本结算网关按所列政策计算，不是基金经办机构的计算结果。" "Every payer's amount was computed by this gateway from the policy named above, not by the fund.";
     computed_gateway "由本结算网关按政策计算（不是基金经办机构的计算结果）：{payers}。" "Computed by this gateway from the policy (not by the fund): {payers}.";
     computed_payer "由支付方计算并答复：{payers}。" "Computed and answered by the payer: {payers}.";
