@@ -82,7 +82,7 @@ macro_rules! codes {
                 match self { $(Self::$variant => $http),+ }
             }
 
-            /// HL7 table 0357: 1xx is answered AE, 2xx AR (207: AE; 205 on content: AE).
+            /// HL7 table 0357.
             pub fn hl7_code(self) -> u16 {
                 match self { $(Self::$variant => $hl7),+ }
             }
@@ -123,9 +123,9 @@ codes! {
         "MSH-12 请使用 2.1 至 2.8。" "Use 2.1 to 2.8 in MSH-12.";
     UnknownHospital "unknown_hospital" 422 204 "未知的医疗机构" "The hospital is not known"
         "请核对机构编码，或由管理员登记该医院。" "Check the hospital code, or have the operator register the hospital.";
-    AgreementNotInForce "agreement_not_in_force" 422 204 "医保协议不在有效期" "The hospital's agreement is not in force on the discharge date"
+    AgreementNotInForce "agreement_not_in_force" 422 207 "医保协议不在有效期" "The hospital's agreement is not in force on the discharge date"
         "请联系医保经办机构确认定点协议。" "Ask the insurance bureau about the hospital's agreement.";
-    NoPolicy "no_policy" 422 204 "没有适用的结算政策" "No policy is in force for this region and date"
+    NoPolicy "no_policy" 422 207 "没有适用的结算政策" "No policy is in force for this region and date"
         "请联系管理员发布该地区、该日期的政策文件。" "Ask the operator to publish a policy for this region and date.";
     TotalDiffers "total_differs" 422 102 "总费用与明细不符" "The stated total differs from the sum of the lines"
         "请核对明细与总额后重新发送。" "Check the lines against the total and send the message again.";
@@ -191,7 +191,8 @@ impl Code {
     pub fn is_reject(self) -> bool {
         match self {
             Self::StoreUnavailable | Self::TooManyRequests => true,
-            _ => matches!(self.hl7_code(), 200..=203),
+            // A duplicate key (205) is wrong content, and 207 is ours: both are AE.
+            _ => matches!(self.hl7_code(), 200..=204),
         }
     }
 

@@ -9,6 +9,7 @@
 
 pub mod door;
 pub mod hl7;
+pub mod hl7_answer;
 pub mod hl7_map;
 pub mod json;
 pub mod limits;
@@ -17,6 +18,7 @@ pub mod problems;
 pub mod profile;
 pub mod raw;
 pub mod read;
+pub mod reception;
 pub mod when;
 pub mod xml;
 

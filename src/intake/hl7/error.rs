@@ -26,8 +26,31 @@ pub enum ErrCode {
 }
 
 impl ErrCode {
+    const ALL: [Self; 15] = [
+        Self::SegmentSequence,
+        Self::RequiredFieldMissing,
+        Self::DataType,
+        Self::TableValueNotFound,
+        Self::ValueTooLong,
+        Self::Cardinality,
+        Self::OtherError,
+        Self::UnsupportedMessageType,
+        Self::UnsupportedEvent,
+        Self::UnsupportedProcessingId,
+        Self::UnsupportedVersion,
+        Self::UnknownKey,
+        Self::DuplicateKey,
+        Self::RecordLocked,
+        Self::ApplicationError,
+    ];
+
     pub fn number(self) -> u16 {
         self as u16
+    }
+
+    /// The code of a number of the table; what the table does not hold is another error.
+    pub fn of(number: u16) -> Self {
+        Self::ALL.into_iter().find(|code| code.number() == number).unwrap_or(Self::OtherError)
     }
 
     /// Whether the answer is AR or CR rather than AE or CE. 207 goes with AE: the message was

@@ -69,6 +69,17 @@ impl Place {
     /// The message as a whole, which an answer can only name by its header.
     pub const MESSAGE: Self = Self::segment(SegmentId::MSH, 1);
 
+    /// Reads what `Display` writes, as `FT1[3]-11.1` or `PV1`; absent where a text names another kind of place.
+    pub fn named(text: &str) -> Option<Self> {
+        let Ok(path) = text.parse::<Path>() else {
+            let (name, sequence) = numbered(text);
+            let sequence = sequence.map_or(Some(1), number)?;
+            return SegmentId::read(name.as_bytes()).map(|segment| Self::segment(segment, sequence));
+        };
+        let Path { segment, sequence, field, repetition, component, subcomponent } = path;
+        Some(Self { segment, sequence: sequence.unwrap_or(1), field, repetition, component, subcomponent })
+    }
+
     pub const fn header(field: u16) -> Self {
         Self::MESSAGE.at_field(field)
     }

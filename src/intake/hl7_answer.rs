@@ -1,0 +1,278 @@
+//! What goes back for an HL7 message: acknowledgements with their errors, and the bill.
+
+use std::sync::Arc;
+
+use yizhan_contract::stay::VisitClass;
+use yizhan_contract::step::PayerState;
+use yizhan_contract::{Finding, FindingCode, Money, Text};
+
+use super::hl7::ack::{self, AckCode, AckError, AckMode, Outcome as Receipt, Severity, answer_builder};
+use super::hl7::e10::{Adjudicated, BilledLine, E10Error, Organisation, Section, Share, Status, e10};
+use super::hl7::write::SegmentDraft;
+use super::hl7::{Charset, ErrCode, Header, Place, SegmentId};
+use super::profile::{Acknowledge, BillInAck};
+use super::reception::Received;
+use crate::refusal::Refusal;
+use crate::settlement::bill::{Bill, BilledPayer};
+use crate::settlement::complete::signed_amount;
+use crate::settlement::message::Trigger;
+use crate::settlement::outcome::{Noted, Outcome};
+use crate::settlement::record::Settlement;
+
+/// Namespace of our own ids.
+const AUTHORITY: &str = "YIZHAN";
+/// Findings shown in one acknowledgement.
+const FINDINGS_MAX: usize = 10;
+
+/// The messages due to the sender, in order; ids are asked for as needed.
+pub fn answers(received: &Received, mut next_id: impl FnMut() -> String) -> Vec<Vec<u8>> {
+    let unknown;
+    let header = match &received.header {
+        Some(header) => header,
+        None => {
+            unknown = Header::salvage(b"", Charset::Utf8);
+            &unknown
+        }
+    };
+    let receipt = receipt(&received.outcome);
+    let mode = received.profile.as_ref().map_or(AckMode::BySender, |profile| mode(profile.acknowledge));
+    let due = ack::due(header, mode, receipt);
+    let remarks = remarks(received);
+    let extra = bill_segments(received, header);
+    let mut write = |code: AckCode| {
+        // The commit answer says no more than that the message is stored; the application answer carries the rest.
+        let is_commit = matches!(code, AckCode::CA | AckCode::CE | AckCode::CR);
+        let later = due.later.is_some();
+        let (remarks, extra): (&[_], &[_]) = if is_commit && later { (&[], &[]) } else { (&remarks, &extra) };
+        ack::ack(header, &next_id(), received.at, code, remarks, extra)
+    };
+    due.at_once.into_iter().chain(due.later(receipt)).map(&mut write).collect()
+}
+
+fn mode(acknowledge: Acknowledge) -> AckMode {
+    match acknowledge {
+        Acknowledge::BySender => AckMode::BySender,
+        Acknowledge::Original => AckMode::Original,
+        Acknowledge::Enhanced => AckMode::Enhanced,
+        Acknowledge::AaOnly => AckMode::AaOnly,
+    }
+}
+
+fn receipt(outcome: &Outcome) -> Receipt {
+    match outcome {
+        Outcome::Bill(_) | Outcome::Noted(_) => Receipt::Accepted,
+        Outcome::Refused(refused) if refused.refusals.iter().any(|refusal| refusal.code.is_reject()) => {
+            Receipt::Rejected
+        }
+        Outcome::Refused(_) => Receipt::Error,
+    }
+}
+
+fn remarks(received: &Received) -> Vec<AckError> {
+    match &received.outcome {
+        Outcome::Refused(refused) => refused.refusals.iter().map(error).collect(),
+        Outcome::Noted(noted) => noted_remarks(received, noted),
+        Outcome::Bill(bill) => bill.findings.iter().take(FINDINGS_MAX).map(finding).collect(),
+    }
+}
+
+fn error(refusal: &Refusal) -> AckError {
+    let next = refusal.code.next_step();
+    AckError {
+        code: ErrCode::of(refusal.code.hl7_code()),
+        place: refusal.place.as_deref().and_then(Place::named).unwrap_or(Place::MESSAGE),
+        severity: Severity::Error,
+        our_code: refusal.code.slug().to_owned(),
+        user_message: Text::new(
+            format!("{}。{}", refusal.detail.zh, next.zh),
+            format!("{}. {}", refusal.detail.en, next.en),
+        ),
+        diagnostic: refusal.to_string(),
+    }
+}
+
+/// An admission is answered with what the roster says, so that the desk can waive the deposit.
+fn noted_remarks(received: &Received, noted: &Noted) -> Vec<AckError> {
+    let mut remarks = Vec::new();
+    if received.trigger == Some(Trigger::Admit) {
+        let word = if noted.beneficiary.deposit_waived { "deposit_waived" } else { "no_deposit_waiver" };
+        remarks.push(information(word, noted.beneficiary.sentence()));
+    }
+    remarks.extend(noted.findings.iter().take(FINDINGS_MAX).map(finding));
+    remarks
+}
+
+fn finding(finding: &Finding) -> AckError {
+    let word = serde_json::to_value(finding.code).ok();
+    let word = word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
+    let severity = match finding.code {
+        FindingCode::SamplePolicy | FindingCode::NotOnRoster => Severity::Information,
+        _ => Severity::Warning,
+    };
+    AckError { severity, ..information(&word, finding.message.clone()) }
+}
+
+/// ERR of an accepted message: table 0357 code 0 is not an error code, so 199 with severity I or W.
+fn information(word: &str, text: Text) -> AckError {
+    AckError {
+        code: ErrCode::OtherError,
+        place: Place::MESSAGE,
+        severity: Severity::Information,
+        our_code: word.to_owned(),
+        diagnostic: text.en.to_string(),
+        user_message: text,
+    }
+}
+
+/// The bill as ZBL segments, where the profile asks for them in the acknowledgement: one for the bill,
+/// one for each payer, one for the patient.
+fn bill_segments(received: &Received, header: &Header) -> Vec<SegmentDraft> {
+    let wants = received.profile.as_ref().is_some_and(|profile| profile.bill_in_ack == BillInAck::Zbl);
+    let Outcome::Bill(bill) = &received.outcome else { return Vec::new() };
+    if !wants {
+        return Vec::new();
+    }
+    let delimiters = answer_builder(header).delimiters();
+    let mut set = 0_u32;
+    let mut segment = |kind: &str, name: &Text, amount: Money, state: &str, reference: &str| {
+        set += 1;
+        let mut zbl = SegmentDraft::new(SegmentId::of(b"ZBL"), delimiters);
+        zbl.text(1, &set.to_string()).text(2, kind).components(3, &[&name.zh, &name.en]);
+        zbl.text(4, &amount.to_string()).text(5, state).text(6, reference);
+        zbl
+    };
+    let id = bill.settlement_id.to_string();
+    let total = Text::new("总费用", "Total");
+    let mut segments = vec![segment("total", &total, bill.amounts.total, bill.state.word(), &id)];
+    for payer in &bill.payers {
+        let reference = payer.payer_reference.as_deref().unwrap_or_default();
+        segments.push(segment(
+            payer.payer.as_str(),
+            &payer.name,
+            payer.paid,
+            state_word(payer.state),
+            reference,
+        ));
+    }
+    let share = Text::new("个人自付", "Patient share");
+    segments.push(segment("patient", &share, bill.patient_share, bill.state.word(), &id));
+    segments
+}
+
+fn state_word(state: PayerState) -> &'static str {
+    match state {
+        PayerState::SettledElsewhere => "settled_elsewhere",
+        PayerState::Quoted => "quoted",
+        PayerState::Committing => "committing",
+        PayerState::Committed => "committed",
+        PayerState::Unknown => "unknown",
+        PayerState::Deferred => "deferred",
+        PayerState::Refused => "refused",
+        PayerState::Reversing => "reversing",
+        PayerState::Reversed => "reversed",
+        PayerState::NotApplicable => "not_applicable",
+    }
+}
+
+/// The bill as EHC^E10 for the sender of `header`: one group per payer in order, then the patient.
+///
+/// # Errors
+/// Where the parts are not equal to the whole: such a bill must not leave the house.
+pub fn bill_message(
+    header: &Header,
+    control_id: &str,
+    settlement: &Settlement,
+    hospital_name: &Text,
+) -> Result<Vec<u8>, E10Error> {
+    let bill = &settlement.bill;
+    let mut shares: Vec<Share> = bill.payers.iter().map(|payer| payer_share(bill, payer)).collect();
+    shares.push(patient_share(bill));
+    let adjudicated = Adjudicated {
+        settlement_id: bill.settlement_id.to_string(),
+        invoice_id: bill.visit_number.clone(),
+        authority: AUTHORITY.to_owned(),
+        hospital_authority: bill.hospital.to_string(),
+        hospital: Organisation { code: bill.hospital.to_string(), name: hospital_name.zh.to_string() },
+        settled_at: bill.issued_at,
+        benefit_group: benefit_group(settlement.discharge.visit.class).to_owned(),
+        deposit: bill.deposit,
+        sections: sections(settlement),
+        shares,
+    };
+    e10(header, control_id, &adjudicated)
+}
+
+fn benefit_group(class: VisitClass) -> &'static str {
+    match class {
+        VisitClass::Inpatient => "INP",
+        VisitClass::Outpatient | VisitClass::Emergency => "AMB",
+    }
+}
+
+fn payer_share(bill: &Bill, payer: &BilledPayer) -> Share {
+    Share {
+        payer: Organisation { code: payer.payer.to_string(), name: payer.name.zh.to_string() },
+        plan: bill.policy.to_string(),
+        status: status(payer),
+        paid: payer.paid,
+        reference: payer.payer_reference.as_ref().map(ToString::to_string),
+        reason: Organisation { code: reason_word(payer), name: payer.name.en.to_string() },
+        by_line: Vec::new(),
+    }
+}
+
+fn status(payer: &BilledPayer) -> Status {
+    match payer.state {
+        PayerState::Refused | PayerState::Reversed => Status::Rejected,
+        PayerState::Unknown | PayerState::Committing | PayerState::Reversing | PayerState::Deferred => {
+            Status::Pending
+        }
+        _ if payer.paid.is_zero() => Status::Zero,
+        PayerState::Committed | PayerState::SettledElsewhere => Status::Paid,
+        PayerState::Quoted | PayerState::NotApplicable => Status::Adjusted,
+    }
+}
+
+fn reason_word(payer: &BilledPayer) -> String {
+    let reason = payer.reason.and_then(|reason| serde_json::to_value(reason).ok());
+    let word = reason.and_then(|word| word.as_str().map(str::to_owned));
+    word.unwrap_or_else(|| state_word(payer.state).to_owned())
+}
+
+fn patient_share(bill: &Bill) -> Share {
+    Share {
+        payer: Organisation { code: "patient".to_owned(), name: "个人自付".to_owned() },
+        plan: bill.policy.to_string(),
+        status: if bill.patient_share.is_zero() { Status::Zero } else { Status::Adjusted },
+        paid: bill.patient_share,
+        reference: None,
+        reason: Organisation { code: "patient_share".to_owned(), name: "Patient share".to_owned() },
+        by_line: Vec::new(),
+    }
+}
+
+/// The charges by category, in the order in which the categories first appear.
+fn sections(settlement: &Settlement) -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    for line in &settlement.discharge.lines {
+        let name = line.category.clone().unwrap_or_else(|| "-".to_owned());
+        let billed = BilledLine {
+            id: line.id.clone(),
+            code: line.code.clone(),
+            system: "L".to_owned(),
+            name: if line.name.is_empty() { line.code.clone() } else { line.name.clone() },
+            billed: signed_amount(line).unwrap_or_default(),
+        };
+        match sections.iter_mut().find(|section| section.name == name) {
+            Some(section) => section.lines.push(billed),
+            None => sections.push(Section { name, lines: vec![billed] }),
+        }
+    }
+    sections
+}
+
+/// Header to address a bill to a hospital whose message was no HL7, or is long gone.
+pub fn addressed_to(hospital: &Arc<str>, charset: Charset) -> Header {
+    let text = format!("MSH|^~\\&|HIS|{hospital}|YIZHAN|GATEWAY|||EHC^E01|0|P|2.6");
+    Header::salvage(text.as_bytes(), charset)
+}

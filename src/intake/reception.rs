@@ -1,0 +1,128 @@
+//! Where every message arrives, whatever the channel: read, handled, remembered, told apart in the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::door::{self, Format, Rejected};
+use super::hl7::Header;
+use super::profile::{Profile, Profiles};
+use crate::refusal::{Code, Refusal};
+use crate::settlement::gateway::Gateway;
+use crate::settlement::message::{Mode, Trigger};
+use crate::settlement::outcome::Outcome;
+use crate::store::MessageClaim;
+use crate::telemetry::{self, Channel};
+
+/// Takes messages in; cheap to clone.
+#[derive(Clone)]
+pub struct Reception {
+    gateway: Gateway,
+    profiles: Arc<Profiles>,
+}
+
+/// One message as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    pub channel: Channel,
+    pub bytes: &'a [u8],
+    pub format: Format,
+    /// The charset the channel states, where it states one.
+    pub charset: Option<&'a str>,
+    /// What the sender asks for; absent: as the hospital's profile says.
+    pub mode: Option<Mode>,
+    /// The one hospital the sender may speak for; absent: any.
+    pub only: Option<&'a str>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone)]
+pub struct Received {
+    pub outcome: Outcome,
+    pub profile: Option<Arc<Profile>>,
+    /// To answer an HL7 message; absent for other formats, and where no header could be made out.
+    pub header: Option<Header>,
+    pub trigger: Option<Trigger>,
+    pub trace_id: String,
+    pub at: Timestamp,
+}
+
+impl Reception {
+    pub fn new(gateway: Gateway, profiles: Arc<Profiles>) -> Self {
+        Self { gateway, profiles }
+    }
+
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    pub fn profiles(&self) -> &Profiles {
+        &self.profiles
+    }
+
+    /// Reads a message and carries it out; what is answered is durable.
+    pub async fn receive(&self, arrival: Arrival<'_>) -> Received {
+        let at = self.gateway.runtime().now();
+        let trace_id = self.gateway.runtime().next_id().to_string();
+        let received = self.read_and_handle(arrival, at, trace_id).await;
+        self.tell(&received, arrival.channel);
+        received
+    }
+
+    async fn read_and_handle(&self, arrival: Arrival<'_>, at: Timestamp, trace_id: String) -> Received {
+        let channel = door::Channel { charset: arrival.charset };
+        let inbound = match door::read(arrival.bytes, arrival.format, channel, &self.profiles, at) {
+            Ok(inbound) => inbound,
+            Err(rejected) => return self.reject(*rejected, arrival.bytes, at, trace_id).await,
+        };
+        let (profile, header) = (Some(inbound.profile), inbound.header);
+        let trigger = Some(inbound.message.trigger);
+        let speaks_for = &*inbound.message.hospital.code;
+        if arrival.only.is_some_and(|only| only != speaks_for) {
+            let outcome = Outcome::from(speaks_for_another_hospital());
+            return Received { outcome, profile, header, trigger, trace_id, at };
+        }
+        let outcome = self.gateway.handle(inbound.message, arrival.bytes.to_vec(), arrival.mode).await;
+        Received { outcome, profile, header, trigger, trace_id, at }
+    }
+
+    /// Nothing is stored of a refused message but the message itself and its answer, sealed.
+    async fn reject(&self, rejected: Rejected, bytes: &[u8], at: Timestamp, trace_id: String) -> Received {
+        let Rejected { refusals, profile, sender, message_id, digest, header } = rejected;
+        let outcome = Outcome::from(refusals);
+        let claim =
+            MessageClaim { sender, message_id: message_id.unwrap_or_default(), digest, raw: bytes.to_vec() };
+        let answer = serde_json::to_vec(&outcome).unwrap_or_default();
+        if let Err(error) = self.gateway.store().keep_refused(at, claim, answer).await {
+            telemetry::refused_message_not_kept(&trace_id, &error);
+        }
+        Received { outcome, profile, header, trigger: None, trace_id, at }
+    }
+
+    fn tell(&self, received: &Received, channel: Channel) {
+        let now = self.gateway.runtime().now();
+        let took = Duration::try_from(now.duration_since(received.at)).unwrap_or_default();
+        let hospital = received.profile.as_ref().map_or("-", |profile| profile.code());
+        let ended = match &received.outcome {
+            Outcome::Bill(bill) => bill.state.word(),
+            Outcome::Noted(_) => "noted",
+            Outcome::Refused(refused) => {
+                for refusal in &refused.refusals {
+                    let place = refusal.place.as_deref();
+                    telemetry::refused(channel, &received.trace_id, refusal.code.slug(), place);
+                }
+                "refused"
+            }
+        };
+        telemetry::message_answered(channel, &received.trace_id, hospital, ended, took);
+    }
+}
+
+fn speaks_for_another_hospital() -> Refusal {
+    Refusal::new(
+        Code::Forbidden,
+        "访问令牌与报文中的医院不一致",
+        "the bearer token belongs to another hospital than the message",
+    )
+}
