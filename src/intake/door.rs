@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use yizhan_contract::{Finding, Personal};
+use yizhan_contract::Personal;
 
 use super::complete::Dialect;
+use super::format::{BYTE_ORDER_MARK, Format, unframed};
 use super::hl7::{self, Charset, Header, Message, Reading};
+use super::inbound::{Channel, Inbound, Rejected, Trigger};
 use super::limits::MESSAGE_BYTES_MAX;
 use super::names::Head;
 use super::part::StayPart;
-use super::problems::{Problems, Warning};
+use super::problems::Problems;
 use super::profile::select::XmlMap;
 use super::profile::{Profile, Profiles};
 use super::raw::{Field, Place, RawStay};
@@ -20,102 +22,6 @@ use super::xml::tree::Tree;
 use super::xml::{discharge, map};
 use super::{hl7_map, json, xml};
 use crate::refusal::{Code, Refusal};
-
-/// What a message is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    Hl7,
-    /// Our discharge document, HL7 v2.xml, or a hospital's own XML through its profile's paths.
-    Xml,
-    Json,
-}
-
-impl Format {
-    /// By the first bytes, for files; `None` for what is none of them.
-    pub fn detect(bytes: &[u8]) -> Option<Self> {
-        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes).trim_ascii_start();
-        match bytes.first()? {
-            b'{' => Some(Self::Json),
-            b'<' => Some(Self::Xml),
-            // UTF-16, whose declaration is not ASCII; only XML may come in it.
-            0xFE | 0xFF => Some(Self::Xml),
-            &VT => Some(Self::Hl7),
-            _ => matches!(bytes.get(..3)?, b"MSH" | b"FHS" | b"BHS").then_some(Self::Hl7),
-        }
-    }
-}
-
-/// A byte order mark in UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-/// MLLP: begin and end of a frame.
-const VT: u8 = 0x0B;
-const FS: u8 = 0x1C;
-
-/// How the message came, as far as it says what the message does not.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Channel<'c> {
-    /// The charset parameter of the content type.
-    pub charset: Option<&'c str>,
-}
-
-/// What a message means to a stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trigger {
-    /// ADT^A01
-    Admit,
-    /// ADT^A03
-    Discharge,
-    /// ADT^A08
-    Update,
-    /// ADT^A11
-    CancelAdmit,
-    /// ADT^A13
-    CancelDischarge,
-    /// ADT^A40
-    Merge,
-    /// DFT^P03, DFT^P11
-    Charges,
-    /// BAR^P01, BAR^P05
-    Account,
-    /// BAR^P06
-    CloseAccount,
-    /// A document that holds the whole stay.
-    Complete,
-}
-
-/// A message that was read.
-#[derive(Debug, Clone)]
-pub struct Inbound {
-    pub profile: Arc<Profile>,
-    /// Together with `message_id` it names the message: MSH-3, MSH-4 and MSH-9, or hospital and format.
-    pub sender: String,
-    pub message_id: String,
-    pub sent_at: Timestamp,
-    /// SHA-256 of the content.
-    pub digest: [u8; 32],
-    pub trigger: Trigger,
-    pub dialect: Dialect,
-    pub part: StayPart,
-    /// The patient number that a merge does away with (MRG-1).
-    pub prior_mrn: Option<Personal<String>>,
-    pub findings: Vec<Finding>,
-    pub warnings: Vec<Warning>,
-    /// To answer an HL7 message.
-    pub header: Option<Header>,
-}
-
-/// A message that was refused, with what is known to answer and to keep it.
-#[derive(Debug, Clone)]
-pub struct Rejected {
-    /// At least one.
-    pub refusals: Vec<Refusal>,
-    pub profile: Option<Arc<Profile>>,
-    pub sender: String,
-    pub message_id: Option<String>,
-    pub digest: [u8; 32],
-    pub header: Option<Header>,
-}
 
 /// What is known of a message while it is read.
 struct Known {
@@ -165,46 +71,6 @@ pub fn read(
         Format::Hl7 => read_hl7(content, known, profiles, now),
         Format::Json => read_json(content, known, profiles, now),
         Format::Xml => read_xml(content, channel, known, profiles, now),
-    }
-}
-
-/// The messages of a file or frame: an HL7 batch holds many, and so may a file of MLLP frames.
-pub fn split(bytes: &[u8], format: Format) -> Result<Vec<&[u8]>, Refusal> {
-    if format != Format::Hl7 {
-        return Ok(vec![bytes]);
-    }
-    let mut messages = Vec::new();
-    let mut rest = bytes;
-    while let Some(start) = rest.iter().position(|byte| *byte == VT) {
-        let end =
-            rest[start + 1..].iter().position(|byte| *byte == VT).map_or(rest.len(), |at| start + 1 + at);
-        let frame = &rest[start..end];
-        match unframed(frame) {
-            Ok(content) => messages.extend(batch(content)?),
-            // Kept with its mark, so that reading it tells what is wrong with it.
-            Err(_) => messages.push(frame),
-        }
-        rest = &rest[end..];
-    }
-    if messages.is_empty() {
-        messages = batch(rest)?;
-    }
-    Ok(messages)
-}
-
-fn batch(bytes: &[u8]) -> Result<Vec<&[u8]>, Refusal> {
-    hl7::batch::split(bytes).map(|batch| batch.messages).map_err(|error| hl7_map::refusal(&error))
-}
-
-/// The content of an MLLP frame, or bytes that were never in one.
-fn unframed(bytes: &[u8]) -> Result<&[u8], Refusal> {
-    let Some(content) = bytes.strip_prefix(&[VT]) else { return Ok(bytes) };
-    match content.iter().rposition(|byte| *byte == FS) {
-        Some(end) => Ok(&content[..end]),
-        None => {
-            let en = "the MLLP frame was cut off: it has no end block";
-            Err(Refusal::new(Code::Malformed, "MLLP 帧不完整，缺少结束符", en))
-        }
     }
 }
 

@@ -10,8 +10,10 @@
 
 pub mod complete;
 pub mod door;
+pub mod format;
 pub mod hl7;
 pub mod hl7_map;
+pub mod inbound;
 pub mod json;
 pub mod limits;
 pub mod meaning;
@@ -26,7 +28,8 @@ pub mod when;
 pub mod xml;
 
 pub use complete::{Completed, Dialect};
-pub use door::{Channel, Format, Inbound, Rejected, Trigger, split};
+pub use format::{Format, split};
+pub use inbound::{Channel, Inbound, Rejected, Trigger};
 pub use meaning::{differing_lines, meaning};
 pub use part::{Patch, Payment, StayPart};
 pub use problems::Warning;
