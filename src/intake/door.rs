@@ -10,7 +10,7 @@ use super::complete::Dialect;
 use super::format::{BYTE_ORDER_MARK, Format, unframed};
 use super::hl7::{self, Charset, Header, Message, Reading};
 use super::inbound::{Channel, Inbound, Rejected, Trigger};
-use super::limits::MESSAGE_BYTES_MAX;
+use super::limits::{CODE_CHARS_MAX, MESSAGE_BYTES_MAX};
 use super::names::Head;
 use super::part::StayPart;
 use super::problems::Problems;
@@ -225,7 +225,8 @@ fn document(
     now: Timestamp,
 ) -> Result<Inbound, Box<Rejected>> {
     let hospital = &raw.head[Head::Hospital.index()];
-    known.message_id = raw.head[Head::MessageId.index()].as_text().map(str::to_owned);
+    known.message_id = message_id(raw);
+    known.sender = format!("{}|{}", hospital.as_text().unwrap_or_default(), format_of(dialect));
     match hospital.as_text().map(|code| profiles.of_hospital(code)) {
         Some(Some(profile)) => whole_stay(raw, dialect, problems, known, profile, now),
         Some(None) => {
@@ -247,16 +248,12 @@ fn whole_stay(
     profile: &Arc<Profile>,
     now: Timestamp,
 ) -> Result<Inbound, Box<Rejected>> {
-    let format = match dialect {
-        Dialect::Json => "json",
-        Dialect::Xml | Dialect::MappedXml | Dialect::Hl7 => "xml",
-    };
     known.profile = Some(profile.clone());
-    known.message_id = raw.head[Head::MessageId.index()].as_text().map(str::to_owned);
+    known.message_id = message_id(raw);
     let mut reader = Reader::new(profile, dialect, now, problems);
     reader.stay(raw);
     let (part, envelope, mut problems) = reader.finish();
-    known.sender = format!("{}|{format}", part.hospital);
+    known.sender = format!("{}|{}", part.hospital, format_of(dialect));
     for name in [Head::MessageId, Head::SentAt] {
         if raw.head[name.index()].as_text().is_none() {
             problems.push(missing(name, &raw.head[name.index()], dialect));
@@ -271,6 +268,20 @@ fn whole_stay(
     }
     let trigger = Trigger::Complete;
     Read { part, envelope, problems, trigger, dialect, prior_mrn: None }.finish(known, profile.clone(), now)
+}
+
+/// As far as it can be one.
+fn message_id(raw: &RawStay<'_>) -> Option<String> {
+    let id = raw.head[Head::MessageId.index()].as_text();
+    id.filter(|id| id.chars().count() <= CODE_CHARS_MAX).map(str::to_owned)
+}
+
+fn format_of(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Json => "json",
+        Dialect::Xml | Dialect::MappedXml => "xml",
+        Dialect::Hl7 => "hl7",
+    }
 }
 
 /// With the place the document itself gives the field, where it has it.
