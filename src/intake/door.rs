@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use yizhan_contract::Personal;
 
+use super::format::{BYTE_ORDER_MARK, Format, unframed};
 use super::hl7::{self, Charset, Header, Message, Reading};
-use super::limits::MESSAGE_BYTES_MAX;
-use super::problems::{Problems, Warning};
+use super::inbound::{Channel, Inbound, Rejected};
+use super::limits::{CODE_CHARS_MAX, MESSAGE_BYTES_MAX};
+use super::problems::Problems;
 use super::profile::select::XmlMap;
 use super::profile::{Profile, Profiles};
 use super::raw::{Field, Place, RawStay};
@@ -21,65 +23,6 @@ use crate::settlement::complete::Dialect;
 use crate::settlement::message::{self as settlement, LinePlace, Trigger};
 use crate::settlement::names::Head;
 use crate::settlement::part::StayPart;
-
-/// What a message is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    Hl7,
-    /// Our discharge document, HL7 v2.xml, or a hospital's own XML through its profile's paths.
-    Xml,
-    Json,
-}
-
-impl Format {
-    /// By the first bytes, for files; `None` for what is none of them.
-    pub fn detect(bytes: &[u8]) -> Option<Self> {
-        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes).trim_ascii_start();
-        match bytes.first()? {
-            b'{' => Some(Self::Json),
-            b'<' => Some(Self::Xml),
-            // UTF-16, whose declaration is not ASCII; only XML may come in it.
-            0xFE | 0xFF => Some(Self::Xml),
-            &VT => Some(Self::Hl7),
-            _ => matches!(bytes.get(..3)?, b"MSH" | b"FHS" | b"BHS").then_some(Self::Hl7),
-        }
-    }
-}
-
-/// A byte order mark in UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-/// MLLP: begin and end of a frame.
-const VT: u8 = 0x0B;
-const FS: u8 = 0x1C;
-
-/// How the message came, as far as it says what the message does not.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Channel<'c> {
-    /// The charset parameter of the content type.
-    pub charset: Option<&'c str>,
-}
-
-/// A message that was read.
-#[derive(Debug, Clone)]
-pub struct Inbound {
-    pub message: settlement::Message,
-    pub profile: Arc<Profile>,
-    pub warnings: Vec<Warning>,
-    /// To answer an HL7 message.
-    pub header: Option<Header>,
-}
-
-/// A message that was refused, with what is known to answer and to keep it.
-#[derive(Debug, Clone)]
-pub struct Rejected {
-    /// At least one.
-    pub refusals: Vec<Refusal>,
-    pub profile: Option<Arc<Profile>>,
-    pub sender: String,
-    pub message_id: Option<String>,
-    pub digest: [u8; 32],
-    pub header: Option<Header>,
-}
 
 /// What is known of a message while it is read.
 struct Known {
@@ -129,46 +72,6 @@ pub fn read(
         Format::Hl7 => read_hl7(content, known, profiles, now),
         Format::Json => read_json(content, known, profiles, now),
         Format::Xml => read_xml(content, channel, known, profiles, now),
-    }
-}
-
-/// The messages of a file or frame: an HL7 batch holds many, and so may a file of MLLP frames.
-pub fn split(bytes: &[u8], format: Format) -> Result<Vec<&[u8]>, Refusal> {
-    if format != Format::Hl7 {
-        return Ok(vec![bytes]);
-    }
-    let mut messages = Vec::new();
-    let mut rest = bytes;
-    while let Some(start) = rest.iter().position(|byte| *byte == VT) {
-        let end =
-            rest[start + 1..].iter().position(|byte| *byte == VT).map_or(rest.len(), |at| start + 1 + at);
-        let frame = &rest[start..end];
-        match unframed(frame) {
-            Ok(content) => messages.extend(batch(content)?),
-            // Kept with its mark, so that reading it tells what is wrong with it.
-            Err(_) => messages.push(frame),
-        }
-        rest = &rest[end..];
-    }
-    if messages.is_empty() {
-        messages = batch(rest)?;
-    }
-    Ok(messages)
-}
-
-fn batch(bytes: &[u8]) -> Result<Vec<&[u8]>, Refusal> {
-    hl7::batch::split(bytes).map(|batch| batch.messages).map_err(|error| hl7_map::refusal(&error))
-}
-
-/// The content of an MLLP frame, or bytes that were never in one.
-fn unframed(bytes: &[u8]) -> Result<&[u8], Refusal> {
-    let Some(content) = bytes.strip_prefix(&[VT]) else { return Ok(bytes) };
-    match content.iter().rposition(|byte| *byte == FS) {
-        Some(end) => Ok(&content[..end]),
-        None => {
-            let en = "the MLLP frame was cut off: it has no end block";
-            Err(Refusal::new(Code::Malformed, "MLLP 帧不完整，缺少结束符", en))
-        }
     }
 }
 
@@ -324,7 +227,8 @@ fn document(
     now: Timestamp,
 ) -> Result<Inbound, Box<Rejected>> {
     let hospital = &raw.head[Head::Hospital.index()];
-    known.message_id = raw.head[Head::MessageId.index()].as_text().map(str::to_owned);
+    known.message_id = message_id(raw);
+    known.sender = format!("{}|{}", hospital.as_text().unwrap_or_default(), format_of(dialect));
     match hospital.as_text().map(|code| profiles.of_hospital(code)) {
         Some(Some(profile)) => whole_stay(raw, dialect, problems, known, profile, now),
         Some(None) => {
@@ -346,16 +250,12 @@ fn whole_stay(
     profile: &Arc<Profile>,
     now: Timestamp,
 ) -> Result<Inbound, Box<Rejected>> {
-    let format = match dialect {
-        Dialect::Json => "json",
-        Dialect::Xml | Dialect::MappedXml | Dialect::Hl7 => "xml",
-    };
     known.profile = Some(profile.clone());
-    known.message_id = raw.head[Head::MessageId.index()].as_text().map(str::to_owned);
+    known.message_id = message_id(raw);
     let mut reader = Reader::new(profile, dialect, now, problems);
     reader.stay(raw);
     let Finished { part, line_places, envelope, mut problems } = reader.finish();
-    known.sender = format!("{}|{format}", part.hospital);
+    known.sender = format!("{}|{}", part.hospital, format_of(dialect));
     for name in [Head::MessageId, Head::SentAt] {
         if raw.head[name.index()].as_text().is_none() {
             problems.push(missing(name, &raw.head[name.index()], dialect));
@@ -374,6 +274,20 @@ fn whole_stay(
         profile.clone(),
         now,
     )
+}
+
+/// As far as it can be one.
+fn message_id(raw: &RawStay<'_>) -> Option<String> {
+    let id = raw.head[Head::MessageId.index()].as_text();
+    id.filter(|id| id.chars().count() <= CODE_CHARS_MAX).map(str::to_owned)
+}
+
+fn format_of(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Json => "json",
+        Dialect::Xml | Dialect::MappedXml => "xml",
+        Dialect::Hl7 => "hl7",
+    }
 }
 
 /// With the place the document itself gives the field, where it has it.

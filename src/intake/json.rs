@@ -9,6 +9,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::limits::{JSON_MEMBERS_MAX, LINES_MAX};
 use super::problems::Problems;
 use super::raw::{Field, Place, RawStay};
 use crate::refusal::{Code, Refusal};
@@ -16,7 +17,8 @@ use crate::settlement::names::{
     DiagnosisField, Head, LineField, List, NUMBERS, PayerField, SECTIONS, YES_OR_NO,
 };
 
-/// An object's members in order, duplicates included.
+/// An object's members in order, duplicates included; one more than [`JSON_MEMBERS_MAX`] where there are
+/// too many, so that looking for duplicates stays cheap.
 struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -30,7 +32,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
                 let mut members = Vec::new();
                 while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    members.push((key, value));
+                    if members.len() <= JSON_MEMBERS_MAX {
+                        members.push((key, value));
+                    }
                 }
                 Ok(Members(members))
             }
@@ -47,6 +51,9 @@ struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 /// is a text that is no JSON object at all.
 pub fn read<'a>(text: &'a str, problems: &mut Problems) -> Result<RawStay<'a>, Refusal> {
     let Members(members) = serde_json::from_str(text).map_err(|why| malformed(&why))?;
+    if members.len() > JSON_MEMBERS_MAX {
+        return Err(too_many("$"));
+    }
     let mut reader = JsonReader { raw: RawStay::default(), problems };
     for (at, (key, value)) in members.iter().enumerate() {
         if is_repeated(&members, at) {
@@ -74,6 +81,11 @@ fn malformed(why: &serde_json::Error) -> Refusal {
         _ => ("不是有效的 JSON", "is no valid JSON"),
     };
     Refusal::new(Code::Malformed, zh, en).at(format_args!("line {} column {}", why.line(), why.column()))
+}
+
+fn too_many(place: impl fmt::Display) -> Refusal {
+    let en = format!("the object has more than {JSON_MEMBERS_MAX} members");
+    Refusal::new(Code::TooLarge, "字段过多", en).at(place)
 }
 
 /// The names of one list's fields.
@@ -158,8 +170,9 @@ impl<'a> JsonReader<'a, '_> {
         names: Names<N>,
     ) -> Result<Vec<(Place<'a>, [Field<'a>; COUNT])>, Refusal> {
         let section = list.word();
-        let mut rows = Vec::with_capacity(items.len());
-        for (item, value) in (0_u32..).zip(items) {
+        let mut rows = Vec::with_capacity(items.len().min(LINES_MAX + 1));
+        // One more than the reader takes: it is the reader that refuses.
+        for (item, value) in (0_u32..).zip(items).take(LINES_MAX + 1) {
             let path = format!("$.{section}[{item}]");
             let Some(Members(members)) = self.object(value, &path)? else { continue };
             let mut row = std::array::from_fn(|_| Field::default());
@@ -187,10 +200,15 @@ impl<'a> JsonReader<'a, '_> {
         place: impl fmt::Display,
     ) -> Result<Option<Members<'a>>, Refusal> {
         if !value.get().starts_with('{') {
-            self.problems.refuse(Code::BadValue, place, "须为对象", "must be an object");
+            self.problems.refuse(Code::BadValue, &place, "须为对象", "must be an object");
             return Ok(None);
         }
-        serde_json::from_str(value.get()).map(Some).map_err(|why| malformed(&why))
+        let members: Members<'a> = serde_json::from_str(value.get()).map_err(|why| malformed(&why))?;
+        if members.0.len() > JSON_MEMBERS_MAX {
+            self.problems.push(too_many(place));
+            return Ok(None);
+        }
+        Ok(Some(members))
     }
 
     /// Text, a number as it is written, `true` or `false`; `null` says nothing.

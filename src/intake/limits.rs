@@ -19,6 +19,9 @@ pub const XML_ATTRIBUTES_MAX: usize = 64;
 /// XML elements in one document: every field of the largest stay, and room for an envelope.
 pub const XML_ELEMENTS_MAX: usize = 250_000;
 
+/// Members of one JSON object; ours have at most 15.
+pub const JSON_MEMBERS_MAX: usize = 100;
+
 /// Characters of identifiers: message id, visit number, line id, codes.
 pub const CODE_CHARS_MAX: usize = 64;
 /// Characters of a person's name, a department, a reference.

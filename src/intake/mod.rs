@@ -8,9 +8,11 @@
 //! into, and how parts add up to a stay, is the settlement side's.
 
 pub mod door;
+pub mod format;
 pub mod hl7;
 pub mod hl7_answer;
 pub mod hl7_map;
+pub mod inbound;
 pub mod json;
 pub mod limits;
 pub mod mllp;
@@ -22,6 +24,7 @@ pub mod reception;
 pub mod when;
 pub mod xml;
 
-pub use door::{Channel, Format, Inbound, Rejected, split};
+pub use format::{Format, split};
+pub use inbound::{Channel, Inbound, Rejected};
 pub use problems::Warning;
 pub use profile::{Profile, Profiles};

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::door::{self, Format, Rejected};
+use super::door;
+use super::format::Format;
 use super::hl7::Header;
+use super::inbound::{self, Rejected};
 use super::profile::{Profile, Profiles};
 use crate::refusal::{Code, Refusal};
 use crate::settlement::gateway::Gateway;
@@ -71,7 +73,7 @@ impl Reception {
     }
 
     async fn read_and_handle(&self, arrival: Arrival<'_>, at: Timestamp, trace_id: String) -> Received {
-        let channel = door::Channel { charset: arrival.charset };
+        let channel = inbound::Channel { charset: arrival.charset };
         let inbound = match door::read(arrival.bytes, arrival.format, channel, &self.profiles, at) {
             Ok(inbound) => inbound,
             Err(rejected) => return self.reject(*rejected, arrival.bytes, at, trace_id).await,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde::Deserialize;
-use yizhan::intake::limits::{MESSAGE_BYTES_MAX, XML_ATTRIBUTES_MAX, XML_DEPTH_MAX};
+use yizhan::intake::limits::{LINES_MAX, MESSAGE_BYTES_MAX, PROBLEMS_MAX, XML_ATTRIBUTES_MAX, XML_DEPTH_MAX};
 use yizhan::intake::{Channel, Format, Inbound, Profile, Profiles, Rejected, door, split, xml};
 use yizhan::settlement::meaning::meaning;
 use yizhan_contract::{Discharge, revealing};
@@ -193,9 +193,11 @@ fn the_schema_agrees_with_the_examples() {
 fn what_could_hurt_is_refused() {
     let profiles = profiles();
     let nested = |depth: usize| format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth)).into_bytes();
+    let many_members = format!("{{{}\"a\":1}}", "\"a\":1,".repeat(1_000_000));
     let attributes: String = (0..=XML_ATTRIBUTES_MAX).map(|n| format!(" a{n}=\"1\"")).collect();
     for (bytes, expected) in [
         (vec![b'{'; MESSAGE_BYTES_MAX + 1], "too_large @ -"),
+        (many_members.into_bytes(), "too_large @ $"),
         (b"{".repeat(100_000), "malformed @ line 1 column 2"),
         (nested(XML_DEPTH_MAX + 1), "too_large @ line 1"),
         (format!("<a{attributes}/>").into_bytes(), "too_large @ line 1"),
@@ -203,6 +205,39 @@ fn what_could_hurt_is_refused() {
         (Vec::new(), "malformed @ MSH"),
     ] {
         assert_eq!(places(read_with(&bytes, &profiles)), [expected]);
+    }
+}
+
+#[test]
+fn more_lines_than_a_stay_may_have_are_refused_once() {
+    let profiles = profiles();
+    let json = |n| format!(r#"{{"id":"N{n}","date":"2020-06-25","code":"C","amount":"1.00"}},"#);
+    let xml =
+        |n| format!("<lines><id>N{n}</id><date>2020-06-25</date><code>C</code><amount>1.00</amount></lines>");
+    for (file, before, line, place) in [
+        ("stay.json", "\"lines\": [", &json as &dyn Fn(usize) -> String, "too_large @ $.lines[5000]"),
+        ("stay_repeated.xml", "</diagnoses>\n <lines>", &xml, "too_large @ /discharge/lines[5001] (line 25)"),
+    ] {
+        let text = String::from_utf8(message(file)).unwrap();
+        let many: String = (1..LINES_MAX).map(line).collect();
+        assert!(text.contains(before), "{file}");
+        let at = text.find(before).unwrap() + before.len()
+            - if file.ends_with("xml") { "<lines>".len() } else { 0 };
+        let crowded = format!("{}{many}{}", &text[..at], &text[at..]);
+        assert_eq!(places(read_with(crowded.as_bytes(), &profiles)), [place]);
+    }
+}
+
+#[test]
+fn crowds_of_empty_lines_are_refused() {
+    let profiles = profiles();
+    let json = String::from_utf8(message("stay.json")).unwrap();
+    let xml = String::from_utf8(message("stay_repeated.xml")).unwrap();
+    let crowded_json = json.replace("\"lines\": [", &format!("\"lines\": [{}", "{},".repeat(1_000_000)));
+    let crowded_xml =
+        xml.replacen(" <lines>", &format!("{} <lines>", "<lines><id/></lines>".repeat(100_000)), 1);
+    for text in [crowded_json, crowded_xml] {
+        assert_eq!(places(read_with(text.as_bytes(), &profiles)).len(), PROBLEMS_MAX);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::hl7::{Element, Message, Segment};
+use super::super::limits::DIAGNOSES_MAX;
 use super::super::profile::Profile;
 use super::super::raw::{DiagnosisRow, Field, LineRow, Place, Raw};
 use super::super::read::Reader;
@@ -18,6 +19,10 @@ pub(super) fn read<'m>(message: &'m Message<'_>, profile: &Profile, reader: &mut
     }
     let mut diagnoses: Vec<(Place<'m>, DiagnosisRow<'m>)> = Vec::new();
     for segment in message.named("DG1") {
+        // One more than the reader takes: it is the reader that refuses.
+        if diagnoses.len() > DIAGNOSES_MAX {
+            break;
+        }
         let row = diagnosis(segment);
         let code = &row[DiagnosisField::Code.index()].raw;
         // DFT^P11 repeats the visit's diagnoses with every transaction.

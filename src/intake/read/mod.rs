@@ -1,9 +1,10 @@
 //! The one typed reader: from text and places to a [`StayPart`], all problems at once.
 //!
-//! [`head`] reads what a message says once, [`lines`] its lists, [`words`] the closed lists of words.
+//! [`head`] reads what a message says once, [`lines`] and [`lists`] the rest, [`words`] the closed lists of words.
 
 mod head;
 mod lines;
+mod lists;
 pub mod words;
 
 use std::borrow::Cow;

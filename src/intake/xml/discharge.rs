@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use super::super::json::shown;
+use super::super::limits::LINES_MAX;
 use super::super::problems::Problems;
 use super::super::raw::{Field, Place, RawStay};
 use super::tree::{Element, ElementId, Tree};
@@ -23,6 +24,7 @@ pub fn is_discharge(tree: &Tree) -> bool {
 /// Reads a document into its raw form; what is wrong with it goes to `problems`.
 pub fn read<'a>(tree: &'a Tree, problems: &mut Problems) -> RawStay<'a> {
     let mut reader = XmlReader { tree, problems, raw: RawStay::default() };
+    let mut positions = Positions::of(tree);
     let root = tree.root();
     if root.namespace.is_none() {
         let place = place("/discharge".to_owned(), root);
@@ -32,7 +34,8 @@ pub fn read<'a>(tree: &'a Tree, problems: &mut Problems) -> RawStay<'a> {
     for (id, element) in tree.children(Tree::ROOT) {
         let path = format!("/discharge/{}", shown(&element.name));
         if let Some(list) = List::from_word(&element.name) {
-            reader.list(list, id);
+            let base = positions.next(list);
+            reader.list(list, id, base);
         } else if SECTIONS.contains(&element.name.as_str()) {
             reader.section(id, &path);
         } else {
@@ -47,6 +50,33 @@ fn place<'a>(path: impl Into<Cow<'a, str>>, element: &Element) -> Place<'a> {
     Place::Xml { path: path.into(), line: element.line }
 }
 
+/// How often each list's element occurs, and how many have been read.
+struct Positions {
+    all: [usize; List::ALL.len()],
+    read: [usize; List::ALL.len()],
+}
+
+impl Positions {
+    fn of(tree: &Tree) -> Self {
+        let mut all = [0; List::ALL.len()];
+        for (_, element) in tree.children(Tree::ROOT) {
+            if let Some(list) = List::from_word(&element.name) {
+                all[list as usize] += 1;
+            }
+        }
+        Self { all, read: [0; List::ALL.len()] }
+    }
+
+    /// `/discharge/lines`, with a position where the element is repeated.
+    fn next(&mut self, list: List) -> String {
+        self.read[list as usize] += 1;
+        match self.all[list as usize] {
+            0 | 1 => format!("/discharge/{}", list.word()),
+            _ => format!("/discharge/{}[{}]", list.word(), self.read[list as usize]),
+        }
+    }
+}
+
 struct XmlReader<'a, 'p> {
     tree: &'a Tree,
     problems: &'p mut Problems,
@@ -55,6 +85,11 @@ struct XmlReader<'a, 'p> {
 
 /// Rows of one list, with their places.
 type Rows<'a, const COUNT: usize> = Vec<(Place<'a>, [Field<'a>; COUNT])>;
+
+fn add<R>(all: &mut Vec<R>, rows: Vec<R>) {
+    let room = (LINES_MAX + 1).saturating_sub(all.len());
+    all.extend(rows.into_iter().take(room));
+}
 
 impl<'a> XmlReader<'a, '_> {
     fn head(&mut self, name: Option<Head>, element: &'a Element, path: String) {
@@ -80,20 +115,20 @@ impl<'a> XmlReader<'a, '_> {
         }
     }
 
-    /// All elements of a list's name at once; called for each of them, it reads the one it is given.
-    fn list(&mut self, list: List, id: ElementId) {
+    /// One element of a list's name. Rows beyond the limit are not made: one more is enough to refuse.
+    fn list(&mut self, list: List, id: ElementId, base: String) {
         match list {
             List::Lines => {
-                let rows = self.rows(list, id, LineField::from_word, LineField::index);
-                self.raw.lines.extend(rows);
+                let rows = self.rows(list, id, base, LineField::from_word, LineField::index);
+                add(&mut self.raw.lines, rows);
             }
             List::Diagnoses => {
-                let rows = self.rows(list, id, DiagnosisField::from_word, DiagnosisField::index);
-                self.raw.diagnoses.get_or_insert_default().extend(rows);
+                let rows = self.rows(list, id, base, DiagnosisField::from_word, DiagnosisField::index);
+                add(self.raw.diagnoses.get_or_insert_default(), rows);
             }
             List::SettledElsewhere => {
-                let rows = self.rows(list, id, PayerField::from_word, PayerField::index);
-                self.raw.settled_elsewhere.get_or_insert_default().extend(rows);
+                let rows = self.rows(list, id, base, PayerField::from_word, PayerField::index);
+                add(self.raw.settled_elsewhere.get_or_insert_default(), rows);
             }
         }
     }
@@ -102,10 +137,10 @@ impl<'a> XmlReader<'a, '_> {
         &mut self,
         list: List,
         id: ElementId,
+        base: String,
         from_word: fn(&str) -> Option<N>,
         index: fn(N) -> usize,
     ) -> Rows<'a, COUNT> {
-        let base = self.list_path(list, id);
         let holder = self.tree.of(id);
         if holder.children.is_empty() {
             self.only_children(holder, &base);
@@ -116,8 +151,8 @@ impl<'a> XmlReader<'a, '_> {
             return vec![self.row(id, base, from_word, index)];
         }
         self.only_children(holder, &base);
-        let mut rows = Vec::with_capacity(holder.children.len());
-        for (position, (item, child)) in self.tree.children(id).enumerate() {
+        let mut rows = Vec::new();
+        for (position, (item, child)) in self.tree.children(id).enumerate().take(LINES_MAX + 1) {
             if child.name != list.item() {
                 self.unknown(&place(format!("{base}/{}", shown(&child.name)), child));
                 continue;
@@ -126,16 +161,6 @@ impl<'a> XmlReader<'a, '_> {
             rows.push(self.row(item, path, from_word, index));
         }
         rows
-    }
-
-    /// `/discharge/lines`, with a position where the name is repeated.
-    fn list_path(&self, list: List, id: ElementId) -> String {
-        let same = || self.tree.children(Tree::ROOT).filter(|(_, other)| other.name == list.word());
-        let position = same().take_while(|(other, _)| *other <= id).count();
-        match same().nth(1) {
-            Some(_) => format!("/discharge/{}[{position}]", list.word()),
-            None => format!("/discharge/{}", list.word()),
-        }
     }
 
     fn row<N: Copy, const COUNT: usize>(

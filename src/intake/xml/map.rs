@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::super::limits::LINES_MAX;
 use super::super::profile::select::{Predicate, Step, XmlListMap, XmlMap, XmlPath};
 use super::super::raw::{Field, Place, RawStay};
 use super::tree::{Element, ElementId, Tree};
@@ -57,7 +58,8 @@ fn rows<'a, const COUNT: usize>(
         }
         (Place::Xml { path: Cow::Owned(base), line: tree.of(*item).line }, row)
     };
-    items.iter().enumerate().map(row).collect()
+    // One more than the reader takes: it is the reader that refuses.
+    items.iter().enumerate().take(LINES_MAX + 1).map(row).collect()
 }
 
 fn at_root<'a>(tree: &'a Tree, path: &XmlPath) -> Field<'a> {

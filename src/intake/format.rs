@@ -1,0 +1,74 @@
+//! What a message is written in, and how many of them a file or frame holds.
+
+use super::{hl7, hl7_map};
+use crate::refusal::{Code, Refusal};
+
+/// What a message is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    Hl7,
+    /// Our discharge document, HL7 v2.xml, or a hospital's own XML through its profile's paths.
+    Xml,
+    Json,
+}
+
+impl Format {
+    /// By the first bytes, for files; `None` for what is none of them.
+    pub fn detect(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes).trim_ascii_start();
+        match bytes.first()? {
+            b'{' => Some(Self::Json),
+            b'<' => Some(Self::Xml),
+            // UTF-16, whose declaration is not ASCII; only XML may come in it.
+            0xFE | 0xFF => Some(Self::Xml),
+            &VT => Some(Self::Hl7),
+            _ => matches!(bytes.get(..3)?, b"MSH" | b"FHS" | b"BHS").then_some(Self::Hl7),
+        }
+    }
+}
+
+/// A byte order mark in UTF-8.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// MLLP: begin and end of a frame.
+const VT: u8 = 0x0B;
+const FS: u8 = 0x1C;
+
+/// The messages of a file or frame: an HL7 batch holds many, and so may a file of MLLP frames.
+pub fn split(bytes: &[u8], format: Format) -> Result<Vec<&[u8]>, Refusal> {
+    if format != Format::Hl7 {
+        return Ok(vec![bytes]);
+    }
+    let mut messages = Vec::new();
+    let mut rest = bytes;
+    while let Some(start) = rest.iter().position(|byte| *byte == VT) {
+        let end =
+            rest[start + 1..].iter().position(|byte| *byte == VT).map_or(rest.len(), |at| start + 1 + at);
+        let frame = &rest[start..end];
+        match unframed(frame) {
+            Ok(content) => messages.extend(batch(content)?),
+            // Kept with its mark, so that reading it tells what is wrong with it.
+            Err(_) => messages.push(frame),
+        }
+        rest = &rest[end..];
+    }
+    if messages.is_empty() {
+        messages = batch(rest)?;
+    }
+    Ok(messages)
+}
+
+fn batch(bytes: &[u8]) -> Result<Vec<&[u8]>, Refusal> {
+    hl7::batch::split(bytes).map(|batch| batch.messages).map_err(|error| hl7_map::refusal(&error))
+}
+
+/// The content of an MLLP frame, or bytes that were never in one.
+pub(super) fn unframed(bytes: &[u8]) -> Result<&[u8], Refusal> {
+    let Some(content) = bytes.strip_prefix(&[VT]) else { return Ok(bytes) };
+    match content.iter().rposition(|byte| *byte == FS) {
+        Some(end) => Ok(&content[..end]),
+        None => {
+            let en = "the MLLP frame was cut off: it has no end block";
+            Err(Refusal::new(Code::Malformed, "MLLP 帧不完整，缺少结束符", en))
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What comes through the door: a message read, or one refused.
+
+use std::sync::Arc;
+
+use super::hl7::Header;
+use super::problems::Warning;
+use super::profile::Profile;
+use crate::refusal::Refusal;
+use crate::settlement::message::Message;
+
+/// How the message came, as far as it says what the message does not.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Channel<'c> {
+    /// The charset parameter of the content type.
+    pub charset: Option<&'c str>,
+}
+
+/// A message that was read.
+#[derive(Debug, Clone)]
+pub struct Inbound {
+    pub message: Message,
+    pub profile: Arc<Profile>,
+    pub warnings: Vec<Warning>,
+    /// To answer an HL7 message.
+    pub header: Option<Header>,
+}
+
+/// A message that was refused, with what is known to answer and to keep it.
+#[derive(Debug, Clone)]
+pub struct Rejected {
+    /// At least one.
+    pub refusals: Vec<Refusal>,
+    pub profile: Option<Arc<Profile>>,
+    pub sender: String,
+    pub message_id: Option<String>,
+    pub digest: [u8; 32],
+    pub header: Option<Header>,
+}
