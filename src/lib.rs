@@ -1,6 +1,7 @@
 //! yizhan (一站): one-stop settlement at hospital discharge.
 
 pub mod catalogue;
+pub mod cli;
 pub mod config;
 pub mod desk;
 pub mod intake;

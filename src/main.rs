@@ -1,1 +1,5 @@
-fn main() {}
+//! The binary; everything else is in the library.
+
+fn main() -> std::process::ExitCode {
+    yizhan::cli::main()
+}

@@ -17,6 +17,7 @@ pub enum Channel {
     Mllp,
     Http,
     Timer,
+    File,
 }
 
 impl Channel {
@@ -25,6 +26,7 @@ impl Channel {
             Self::Mllp => "mllp",
             Self::Http => "http",
             Self::Timer => "timer",
+            Self::File => "file",
         }
     }
 }

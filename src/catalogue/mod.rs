@@ -66,6 +66,11 @@ impl CatalogueFile {
     pub fn open(path: &Path) -> Result<Self, Vec<Problem>> {
         Ok(Self { sheet: Sheet::open(path, COLUMNS)?, row: Row::default(), is_over: false })
     }
+
+    /// A CSV text that is part of the program.
+    pub fn shipped(text: &'static str) -> Result<Self, Vec<Problem>> {
+        Ok(Self { sheet: Sheet::shipped(text, COLUMNS)?, row: Row::default(), is_over: false })
+    }
 }
 
 impl Iterator for CatalogueFile {

@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::Exit;
-use crate::store::key_file::Key;
+use crate::store::seal::Key;
 
 #[derive(Debug, Subcommand)]
-pub enum KeyCommand {
+pub(super) enum KeyCommand {
     /// 生成新的密钥文件（不会覆盖已有文件）| Make a new key file; never overwrites one
     New { file: PathBuf },
 }
 
-pub fn run(command: KeyCommand) -> anyhow::Result<Exit> {
+pub(super) fn run(command: KeyCommand) -> anyhow::Result<Exit> {
     let KeyCommand::New { file } = command;
     let key = Key::create(&file)?;
     super::say(&format!(

@@ -23,8 +23,12 @@ use crate::settlement::outcome::Outcome;
 
 /// 一站：出院“一站式”结算网关 | one-stop settlement at hospital discharge
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 110, after_help = "退出码 | Exit codes: 0 成功 ok · 2 用法或配置 usage or \
-configuration · 3 报文被拒 refused input · 4 支付方或存储失败 a payer or the store failed · 5 需人工处理 needs attention")]
+#[command(
+    version,
+    max_term_width = 110,
+    after_help = "退出码 | Exit codes: 0 成功 ok · 2 用法或配置 usage or \
+configuration · 3 报文被拒 refused input · 4 支付方或存储失败 a payer or the store failed · 5 需人工处理 needs attention"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -93,9 +97,12 @@ impl Exit {
     fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Bill(_) | Outcome::Noted(_) => Self::Ok,
-            Outcome::Refused(refused) => {
-                refused.refusals.iter().map(|refusal| Self::of_refusal(refusal.code)).max().unwrap_or(Self::Refused)
-            }
+            Outcome::Refused(refused) => refused
+                .refusals
+                .iter()
+                .map(|refusal| Self::of_refusal(refusal.code))
+                .max()
+                .unwrap_or(Self::Refused),
         }
     }
 }

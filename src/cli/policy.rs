@@ -11,7 +11,7 @@ use yizhan_rules::{Language, Policy, PolicyShelf, SHIPPED, explain, problems};
 use super::Exit;
 
 #[derive(Debug, Subcommand)]
-pub enum PolicyCommand {
+pub(super) enum PolicyCommand {
     /// 检查政策文件：格式、数字、省级底线、有效期重叠 | Check files: form, figures, floors, overlaps
     Check(Files),
     /// 用文字说明政策的每一项，附依据与出处 | Explain every term with its clause and source
@@ -32,12 +32,12 @@ pub enum PolicyCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct Files {
+pub(super) struct Files {
     /// 政策文件；不填则为随附的示例政策 | Policy files; none: those shipped
     files: Vec<PathBuf>,
 }
 
-pub fn run(command: PolicyCommand) -> anyhow::Result<Exit> {
+pub(super) fn run(command: PolicyCommand) -> anyhow::Result<Exit> {
     match command {
         PolicyCommand::Check(files) => check(&files),
         PolicyCommand::Explain { files, lang } => {
@@ -90,7 +90,7 @@ fn publish(file: &Path, to: &Path) -> anyhow::Result<Exit> {
 }
 
 /// Policies from files, or those shipped with the gateway.
-pub fn shelf(files: &[PathBuf]) -> anyhow::Result<PolicyShelf> {
+pub(super) fn shelf(files: &[PathBuf]) -> anyhow::Result<PolicyShelf> {
     if files.is_empty() {
         return Ok(PolicyShelf::shipped()?);
     }
@@ -98,8 +98,15 @@ pub fn shelf(files: &[PathBuf]) -> anyhow::Result<PolicyShelf> {
     Ok(PolicyShelf::read(pairs(&texts))?)
 }
 
+/// Policies from files, together with those shipped that do not contradict them.
+pub(super) fn shelf_with_shipped(files: &[PathBuf]) -> anyhow::Result<PolicyShelf> {
+    let given = texts(files)?;
+    let shipped = SHIPPED.iter().copied();
+    Ok(PolicyShelf::read(shipped.chain(pairs(&given)))?)
+}
+
 /// Every policy file of a folder, by name.
-pub fn files_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn files_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot read folder {}", folder.display()))?;
     let mut files = Vec::new();
     for entry in entries {
@@ -129,23 +136,23 @@ fn pairs(texts: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Every payer that any of the policies may ask.
-pub fn payers(policies: &[Arc<Policy>]) -> Vec<yizhan_contract::PayerCode> {
+pub(super) fn payers(policies: &[Arc<Policy>]) -> Vec<yizhan_contract::PayerCode> {
     let mut payers: Vec<_> =
-        policies.iter().flat_map(|policy| policy.payers().iter().map(|payer| payer.code.clone())).collect();
+        policies.iter().flat_map(|policy| policy.payers().map(|payer| payer.code.clone())).collect();
     payers.sort();
     payers.dedup();
     payers
 }
 
 /// A policy that nobody attested prints 示例参数 on every bill; the operator is told once at the start.
-pub fn warn_of_samples(shelf: &PolicyShelf) {
-    for policy in shelf.policies().iter().filter(|policy| policy.is_sample()) {
+pub(super) fn warn_of_samples(shelf: &PolicyShelf) {
+    for policy in shelf.policies().iter().filter(|policy| policy.attested_by().trim().is_empty()) {
         tracing::warn!(policy = %policy.label(), "policy is a sample: attested_by is empty");
     }
 }
 
 /// A folder given without any policy is a mistake worth stopping for.
-pub fn shelf_of_folder(folder: &Path) -> anyhow::Result<PolicyShelf> {
+pub(super) fn shelf_of_folder(folder: &Path) -> anyhow::Result<PolicyShelf> {
     let files = files_in(folder)?;
     if files.is_empty() {
         bail!("no policy file (*.toml) in {}", folder.display());

@@ -27,12 +27,21 @@ impl CsvCells {
         } else {
             Box::new(Decoded::new(file))
         };
+        Ok(Self::read(text))
+    }
+
+    /// A sheet that is part of the program.
+    pub(super) fn shipped(text: &'static str) -> Self {
+        Self::read(Box::new(text.as_bytes()))
+    }
+
+    fn read(text: Box<dyn Read + Send>) -> Self {
         let reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .trim(csv::Trim::All)
             .from_reader(text);
-        Ok(Self { reader, record: csv::StringRecord::new() })
+        Self { reader, record: csv::StringRecord::new() }
     }
 }
 

@@ -63,11 +63,20 @@ impl Sheet {
     /// Opens a file by its ending: `.xlsx`, anything else is CSV in UTF-8 or GB18030.
     pub fn open(path: &Path, columns: &'static [Column]) -> Result<Self, Vec<Problem>> {
         let is_xlsx = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("xlsx"));
-        let mut source: Box<dyn Cells> = if is_xlsx {
+        let source: Box<dyn Cells> = if is_xlsx {
             xlsx_file::open(path).map_err(|problem| vec![problem])?
         } else {
             Box::new(csv_file::CsvCells::open(path).map_err(|problem| vec![problem])?)
         };
+        Self::with_header(source, columns)
+    }
+
+    /// A CSV text that is part of the program.
+    pub fn shipped(text: &'static str, columns: &'static [Column]) -> Result<Self, Vec<Problem>> {
+        Self::with_header(Box::new(csv_file::CsvCells::shipped(text)), columns)
+    }
+
+    fn with_header(mut source: Box<dyn Cells>, columns: &'static [Column]) -> Result<Self, Vec<Problem>> {
         let mut header = Vec::new();
         let line = source.next_row(&mut header).map_err(|problem| vec![problem])?;
         let line = line.ok_or_else(|| vec![Problem::file("is empty")])?;

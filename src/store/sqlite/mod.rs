@@ -80,7 +80,22 @@ impl Sqlite {
         ids: Arc<dyn Ids>,
         options: Options,
     ) -> Result<Self, StoreError> {
-        let lock = open::StoreLock::take(path)?;
+        Self::open_locked(path, open::StoreLock::take(path)?, key, ids, options)
+    }
+
+    /// Opens an existing store for one command, beside the gateway that may be serving it: SQLite lets both
+    /// write in turn. Blocks while it does.
+    pub fn open_beside(path: &Path, key: Option<Key>, ids: Arc<dyn Ids>) -> Result<Self, StoreError> {
+        Self::open_locked(path, open::StoreLock::take_beside(path)?, key, ids, Options::default())
+    }
+
+    fn open_locked(
+        path: &Path,
+        lock: open::StoreLock,
+        key: Option<Key>,
+        ids: Arc<dyn Ids>,
+        options: Options,
+    ) -> Result<Self, StoreError> {
         let mut connection = Connection::open(path)
             .map_err(|why| StoreError::Unavailable(format!("{}: {why}", path.display())))?;
         open::writing(&connection, options.file_bytes_max)?;

@@ -31,7 +31,16 @@ impl StoreLock {
     /// Locks a file of its own beside the store: SQLite's own locks would be lost if we opened the store's
     /// file a second time and closed it again.
     pub(super) fn take(store: &Path) -> Result<Self, StoreError> {
-        let path = beside(store, "-lock");
+        Self::take_named(store, "-lock", "another gateway serves it; a SQLite store serves exactly one")
+    }
+
+    /// For a tool that works beside a gateway: one at a time, and none of them serves.
+    pub(super) fn take_beside(store: &Path) -> Result<Self, StoreError> {
+        Self::take_named(store, "-tool-lock", "another command works on it; wait for that to end")
+    }
+
+    fn take_named(store: &Path, ending: &str, taken: &str) -> Result<Self, StoreError> {
+        let path = beside(store, ending);
         let unavailable =
             |why: &dyn std::fmt::Display| StoreError::Unavailable(format!("{}: {why}", path.display()));
         let file = OpenOptions::new()
@@ -42,10 +51,9 @@ impl StoreLock {
             .map_err(|why| unavailable(&why))?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Taken(format!(
-                "another gateway serves {}; a SQLite store serves exactly one",
-                store.display()
-            ))),
+            Err(TryLockError::WouldBlock) => {
+                Err(StoreError::Taken(format!("{} is taken: {taken}", store.display())))
+            }
             Err(TryLockError::Error(why)) => Err(unavailable(&why)),
         }
     }

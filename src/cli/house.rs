@@ -1,0 +1,109 @@
+//! What `settle`, `serve` and `demo` have in common: store, policies, hospitals, and the reception over them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use yizhan_rules::PolicyShelf;
+
+use super::Exit;
+use crate::config::ConfigError;
+use crate::intake::reception::Reception;
+use crate::intake::{Profile, Profiles};
+use crate::runtime::Runtime;
+use crate::settlement::gateway::Gateway;
+use crate::store::StoreError;
+use crate::store::key_file::KeyError;
+use crate::store::registers::ImportError;
+use crate::store::seal::Key;
+use crate::store::sqlite::{Options, Sqlite};
+
+/// The sample hospitals: file name and text.
+pub(super) const SAMPLE_HOSPITALS: &[(&str, &str)] = &[
+    ("H37130001.toml", include_str!("../../tests/samples/hospitals/H37130001.toml")),
+    ("H37132301.toml", include_str!("../../tests/samples/hospitals/H37132301.toml")),
+    ("H37132302.toml", include_str!("../../tests/samples/hospitals/H37132302.toml")),
+];
+pub(super) const SAMPLE_ROSTER: &str = include_str!("../../tests/samples/roster.csv");
+pub(super) const SAMPLE_CATALOGUE: &str = include_str!("../../tests/samples/catalogue.csv");
+
+/// Puts store, policies and hospitals together.
+pub(super) fn reception(
+    store: Arc<Sqlite>,
+    policies: PolicyShelf,
+    profiles: Profiles,
+    runtime: Runtime,
+) -> Reception {
+    let profiles = Arc::new(profiles);
+    let known = Arc::clone(&profiles);
+    let hospitals =
+        Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
+    let gateway = Gateway::new(store, Arc::new(policies), hospitals, runtime);
+    Reception::new(gateway, profiles)
+}
+
+/// Opens a store to serve it; without its key the store itself says which one it wants.
+pub(super) fn open_store(path: &Path, key_file: &Path, runtime: &Runtime) -> anyhow::Result<Sqlite> {
+    let opened = Sqlite::open(path, key(key_file)?, Arc::clone(&runtime.ids), Options::default());
+    opened.with_context(|| format!("store {} under key file {}", path.display(), key_file.display()))
+}
+
+/// Opens a store for one command, beside the gateway that may be serving it.
+pub(super) fn open_beside(path: &Path, key_file: &Path, runtime: &Runtime) -> anyhow::Result<Sqlite> {
+    let opened = Sqlite::open_beside(path, key(key_file)?, Arc::clone(&runtime.ids));
+    opened.with_context(|| format!("store {} under key file {}", path.display(), key_file.display()))
+}
+
+fn key(file: &Path) -> anyhow::Result<Option<Key>> {
+    Ok(if file.exists() { Some(Key::read(file)?) } else { None })
+}
+
+/// Beside the store, unless said otherwise.
+pub(super) fn key_file_of(store: &Path, key: Option<&Path>) -> PathBuf {
+    key.map_or_else(|| store.with_extension("key"), Path::to_owned)
+}
+
+pub(super) fn sample_profiles() -> anyhow::Result<Profiles> {
+    profiles_of(SAMPLE_HOSPITALS.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())))
+}
+
+/// Profiles from files, one hospital each.
+pub(super) fn profiles(files: &[PathBuf]) -> anyhow::Result<Profiles> {
+    let read = |file: &PathBuf| {
+        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        Ok((file.display().to_string(), text))
+    };
+    profiles_of(files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?)
+}
+
+fn profiles_of(texts: impl IntoIterator<Item = (String, String)>) -> anyhow::Result<Profiles> {
+    let profile = |(name, text): (String, String)| {
+        Profile::from_toml(&text)
+            .map_err(|why| anyhow::Error::new(why).context(format!("hospital profile {name}")))
+    };
+    let profiles = texts.into_iter().map(profile).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Profiles::new(profiles)?)
+}
+
+/// The exit code of a command that failed: the store's trouble, refused input, else usage.
+pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
+    for cause in error.chain() {
+        if let Some(import) = cause.downcast_ref::<ImportError>() {
+            return match import {
+                ImportError::Refused(_) => Exit::Refused,
+                ImportError::Store(_) => Exit::Failed,
+            };
+        }
+        if let Some(store) = cause.downcast_ref::<StoreError>() {
+            return match store {
+                StoreError::WrongKey { .. } | StoreError::Taken(_) => Exit::Usage,
+                _ => Exit::Failed,
+            };
+        }
+        if cause.is::<ConfigError>() || cause.is::<KeyError>() {
+            return Exit::Usage;
+        }
+    }
+    Exit::Usage
+}

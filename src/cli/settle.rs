@@ -1,0 +1,220 @@
+//! `yizhan settle FILE…`: messages from files, bills on standard output.
+
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use jiff::Timestamp;
+use yizhan_rules::PolicyShelf;
+
+use super::import::import_of;
+use super::{Exit, block_on, house, policy};
+use crate::catalogue::CatalogueFile;
+use crate::desk::problem::Problem;
+use crate::desk::table::{self, Style};
+use crate::intake::reception::{Arrival, Reception};
+use crate::intake::{Format, split};
+use crate::refusal::{Code, Refusal};
+use crate::roster::{RosterFile, RosterMode};
+use crate::runtime::Runtime;
+use crate::settlement::message::Mode;
+use crate::settlement::outcome::{Noted, Outcome};
+use crate::store::registers::{Registers, Rows};
+use crate::store::sqlite::Sqlite;
+use crate::telemetry::Channel;
+
+/// Stays whose charges went quiet, closed after the last file.
+const QUIET_STAYS_MAX: u32 = 10_000;
+
+#[derive(Debug, Args)]
+pub(super) struct SettleArgs {
+    /// 报文文件：HL7 v2、v2.xml、XML 或 JSON，按给出的顺序处理 | Messages: HL7 v2, v2.xml, XML or JSON, in the order given
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// 只试算，不结算 | Quote only
+    #[arg(long)]
+    quote: bool,
+    /// 每行一个 JSON：结算单或问题文档 | One JSON document per line: a bill or a problem
+    #[arg(long)]
+    json: bool,
+    /// 显示每一步计算 | Show every step
+    #[arg(long)]
+    explain: bool,
+    /// 数据库文件（默认内存）| The store's file; default: in memory, shared by all files
+    #[arg(long)]
+    store: Option<PathBuf>,
+    /// 密钥文件 | Key file; default: beside the store
+    #[arg(long, requires = "store")]
+    key: Option<PathBuf>,
+    /// 政策文件（默认随附示例）| Policy files; default: the samples
+    #[arg(long)]
+    policy: Vec<PathBuf>,
+    /// 目录文件（默认随附示例）| Catalogue; default: the sample
+    #[arg(long)]
+    catalogue: Option<PathBuf>,
+    /// 名册文件（默认随附示例）| Roster; default: the sample
+    #[arg(long)]
+    roster: Option<PathBuf>,
+    /// 医院配置（默认随附示例医院）| Hospital profiles; default: the sample hospitals
+    #[arg(long)]
+    profile: Vec<PathBuf>,
+}
+
+pub(super) fn run(args: SettleArgs) -> anyhow::Result<Exit> {
+    let runtime = Runtime::system();
+    let policies = policies(&args.policy)?;
+    let profiles =
+        if args.profile.is_empty() { house::sample_profiles()? } else { house::profiles(&args.profile)? };
+    let store = Arc::new(open(&args, &runtime)?);
+    block_on(async {
+        registers(&args, &store, &runtime).await?;
+        let reception = house::reception(Arc::clone(&store), policies, profiles, runtime.clone());
+        settle(&args, &reception).await
+    })?
+}
+
+/// Policies given stand alone; one that builds on a shipped policy brings those along.
+fn policies(files: &[PathBuf]) -> anyhow::Result<PolicyShelf> {
+    if files.is_empty() {
+        return policy::shelf(&[]);
+    }
+    policy::shelf(files).or_else(|alone| policy::shelf_with_shipped(files).map_err(|_| alone))
+}
+
+fn open(args: &SettleArgs, runtime: &Runtime) -> anyhow::Result<Sqlite> {
+    match &args.store {
+        Some(path) => house::open_store(path, &house::key_file_of(path, args.key.as_deref()), runtime),
+        None => Ok(Sqlite::in_memory(Arc::clone(&runtime.ids))?),
+    }
+}
+
+/// Files given are brought in; a store in memory starts with the samples for what is not given.
+async fn registers(args: &SettleArgs, store: &Sqlite, runtime: &Runtime) -> anyhow::Result<()> {
+    let in_memory = args.store.is_none();
+    let quietly = || Arc::new(|_| {});
+    let roster = match &args.roster {
+        Some(file) => Some((file.as_path(), RosterFile::open(file))),
+        None if in_memory => Some((Path::new("roster.csv"), RosterFile::shipped(house::SAMPLE_ROSTER))),
+        None => None,
+    };
+    if let Some((file, rows)) = roster {
+        let import = import_of(file, rows.map(|rows| Box::new(rows) as Rows<_>), runtime, quietly())?;
+        store.import_roster(import, RosterMode::Delta).await?;
+    }
+    let catalogue = match &args.catalogue {
+        Some(file) => Some((file.as_path(), CatalogueFile::open(file))),
+        None if in_memory => {
+            Some((Path::new("catalogue.csv"), CatalogueFile::shipped(house::SAMPLE_CATALOGUE)))
+        }
+        None => None,
+    };
+    if let Some((file, rows)) = catalogue {
+        let import = import_of(file, rows.map(|rows| Box::new(rows) as Rows<_>), runtime, quietly())?;
+        store.import_catalogue(import).await?;
+    }
+    Ok(())
+}
+
+async fn settle(args: &SettleArgs, reception: &Reception) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Ok;
+    let show = Show { json: args.json, style: style(args.explain) };
+    for file in &args.files {
+        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        for outcome in outcomes_of(reception, &bytes, args.quote.then_some(Mode::Quote)).await {
+            exit = exit.max(Exit::of(&outcome));
+            show.outcome(&outcome);
+        }
+    }
+    // No more charges can come from these files: stays that wait for quiet have it now.
+    for outcome in reception.gateway().close_due(Timestamp::MAX, QUIET_STAYS_MAX).await? {
+        exit = exit.max(Exit::of(&outcome));
+        show.outcome(&outcome);
+    }
+    Ok(exit)
+}
+
+async fn outcomes_of(reception: &Reception, bytes: &[u8], mode: Option<Mode>) -> Vec<Outcome> {
+    let Some(format) = Format::detect(bytes) else {
+        return vec![Outcome::from(neither_form())];
+    };
+    let messages = match split(bytes, format) {
+        Ok(messages) => messages,
+        Err(refusal) => return vec![Outcome::from(refusal)],
+    };
+    let mut outcomes = Vec::new();
+    for message in messages {
+        let arrival =
+            Arrival { channel: Channel::File, bytes: message, format, charset: None, mode, only: None };
+        outcomes.push(reception.receive(arrival).await.outcome);
+    }
+    outcomes
+}
+
+fn neither_form() -> Refusal {
+    Refusal::new(
+        Code::UnsupportedMedia,
+        "文件开头既不是 HL7（MSH）、XML，也不是 JSON",
+        "the file begins like neither HL7 (MSH), XML nor JSON",
+    )
+}
+
+/// Colours only on a terminal, and only where the user has not said no.
+pub(super) fn style(explain: bool) -> Style {
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    Style { explain, colour }
+}
+
+/// How outcomes are shown.
+pub(super) struct Show {
+    pub json: bool,
+    pub style: Style,
+}
+
+impl Show {
+    pub(super) fn outcome(&self, outcome: &Outcome) {
+        if self.json {
+            super::say(&json(outcome));
+        } else {
+            super::say(&self.text(outcome));
+        }
+    }
+
+    fn text(&self, outcome: &Outcome) -> String {
+        match outcome {
+            Outcome::Bill(bill) => table::bill(bill, self.style),
+            Outcome::Noted(noted) => noted_text(noted),
+            Outcome::Refused(refused) => table::problem(&Problem::new(&refused.refusals, None), self.style),
+        }
+    }
+}
+
+fn json(outcome: &Outcome) -> String {
+    let written = match outcome {
+        Outcome::Bill(bill) => serde_json::to_string(bill),
+        Outcome::Noted(noted) => serde_json::to_string(noted),
+        Outcome::Refused(refused) => Problem::new(&refused.refusals, None).to_json(),
+    };
+    written.unwrap_or_default()
+}
+
+fn noted_text(noted: &Noted) -> String {
+    let state = noted.state.text();
+    let who = noted.beneficiary.sentence();
+    let mut text = format!(
+        "已收到 {visit}：{zh}（{lines} 行费用，{total} 元）| received {visit}: {en} ({lines} charge lines, {total})\n  {who_zh} | {who_en}\n",
+        visit = noted.visit_number,
+        zh = state.zh,
+        en = state.en.to_lowercase(),
+        lines = noted.lines,
+        total = noted.total,
+        who_zh = who.zh,
+        who_en = who.en,
+    );
+    for finding in &noted.findings {
+        text.push_str(&format!("  ! {} | {}\n", finding.message.zh, finding.message.en));
+    }
+    text
+}
