@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
 use yizhan_contract::stay::VisitClass;
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{Finding, FindingCode, Money, Text};
@@ -269,6 +270,13 @@ fn sections(settlement: &Settlement) -> Vec<Section> {
         }
     }
     sections
+}
+
+/// A message control id from an id of ours: MSH-10 holds 20 characters before version 2.7, which the time
+/// and the last of the random digits fill.
+pub fn control_id(id: Uuid) -> String {
+    let digits = id.simple().to_string();
+    format!("{}{}", &digits[..12], &digits[24..])
 }
 
 /// Header to address a bill to a hospital whose message was no HL7, or is long gone.
