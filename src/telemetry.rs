@@ -118,7 +118,11 @@ pub fn bill_delivered(settlement_id: &dyn std::fmt::Display, address: &str) {
 }
 
 /// The bill stands in the store; the hospital can ask for it.
-pub fn bill_not_delivered(settlement_id: &dyn std::fmt::Display, address: &str, error: &dyn std::error::Error) {
+pub fn bill_not_delivered(
+    settlement_id: &dyn std::fmt::Display,
+    address: &str,
+    error: &dyn std::error::Error,
+) {
     warn!(%settlement_id, address, error = %error, "bill could not be handed over to the hospital");
     counter!("yizhan_bills_not_delivered_total").increment(1);
 }

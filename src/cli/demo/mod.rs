@@ -115,8 +115,11 @@ fn bind(args: &DemoArgs) -> anyhow::Result<Listeners> {
     let port = |chosen: Option<u16>, usual| chosen.unwrap_or(if args.once { 0 } else { usual });
     let listen = |option: &str, port| {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        TcpListener::bind(address)
-            .with_context(|| format!("端口被占用，请用 {option} 另选 | cannot listen on {address}: choose another with {option}"))
+        TcpListener::bind(address).with_context(|| {
+            format!(
+                "端口被占用，请用 {option} 另选 | cannot listen on {address}: choose another with {option}"
+            )
+        })
     };
     Ok(Listeners {
         http: listen("--http", port(args.http, HTTP_PORT))?,

@@ -18,7 +18,10 @@ pub(super) const SAMPLES: &[Sample] = &[
         files: files!["01-worked.json"],
     },
     Sample {
-        title: ("沂水 2017 年公布的结算单，两方已另行结算", "A settlement published in Yishui in 2017, two payers settled elsewhere"),
+        title: (
+            "沂水 2017 年公布的结算单，两方已另行结算",
+            "A settlement published in Yishui in 2017, two payers settled elsewhere",
+        ),
         files: files!["02-yishui-2017.xml"],
     },
     Sample {
@@ -54,7 +57,10 @@ pub(super) const SAMPLES: &[Sample] = &[
         ],
     },
     Sample {
-        title: ("各方与个人之和不等于总额，必须拒绝", "Payers and patient do not make the total: must be refused"),
+        title: (
+            "各方与个人之和不等于总额，必须拒绝",
+            "Payers and patient do not make the total: must be refused",
+        ),
         files: files!["09-does-not-balance.json"],
     },
 ];

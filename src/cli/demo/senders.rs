@@ -43,7 +43,13 @@ impl Senders {
         }
     }
 
-    async fn send_hl7(&mut self, name: &str, bytes: &[u8], style: Style, recent: &Recent) -> anyhow::Result<String> {
+    async fn send_hl7(
+        &mut self,
+        name: &str,
+        bytes: &[u8],
+        style: Style,
+        recent: &Recent,
+    ) -> anyhow::Result<String> {
         let control_id = Header::salvage(bytes, crate::intake::hl7::Charset::Utf8).control_id();
         let answer = self.mllp.send(bytes, &control_id).await?;
         let message = Message::parse(&answer.bytes, &Reading::default())?;
@@ -64,7 +70,10 @@ impl Senders {
     async fn post(&self, kind: &'static str, body: Vec<u8>) -> anyhow::Result<(u16, String)> {
         let (agent, url) = (self.agent.clone(), format!("http://{}/v1/discharges", self.http));
         blocking(move || {
-            let request = agent.post(&url).header("Content-Type", kind).header("Authorization", format!("Bearer {TOKEN}"));
+            let request = agent
+                .post(&url)
+                .header("Content-Type", kind)
+                .header("Authorization", format!("Bearer {TOKEN}"));
             let mut answer = request.send(&body[..])?;
             Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))
         })

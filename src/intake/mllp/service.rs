@@ -45,7 +45,9 @@ impl Service {
             let received = self.reception.receive(arrival).await;
             answers.stored &= is_stored(&received.outcome);
             let runtime = self.reception.gateway().runtime();
-            answers.messages.extend(hl7_answer::answers(&received, || runtime.next_id().simple().to_string()));
+            answers
+                .messages
+                .extend(hl7_answer::answers(&received, || runtime.next_id().simple().to_string()));
             self.hand_over(&received);
         }
         answers
@@ -88,9 +90,10 @@ impl Service {
 fn is_stored(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Bill(_) | Outcome::Noted(_) => true,
-        Outcome::Refused(refused) => {
-            refused.refusals.iter().all(|refusal| !matches!(refusal.code, Code::StoreUnavailable | Code::Internal))
-        }
+        Outcome::Refused(refused) => refused
+            .refusals
+            .iter()
+            .all(|refusal| !matches!(refusal.code, Code::StoreUnavailable | Code::Internal)),
     }
 }
 
