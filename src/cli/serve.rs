@@ -55,8 +55,8 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
         let listeners = Listeners::bind(&config)?;
         let reading = http::Reading::Token;
         serve(&config, listeners, reception, reading, metrics, stopped).await
-    })??;
-    close(store)?;
+    })?;
+    close(store);
     Ok(Exit::Ok)
 }
 
@@ -201,9 +201,8 @@ async fn stop_on_signal(stop: watch::Sender<bool>) {
 }
 
 /// Lets go of the file, so that the next gateway may open it.
-pub(super) fn close(store: Arc<Sqlite>) -> anyhow::Result<()> {
-    if let Ok(store) = Arc::try_unwrap(store) {
-        block_on(store.close())?;
+pub(super) fn close(store: Arc<Sqlite>) {
+    if let Some(store) = Arc::into_inner(store) {
+        block_on(store.close());
     }
-    Ok(())
 }

@@ -70,8 +70,26 @@ fn remarks(received: &Received) -> Vec<AckError> {
     match &received.outcome {
         Outcome::Refused(refused) => refused.refusals.iter().map(error).collect(),
         Outcome::Noted(noted) => noted_remarks(received, noted),
-        Outcome::Bill(bill) => bill.findings.iter().take(FINDINGS_MAX).map(finding).collect(),
+        Outcome::Bill(bill) => {
+            let findings = bill.findings.iter().take(FINDINGS_MAX).map(finding);
+            std::iter::once(information(bill.state.word(), in_one_sentence(bill))).chain(findings).collect()
+        }
     }
+}
+
+/// What a sender that shows MSA-3 alone shows its clerk.
+fn in_one_sentence(bill: &Bill) -> Text {
+    let (state, amounts) = (bill.state.text(), &bill.amounts);
+    Text::new(
+        format!(
+            "{}：总费用 {} 元，各方共支付 {} 元，个人支付 {} 元",
+            state.zh, amounts.total, bill.paid_by_payers, bill.patient_share
+        ),
+        format!(
+            "{}: total {}, payers {}, patient {}",
+            state.en, amounts.total, bill.paid_by_payers, bill.patient_share
+        ),
+    )
 }
 
 fn error(refusal: &Refusal) -> AckError {
@@ -110,10 +128,10 @@ fn finding(finding: &Finding) -> AckError {
     AckError { severity, ..information(&word, finding.message.clone()) }
 }
 
-/// ERR of an accepted message: table 0357 code 0 is not an error code, so 199 with severity I or W.
+/// ERR of an accepted message: code 0 with severity I or W.
 fn information(word: &str, text: Text) -> AckError {
     AckError {
-        code: ErrCode::OtherError,
+        code: ErrCode::Accepted,
         place: Place::MESSAGE,
         severity: Severity::Information,
         our_code: word.to_owned(),

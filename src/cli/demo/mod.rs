@@ -89,8 +89,8 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<Exit> {
         let (served, shown) = tokio::join!(serving, showing);
         served?;
         shown
-    })??;
-    super::serve::close(store)?;
+    })?;
+    super::serve::close(store);
     Ok(exit)
 }
 

@@ -14,6 +14,8 @@ use crate::settlement::bill::Bill;
 /// The bearer token of the sample hospitals.
 const TOKEN: &str = "demo";
 
+const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(20);
+
 pub(super) struct Senders {
     http: SocketAddr,
     agent: ureq::Agent,
@@ -22,7 +24,11 @@ pub(super) struct Senders {
 
 impl Senders {
     pub(super) async fn connect(http: SocketAddr, mllp: SocketAddr) -> anyhow::Result<Self> {
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(ANSWER_WAIT))
+            .build()
+            .into();
         Ok(Self { http, agent, mllp: Sender::connect(&mllp.to_string()).await? })
     }
 
