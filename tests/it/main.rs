@@ -1,7 +1,9 @@
 //! Everything that is tested from outside, in one binary. Each module is one subject, its cases are data.
 #![cfg(test)]
 
+mod cli;
 mod crash;
+mod demo;
 mod desk;
 mod hl7_ack;
 mod hl7_corpus;
