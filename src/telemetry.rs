@@ -153,3 +153,18 @@ pub fn desk_acted(trace_id: &str, hospital: &str, action: &'static str, ended: &
     info!(trace_id, hospital, action, ended, "{action}: {ended}");
     counter!("yizhan_desk_actions_total", "action" => action, "ended" => ended).increment(1);
 }
+
+pub fn bill_delivered(settlement_id: &dyn std::fmt::Display, address: &str) {
+    info!(%settlement_id, address, "bill handed over to the hospital");
+    counter!("yizhan_bills_delivered_total").increment(1);
+}
+
+/// The bill stands in the store; the hospital can ask for it.
+pub fn bill_not_delivered(
+    settlement_id: &dyn std::fmt::Display,
+    address: &str,
+    error: &dyn std::error::Error,
+) {
+    warn!(%settlement_id, address, error = %error, "bill could not be handed over to the hospital");
+    counter!("yizhan_bills_not_delivered_total").increment(1);
+}

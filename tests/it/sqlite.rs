@@ -1,6 +1,6 @@
 //! What only a file can show: shared commits, limits, keys, locks, backups.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
@@ -93,6 +93,29 @@ async fn a_full_queue_says_so_at_once() {
     held.await.unwrap().unwrap();
 }
 
+/// Rows of every table.
+fn rows(path: &Path) -> BTreeMap<String, i64> {
+    let connection = Connection::open(path).unwrap();
+    let mut select = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").unwrap();
+    let tables = select.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
+    let count =
+        |table: &str| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
+    tables.map(|table| (table.clone(), count(&table).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn an_undecided_step_adds_no_row_anywhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let store = open(&path, Key::ephemeral().unwrap()).unwrap();
+    store.step(nothing("1")).await.unwrap();
+    let before = rows(&path);
+    let left = step("2", visit("ZY1", None), vec![id_number(WANG), mrn("P1")], Box::new(|_| None));
+    assert_eq!(store.step(left).await.unwrap(), Done::Undecided);
+    assert_eq!(rows(&path), before);
+    assert_eq!(before.get("message_claim"), Some(&1));
+}
+
 #[tokio::test]
 async fn a_full_disk_leaves_nothing_half_written() {
     let directory = tempfile::tempdir().unwrap();
@@ -181,6 +204,16 @@ async fn a_store_of_a_newer_program_is_refused() {
     assert!(matches!(open(&other, Key::ephemeral().unwrap()).err().unwrap(), StoreError::Schema(_)));
 }
 
+/// Bytes that stay as long as they are when they are packed.
+fn unpackable(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    let next = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..length).map(next).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_taken_while_steps_are_written_is_whole() {
     let directory = tempfile::tempdir().unwrap();
@@ -194,7 +227,7 @@ async fn a_backup_taken_while_steps_are_written_is_whole() {
     for n in 0..200 {
         let mut step =
             step(&n.to_string(), visit("ZY1", None), vec![id_number(WANG)], keep("ZY1", None, "stay"));
-        step.claim.as_mut().unwrap().raw = vec![7; 40_000];
+        step.claim.as_mut().unwrap().raw = unpackable(n, 40_000);
         store.step(step).await.unwrap();
     }
     let seen = Arc::new(std::sync::atomic::AtomicU64::new(0));
