@@ -11,6 +11,7 @@ mod hl7_e10;
 mod hl7_properties;
 mod hl7_syntax;
 mod hl7_xml;
+mod http;
 mod imports;
 mod intake;
 mod mllp_frames;
