@@ -25,7 +25,7 @@ async fn sent_again_it_is_the_same_bill_and_other_content_is_refused() {
     assert_eq!(served.post("/v1/discharges", sample("01-worked.json")).await.is(200), bill);
     let other_id = worked("S01-1", "S01-2");
     assert_eq!(served.post("/v1/discharges", other_id).await.is(200), bill);
-    let same_id = worked("2000.00", "2500.00");
+    let same_id = worked("\"deposit\": \"2000.00\"", "\"deposit\": \"2500.00\"");
     let reply = served.post("/v1/discharges", same_id).await;
     reply.is_problem(409, "same_message_other_content");
     let other_charges = String::from_utf8(worked("\"S01-1\"", "\"S01-3\"")).unwrap();

@@ -44,6 +44,8 @@ pub(crate) struct Gate {
     /// One permit for each step.
     steps: Semaphore,
     is_broken: AtomicBool,
+    /// Steps that were begun, held up or not.
+    begun: watch::Sender<u32>,
     /// Steps that ended.
     ended: watch::Sender<u32>,
 }
@@ -60,6 +62,11 @@ impl Gate {
 
     pub(crate) fn break_down(&self) {
         self.is_broken.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until as many steps were begun.
+    pub(crate) async fn begun(&self, steps: u32) {
+        self.begun.subscribe().wait_for(|begun| *begun >= steps).await.unwrap();
     }
 
     /// Waits until as many steps ended.
@@ -79,6 +86,7 @@ impl Store for Gate {
     fn step(&self, step: Step) -> Answer<'_, Done> {
         Box::pin(async move {
             self.works()?;
+            self.begun.send_modify(|begun| *begun += 1);
             self.steps.acquire().await.unwrap().forget();
             let done = self.inner.step(step).await;
             self.ended.send_modify(|ended| *ended += 1);
@@ -167,8 +175,8 @@ impl Setting {
         let inner = Sqlite::in_memory(Arc::clone(&runtime.ids)).unwrap();
         register_samples(&inner, &runtime).await;
         let steps = Semaphore::new(Semaphore::MAX_PERMITS / 2);
-        let (ended, _) = watch::channel(0);
-        let store = Arc::new(Gate { inner, steps, is_broken: AtomicBool::new(false), ended });
+        let (begun, ended) = (watch::Sender::new(0), watch::Sender::new(0));
+        let store = Arc::new(Gate { inner, steps, is_broken: AtomicBool::new(false), begun, ended });
         let profiles = Arc::new(profiles());
         let known = Arc::clone(&profiles);
         let hospitals =
@@ -190,12 +198,11 @@ pub(crate) async fn served() -> Served {
 }
 
 impl Served {
-    /// As 沂水县人民医院 unless the request says who it is.
     pub(crate) async fn ask(&self, ask: Ask) -> Reply {
         ask.send(self.address).await
     }
 
-    /// A message of H37132301.
+    /// As H37132301.
     pub(crate) async fn post(&self, path: &str, body: impl Into<Vec<u8>>) -> Reply {
         self.ask(Ask::post(path, body).token(YISHUI)).await
     }
@@ -208,7 +215,8 @@ impl Served {
         self.stop.send(true).unwrap();
     }
 
-    pub(crate) async fn is_over(self) {
+    /// Waits until the listener is gone and nothing is in hand.
+    pub(crate) async fn over(self) {
         self.task.await.unwrap().unwrap();
     }
 }
