@@ -36,6 +36,15 @@ pub struct Gateway {
     runtime: Runtime,
 }
 
+/// A message that could not be read, as far as it is known.
+pub struct RefusedMessage {
+    pub sender: String,
+    /// Empty where none could be made out.
+    pub message_id: String,
+    pub digest: [u8; 32],
+    pub raw: Vec<u8>,
+}
+
 /// A settlement as stored, for reading and printing.
 pub struct Found {
     pub record: StayRecord,
@@ -120,6 +129,14 @@ impl Gateway {
             outcomes.push(self.run(Work { hospital, persons: Vec::new(), asked, claim: None, stay }).await);
         }
         Ok(outcomes)
+    }
+
+    /// Keeps a message that was refused before it meant anything to a stay, with the answer it got.
+    pub async fn keep_refused(&self, message: RefusedMessage, outcome: &Outcome) -> Result<(), StoreError> {
+        let RefusedMessage { sender, message_id, digest, raw } = message;
+        let claim = MessageClaim { sender, message_id, digest, raw };
+        let answer = serde_json::to_vec(outcome).unwrap_or_default();
+        self.store.keep_refused(self.runtime.now(), claim, answer).await
     }
 
     pub async fn settlement(&self, id: Uuid) -> Result<Option<Found>, StoreError> {
