@@ -138,7 +138,7 @@ fn settlement(number: u64) -> Step {
         let legs =
             payers.iter().map(|payer| LegWrite { payer: payer.clone(), state: PayerState::Committed, paid });
         let used = payers.iter().map(|payer| (payer.clone(), Used { base: paid.exact(), paid }));
-        Changes {
+        Some(Changes {
             bill: Some(BillWrite {
                 settlement_id,
                 stay_id,
@@ -163,7 +163,7 @@ fn settlement(number: u64) -> Step {
             }),
             person_aliases: Vec::new(),
             answer: vec![b'a'; 512],
-        }
+        })
     });
     Step { at, claim: Some(claim), stay, persons: vec![person], decide }
 }

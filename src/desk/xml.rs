@@ -75,6 +75,7 @@ fn payer(xml: &mut Markup, payer: &BilledPayer) {
     xml.leaf("payer", &payer.payer);
     text(xml, "name", &payer.name);
     xml.leaf("state", word(&payer.state));
+    xml.leaf("base_kind", payer.base_kind.word());
     xml.leaf("base", payer.base);
     xml.leaf("paid", payer.paid);
     xml.optional("payer_reference", payer.payer_reference.as_ref());

@@ -8,7 +8,7 @@ use yizhan::intake::mllp::{Event, Frames, Release};
 
 use crate::project;
 
-/// Where it lies unless `YIZHAN_CORPUS` says otherwise.
+/// Where it lies unless `YIZHAN_TEST_CORPUS` says otherwise.
 const CORPUS: &str = "../shared/corpus/hl7";
 const COLUMNS: &str = "file,message,outcome,code,place";
 
@@ -51,7 +51,7 @@ fn outcome(message: &Result<Vec<u8>, &str>) -> String {
 
 #[test]
 fn real_messages_come_out_as_the_table_says() {
-    let corpus = std::env::var_os("YIZHAN_CORPUS").map_or_else(|| project(CORPUS), Into::into);
+    let corpus = std::env::var_os("YIZHAN_TEST_CORPUS").map_or_else(|| project(CORPUS), Into::into);
     let Ok(folder) = std::fs::read_dir(&corpus) else {
         // Written past the capture of the test harness: nobody should think it ran.
         let _ = writeln!(std::io::stderr(), "PASSED OVER: no corpus at {}", corpus.display());

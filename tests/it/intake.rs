@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use yizhan::intake::limits::{LINES_MAX, MESSAGE_BYTES_MAX, PROBLEMS_MAX, XML_ATTRIBUTES_MAX, XML_DEPTH_MAX};
 use yizhan::intake::{Channel, Format, Inbound, Profile, Profiles, Rejected, door, split, xml};
-use yizhan::settlement::meaning::meaning;
+use yizhan::settlement::meaning::{differing_lines, meaning};
+use yizhan::settlement::message::Trigger;
 use yizhan_contract::{Discharge, revealing};
 
 use crate::project;
@@ -167,7 +168,7 @@ fn meaning_ignores_order_and_envelope_and_names_what_differs() {
     other.lines[0].amount = Some("-12.34".parse().unwrap());
     other.lines.remove(3);
     assert_ne!(meaning(&first), meaning(&other));
-    assert_eq!(yizhan::intake::differing_lines(&first, &other), ["L1", "L4"]);
+    assert_eq!(differing_lines(&first, &other), ["L1", "L4"]);
 }
 
 #[test]
@@ -283,8 +284,7 @@ fn a_file_may_hold_many_messages() {
     let messages = split(&framed, Format::detect(&framed).unwrap()).unwrap();
     let profiles = profiles();
     let triggers: Vec<_> =
-        messages.iter().map(|bytes| read_with(bytes, &profiles).unwrap().trigger).collect();
-    use yizhan::intake::Trigger;
+        messages.iter().map(|bytes| read_with(bytes, &profiles).unwrap().message.trigger).collect();
     assert_eq!(triggers, [Trigger::Admit, Trigger::Charges, Trigger::Discharge]);
 }
 
@@ -305,7 +305,7 @@ const CORPUS_DIFFERS: &[(&str, &str)] = &[
 #[test]
 fn the_corpus_is_read_or_refused_as_it_should_be() {
     let folder =
-        std::env::var_os("YIZHAN_CORPUS").map_or_else(|| project("../shared/corpus/hl7"), Into::into);
+        std::env::var_os("YIZHAN_TEST_CORPUS").map_or_else(|| project("../shared/corpus/hl7"), Into::into);
     let Ok(index) = std::fs::read_to_string(folder.join("index.csv")) else { return };
     let profiles = Profiles::new(vec![Profile::any_hospital()]).unwrap();
     let now = "2026-11-23T00:00:00Z".parse().unwrap();

@@ -1,6 +1,5 @@
 //! Everything that is tested from outside, in one binary. Each module is one subject, its cases are data.
 #![cfg(test)]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 mod crash;
 mod desk;

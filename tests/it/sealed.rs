@@ -24,12 +24,12 @@ async fn the_file_names_nobody() {
     let decide: Decide = Box::new(move |facts| {
         let stay = stay_write(&facts, "ZY20200702001", Some("2020-06-24"), "stay of 王小明");
         let bill = bill(new_id(1), stay.stay_id, 1, "settled", "2020-07-02");
-        Changes {
+        Some(Changes {
             stay: Some(stay),
             bill: Some(bill),
             answer: secrets.concat().into_bytes(),
             ..Changes::default()
-        }
+        })
     });
     let both = vec![id_number(WANG), mrn("P-8812")];
     let mut sent = step("MSG-77001", visit("ZY20200702001", Some("2020-06-24")), both, decide);

@@ -13,7 +13,7 @@ use yizhan::store::{Changes, Decide, Done, Step, Store, StoreError};
 use crate::stays::*;
 
 fn nothing(id: &str) -> Step {
-    step(id, visit("ZY0", None), vec![id_number(WANG)], Box::new(|_| Changes::default()))
+    step(id, visit("ZY0", None), vec![id_number(WANG)], Box::new(|_| Some(Changes::default())))
 }
 
 /// A step that holds the writer until the sender is dropped.
@@ -23,7 +23,7 @@ fn holding(id: &str) -> (Step, mpsc::Sender<()>, mpsc::Receiver<()>) {
     let decide: Decide = Box::new(move |_| {
         entered.send(()).unwrap();
         let _ = held.recv();
-        Changes::default()
+        Some(Changes::default())
     });
     (step(id, visit("ZY0", None), vec![id_number(WANG)], decide), release, inside)
 }
@@ -103,7 +103,7 @@ async fn a_full_disk_leaves_nothing_half_written() {
         let decide: Decide = Box::new(move |facts| {
             let mut stay = stay_write(&facts, "ZY1", None, "");
             stay.document = vec![n as u8; 20_000];
-            Changes { stay: Some(stay), answer: vec![n as u8], ..Changes::default() }
+            Some(Changes { stay: Some(stay), answer: vec![n as u8], ..Changes::default() })
         });
         let mut step = step(&n.to_string(), visit("ZY1", None), vec![id_number(WANG)], decide);
         step.claim.as_mut().unwrap().raw = vec![0; 20_000];

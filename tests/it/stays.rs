@@ -127,9 +127,11 @@ pub(crate) fn bill(settlement: Uuid, stay: Uuid, version: u32, state: &'static s
 
 /// A decision that opens or rewrites the stay and answers `answer`.
 pub(crate) fn keep(number: &'static str, admitted: Option<&'static str>, document: &'static str) -> Decide {
-    Box::new(move |facts| Changes {
-        stay: Some(stay_write(&facts, number, admitted, document)),
-        answer: document.as_bytes().to_vec(),
-        ..Changes::default()
+    Box::new(move |facts| {
+        Some(Changes {
+            stay: Some(stay_write(&facts, number, admitted, document)),
+            answer: document.as_bytes().to_vec(),
+            ..Changes::default()
+        })
     })
 }

@@ -12,7 +12,7 @@ fn look(seen: &Arc<Mutex<Option<Facts>>>) -> Decide {
     let seen = Arc::clone(seen);
     Box::new(move |facts| {
         *seen.lock().unwrap() = Some(facts);
-        Changes::default()
+        Some(Changes::default())
     })
 }
 
@@ -68,7 +68,7 @@ async fn a_refused_message_may_come_again_corrected() {
 #[tokio::test]
 async fn a_decision_against_a_message_leaves_no_person() {
     each_store(async |store| {
-        let refuse: Decide = Box::new(|_| Changes { answer: b"AE".to_vec(), ..Changes::default() });
+        let refuse: Decide = Box::new(|_| Some(Changes { answer: b"AE".to_vec(), ..Changes::default() }));
         let send = |decide| step("M1", visit("ZY1", None), vec![id_number(WANG)], decide);
         store.step(send(refuse)).await.unwrap();
         assert!(store.person(vec![id_number(WANG)]).await.unwrap().is_none());
@@ -100,9 +100,17 @@ async fn a_stay_is_found_by_visit_settlement_and_id() {
             .await
             .unwrap();
         let settlement = new_id(1);
-        let settle: Decide = Box::new(move |facts| Changes {
-            bill: Some(bill(settlement, facts.stay.as_ref().unwrap().stay_id, 1, "settled", "2020-07-02")),
-            ..Changes::default()
+        let settle: Decide = Box::new(move |facts| {
+            Some(Changes {
+                bill: Some(bill(
+                    settlement,
+                    facts.stay.as_ref().unwrap().stay_id,
+                    1,
+                    "settled",
+                    "2020-07-02",
+                )),
+                ..Changes::default()
+            })
         });
         store.step(step("3", visit("ZY1", Some("2020-06-24")), person(), settle)).await.unwrap();
         let newest = facts(store, visit("ZY1", None), vec![]).await.stay.unwrap();
@@ -175,8 +183,9 @@ async fn a_card_number_joins_the_patient_number_it_came_with() {
 async fn an_alias_names_the_person_from_then_on() {
     each_store(async |store| {
         store.step(step("1", visit("ZY1", None), vec![mrn("P1")], keep("ZY1", None, "a"))).await.unwrap();
-        let merge: Decide =
-            Box::new(|_| Changes { person_aliases: vec![mrn("P2"), id_number(LI)], ..Changes::default() });
+        let merge: Decide = Box::new(|_| {
+            Some(Changes { person_aliases: vec![mrn("P2"), id_number(LI)], ..Changes::default() })
+        });
         store.step(step("2", visit("ZY1", None), vec![mrn("P1")], merge)).await.unwrap();
         let person = store.person(vec![mrn("P1")]).await.unwrap().unwrap();
         for alias in [mrn("P2"), id_number(LI)] {
@@ -192,11 +201,11 @@ async fn a_quoted_stay_goes_to_another_person_with_its_quote() {
         let settlement = new_id(1);
         let quote: Decide = Box::new(move |facts| {
             let stay = stay_write(&facts, "ZY1", None, "stay");
-            Changes {
+            Some(Changes {
                 bill: Some(bill(settlement, stay.stay_id, 1, "quoted", "2020-07-02")),
                 stay: Some(stay),
                 ..Changes::default()
-            }
+            })
         });
         store.step(step("1", visit("ZY1", None), vec![id_number(WANG)], quote)).await.unwrap();
         store
@@ -214,14 +223,16 @@ async fn a_quoted_stay_goes_to_another_person_with_its_quote() {
 }
 
 fn moving(base: &'static str, paid: &'static str, admissions: i32) -> Decide {
-    Box::new(move |facts| Changes {
-        stay: Some(stay_write(&facts, "ZY1", None, "stay")),
-        accumulators: vec![AccumulatorMove {
-            year: 2020,
-            admissions,
-            payers: vec![("critical_illness".parse().unwrap(), used(base, paid))],
-        }],
-        ..Changes::default()
+    Box::new(move |facts| {
+        Some(Changes {
+            stay: Some(stay_write(&facts, "ZY1", None, "stay")),
+            accumulators: vec![AccumulatorMove {
+                year: 2020,
+                admissions,
+                payers: vec![("critical_illness".parse().unwrap(), used(base, paid))],
+            }],
+            ..Changes::default()
+        })
     })
 }
 
@@ -274,7 +285,7 @@ async fn a_report_counts_each_settlement_once_in_its_last_state() {
             let decide: Decide = Box::new(move |facts| {
                 let stay = stay_write(&facts, number, None, "stay");
                 let bill = bill(new_id(1), stay.stay_id, 1, state, "2020-07-02");
-                Changes { stay: Some(stay), bill: Some(bill), ..Changes::default() }
+                Some(Changes { stay: Some(stay), bill: Some(bill), ..Changes::default() })
             });
             store.step(step(id, visit(number, None), vec![id_number(WANG)], decide)).await.unwrap();
         }
@@ -283,7 +294,7 @@ async fn a_report_counts_each_settlement_once_in_its_last_state() {
             let decide: Decide = Box::new(move |facts| {
                 let stay = stay_write(&facts, "ZY4", None, "stay");
                 let bill = bill(settlement, stay.stay_id, version, state, "2020-07-02");
-                Changes { stay: Some(stay), bill: Some(bill), ..Changes::default() }
+                Some(Changes { stay: Some(stay), bill: Some(bill), ..Changes::default() })
             });
             store.step(step(id, visit("ZY4", None), vec![id_number(WANG)], decide)).await.unwrap();
         }
@@ -321,7 +332,7 @@ async fn stays_come_due_oldest_first() {
             let decide: Decide = Box::new(move |facts| {
                 let mut stay = stay_write(&facts, number, None, number);
                 stay.due_at = due.map(|seconds| now() + jiff::SignedDuration::from_secs(seconds));
-                Changes { stay: Some(stay), ..Changes::default() }
+                Some(Changes { stay: Some(stay), ..Changes::default() })
             });
             store.step(step(id, visit(number, None), vec![id_number(WANG)], decide)).await.unwrap();
         }

@@ -1,7 +1,7 @@
 //! Bills made by hand: the worked example of the settlement rules, and the corners around it.
 
 use yizhan::settlement::bill::{
-    Bill, BillState, BilledPatient, BilledPayer, CategoryTotal, ComputedBy, Coverage, Reversal,
+    BaseKind, Bill, BillState, BilledPatient, BilledPayer, CategoryTotal, ComputedBy, Coverage, Reversal,
 };
 use yizhan_contract::person::Personal;
 use yizhan_contract::stay::CauseKind;
@@ -29,15 +29,17 @@ fn buckets([total, self_funded, over_limit, upfront_copay, in_scope]: [&str; 5])
 }
 
 fn category(code: Option<&str>, lines: u32, amounts: [&str; 5]) -> CategoryTotal {
-    CategoryTotal { category: code.map(Into::into), lines, amounts: buckets(amounts) }
+    CategoryTotal { category: code.map(Into::into), lines, buckets: buckets(amounts) }
 }
 
+/// Its base is the in-scope remainder unless said otherwise.
 fn payer(code: &str, zh: &str, en: &str, base: &str, paid: &str) -> BilledPayer {
     let paid = money(paid);
     BilledPayer {
         payer: code.parse().unwrap(),
         name: Text::new(zh, en),
         state: if paid.is_zero() { PayerState::NotApplicable } else { PayerState::Committed },
+        base_kind: BaseKind::Scope,
         base: base.parse().unwrap(),
         paid,
         payer_reference: (!paid.is_zero()).then(|| format!("JS20200702-{code}").into()),
@@ -98,6 +100,7 @@ pub(super) fn worked() -> Bill {
         ..payer("medical_assistance", "医疗救助", "Medical assistance", "2440", "1708")
     };
     let waiver = BilledPayer {
+        base_kind: BaseKind::OutOfScope,
         steps: vec![
             step(StepKind::Base, &[], "1000"),
             step(StepKind::Band, &[("part", "1000"), ("ratio", "0.1"), ("clause", "机构减免 §1")], "100"),
@@ -146,10 +149,7 @@ pub(super) fn worked() -> Bill {
         deposit: Money::ZERO,
         to_collect: Money::ZERO,
         to_refund: Money::ZERO,
-        coverage: Coverage {
-            in_scope: Some("0.9335".parse().unwrap()),
-            total: Some("0.8640".parse().unwrap()),
-        },
+        coverage: Coverage { in_scope: Some("0.9335".parse().unwrap()), total: "0.8640".parse().unwrap() },
         lines_by_category: vec![
             category(Some("bed"), 8, ["640", "0", "0", "0", "640"]),
             category(Some("examination"), 6, ["2160", "0", "0", "160", "2000"]),
@@ -227,7 +227,7 @@ pub(super) fn nobody_pays() -> Bill {
     bill.lines_by_category = vec![category(None, 1, ["500.05", "500.05", "0", "0", "0"])];
     bill.paid_by_payers = Money::ZERO;
     bill.patient_share = money("500.05");
-    bill.coverage = Coverage { in_scope: None, total: Some("0".parse().unwrap()) };
+    bill.coverage = Coverage { in_scope: None, total: "0".parse().unwrap() };
     bill.findings.clear();
     bill.with_deposit(money("500.05"))
 }
@@ -245,10 +245,7 @@ pub(super) fn everything() -> Bill {
         payers: every_payer(),
         paid_by_payers: money("1090100.51"),
         patient_share: money("122366688.61"),
-        coverage: Coverage {
-            in_scope: Some("0.0089".parse().unwrap()),
-            total: Some("0.0088".parse().unwrap()),
-        },
+        coverage: Coverage { in_scope: Some("0.0089".parse().unwrap()), total: "0.0088".parse().unwrap() },
         lines_by_category: vec![
             category(Some("09"), 40, ["123456799.12", "1000010.5", "2000.3", "3000.2", "122451788.12"]),
             category(Some("院内自制制剂"), 1, ["-10", "-10", "0", "0", "0"]),
@@ -262,6 +259,7 @@ pub(super) fn everything() -> Bill {
 fn every_payer() -> Vec<BilledPayer> {
     let disaster = BilledPayer {
         state: PayerState::SettledElsewhere,
+        base_kind: BaseKind::Patient,
         computed_by: ComputedBy::Payer,
         ..payer("disaster", "灾害民生综合保险", "Disaster insurance", "123456789.12", "0.51")
     };
@@ -308,6 +306,7 @@ fn every_payer() -> Vec<BilledPayer> {
             step(StepKind::MinShare, &[("amount", "0.01"), ("of", "122366788.61")], "100"),
         ],
         state: PayerState::Deferred,
+        base_kind: BaseKind::Items,
         ..payer(
             "provider_waiver",
             "医疗机构减免（含扶贫病房床位费与护理费减半、检查费减免一成）",
@@ -318,6 +317,7 @@ fn every_payer() -> Vec<BilledPayer> {
     };
     let accident = BilledPayer {
         state: PayerState::Refused,
+        base_kind: BaseKind::Patient,
         computed_by: ComputedBy::Payer,
         reason: Some(Reason::CoverNotInForce),
         payer_reference: None,

@@ -33,7 +33,7 @@ const NAMES: &[&str] = &[
 
 /// What the bill says beyond §9.
 const FURTHER_NAMES: &[&str] = &[
-    "payers/computed_by payers/steps/of payers/steps/already",
+    "payers/base_kind payers/computed_by payers/steps/of payers/steps/already",
     "lines_by_category/category lines_by_category/lines lines_by_category/amounts \
      lines_by_category/amounts/total lines_by_category/amounts/self_funded lines_by_category/amounts/over_limit \
      lines_by_category/amounts/upfront_copay lines_by_category/amounts/in_scope",
@@ -102,7 +102,9 @@ fn the_json_schema_refuses_what_is_no_bill() {
         ("/patient_share", Value::from("1632.0")),
         ("/state", Value::from("done")),
         ("/payers/0/reason", Value::from("why_not")),
+        ("/payers/0/base_kind", Value::from("everything")),
         ("/coverage/in_scope", Value::from("0.93")),
+        ("/coverage/total", Value::Null),
         ("/issued_at", Value::from("2020-07-02 10:30")),
     ] {
         let mut bill = serde_json::to_value(bills::worked()).unwrap();
@@ -126,6 +128,7 @@ fn the_xml_schema_refuses_what_is_no_bill() {
     for (right, wrong) in [
         ("<patient_share>1632.00<", "<patient_share>1632.0<"),
         ("<state>settled<", "<state>done<"),
+        ("<base_kind>scope<", "<base_kind>everything<"),
         ("<deposit>2000.00</deposit>", ""),
         ("<issued_at>2020-07-02T02:30:00Z<", "<issued_at>2020-07-02<"),
         ("<version>1</version>", "<version>1</version><version>1</version>"),

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-/// Compares, or writes with `YIZHAN_GOLDEN=write cargo test --test it`; then read the difference in git.
+/// Compares, or writes with `YIZHAN_TEST_GOLDEN=write cargo test --test it`; then read the difference in git.
 pub(super) fn check(name: &str, document: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    if std::env::var_os("YIZHAN_GOLDEN").is_some_and(|how| how == "write") {
+    if std::env::var_os("YIZHAN_TEST_GOLDEN").is_some_and(|how| how == "write") {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, document).unwrap();
         return;
@@ -15,7 +15,7 @@ pub(super) fn check(name: &str, document: &str) {
     assert!(
         kept == document,
         "{name} differs from tests/golden/{name} at line {}. If the change is meant, run \
-         `YIZHAN_GOLDEN=write cargo test --test it` and read the difference in git.",
+         `YIZHAN_TEST_GOLDEN=write cargo test --test it` and read the difference in git.",
         differs.unwrap_or_else(|| kept.lines().count().min(document.lines().count())) + 1
     );
 }
