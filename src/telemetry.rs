@@ -111,3 +111,18 @@ pub fn refused_message_not_kept(trace_id: &str, error: &dyn std::error::Error) {
 pub fn quiet_stays_not_closed(error: &dyn std::error::Error) {
     warn!(error = %error, "stays whose charges went quiet could not be closed");
 }
+
+pub fn bill_delivered(settlement_id: &dyn std::fmt::Display, address: &str) {
+    info!(%settlement_id, address, "bill handed over to the hospital");
+    counter!("yizhan_bills_delivered_total").increment(1);
+}
+
+/// The bill stands in the store; the hospital can ask for it.
+pub fn bill_not_delivered(
+    settlement_id: &dyn std::fmt::Display,
+    address: &str,
+    error: &dyn std::error::Error,
+) {
+    warn!(%settlement_id, address, error = %error, "bill could not be handed over to the hospital");
+    counter!("yizhan_bills_not_delivered_total").increment(1);
+}

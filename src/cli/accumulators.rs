@@ -27,7 +27,7 @@ pub(super) fn run(command: AccumulatorsCommand) -> anyhow::Result<Exit> {
     let bar = Bar::new();
     let rows = OpeningFile::open(&file).map(|rows| Box::new(rows) as Rows<_>);
     let import = import_of(&file, rows, &runtime, bar.callback())?;
-    let imported = block_on(store.import_openings(import))?;
+    let imported = block_on(store.import_openings(import));
     bar.finish();
     tell(imported?);
     Ok(Exit::Ok)

@@ -29,7 +29,7 @@ pub(super) struct RestoreArgs {
 pub(super) fn backup(args: BackupArgs) -> anyhow::Result<Exit> {
     let store = args.target.open(&Runtime::system())?;
     let bar = Bar::new();
-    block_on(store.backup(&args.to, bar.pages()))??;
+    block_on(store.backup(&args.to, bar.pages()))?;
     bar.finish();
     super::say(&format!(
         "已备份到 {to} | backed up to {to}; keep the key file apart",

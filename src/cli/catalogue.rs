@@ -27,7 +27,7 @@ pub(super) fn run(command: CatalogueCommand) -> anyhow::Result<Exit> {
     let bar = Bar::new();
     let rows = CatalogueFile::open(&file).map(|rows| Box::new(rows) as Rows<_>);
     let import = import_of(&file, rows, &runtime, bar.callback())?;
-    let imported = block_on(store.import_catalogue(import))?;
+    let imported = block_on(store.import_catalogue(import));
     bar.finish();
     tell(imported?);
     Ok(Exit::Ok)

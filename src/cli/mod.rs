@@ -65,6 +65,9 @@ enum Command {
     Key(key::KeyCommand),
 }
 
+/// Threads that carry messages; the store's writer and readers have their own.
+const WORKERS: usize = 2;
+
 /// How a command ended; the higher code wins where several are seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
@@ -117,6 +120,16 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { 0 });
         }
     };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                complain(&format!("{error}"));
+                return ExitCode::from(Exit::Failed.code());
+            }
+        };
+    // A store's readers are closed by the runtime, whenever the last of them goes.
+    let _entered = runtime.enter();
     let ended = match cli.command {
         Command::Demo(args) => demo::run(args),
         Command::Serve(args) => serve::run(args),
@@ -152,7 +165,6 @@ fn complain(text: &str) {
 }
 
 /// Runs the asynchronous part of a command.
-fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    Ok(runtime.block_on(work))
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Handle::current().block_on(work)
 }

@@ -22,7 +22,7 @@ pub(super) struct ReportArgs {
 
 pub(super) fn run(args: ReportArgs) -> anyhow::Result<Exit> {
     let store = args.target.open(&Runtime::system())?;
-    let lines = block_on(store.report(args.day))??;
+    let lines = block_on(store.report(args.day))?;
     if args.json {
         for line in &lines {
             super::say(&serde_json::to_string(line)?);

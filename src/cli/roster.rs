@@ -48,7 +48,7 @@ pub(super) fn run(command: RosterCommand) -> anyhow::Result<Exit> {
     let bar = Bar::new();
     let rows = RosterFile::open(&file).map(|rows| Box::new(rows) as Rows<_>);
     let import = import_of(&file, rows, &runtime, bar.callback())?;
-    let imported = block_on(store.import_roster(import, mode))?;
+    let imported = block_on(store.import_roster(import, mode));
     bar.finish();
     tell(imported?);
     Ok(Exit::Ok)

@@ -1,8 +1,208 @@
-//! stub
-use super::Exit;
+//! `yizhan serve`: the gateway.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
 use clap::Args;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
+use yizhan_rules::PolicyShelf;
+
+use super::{Exit, block_on, house, policy};
+use crate::config::Config;
+use crate::http;
+use crate::intake::Profiles;
+use crate::intake::mllp;
+use crate::intake::reception::Reception;
+use crate::runtime::{Runtime, Shutdown};
+use crate::settlement::outcome::Outcome;
+use crate::store::sqlite::Sqlite;
+use crate::telemetry::{self, Channel};
+use crate::tls;
+
+/// How often stays are looked at whose charges may have gone quiet.
+const QUIET_TICK: Duration = Duration::from_secs(1);
+/// Stays closed at one tick.
+const QUIET_STAYS_MAX: u32 = 100;
+/// A TLS handshake, or the writing of one answer, that takes longer closes an MLLP connection.
+const MLLP_PATIENCE: Duration = Duration::from_secs(30);
+
 #[derive(Debug, Args)]
-pub(super) struct ServeArgs {}
-pub(super) fn run(_: ServeArgs) -> anyhow::Result<Exit> {
+pub(super) struct ServeArgs {
+    /// 配置文件，示例见 schemas/yizhan.example.toml | Configuration; see schemas/yizhan.example.toml
+    #[arg(long, default_value = "yizhan.toml")]
+    config: PathBuf,
+}
+
+pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
+    let config = Config::load(&args.config, std::env::vars())?;
+    telemetry::start_logging(&config.log)?;
+    let metrics = telemetry::start_metrics();
+    let policies = policies(&config)?;
+    config.check_payers(&policy::payers(policies.policies()))?;
+    policy::warn_of_samples(&policies);
+    warn_of_caps(&policies);
+    let profiles = profiles(&config)?;
+    let runtime = Runtime::system();
+    let store = Arc::new(house::open_store(&config.store, &config.key_file, &runtime)?);
+    let reception = house::reception(Arc::clone(&store), policies, profiles, runtime);
+    let (stop, stopped) = Shutdown::new();
+    block_on(async {
+        tokio::spawn(stop_on_signal(stop));
+        let listeners = Listeners::bind(&config)?;
+        let reading = http::Reading::Token;
+        serve(&config, listeners, reception, reading, metrics, stopped).await
+    })?;
+    close(store);
     Ok(Exit::Ok)
+}
+
+fn policies(config: &Config) -> anyhow::Result<PolicyShelf> {
+    match &config.policies {
+        Some(folder) => policy::shelf_of_folder(folder),
+        None => policy::shelf(&[]),
+    }
+}
+
+fn profiles(config: &Config) -> anyhow::Result<Profiles> {
+    let files = policy::files_in(&config.hospitals)?;
+    if files.is_empty() {
+        bail!("no hospital profile (*.toml) in {}", config.hospitals.display());
+    }
+    let profiles = house::profiles(&files)?;
+    if profiles.iter().any(|profile| profile.is_any_hospital()) {
+        bail!("a profile with code \"*\" answers to anybody; it is for conformance tests, not for serving");
+    }
+    Ok(profiles)
+}
+
+/// A SQLite file counts one gateway's settlements only: where a payer's own system does not count as well,
+/// a cap may be passed elsewhere.
+fn warn_of_caps(policies: &PolicyShelf) {
+    for policy in policies.policies() {
+        for payer in policy.payers().filter(|payer| payer.is_capped_by_gateway()) {
+            tracing::warn!(
+                policy = %policy.label(), payer = %payer.code,
+                "annual cap is counted in this SQLite store only; set accumulator = \"payer\" where the payer counts"
+            );
+        }
+    }
+}
+
+/// Both ports, bound before anything is served.
+pub(super) struct Listeners {
+    pub(super) http: TcpListener,
+    pub(super) mllp: TcpListener,
+}
+
+impl Listeners {
+    fn bind(config: &Config) -> anyhow::Result<Self> {
+        let bind = |key: &str, address| {
+            TcpListener::bind(address).with_context(|| format!("{key}: cannot listen on {address}"))
+        };
+        Ok(Self {
+            http: bind("http.listen", config.http.listen)?,
+            mllp: bind("mllp.listen", config.mllp.listen)?,
+        })
+    }
+}
+
+/// Runs both ports and the timer until the signal to stop, then lets them finish what they hold.
+pub(super) async fn serve(
+    config: &Config,
+    listeners: Listeners,
+    reception: Reception,
+    reading: http::Reading,
+    metrics: PrometheusHandle,
+    mut stopped: Shutdown,
+) -> anyhow::Result<()> {
+    let drain = Duration::from_secs(config.limits.drain_s);
+    let tls = config.tls.as_ref();
+    telemetry::listening(Channel::Mllp, listeners.mllp.local_addr()?, tls.is_some());
+    telemetry::listening(Channel::Http, listeners.http.local_addr()?, tls.is_some());
+    listeners.mllp.set_nonblocking(true)?;
+    let settings = mllp::Settings {
+        frame_bytes_max: config.limits.message_bytes_max,
+        release: mllp::Release::One,
+        connections_max: config.limits.mllp_connections_max,
+        idle: Duration::from_secs(config.limits.mllp_idle_s),
+        patience: MLLP_PATIENCE,
+        drain,
+    };
+    let service = mllp::Service::new(reception.clone());
+    let mllp = mllp::serve(
+        tokio::net::TcpListener::from_std(listeners.mllp)?,
+        tls.map(tls::mllp_acceptor).transpose()?,
+        settings,
+        Arc::new(service.clone()),
+        stopped.receiver(),
+    );
+    let state = http::State::new(reception.clone(), reading, metrics, &config.limits);
+    let http = http::serve(
+        listeners.http,
+        tls.map(tls::http_config).transpose()?,
+        state,
+        config.http.workers,
+        stopped.clone(),
+        drain,
+    );
+    let timer = tokio::spawn(close_quiet_stays(reception, service, stopped.clone()));
+    let (served, ()) = tokio::join!(http, mllp);
+    stopped.requested().await;
+    timer.await.context("the timer broke off")?;
+    served.context("the HTTP port")
+}
+
+/// Settles or quotes stays whose charges went quiet, until the signal to stop.
+async fn close_quiet_stays(reception: Reception, service: mllp::Service, mut stopped: Shutdown) {
+    let mut tick = tokio::time::interval(QUIET_TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stopped.requested() => return,
+            _ = tick.tick() => {}
+        }
+        let now = reception.gateway().runtime().now();
+        match reception.gateway().close_due(now, QUIET_STAYS_MAX).await {
+            Ok(outcomes) => outcomes.iter().for_each(|outcome| hand_over(&reception, &service, outcome)),
+            Err(error) => telemetry::quiet_stays_not_closed(&error),
+        }
+    }
+}
+
+fn hand_over(reception: &Reception, service: &mllp::Service, outcome: &Outcome) {
+    if let Outcome::Bill(bill) = outcome
+        && let Some(profile) = reception.profiles().of_hospital(&bill.hospital)
+    {
+        service.deliver(bill.settlement_id, Arc::clone(profile), None);
+    }
+}
+
+async fn stop_on_signal(stop: watch::Sender<bool>) {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        let mut terminated = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(terminated) => terminated,
+            Err(_) => return,
+        };
+        tokio::select! {
+            _ = interrupted => {}
+            _ = terminated.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = interrupted.await;
+    telemetry::stopping();
+    let _ = stop.send(true);
+}
+
+/// Lets go of the file, so that the next gateway may open it.
+pub(super) fn close(store: Arc<Sqlite>) {
+    if let Some(store) = Arc::into_inner(store) {
+        block_on(store.close());
+    }
 }

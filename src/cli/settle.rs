@@ -73,7 +73,7 @@ pub(super) fn run(args: SettleArgs) -> anyhow::Result<Exit> {
         registers(&args, &store, &runtime).await?;
         let reception = house::reception(Arc::clone(&store), policies, profiles, runtime.clone());
         settle(&args, &reception).await
-    })?
+    })
 }
 
 /// Policies given stand alone; one that builds on a shipped policy brings those along.

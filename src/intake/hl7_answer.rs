@@ -1,7 +1,5 @@
 //! What goes back for an HL7 message: acknowledgements with their errors, and the bill.
 
-use std::sync::Arc;
-
 use yizhan_contract::stay::VisitClass;
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{Finding, FindingCode, Money, Text};
@@ -10,7 +8,7 @@ use super::hl7::ack::{self, AckCode, AckError, AckMode, Outcome as Receipt, Seve
 use super::hl7::e10::{Adjudicated, BilledLine, E10Error, Organisation, Section, Share, Status, e10};
 use super::hl7::write::SegmentDraft;
 use super::hl7::{Charset, ErrCode, Header, Place, SegmentId};
-use super::profile::{Acknowledge, BillInAck};
+use super::profile::{Acknowledge, BillInAck, Profile};
 use super::reception::Received;
 use crate::refusal::Refusal;
 use crate::settlement::bill::{Bill, BilledPayer};
@@ -72,8 +70,26 @@ fn remarks(received: &Received) -> Vec<AckError> {
     match &received.outcome {
         Outcome::Refused(refused) => refused.refusals.iter().map(error).collect(),
         Outcome::Noted(noted) => noted_remarks(received, noted),
-        Outcome::Bill(bill) => bill.findings.iter().take(FINDINGS_MAX).map(finding).collect(),
+        Outcome::Bill(bill) => {
+            let findings = bill.findings.iter().take(FINDINGS_MAX).map(finding);
+            std::iter::once(information(bill.state.word(), in_one_sentence(bill))).chain(findings).collect()
+        }
     }
+}
+
+/// What a sender that shows MSA-3 alone shows its clerk.
+fn in_one_sentence(bill: &Bill) -> Text {
+    let (state, amounts) = (bill.state.text(), &bill.amounts);
+    Text::new(
+        format!(
+            "{}：总费用 {} 元，各方共支付 {} 元，个人支付 {} 元",
+            state.zh, amounts.total, bill.paid_by_payers, bill.patient_share
+        ),
+        format!(
+            "{}: total {}, payers {}, patient {}",
+            state.en, amounts.total, bill.paid_by_payers, bill.patient_share
+        ),
+    )
 }
 
 fn error(refusal: &Refusal) -> AckError {
@@ -112,10 +128,10 @@ fn finding(finding: &Finding) -> AckError {
     AckError { severity, ..information(&word, finding.message.clone()) }
 }
 
-/// ERR of an accepted message: table 0357 code 0 is not an error code, so 199 with severity I or W.
+/// ERR of an accepted message: code 0 with severity I or W.
 fn information(word: &str, text: Text) -> AckError {
     AckError {
-        code: ErrCode::OtherError,
+        code: ErrCode::Accepted,
         place: Place::MESSAGE,
         severity: Severity::Information,
         our_code: word.to_owned(),
@@ -271,8 +287,8 @@ fn sections(settlement: &Settlement) -> Vec<Section> {
     sections
 }
 
-/// Header to address a bill to a hospital whose message was no HL7, or is long gone.
-pub fn addressed_to(hospital: &Arc<str>, charset: Charset) -> Header {
-    let text = format!("MSH|^~\\&|HIS|{hospital}|YIZHAN|GATEWAY|||EHC^E01|0|P|2.6");
-    Header::salvage(text.as_bytes(), charset)
+/// Addresses a bill to a hospital whose message was no HL7, or is long gone.
+pub fn addressed_to(profile: &Profile) -> Header {
+    let text = format!("MSH|^~\\&|HIS|{}|YIZHAN|GATEWAY|||EHC^E01|0|P|2.6", profile.code());
+    Header::salvage(text.as_bytes(), Charset::Utf8)
 }

@@ -174,6 +174,15 @@ pub struct PayerRule {
     pub variants: Vec<Variant>,
 }
 
+impl PayerRule {
+    /// Whether an annual cap rests on the gateway's own count alone.
+    pub fn is_capped_by_gateway(&self) -> bool {
+        let all_terms =
+            || std::iter::once(&self.terms).chain(self.variants.iter().map(|variant| &variant.terms));
+        self.accumulator == AccumulatorKeeper::Gateway && all_terms().any(|terms| terms.annual_cap.is_some())
+    }
+}
+
 /// A code of a list with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {

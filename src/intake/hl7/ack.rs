@@ -307,6 +307,8 @@ fn wants_old_errors(header: &Header) -> bool {
 
 /// ERR-1 of v2.4 and before (ch. 2.16.4): `segment^sequence^field^code&text&system`, repeating.
 fn write_old_errors(out: &mut Builder, errors: &[AckError]) {
+    // The old form knows no severity: a remark would read as an error. MSA-3 carries it.
+    let errors: Vec<&AckError> = errors.iter().filter(|error| error.severity == Severity::Error).collect();
     if errors.is_empty() {
         return;
     }

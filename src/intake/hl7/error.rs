@@ -8,6 +8,8 @@ use super::place::Place;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u16)]
 pub enum ErrCode {
+    /// With severity W or I: something to read about a message that was taken.
+    Accepted = 0,
     SegmentSequence = 100,
     RequiredFieldMissing = 101,
     DataType = 102,
@@ -26,7 +28,8 @@ pub enum ErrCode {
 }
 
 impl ErrCode {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
+        Self::Accepted,
         Self::SegmentSequence,
         Self::RequiredFieldMissing,
         Self::DataType,
@@ -62,6 +65,7 @@ impl ErrCode {
     /// The words of table 0357.
     pub fn text(self) -> &'static str {
         match self {
+            Self::Accepted => "Message accepted",
             Self::SegmentSequence => "Segment sequence error",
             Self::RequiredFieldMissing => "Required field missing",
             Self::DataType => "Data type error",

@@ -1,9 +1,13 @@
 //! MLLP, the minimal lower layer protocol: `VT message FS CR` over TCP.
 //!
-//! [`frames`] is the protocol without any I/O; [`listener`] serves it.
+//! [`frames`] is the protocol without any I/O; [`listener`] serves it, [`service`] says what a frame's
+//! content means, and [`client`] is the sending side.
 
+pub mod client;
 pub mod frames;
 pub mod listener;
+pub mod service;
 
 pub use frames::{Commit, Event, FRAME_BYTES_MAX, Frames, Release, commit_block, frame};
 pub use listener::{Answers, Handle, Peer, Settings, serve};
+pub use service::Service;
