@@ -1,6 +1,6 @@
 //! What only a file can show: shared commits, limits, keys, locks, backups.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
@@ -91,6 +91,29 @@ async fn a_full_queue_says_so_at_once() {
         one.await.unwrap();
     }
     held.await.unwrap().unwrap();
+}
+
+/// Rows of every table.
+fn rows(path: &Path) -> BTreeMap<String, i64> {
+    let connection = Connection::open(path).unwrap();
+    let mut select = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").unwrap();
+    let tables = select.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
+    let count =
+        |table: &str| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
+    tables.map(|table| (table.clone(), count(&table).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn an_undecided_step_adds_no_row_anywhere() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let store = open(&path, Key::ephemeral().unwrap()).unwrap();
+    store.step(nothing("1")).await.unwrap();
+    let before = rows(&path);
+    let left = step("2", visit("ZY1", None), vec![id_number(WANG), mrn("P1")], Box::new(|_| None));
+    assert_eq!(store.step(left).await.unwrap(), Done::Undecided);
+    assert_eq!(rows(&path), before);
+    assert_eq!(before.get("message_claim"), Some(&1));
 }
 
 #[tokio::test]

@@ -77,6 +77,64 @@ async fn a_decision_against_a_message_leaves_no_person() {
     .await;
 }
 
+/// A decision that wants to look something up first.
+fn undecided() -> Decide {
+    Box::new(|_| None)
+}
+
+#[tokio::test]
+async fn a_message_left_undecided_leaves_nothing_and_may_be_tried_again() {
+    each_store(async |store| {
+        let persons = || vec![id_number(WANG), mrn("P1")];
+        let send = |content: &str, decide| {
+            let claim = Some(message("M1", content));
+            yizhan::store::Step { claim, ..step("", visit("ZY1", None), persons(), decide) }
+        };
+        assert_eq!(store.step(send("charges", undecided())).await.unwrap(), Done::Undecided);
+        assert_eq!(store.step(send("charges", undecided())).await.unwrap(), Done::Undecided);
+        for person in persons() {
+            assert!(store.person(vec![person]).await.unwrap().is_none());
+        }
+        assert!(store.stay(visit("ZY1", None)).await.unwrap().is_none());
+        // Its id is not claimed: not even other content under it is taken for a repetition.
+        let other = send("other charges", keep("ZY1", None, "kept"));
+        assert_eq!(store.step(other).await.unwrap(), Done::Decided(b"kept".to_vec()));
+        assert_eq!(store.step(send("charges", never())).await.unwrap(), Done::OtherContent);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_undecided_message_changes_neither_its_stay_nor_its_neighbours() {
+    each_store(async |store| {
+        let send =
+            |id, number, person, decide| step(id, visit(number, None), vec![id_number(person)], decide);
+        store.step(send("1", "ZY1", WANG, keep("ZY1", None, "first"))).await.unwrap();
+        let (left, kept) = tokio::join!(
+            store.step(send("2", "ZY1", LI, undecided())),
+            store.step(send("3", "ZY2", WANG, keep("ZY2", None, "other stay"))),
+        );
+        assert_eq!((left.unwrap(), kept.unwrap()), (Done::Undecided, Done::Decided(b"other stay".to_vec())));
+        let wang = store.person(vec![id_number(WANG)]).await.unwrap().unwrap();
+        let stay = store.stay(visit("ZY1", None)).await.unwrap().unwrap();
+        assert_eq!((stay.document, stay.person_id), (b"first".to_vec(), wang.person_id));
+        assert!(store.person(vec![id_number(LI)]).await.unwrap().is_none());
+        let again = send("2", "ZY1", WANG, keep("ZY1", None, "second"));
+        assert_eq!(store.step(again).await.unwrap(), Done::Decided(b"second".to_vec()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_repetition_is_answered_before_anything_is_looked_up() {
+    each_store(async |store| {
+        let send = |decide| step("M1", visit("ZY1", None), vec![id_number(WANG)], decide);
+        store.step(send(keep("ZY1", None, "settled"))).await.unwrap();
+        assert_eq!(store.step(send(undecided())).await.unwrap(), Done::Repeated(b"settled".to_vec()));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_stay_is_found_by_visit_settlement_and_id() {
     each_store(async |store| {
@@ -121,10 +179,23 @@ async fn a_stay_is_found_by_visit_settlement_and_id() {
             (StayRef::Stay(newest.stay_id), "new"),
             (StayRef::Settlement(settlement), "new"),
         ] {
-            assert_eq!(facts(store, by, vec![]).await.stay.unwrap().document, document.as_bytes());
+            let seen = facts(store, by.clone(), vec![]).await.stay.unwrap();
+            assert_eq!(seen.document, document.as_bytes());
+            let read = store.stay(by).await.unwrap().unwrap();
+            assert_eq!(
+                (read.stay_id, read.person_id, read.document),
+                (seen.stay_id, seen.person_id, seen.document)
+            );
         }
-        assert!(facts(store, visit("ZY1", Some("2020-06-25")), vec![]).await.stay.is_none());
-        assert!(facts(store, visit("ZY2", None), vec![]).await.stay.is_none());
+        for unknown in [
+            visit("ZY1", Some("2020-06-25")),
+            visit("ZY2", None),
+            StayRef::Stay(new_id(9)),
+            StayRef::Settlement(new_id(9)),
+        ] {
+            assert!(facts(store, unknown.clone(), vec![]).await.stay.is_none());
+            assert!(store.stay(unknown).await.unwrap().is_none());
+        }
     })
     .await;
 }
@@ -344,6 +415,20 @@ async fn stays_come_due_oldest_first() {
         }
         assert_eq!(numbers, [b"ZY2", b"ZY1"]);
         assert_eq!(store.due(later, 1).await.unwrap(), due[..1]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stay_reads_as_the_last_message_left_it() {
+    each_store(async |store| {
+        let send =
+            |id, document| step(id, visit("ZY1", None), vec![id_number(WANG)], keep("ZY1", None, document));
+        store.step(send("1", "first")).await.unwrap();
+        let first = store.stay(visit("ZY1", None)).await.unwrap().unwrap();
+        store.step(send("2", "second")).await.unwrap();
+        let second = store.stay(StayRef::Stay(first.stay_id)).await.unwrap().unwrap();
+        assert_eq!((first.document, second.document), (b"first".to_vec(), b"second".to_vec()));
     })
     .await;
 }

@@ -27,34 +27,42 @@ fn rust_files(folder: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Modules of this package that a file names, as `crate::x` or `use super::super::x`.
-fn modules_named(text: &str) -> BTreeSet<String> {
-    text.split("crate::")
-        .skip(1)
-        .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned())
-        .collect()
+/// Modules of this package that a file names, as `crate::x` or by as many `super::` as lead to its root.
+fn modules_named(file: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let inside = file.strip_prefix(root().join("src")).unwrap().components().count();
+    let is_folder = file.ends_with("mod.rs");
+    let climbs = "super::".repeat(inside - usize::from(is_folder));
+    let named = |from: &str| -> Vec<String> {
+        let word =
+            |rest: &str| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap().to_owned();
+        text.split(from).skip(1).map(word).collect()
+    };
+    named("crate::").into_iter().chain(named(&climbs)).collect()
 }
 
-/// `cli → {http, desk, intake} → settlement → {contract, rules, store's port}`; the rest may be used by all.
+/// `cli → {http, desk, intake} → settlement → {contract, rules, store's port}`, and the registers with the
+/// sheets they are read from below the store.
 #[test]
 fn dependencies_point_one_way() {
     let below = |layer: &str| -> &[&str] {
         match layer {
             "settlement" => &["refusal", "runtime", "store", "settlement"],
-            "store" => &["refusal", "runtime", "store", "roster", "catalogue"],
-            "roster" | "catalogue" => &["refusal", "roster", "catalogue", "store"],
+            "store" => &["refusal", "runtime", "store", "roster", "catalogue", "sheet"],
+            "roster" | "catalogue" => &["refusal", "roster", "catalogue", "sheet"],
+            "sheet" => &["refusal", "sheet"],
             "intake" => &["refusal", "runtime", "settlement", "intake", "telemetry"],
             "desk" => &["refusal", "settlement", "desk"],
             "http" => &["refusal", "runtime", "settlement", "intake", "desk", "http", "telemetry", "store"],
             _ => unreachable!("{layer} has no rule"),
         }
     };
-    for layer in ["settlement", "store", "roster", "catalogue", "intake", "desk", "http"] {
+    for layer in ["settlement", "store", "roster", "catalogue", "sheet", "intake", "desk", "http"] {
         if !root().join("src").join(layer).is_dir() {
             continue;
         }
         for file in rust_files(&format!("src/{layer}")) {
-            for module in modules_named(&fs::read_to_string(&file).unwrap()) {
+            for module in modules_named(&file) {
                 assert!(below(layer).contains(&module.as_str()), "{} uses crate::{module}", file.display());
             }
         }

@@ -79,10 +79,10 @@ fn line_end_of(bytes: &[u8]) -> LineEnd {
 
 /// Some senders glue parts together that end their lines in two ways. Where CR ends segments an LF is data,
 /// unless a segment plainly begins behind it: losing one would lose a charge or a patient. Such an LF is
-/// read as CR; `None` where there is none.
-pub(super) fn one_line_end(text: &str, separator: u8) -> Option<String> {
+/// read as CR; with the text come the offsets where LF stood. `None` where there is none.
+pub(super) fn one_line_end(text: &str, separator: u8) -> Option<(String, Vec<u32>)> {
     let bytes = text.as_bytes();
-    if line_end_of(bytes) != LineEnd::Cr {
+    if line_end_of(bytes) == LineEnd::Lf {
         return None;
     }
     let begins_segment = |at: usize| {
@@ -92,16 +92,24 @@ pub(super) fn one_line_end(text: &str, separator: u8) -> Option<String> {
             && bytes[at + 2..at + 4].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
     };
     // A message begins with MSH, so no LF is its first byte.
-    let glued: Vec<usize> =
-        memchr::memchr_iter(b'\n', bytes).filter(|at| *at > 0 && begins_segment(*at)).collect();
-    let mut parts = Vec::with_capacity(glued.len() + 1);
+    let glued: Vec<u32> = memchr::memchr_iter(b'\n', bytes)
+        .filter(|at| *at > 0 && begins_segment(*at))
+        .map(|at| at as u32)
+        .collect();
+    (!glued.is_empty()).then(|| (with_line_ends(text, &glued, "\r"), glued))
+}
+
+/// The text with `end` in place of the one byte at each offset.
+pub(super) fn with_line_ends(text: &str, at: &[u32], end: &str) -> String {
+    let mut parts = Vec::with_capacity(at.len() + 1);
     let mut start = 0;
-    for at in &glued {
-        parts.push(&text[start..*at]);
+    for at in at {
+        let at = *at as usize;
+        parts.push(&text[start..at]);
         start = at + 1;
     }
     parts.push(&text[start..]);
-    (!glued.is_empty()).then(|| parts.join("\r"))
+    parts.join(end)
 }
 
 struct Reader<'t> {

@@ -8,7 +8,7 @@ use super::delimiters::Delimiters;
 use super::element::{Element, Segment};
 use super::error::{Fault, Quoted, SyntaxError, Warning, WarningKind};
 use super::escape::Syntax;
-use super::index::{Index, LineEnd, one_line_end};
+use super::index::{Index, LineEnd, one_line_end, with_line_ends};
 use super::place::{Path, Place, SegmentId};
 
 /// Largest message accepted unless the configuration says otherwise.
@@ -55,6 +55,8 @@ pub struct Message<'b> {
     text: Cow<'b, str>,
     /// A byte order mark stood before the text.
     marked: bool,
+    /// Where LF ended a segment among others that CR ended; the text has CR there.
+    lf_ends: Vec<u32>,
     syntax: Syntax,
     index: Index,
     warnings: Vec<Warning>,
@@ -85,15 +87,16 @@ impl<'b> Message<'b> {
             let offset = offset + bytes.len() - content.len();
             SyntaxError::new(Place::header(18), Fault::NotInCharset { charset: charset.name(), offset })
         })?;
-        let text = match one_line_end(&text, delimiters.field) {
-            Some(unified) => {
+        let (text, lf_ends) = match one_line_end(&text, delimiters.field) {
+            Some((unified, lf_ends)) => {
                 warnings.push(Warning { place: Place::MESSAGE, kind: WarningKind::MixedSeparators });
-                Cow::Owned(unified)
+                (Cow::Owned(unified), lf_ends)
             }
-            None => text,
+            None => (text, Vec::new()),
         };
         let mut message = Self::from_text(text, Syntax { delimiters, charset }, &reading.limits, warnings)?;
         message.marked = unmarked.is_some();
+        message.lf_ends = lf_ends;
         Ok(message)
     }
 
@@ -107,7 +110,7 @@ impl<'b> Message<'b> {
         let (index, found) = Index::of(&text, syntax.delimiters.field, limits)?;
         warnings.extend(found);
         warnings.truncate(WARNINGS_MAX);
-        Ok(Self { text, marked: false, syntax, index, warnings })
+        Ok(Self { text, marked: false, lf_ends: Vec::new(), syntax, index, warnings })
     }
 
     pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
@@ -160,7 +163,7 @@ impl<'b> Message<'b> {
         &self.warnings
     }
 
-    /// The whole text, delimiters and line ends as they were sent.
+    /// The whole text, delimiters and line ends as they were sent; of mixed line ends, CR for LF.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -173,7 +176,11 @@ impl<'b> Message<'b> {
     /// character (GBK does for few), the usual one is written.
     pub fn print(&self) -> Vec<u8> {
         let mut bytes = if self.marked { BYTE_ORDER_MARK.to_vec() } else { Vec::new() };
-        bytes.extend(self.syntax.charset.encode(&self.text));
+        let text = match self.lf_ends.as_slice() {
+            [] => Cow::Borrowed(&*self.text),
+            lf_ends => Cow::Owned(with_line_ends(&self.text, lf_ends, "\n")),
+        };
+        bytes.extend(self.syntax.charset.encode(&text));
         bytes
     }
 
