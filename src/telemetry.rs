@@ -119,6 +119,21 @@ pub fn quiet_stays_not_closed(error: &dyn std::error::Error) {
     warn!(error = %error, "stays whose charges went quiet could not be closed");
 }
 
+pub fn bill_delivered(settlement_id: &dyn std::fmt::Display, address: &str) {
+    info!(%settlement_id, address, "bill handed over to the hospital");
+    counter!("yizhan_bills_delivered_total").increment(1);
+}
+
+/// The bill stands in the store; the hospital can ask for it.
+pub fn bill_not_delivered(
+    settlement_id: &dyn std::fmt::Display,
+    address: &str,
+    error: &dyn std::error::Error,
+) {
+    warn!(%settlement_id, address, error = %error, "bill could not be handed over to the hospital");
+    counter!("yizhan_bills_not_delivered_total").increment(1);
+}
+
 /// An HTTP request was answered. `route` is the pattern, never the path: a path may hold anything.
 pub fn request_answered(route: &str, status: u16, took: Duration) {
     info!(
@@ -152,19 +167,4 @@ pub fn drain_cut_off(in_hand: usize) {
 pub fn desk_acted(trace_id: &str, hospital: &str, action: &'static str, ended: &'static str) {
     info!(trace_id, hospital, action, ended, "{action}: {ended}");
     counter!("yizhan_desk_actions_total", "action" => action, "ended" => ended).increment(1);
-}
-
-pub fn bill_delivered(settlement_id: &dyn std::fmt::Display, address: &str) {
-    info!(%settlement_id, address, "bill handed over to the hospital");
-    counter!("yizhan_bills_delivered_total").increment(1);
-}
-
-/// The bill stands in the store; the hospital can ask for it.
-pub fn bill_not_delivered(
-    settlement_id: &dyn std::fmt::Display,
-    address: &str,
-    error: &dyn std::error::Error,
-) {
-    warn!(%settlement_id, address, error = %error, "bill could not be handed over to the hospital");
-    counter!("yizhan_bills_not_delivered_total").increment(1);
 }

@@ -9,11 +9,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use tokio_rustls::TlsAcceptor;
 
 use crate::config::Tls;
 
-const HTTP_PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// What an HTTP listener offers in the handshake; the listener for MLLP offers nothing.
+pub const HTTP_PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -27,26 +27,11 @@ pub enum TlsError {
     ClientCa { path: PathBuf, why: String },
 }
 
-/// For the HTTP port, which offers HTTP/2 in the handshake.
+/// TLS 1.2 and 1.3; where `client_ca` is set, a client without its certificate gets no connection.
 ///
 /// # Errors
 /// Where a file cannot be read, or certificate and key do not fit together.
-pub fn http_config(tls: &Tls) -> Result<ServerConfig, TlsError> {
-    let mut config = server_config(tls)?;
-    config.alpn_protocols = HTTP_PROTOCOLS.iter().map(|protocol| protocol.to_vec()).collect();
-    Ok(config)
-}
-
-/// For the MLLP port, which has no protocol to choose from.
-///
-/// # Errors
-/// As [`http_config`].
-pub fn mllp_acceptor(tls: &Tls) -> Result<TlsAcceptor, TlsError> {
-    server_config(tls).map(|config| TlsAcceptor::from(Arc::new(config)))
-}
-
-/// TLS 1.2 and 1.3; where `client_ca` is set, a client without its certificate gets no connection.
-fn server_config(tls: &Tls) -> Result<ServerConfig, TlsError> {
+pub fn server_config(tls: &Tls, protocols: &[&[u8]]) -> Result<ServerConfig, TlsError> {
     let certificates = certificates(&tls.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&tls.key)
         .map_err(|why| TlsError::Unreadable { path: tls.key.clone(), why })?;
@@ -56,7 +41,9 @@ fn server_config(tls: &Tls) -> Result<ServerConfig, TlsError> {
         Some(path) => builder.with_client_cert_verifier(client_verifier(path)?),
         None => builder.with_no_client_auth(),
     };
-    Ok(builder.with_single_cert(certificates, key)?)
+    let mut config = builder.with_single_cert(certificates, key)?;
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(config)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -37,8 +37,8 @@ pub(super) fn address(id: Uuid) -> String {
 pub(super) async fn received(asked: &Asked, wish: Wish, received: &Received) -> Answered {
     match &received.outcome {
         Outcome::Bill(bill) => {
-            if let Reading::Open(recent) = &asked.shared.given.reading {
-                recent.add(bill.settlement_id);
+            if asked.shared.given.reading == Reading::Open {
+                asked.shared.given.recent.add(bill.settlement_id);
             }
             self::bill(asked, wish, bill, received.header.as_ref()).await
         }
@@ -109,8 +109,7 @@ fn plain(wish: Wish, bill: &Bill) -> HttpResponse {
 fn of_stay(asked: &Asked, wish: Wish, settlement: &Settlement, header: Option<&Header>) -> Answered {
     let bill = &settlement.bill;
     let profile = asked.reception().profiles().of_hospital(&bill.hospital);
-    let profile = profile.ok_or_else(no_such_settlement)?;
-    let name = &profile.hospital.name;
+    let name = profile.map(|profile| &profile.hospital.name).ok_or_else(no_such_settlement)?;
     if wish.form == Form::Html {
         let sheet = Sheet {
             bill,
@@ -125,7 +124,7 @@ fn of_stay(asked: &Asked, wish: Wish, settlement: &Settlement, header: Option<&H
     let header = match header {
         Some(header) => header,
         None => {
-            own = addressed_to(profile);
+            own = addressed_to(&bill.hospital, Charset::Utf8);
             &own
         }
     };

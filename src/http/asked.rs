@@ -125,9 +125,9 @@ impl Asked {
     /// Who reads; `None`: anybody may, and nobody said who.
     pub(super) fn reader(&self) -> Result<Option<Caller>, Refusal> {
         let is_named = self.request.headers().contains_key(AUTHORIZATION);
-        match &self.shared.given.reading {
-            Reading::Open(_) if !is_named => Ok(None),
-            Reading::Open(_) | Reading::Token => self.caller().map(Some),
+        match self.shared.given.reading {
+            Reading::Open if !is_named => Ok(None),
+            Reading::Open | Reading::Token => self.caller().map(Some),
         }
     }
 

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use super::accept::Form;
 use super::answer::{self, HTML, JSON};
 use super::asked::{Answered, Asked, nothing_here};
-use super::server::Reading;
 use crate::desk::assets::{STYLE, STYLE_CACHE_CONTROL, STYLE_MEDIA_TYPE, style_path};
 use crate::desk::pages::{self, Listed};
 use crate::refusal::{Code, Refusal};
@@ -64,12 +63,8 @@ async fn list(asked: &Asked) -> Answered {
     let Query { lang } = asked.query()?;
     let wish = asked.wish(&[Form::Html], lang.as_deref())?;
     let gateway = asked.reception().gateway();
-    let ids = match &asked.shared.given.reading {
-        Reading::Open(recent) => recent.newest_first(),
-        Reading::Token => Vec::new(),
-    };
     let mut rows = Vec::new();
-    for id in ids {
+    for id in asked.shared.given.recent.newest_first() {
         let found = gateway.settlement(id).await.map_err(|error| store_refusal(&error))?;
         let Some(found) = found else { continue };
         let bill = found.settlement.bill;

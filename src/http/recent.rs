@@ -1,16 +1,16 @@
 //! The newest bills, for the demonstration's first page.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
 /// Bills on the first page.
 const RECENT_MAX: usize = 50;
 
-/// Ids of settlements, newest first; each once. Cheap to clone: all clones are one list.
-#[derive(Debug, Clone, Default)]
-pub struct Recent(Arc<Mutex<VecDeque<Uuid>>>);
+/// Ids of settlements, newest first; each once.
+#[derive(Debug, Default)]
+pub struct Recent(Mutex<VecDeque<Uuid>>);
 
 impl Recent {
     pub fn add(&self, id: Uuid) {

@@ -44,8 +44,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint { is_open_only: true, ..endpoint("GET", "/", || web::get().to(house::index)) },
 ];
 
-pub(super) fn configure(config: &mut ServiceConfig, reading: &Reading) {
-    let offered = |endpoint: &&Endpoint| matches!(reading, Reading::Open(_)) || !endpoint.is_open_only;
+pub(super) fn configure(config: &mut ServiceConfig, reading: Reading) {
+    let offered = |endpoint: &&Endpoint| reading == Reading::Open || !endpoint.is_open_only;
     for endpoint in ENDPOINTS.iter().filter(offered) {
         config.service(resource(endpoint));
     }

@@ -15,7 +15,6 @@ use super::caller::Limiter;
 use super::recent::Recent;
 use super::work::Work;
 use super::{asked, routes};
-use crate::config::Limits;
 use crate::intake::reception::Reception;
 use crate::runtime::Shutdown;
 use crate::telemetry;
@@ -31,13 +30,12 @@ const TLS_HANDSHAKE_WAIT: Duration = Duration::from_secs(5);
 const DISCONNECT_WAIT: Duration = Duration::from_secs(2);
 
 /// Who may read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
     /// Settlements are read with a token of their hospital.
     Token,
-    /// The demonstration: anybody on this machine reads, in a browser; refused beyond loopback. The list is
-    /// filled by every channel and shown by the first page.
-    Open(Recent),
+    /// The demonstration: anybody on this machine reads, in a browser; refused beyond loopback.
+    Open,
 }
 
 /// What the interface stands on.
@@ -49,18 +47,8 @@ pub struct State {
     pub message_bytes_max: usize,
     /// For each hospital.
     pub requests_per_second_max: u32,
-}
-
-impl State {
-    pub fn new(reception: Reception, reading: Reading, metrics: PrometheusHandle, limits: &Limits) -> Self {
-        Self {
-            reception,
-            reading,
-            metrics,
-            message_bytes_max: limits.message_bytes_max,
-            requests_per_second_max: limits.requests_per_second_max,
-        }
-    }
+    /// Filled by every channel of the demonstration, shown by its first page.
+    pub recent: Arc<Recent>,
 }
 
 /// The same for all workers: what they were given, and what is in hand.
@@ -84,7 +72,7 @@ pub async fn serve(
     mut shutdown: Shutdown,
     drain: Duration,
 ) -> io::Result<()> {
-    if matches!(state.reading, Reading::Open(_)) && !listener.local_addr()?.ip().is_loopback() {
+    if state.reading == Reading::Open && !listener.local_addr()?.ip().is_loopback() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "reading without a token is for this machine only; listen on a loopback address",
@@ -115,7 +103,7 @@ fn start(
     let app = move || {
         App::new()
             .app_data(web::Data::from(Arc::clone(&shared)))
-            .configure(|config| routes::configure(config, &shared.given.reading))
+            .configure(|config| routes::configure(config, shared.given.reading))
             .default_service(web::to(asked::nothing_here))
             .wrap(routes::headers(shared.is_tls))
             .wrap(actix_web::middleware::from_fn(asked::traced))

@@ -1,5 +1,7 @@
 //! What goes back for an HL7 message: acknowledgements with their errors, and the bill.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 use yizhan_contract::stay::VisitClass;
 use yizhan_contract::step::PayerState;
@@ -9,7 +11,7 @@ use super::hl7::ack::{self, AckCode, AckError, AckMode, Outcome as Receipt, Seve
 use super::hl7::e10::{Adjudicated, BilledLine, E10Error, Organisation, Section, Share, Status, e10};
 use super::hl7::write::SegmentDraft;
 use super::hl7::{Charset, ErrCode, Header, Place, SegmentId};
-use super::profile::{Acknowledge, BillInAck, Profile};
+use super::profile::{Acknowledge, BillInAck};
 use super::reception::Received;
 use crate::refusal::Refusal;
 use crate::settlement::bill::{Bill, BilledPayer};
@@ -296,7 +298,7 @@ pub fn control_id(id: Uuid) -> String {
 }
 
 /// Addresses a bill to a hospital whose message was no HL7, or is long gone.
-pub fn addressed_to(profile: &Profile) -> Header {
-    let text = format!("MSH|^~\\&|HIS|{}|YIZHAN|GATEWAY|||EHC^E01|0|P|2.6", profile.code());
-    Header::salvage(text.as_bytes(), Charset::Utf8)
+pub fn addressed_to(hospital: &Arc<str>, charset: Charset) -> Header {
+    let text = format!("MSH|^~\\&|HIS|{hospital}|YIZHAN|GATEWAY|||EHC^E01|0|P|2.6");
+    Header::salvage(text.as_bytes(), charset)
 }

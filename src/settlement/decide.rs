@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 use yizhan_contract::stay::civil_date;
 use yizhan_contract::{Money, Used};
@@ -13,15 +13,16 @@ use yizhan_rules::{Item, PolicyShelf};
 use super::bill::{BillState, Reversal};
 use super::complete::signed_amount;
 use super::findings;
+use super::identity::{Identity, identify};
 use super::lifecycle::{Received, Todo, receive};
 use super::message::{Hospital, Message, Mode, Trigger};
 use super::outcome::{Beneficiary, Noted, Outcome, Refused};
 use super::price::{Ground, price};
 use super::record::{Phase, Settlement, StayRecord};
-use super::refusals::LinePlaces;
-use crate::refusal::{self, Code, Refusal};
+use super::refusals::{self, LinePlaces};
+use crate::refusal::Refusal;
 use crate::store::{
-    AccumulatorMove, BillWrite, Changes, Facts, LegWrite, PersonFacts, StayRef, StayWrite, StoredStay,
+    AccumulatorMove, BillWrite, Changes, Facts, LegWrite, PersonFacts, PersonRef, StayRef, StayWrite,
 };
 
 /// What is asked of a stay.
@@ -38,11 +39,15 @@ pub enum Asked {
         reason: String,
         operator: String,
     },
-    /// No charge has come for as long as the profile asks.
+    /// No charge has come for as long as the profile asks, as of `now`.
     ChargesQuiet {
         mode: Mode,
+        now: Timestamp,
     },
 }
+
+/// A quiet stay that could not be settled is tried again after this long: a policy may have been published.
+const QUIET_RETRY_S: i64 = 3600;
 
 /// Looked up before the transaction; the decision refuses to go on where it does not fit any more.
 pub struct Lookups {
@@ -68,6 +73,8 @@ pub struct Decision {
     pub lookups: Lookups,
     pub at: Timestamp,
     pub stay_ref: StayRef,
+    /// Of a message, as asked of the store.
+    pub persons: Vec<PersonRef>,
     pub new_stay_id: Uuid,
     pub new_settlement_id: Uuid,
 }
@@ -83,14 +90,31 @@ impl Decision {
             None => None,
             Some(Err(_)) => return None,
         };
-        let person = facts.person.unwrap_or_else(|| nobody(facts.stay.as_ref()));
         let decided = match &self.asked {
-            Asked::Message { message, mode } => self.message(message, *mode, stored, &person),
-            Asked::Commit { expected_patient_share } => self.commit(stored, *expected_patient_share, &person),
-            Asked::Reverse { reason, operator } => self.reverse(stored, reason, operator, &person),
-            Asked::ChargesQuiet { mode } => self.charges_quiet(stored, *mode, &person),
+            Asked::Message { message, mode } => self.message(message, *mode, stored, &facts),
+            _ => self.at_desk(stored, facts.person.as_ref()),
         };
         decided.ok()
+    }
+
+    /// What is asked without a message: the stay and its owner are there, or there is nothing to do.
+    fn at_desk(&self, stored: Option<StayRecord>, owner: Option<&PersonFacts>) -> Result<Changes, LookAgain> {
+        let (Some(record), Some(owner)) = (stored, owner) else {
+            return Ok(answer(&refused(refusals::no_such_stay())));
+        };
+        // A settlement that was reversed and replaced is not the one to act upon now.
+        let current = record.settlement.as_ref().map(|settlement| settlement.id);
+        if let StayRef::Settlement(id) = self.stay_ref
+            && current != Some(id)
+        {
+            return Ok(answer(&refused(refusals::replaced())));
+        }
+        match &self.asked {
+            Asked::Message { .. } => Ok(answer(&refused(refusals::no_such_stay()))),
+            Asked::Commit { expected_patient_share } => self.commit(record, *expected_patient_share, owner),
+            Asked::Reverse { reason, operator } => Ok(self.reverse(record, reason, operator, owner)),
+            Asked::ChargesQuiet { mode, now } => self.charges_quiet(record, *mode, *now, owner),
+        }
     }
 
     fn message(
@@ -98,22 +122,43 @@ impl Decision {
         message: &Message,
         mode: Mode,
         stored: Option<StayRecord>,
-        person: &PersonFacts,
+        facts: &Facts,
     ) -> Result<Changes, LookAgain> {
-        if person.is_ambiguous {
-            return Ok(answer(&refused(another_person_by_number())));
+        let Identity { person, joined, aliases } =
+            match identify(facts, message, stored.as_ref(), &self.persons) {
+                Ok(identity) => identity,
+                Err(refusal) => return Ok(answer(&refused(refusal))),
+            };
+        let mut changes = match stored {
+            None if message.trigger == Trigger::Merge => self.merged(message, &person),
+            None if cancels(message) => self.nothing_to_cancel(message, &person),
+            None if message.trigger == Trigger::CloseAccount => answer(&refused(refusals::no_such_stay())),
+            stored => {
+                let record = stored.unwrap_or_else(|| StayRecord::open(self.new_stay_id, message));
+                match receive(record, message, mode, self.at) {
+                    Ok(received) => self.carry_out(received, &person, &LinePlaces::of(message))?,
+                    Err(refusals) => answer(&refusals.into()),
+                }
+            }
+        };
+        if !changes.is_refused && (!joined.is_empty() || !aliases.is_empty()) {
+            changes.person_id = Some(person.person_id);
+            changes.person_aliases = aliases;
+            changes.joined = joined;
         }
-        let record = match stored {
-            Some(record) => record,
-            None if may_open(message) => StayRecord::open(self.new_stay_id, message),
-            None => return Ok(answer(&refused(no_such_stay()))),
-        };
-        let received = match receive(record, message, mode, self.at) {
-            Ok(received) => received,
-            Err(refusals) => return Ok(answer(&refusals.into())),
-        };
-        let places = LinePlaces::of(message);
-        self.carry_out(received, person, &places)
+        Ok(changes)
+    }
+
+    /// Two numbers are one person from now on; no stay is spoken of.
+    fn merged(&self, message: &Message, person: &PersonFacts) -> Changes {
+        let noted = self.noted_without_stay(message, person);
+        Changes { person_id: Some(person.person_id), ..answer(&Outcome::Noted(Box::new(noted))) }
+    }
+
+    fn nothing_to_cancel(&self, message: &Message, person: &PersonFacts) -> Changes {
+        let mut noted = self.noted_without_stay(message, person);
+        noted.findings.push(findings::nothing_to_cancel());
+        answer(&Outcome::Noted(Box::new(noted)))
     }
 
     fn carry_out(
@@ -122,40 +167,33 @@ impl Decision {
         person: &PersonFacts,
         places: &LinePlaces<'_>,
     ) -> Result<Changes, LookAgain> {
-        let Received { mut record, todo, absorbed } = received;
+        let Received { record, todo, absorbed } = received;
         match todo {
-            Todo::Price(mode) => {
-                if absorbed.repeated > 0 {
-                    record.findings.push(findings::repeated_lines(absorbed.repeated));
-                }
-                self.price(record, mode, person, places)
-            }
-            Todo::SameBill => {
-                let bill = record.settlement.as_ref().map(|settlement| settlement.bill.clone());
-                let outcome =
-                    bill.map_or_else(|| refused(no_such_stay()), |bill| Outcome::Bill(Box::new(bill)));
-                Ok(answer(&outcome))
-            }
+            Todo::Price(mode) => self.price(record, mode, person, places),
+            Todo::SameBill => Ok(answer(&issued(&record))),
             Todo::Reverse => Ok(self.take_back(record, person, "ADT^A13".to_owned(), "HL7".to_owned())),
-            Todo::Keep => Ok(self.note(&record, None, absorbed.repeated, person)),
-            Todo::Wait { until } => Ok(self.note(&record, until, absorbed.repeated, person)),
-            Todo::Late => Ok(self.note(&record, None, absorbed.repeated, person)),
+            Todo::Keep | Todo::Wait { .. } | Todo::Late => Ok(self.note(&record, absorbed.repeated, person)),
         }
     }
 
     fn charges_quiet(
         &self,
-        stored: Option<StayRecord>,
+        mut record: StayRecord,
         mode: Mode,
+        now: Timestamp,
         person: &PersonFacts,
     ) -> Result<Changes, LookAgain> {
-        let Some(record) = stored.filter(|record| record.phase == Phase::AwaitingCharges) else {
-            return Ok(answer(&refused(no_such_stay())));
-        };
-        if record.part.lines.is_empty() {
-            return Ok(self.note(&record, None, 0, person));
+        // A message came between the timer and this step: it decided what is waited for.
+        if record.phase != Phase::AwaitingCharges || record.quiet_until.is_none_or(|until| now < until) {
+            let noted = self.noted(&record, 0, person);
+            return Ok(answer(&Outcome::Noted(Box::new(noted))));
         }
-        self.price(record, mode, person, &LinePlaces::none())
+        let changes = self.price(record.clone(), mode, person, &LinePlaces::none())?;
+        if !changes.is_refused {
+            return Ok(changes);
+        }
+        record.quiet_until = self.at.checked_add(SignedDuration::from_secs(QUIET_RETRY_S)).ok();
+        Ok(Changes { stay: Some(self.stay(&record, person)), ..changes })
     }
 
     fn price(
@@ -179,24 +217,23 @@ impl Decision {
         };
         let outcome = Outcome::Bill(Box::new(settlement.bill.clone()));
         record.settlement = Some(settlement);
-        Ok(self.write(&record, person, None, moves, &outcome))
+        Ok(self.write(&record, person, moves, &outcome))
     }
 
     /// Priced again inside the transaction: what was quoted may have moved.
     fn commit(
         &self,
-        stored: Option<StayRecord>,
+        mut record: StayRecord,
         expected: Money,
         person: &PersonFacts,
     ) -> Result<Changes, LookAgain> {
-        let Some(mut record) = stored else { return Ok(answer(&refused(no_such_stay()))) };
-        let Some(quote) = record.settlement.clone() else { return Ok(answer(&refused(no_such_stay()))) };
         if record.phase == Phase::Settled {
-            return Ok(answer(&Outcome::Bill(Box::new(quote.bill))));
+            return Ok(answer(&issued(&record)));
         }
-        if record.phase != Phase::Quoted {
-            return Ok(answer(&refused(not_quoted(quote.bill.state))));
-        }
+        let quote = record.settlement.as_ref().filter(|_| record.phase == Phase::Quoted);
+        let Some(valid_until) = quote.map(|quote| quote.bill.valid_until) else {
+            return Ok(answer(&refused(refusals::not_quoted(record.phase))));
+        };
         if !self.lookups.fit(&record) {
             return Err(LookAgain);
         }
@@ -206,23 +243,24 @@ impl Decision {
             Ok(settled) => settled,
             Err(refusals) => return Ok(answer(&refusals.into())),
         };
-        let is_expired = quote.bill.valid_until.is_some_and(|until| until < self.at);
+        let is_expired = valid_until.is_some_and(|until| until < self.at);
         if is_expired || settled.bill.patient_share > expected + self.tolerance(&settled) {
-            let Ok(again) = price(&record, &ground, Mode::Quote, &none) else {
-                return Ok(answer(&refused(no_such_stay())));
+            let again = match price(&record, &ground, Mode::Quote, &none) {
+                Ok(again) => again,
+                Err(refusals) => return Ok(answer(&refusals.into())),
             };
             let outcome = Outcome::Refused(Refused {
-                refusals: vec![quote_moved(is_expired, expected, again.bill.patient_share)],
+                refusals: vec![refusals::quote_moved(is_expired, expected, again.bill.patient_share)],
                 quote: Some(Box::new(again.bill.clone())),
             });
             record.settlement = Some(again);
-            return Ok(self.write(&record, person, None, None, &outcome));
+            return Ok(self.write(&record, person, None, &outcome));
         }
         let moves = moves(&settled, 1);
         let outcome = Outcome::Bill(Box::new(settled.bill.clone()));
         record.phase = Phase::Settled;
         record.settlement = Some(settled);
-        Ok(self.write(&record, person, None, Some(moves), &outcome))
+        Ok(self.write(&record, person, Some(moves), &outcome))
     }
 
     fn tolerance(&self, settlement: &Settlement) -> Money {
@@ -231,32 +269,20 @@ impl Decision {
         policy.map_or(Money::ZERO, |policy| policy.settings().share_tolerance.value)
     }
 
-    fn reverse(
-        &self,
-        stored: Option<StayRecord>,
-        reason: &str,
-        operator: &str,
-        person: &PersonFacts,
-    ) -> Result<Changes, LookAgain> {
-        let Some(mut record) = stored else { return Ok(answer(&refused(no_such_stay()))) };
+    fn reverse(&self, mut record: StayRecord, reason: &str, operator: &str, person: &PersonFacts) -> Changes {
         let state = record.settlement.as_ref().map(|settlement| settlement.bill.state);
         match (state, record.phase) {
-            (Some(BillState::Reversed), _) => {
-                let bill = record.settlement.map(|settlement| settlement.bill);
-                Ok(answer(
-                    &bill.map_or_else(|| refused(no_such_stay()), |bill| Outcome::Bill(Box::new(bill))),
-                ))
-            }
+            (Some(BillState::Reversed), _) => answer(&issued(&record)),
             (Some(_), Phase::Settled) => {
                 record.phase = Phase::Reversed;
-                Ok(self.take_back(record, person, reason.to_owned(), operator.to_owned()))
+                self.take_back(record, person, reason.to_owned(), operator.to_owned())
             }
-            (Some(state), _) => Ok(answer(&refused(not_settled(state)))),
-            (None, _) => Ok(answer(&refused(no_such_stay()))),
+            (_, phase) => answer(&refused(refusals::not_settled(phase))),
         }
     }
 
-    /// Gives back exactly what the settlement moved; later stays are not priced again.
+    /// Gives back exactly what the settlement moved; later stays are not priced again. Charges that came late
+    /// belong to the stay from now on, and what closes it has to come again.
     fn take_back(
         &self,
         mut record: StayRecord,
@@ -265,75 +291,85 @@ impl Decision {
         operator: String,
     ) -> Changes {
         let Some(mut settlement) = record.settlement.take() else {
-            return answer(&refused(no_such_stay()));
+            return answer(&refused(refusals::no_such_stay()));
         };
         let moves = moves(&settlement, -1);
         settlement.bill = settlement.bill.reversed(Reversal { reason, operator, at: self.at });
         let outcome = Outcome::Bill(Box::new(settlement.bill.clone()));
         record.settlement = Some(settlement);
-        self.write(&record, person, None, Some(moves), &outcome)
+        record.part.lines.append(&mut record.late_lines);
+        record.part.payments.append(&mut record.late_payments);
+        record.is_closed = false;
+        record.quiet_until = None;
+        self.write(&record, person, Some(moves), &outcome)
     }
 
-    fn note(
-        &self,
-        record: &StayRecord,
-        due_at: Option<Timestamp>,
-        repeated: usize,
-        person: &PersonFacts,
-    ) -> Changes {
+    fn note(&self, record: &StayRecord, repeated: usize, person: &PersonFacts) -> Changes {
+        let noted = self.noted(record, repeated, person);
+        let stay = Some(self.stay(record, person));
+        Changes { stay, ..answer(&Outcome::Noted(Box::new(noted))) }
+    }
+
+    fn noted(&self, record: &StayRecord, repeated: usize, person: &PersonFacts) -> Noted {
         let on = record.part.discharged.value().or(record.part.admitted.value()).copied();
         let on = on.map_or_else(|| civil_date(self.at), |moment| moment.date);
-        let mut noted = Noted {
-            state: if record.phase == Phase::Settled {
-                BillState::Settled
-            } else {
-                BillState::AwaitingCharges
-            },
+        let is_settled = record.phase == Phase::Settled;
+        let mut findings = record.findings.clone();
+        if repeated > 0 {
+            findings.push(findings::repeated_lines(repeated));
+        }
+        if is_settled && !record.late_lines.is_empty() {
+            let total = record.late_lines.iter().filter_map(|line| signed_amount(line).ok()).sum();
+            findings.push(findings::late_charges(record.late_lines.len(), total));
+        }
+        Noted {
+            state: if is_settled { BillState::Settled } else { BillState::AwaitingCharges },
             hospital: Arc::clone(&self.hospital.code),
             visit_number: record.part.visit_number.clone(),
             lines: record.part.lines.len(),
             total: record.part.lines.iter().filter_map(|line| signed_amount(line).ok()).sum(),
             beneficiary: Beneficiary::of(person.roster.as_ref(), on),
-            findings: record.findings.clone(),
-        };
-        if repeated > 0 {
-            noted.findings.push(findings::repeated_lines(repeated));
+            findings,
         }
-        if record.phase == Phase::Settled && !record.late_lines.is_empty() {
-            let total = record.late_lines.iter().filter_map(|line| signed_amount(line).ok()).sum();
-            noted.findings.push(findings::late_charges(record.late_lines.len(), total));
-        }
-        self.write(record, person, due_at, None, &Outcome::Noted(Box::new(noted)))
     }
 
+    fn noted_without_stay(&self, message: &Message, person: &PersonFacts) -> Noted {
+        Noted {
+            state: BillState::AwaitingCharges,
+            hospital: Arc::clone(&self.hospital.code),
+            visit_number: message.part.visit_number.clone(),
+            lines: 0,
+            total: Money::ZERO,
+            beneficiary: Beneficiary::of(person.roster.as_ref(), civil_date(self.at)),
+            findings: message.findings.clone(),
+        }
+    }
+
+    /// The stay with its newest bill.
     fn write(
         &self,
         record: &StayRecord,
         person: &PersonFacts,
-        due_at: Option<Timestamp>,
         moves: Option<AccumulatorMove>,
         outcome: &Outcome,
     ) -> Changes {
-        let is_new_bill = matches!(outcome, Outcome::Bill(_)) || matches!(outcome, Outcome::Refused(_));
-        let bill = record
-            .settlement
-            .as_ref()
-            .filter(|_| is_new_bill)
-            .map(|settlement| self.bill(record, settlement));
         Changes {
-            stay: Some(StayWrite {
-                stay_id: record.stay_id,
-                person_id: person.person_id,
-                hospital: Arc::clone(&self.hospital.code),
-                visit_number: Arc::from(record.part.visit_number.as_str()),
-                admitted: record.part.admitted.value().map(|moment| moment.date),
-                document: record.document(),
-                due_at,
-            }),
-            bill,
+            stay: Some(self.stay(record, person)),
+            bill: record.settlement.as_ref().map(|settlement| self.bill(record, settlement)),
             accumulators: moves.into_iter().collect(),
-            person_aliases: Vec::new(),
-            answer: serialise(outcome),
+            ..answer(outcome)
+        }
+    }
+
+    fn stay(&self, record: &StayRecord, person: &PersonFacts) -> StayWrite {
+        StayWrite {
+            stay_id: record.stay_id,
+            person_id: person.person_id,
+            hospital: Arc::clone(&self.hospital.code),
+            visit_number: Arc::from(record.part.visit_number.as_str()),
+            admitted: record.part.admitted.value().map(|moment| moment.date),
+            document: record.document(),
+            due_at: record.quiet_until.filter(|_| record.phase == Phase::AwaitingCharges),
         }
     }
 
@@ -371,23 +407,9 @@ impl Decision {
     }
 }
 
-/// Only what speaks of a stay by itself opens one.
-fn may_open(message: &Message) -> bool {
-    match message.trigger {
-        Trigger::Admit | Trigger::Discharge | Trigger::Charges | Trigger::Account | Trigger::Complete => true,
-        Trigger::Update => true,
-        Trigger::CancelAdmit | Trigger::CancelDischarge | Trigger::CloseAccount | Trigger::Merge => false,
-    }
-}
-
-fn nobody(stay: Option<&StoredStay>) -> PersonFacts {
-    PersonFacts {
-        person_id: stay.map_or(Uuid::nil(), |stay| stay.person_id),
-        is_ambiguous: false,
-        roster_name: None,
-        roster: None,
-        years: BTreeMap::new(),
-    }
+/// Where the stay is not known, what the message wants is so already.
+fn cancels(message: &Message) -> bool {
+    matches!(message.trigger, Trigger::CancelAdmit | Trigger::CancelDischarge)
 }
 
 /// What the settlement adds to its year, or with `-1` takes back.
@@ -410,59 +432,20 @@ fn serialise(outcome: &Outcome) -> Vec<u8> {
     serde_json::to_vec(outcome).unwrap_or_default()
 }
 
-/// Answered and remembered, nothing else written.
+/// Answered, nothing else written.
 fn answer(outcome: &Outcome) -> Changes {
-    Changes { answer: serialise(outcome), ..Changes::default() }
+    let is_refused = matches!(outcome, Outcome::Refused(_));
+    Changes { answer: serialise(outcome), is_refused, ..Changes::default() }
+}
+
+/// The newest bill, as issued.
+fn issued(record: &StayRecord) -> Outcome {
+    match &record.settlement {
+        Some(settlement) => Outcome::Bill(Box::new(settlement.bill.clone())),
+        None => refused(refusals::no_such_stay()),
+    }
 }
 
 fn refused(refusal: Refusal) -> Outcome {
     Outcome::from(refusal)
-}
-
-fn no_such_stay() -> Refusal {
-    Refusal::new(
-        Code::NoSuchStay,
-        "尚未收到该次住院的入院或费用消息",
-        "no admission or charges of this stay have come yet",
-    )
-}
-
-fn another_person_by_number() -> Refusal {
-    Refusal::new(
-        Code::AnotherPerson,
-        "身份证号与院内病人号指向不同的人",
-        "identity card number and hospital patient number name different people",
-    )
-}
-
-fn not_quoted(state: BillState) -> Refusal {
-    let text = state.text();
-    Refusal::new(
-        Code::NotOpen,
-        format!("当前状态为“{}”，没有可确认的试算", text.zh),
-        format!("the stay is {}; there is no quote to commit", text.en),
-    )
-}
-
-fn not_settled(state: BillState) -> Refusal {
-    let text = state.text();
-    Refusal::new(
-        Code::NotOpen,
-        format!("当前状态为“{}”，没有可撤销的结算", text.zh),
-        format!("the stay is {}; there is no settlement to reverse", text.en),
-    )
-}
-
-fn quote_moved(is_expired: bool, expected: Money, now: Money) -> Refusal {
-    let (zh, en) = if is_expired {
-        ("报价已过期", "the quote has expired")
-    } else {
-        ("报价已变化", "the quote has moved")
-    };
-    Refusal::new(
-        Code::QuoteMoved,
-        format!("{zh}：个人自付原为 {expected}，现为 {now}"),
-        format!("{en}: the patient's share was {expected} and is now {now}"),
-    )
-    .money(refusal::Money::NotMoved)
 }

@@ -16,6 +16,22 @@ pub fn late_charges(lines: usize, total: Money) -> Finding {
     )
 }
 
+pub fn earlier_stay_reversed(count: u32) -> Finding {
+    finding(
+        FindingCode::EarlierStayReversed,
+        format!("本年度较早的 {count} 次结算在此之后被撤销；本结算单金额不变"),
+        format!("{count} earlier settlements of the year were reversed since; the amounts here stand"),
+    )
+}
+
+pub fn nothing_to_cancel() -> Finding {
+    finding(
+        FindingCode::NothingToCancel,
+        "未收到过该次住院，没有可取消的内容；请核对住院号".to_owned(),
+        "nothing is known of this stay, so there was nothing to cancel; check the visit number".to_owned(),
+    )
+}
+
 pub fn repeated_lines(lines: usize) -> Finding {
     finding(
         FindingCode::RepeatedLines,

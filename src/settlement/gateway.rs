@@ -13,8 +13,10 @@ use yizhan_contract::stay::{CatalogueClass, civil_date};
 use yizhan_contract::{Money, Personal};
 use yizhan_rules::{Item, PolicyShelf};
 
+use super::bill::BillState;
 use super::decide::{Asked, Decision, Lookups};
-use super::message::{Hospital, Message, Mode, Trigger};
+use super::findings;
+use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
 use super::outcome::{Beneficiary, Outcome};
 use super::part::StayPart;
 use super::record::{Settlement, StayRecord};
@@ -34,6 +36,15 @@ pub struct Gateway {
     policies: Arc<PolicyShelf>,
     hospitals: Hospitals,
     runtime: Runtime,
+}
+
+/// A message that could not be read, as far as it is known.
+pub struct RefusedMessage {
+    pub sender: String,
+    /// Empty where none could be made out.
+    pub message_id: String,
+    pub digest: [u8; 32],
+    pub raw: Vec<u8>,
 }
 
 /// A settlement as stored, for reading and printing.
@@ -102,6 +113,12 @@ impl Gateway {
             Ok(None) => return no_such_settlement().into(),
             Err(error) => return store_refusal(&error).into(),
         };
+        // A settlement that was replaced since can only be reversed again, which it is.
+        let is_replaced = found.record.settlement.as_ref().is_none_or(|settlement| settlement.id != id);
+        let is_reversed = found.settlement.bill.state == BillState::Reversed;
+        if is_replaced && is_reversed && matches!(asked, Asked::Reverse { .. }) {
+            return Outcome::Bill(Box::new(found.settlement.bill));
+        }
         let Some(hospital) = (self.hospitals)(&found.record.part.hospital) else {
             return no_such_settlement().into();
         };
@@ -109,19 +126,37 @@ impl Gateway {
         self.run(Work { hospital, persons: Vec::new(), asked, claim: None, stay }).await
     }
 
-    /// Settles or quotes the stays whose charges went quiet; answers how many were looked at.
+    /// Settles or quotes the stays whose charges went quiet; answers what became of each.
     pub async fn close_due(&self, now: Timestamp, limit: u32) -> Result<Vec<Outcome>, StoreError> {
         let mut outcomes = Vec::new();
         for stay_id in self.store.due(now, limit).await? {
             let stay = StayRef::Stay(stay_id);
-            let Some(record) = self.read(stay.clone()).await? else { continue };
+            let record = match self.read(stay.clone()).await {
+                Ok(Some(record)) => record,
+                Ok(None) => continue,
+                // One stay that cannot be read keeps no other from being settled.
+                Err(error) => {
+                    tracing::error!(error = %error, %stay_id, "a quiet stay cannot be read");
+                    continue;
+                }
+            };
             let Some(hospital) = (self.hospitals)(&record.part.hospital) else { continue };
-            let asked = Asked::ChargesQuiet { mode: hospital.mode };
+            let mode = if hospital.settle_on == SettleOn::Desk { Mode::Quote } else { hospital.mode };
+            let asked = Asked::ChargesQuiet { mode, now };
             outcomes.push(self.run(Work { hospital, persons: Vec::new(), asked, claim: None, stay }).await);
         }
         Ok(outcomes)
     }
 
+    /// Keeps a message that was refused before it meant anything to a stay, with the answer it got.
+    pub async fn keep_refused(&self, message: RefusedMessage, outcome: &Outcome) -> Result<(), StoreError> {
+        let RefusedMessage { sender, message_id, digest, raw } = message;
+        let claim = MessageClaim { sender, message_id, digest, raw };
+        let answer = serde_json::to_vec(outcome).unwrap_or_default();
+        self.store.keep_refused(self.runtime.now(), claim, answer).await
+    }
+
+    /// A settlement as issued, and what has to be said of it since.
     pub async fn settlement(&self, id: Uuid) -> Result<Option<Found>, StoreError> {
         let Some(stored) = self.store.settlement(id).await? else { return Ok(None) };
         let record = StayRecord::read(&stored.stay).map_err(|why| StoreError::Damaged(why.to_string()))?;
@@ -134,6 +169,10 @@ impl Gateway {
         settlement.bill =
             serde_json::from_slice(&stored.bill).map_err(|why| StoreError::Damaged(why.to_string()))?;
         settlement.bill.check().map_err(|why| StoreError::Damaged(why.to_string()))?;
+        if stored.earlier_reversed > 0 && settlement.bill.state == BillState::Settled {
+            let finding = findings::earlier_stay_reversed(stored.earlier_reversed);
+            settlement.bill.findings.push(finding);
+        }
         Ok(Some(Found { record, settlement }))
     }
 
@@ -166,6 +205,7 @@ impl Gateway {
                 lookups,
                 at,
                 stay_ref: work.stay.clone(),
+                persons: work.persons.clone(),
                 new_stay_id: self.runtime.next_id(),
                 new_settlement_id: self.runtime.next_id(),
             };
@@ -242,13 +282,15 @@ fn rules_item(item: CatalogueItem) -> Item {
     }
 }
 
-/// Identity card first, the hospital's patient number after it.
+/// Identity card first, the hospital's patient number after it, the number merged into it last.
 fn persons_of(message: &Message) -> Vec<PersonRef> {
     let id_number = message.part.id_number.value().cloned().map(PersonRef::IdNumber);
-    let mrn = message.part.mrn.value().filter(|mrn| !mrn.reveal().is_empty()).map(|mrn| PersonRef::Mrn {
+    let of_hospital = |mrn: &Personal<String>| PersonRef::Mrn {
         hospital: Arc::clone(&message.hospital.code),
         mrn: Personal::clone(mrn),
-    });
+    };
+    let mrn = message.part.mrn.value().into_iter().chain(&message.prior_mrn);
+    let mrn = mrn.filter(|mrn| !mrn.reveal().is_empty()).map(of_hospital);
     id_number.into_iter().chain(mrn).collect()
 }
 
@@ -299,7 +341,7 @@ impl Asked {
     fn may_price(&self) -> bool {
         match self {
             Self::Message { message, .. } => {
-                !matches!(message.trigger, Trigger::Admit | Trigger::CancelAdmit | Trigger::CancelDischarge)
+                !matches!(message.trigger, Trigger::CancelAdmit | Trigger::CancelDischarge)
             }
             Self::Commit { .. } | Self::ChargesQuiet { .. } => true,
             Self::Reverse { .. } => false,

@@ -4,10 +4,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::meaning::{differences, is_another_person, meaning};
+use super::meaning::{differences, meaning};
 use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
-use super::part::{Absorbed, Patch};
+use super::part::{Absorbed, Patch, StayPart, repeated_line_differs};
 use super::record::{Phase, StayRecord};
+use super::refusals::LinePlaces;
 use crate::refusal::{Code, Money, Refusal};
 
 /// What must happen to a stay now.
@@ -35,53 +36,69 @@ pub struct Received {
     pub absorbed: Absorbed,
 }
 
-/// Applies a message. `mode` is what the sender asked for, else what the hospital's profile says.
+/// Applies a message of the stay's own person. `mode` is what the sender asked for, else what the hospital's
+/// profile says.
 pub fn receive(
+    record: StayRecord,
+    message: &Message,
+    mode: Mode,
+    at: Timestamp,
+) -> Result<Received, Vec<Refusal>> {
+    let is_settled = record.phase == Phase::Settled;
+    let received =
+        if is_settled { after_settlement(record, message) } else { before(record, message, mode, at) };
+    received.map_err(|refusals| {
+        // What is wrong with the message, too, is said of a stay whose money has moved.
+        let money = |refusal: Refusal| if is_settled { refusal.money(Money::Moved) } else { refusal };
+        refusals.into_iter().map(money).collect()
+    })
+}
+
+fn before(
     mut record: StayRecord,
     message: &Message,
     mode: Mode,
     at: Timestamp,
 ) -> Result<Received, Vec<Refusal>> {
-    if is_another_person(&record.part, &message.part) && !may_change_person(&record, message) {
-        return Err(vec![another_person(&record)]);
-    }
-    if record.phase == Phase::Cancelled && !matches!(message.trigger, Trigger::Admit | Trigger::Complete) {
+    let reopens = matches!(message.trigger, Trigger::Admit | Trigger::Complete | Trigger::CancelAdmit);
+    if record.phase == Phase::Cancelled && !reopens {
         return Err(vec![not_open("该次入院已取消", "the admission was cancelled")]);
     }
     match message.trigger {
         Trigger::CancelDischarge => return Ok(cancel_discharge(record)),
-        Trigger::CancelAdmit => return cancel_admit(record).map_err(|refusal| vec![refusal]),
-        Trigger::Charges if record.phase == Phase::Settled => {
-            return late_charges(record, message).map_err(|refusal| vec![refusal]);
-        }
-        _ if record.phase == Phase::Settled => return settled_again(record, message),
+        Trigger::CancelAdmit => return Ok(cancel_admit(record)),
         Trigger::Complete => start_over(&mut record),
         _ => {}
     }
-    let quoted = record.settlement.as_ref().filter(|_| record.phase == Phase::Quoted);
-    let quoted = quoted.map(|settlement| meaning(&settlement.discharge));
     let absorbed = record.take(message).map_err(|refusal| vec![refusal])?;
-    let todo = match message.trigger {
-        Trigger::Complete
-            if mode == Mode::Quote && quoted.is_some() && quoted == meaning_of(&record, message) =>
-        {
-            Todo::SameBill
+    record.is_closed |= closes(message);
+    let todo = due(&record, message, mode, at);
+    match &todo {
+        Todo::Wait { until } => {
+            record.phase = Phase::AwaitingCharges;
+            record.quiet_until = *until;
         }
-        Trigger::Complete => Todo::Price(mode),
-        Trigger::Discharge => close_if(&record, message, SettleOn::A03, mode, at),
-        Trigger::CloseAccount => close_if(&record, message, SettleOn::BarP06, mode, at),
-        Trigger::Charges if record.phase == Phase::AwaitingCharges => {
-            closing(&record, &message.hospital, mode, at)
+        Todo::Keep if matches!(record.phase, Phase::Reversed | Phase::Cancelled) => {
+            record.phase = Phase::Open;
         }
-        _ if record.phase == Phase::Quoted => Todo::Price(Mode::Quote),
-        _ => Todo::Keep,
-    };
-    record.phase = match (&todo, record.phase) {
-        (Todo::Wait { .. }, _) => Phase::AwaitingCharges,
-        (Todo::Keep, Phase::Reversed | Phase::Cancelled) => Phase::Open,
-        (_, phase) => phase,
-    };
+        _ => {}
+    }
     Ok(Received { record, todo, absorbed })
+}
+
+fn after_settlement(record: StayRecord, message: &Message) -> Result<Received, Vec<Refusal>> {
+    match message.trigger {
+        Trigger::CancelDischarge => Ok(cancel_discharge(record)),
+        Trigger::CancelAdmit => {
+            let (zh, en) =
+                ("该次住院已结算，请先撤销结算", "the stay is settled; reverse the settlement first");
+            Err(vec![not_open(zh, en)])
+        }
+        Trigger::Charges => late_charges(record, message).map_err(|refusal| vec![refusal]),
+        // Numbers were merged; the stay is what it was.
+        Trigger::Merge => Ok(Received { record, todo: Todo::SameBill, absorbed: Absorbed::default() }),
+        _ => settled_again(record, message),
+    }
 }
 
 /// One document that says everything replaces what was gathered before settlement.
@@ -90,44 +107,84 @@ fn start_over(record: &mut StayRecord) {
     record.part.hospital = gathered.hospital;
     record.part.visit_number = gathered.visit_number;
     record.findings.clear();
+    record.repeated = 0;
 }
 
-/// The event that closes visits of this hospital closes this one; at the desk a discharge is quoted first.
-fn close_if(record: &StayRecord, message: &Message, event: SettleOn, mode: Mode, at: Timestamp) -> Todo {
+/// Whether the message is what closes visits of its hospital; at the desk a discharge is quoted first.
+fn closes(message: &Message) -> bool {
     match message.hospital.settle_on {
-        settle_on if settle_on == event => closing(record, &message.hospital, mode, at),
-        SettleOn::Desk if event == SettleOn::A03 => closing(record, &message.hospital, Mode::Quote, at),
-        SettleOn::BarP06 | SettleOn::Desk if event == SettleOn::A03 => Todo::Wait { until: None },
-        _ if record.phase == Phase::Quoted => Todo::Price(Mode::Quote),
+        SettleOn::A03 | SettleOn::Desk => message.trigger == Trigger::Discharge,
+        SettleOn::BarP06 => message.trigger == Trigger::CloseAccount,
+    }
+}
+
+fn due(record: &StayRecord, message: &Message, mode: Mode, at: Timestamp) -> Todo {
+    let is_quoted = record.phase == Phase::Quoted;
+    match message.trigger {
+        Trigger::Complete if mode == Mode::Quote && is_quoted && is_quoted_as_sent(record, message, at) => {
+            Todo::SameBill
+        }
+        Trigger::Complete => Todo::Price(mode),
+        Trigger::Discharge | Trigger::CloseAccount | Trigger::Charges if record.is_closed => {
+            closed(record, &message.hospital, mode, at)
+        }
+        _ if is_quoted => Todo::Price(Mode::Quote),
+        Trigger::Discharge => Todo::Wait { until: None },
+        // An update moves no charge: what is waited for stays the same.
+        _ if record.phase == Phase::AwaitingCharges => Todo::Wait { until: record.quiet_until },
         _ => Todo::Keep,
     }
 }
 
-/// A closed visit is priced at once, unless its charges are missing or must have been quiet for a while.
-fn closing(record: &StayRecord, hospital: &Hospital, mode: Mode, at: Timestamp) -> Todo {
+/// A closed visit is priced at once, unless its discharge or charges are missing or must be quiet first.
+fn closed(record: &StayRecord, hospital: &Hospital, mode: Mode, at: Timestamp) -> Todo {
     let mode = if hospital.settle_on == SettleOn::Desk { Mode::Quote } else { mode };
+    let is_whole = record.part.discharged.value().is_some() && !record.part.lines.is_empty();
     match hospital.charges_quiet_s {
-        0 if hospital.settle_on == SettleOn::BarP06 && record.phase == Phase::AwaitingCharges => {
-            Todo::Price(mode)
-        }
-        0 if record.part.lines.is_empty() => Todo::Wait { until: None },
+        _ if !is_whole => Todo::Wait { until: None },
         0 => Todo::Price(mode),
         quiet_s => Todo::Wait { until: at.checked_add(SignedDuration::from_secs(quiet_s.into())).ok() },
     }
 }
 
-/// Lines already known are the same charges again; the others are kept apart from the settled stay.
+/// Whether the open quote is good still, and for what was sent.
+fn is_quoted_as_sent(record: &StayRecord, message: &Message, at: Timestamp) -> bool {
+    let Some(quote) = &record.settlement else { return false };
+    let sent = record.complete(&message.hospital);
+    quote.bill.valid_until.is_some_and(|until| at <= until)
+        && sent.is_ok_and(|sent| meaning(&sent.discharge) == meaning(&quote.discharge))
+}
+
+/// Lines already settled are the same charges again; the others are kept apart from the settled stay.
 fn late_charges(mut record: StayRecord, message: &Message) -> Result<Received, Refusal> {
-    let mut all = record.part.clone();
-    all.lines.append(&mut record.late_lines.clone());
-    let known = all.lines.len();
-    let absorbed = all.absorb(message.part.clone(), message.hospital.repeated_line)?;
-    let late = all.lines.split_off(known.min(all.lines.len()));
-    if late.is_empty() {
-        return Ok(Received { record, todo: Todo::SameBill, absorbed });
+    let places = LinePlaces::of(message);
+    let mut late = StayPart {
+        lines: std::mem::take(&mut record.late_lines),
+        payments: std::mem::take(&mut record.late_payments),
+        ..StayPart::default()
+    };
+    let payments_before = late.payments.len();
+    let mut sent = StayPart::default();
+    let mut settled = 0;
+    for line in &message.part.lines {
+        match record.part.lines.iter().find(|known| known.id == line.id) {
+            None => sent.lines.push(line.clone()),
+            Some(known) if known == line => settled += 1,
+            Some(_) => return Err(repeated_line_differs(&line.id, &places)),
+        }
     }
-    record.late_lines.extend(late);
-    Ok(Received { record, todo: Todo::Late, absorbed })
+    for payment in &message.part.payments {
+        match record.part.payments.iter().find(|known| known.id == payment.id) {
+            None => sent.payments.push(payment.clone()),
+            Some(known) if known == payment => {}
+            Some(_) => return Err(repeated_line_differs(&payment.id, &places)),
+        }
+    }
+    let mut absorbed = late.absorb(sent, message.hospital.repeated_line, &places)?;
+    let is_late = absorbed != Absorbed::default() || late.payments.len() > payments_before;
+    (record.late_lines, record.late_payments) = (late.lines, late.payments);
+    absorbed.repeated += settled;
+    Ok(Received { record, todo: if is_late { Todo::Late } else { Todo::SameBill }, absorbed })
 }
 
 /// A message on a settled stay: the same meaning is answered with the same bill, another is refused.
@@ -151,43 +208,23 @@ fn settled_again(record: StayRecord, message: &Message) -> Result<Received, Vec<
         format!("该次住院已按其他内容结算，不同之处：{shown}"),
         format!("the stay is settled with other content; it differs in {shown}"),
     );
-    Err(vec![refusal.money(Money::Moved)])
+    Err(vec![refusal])
 }
 
 fn cancel_discharge(mut record: StayRecord) -> Received {
     let todo = if record.phase == Phase::Settled { Todo::Reverse } else { Todo::Keep };
     record.phase = Phase::Open;
     record.part.discharged = Patch::Clear;
+    record.is_closed = false;
+    record.quiet_until = None;
     Received { record, todo, absorbed: Absorbed::default() }
 }
 
-fn cancel_admit(mut record: StayRecord) -> Result<Received, Refusal> {
-    if record.phase == Phase::Settled {
-        let refusal =
-            not_open("该次住院已结算，请先撤销结算", "the stay is settled; reverse the settlement first");
-        return Err(refusal.money(Money::Moved));
-    }
+fn cancel_admit(mut record: StayRecord) -> Received {
     record.phase = Phase::Cancelled;
-    Ok(Received { record, todo: Todo::Keep, absorbed: Absorbed::default() })
-}
-
-fn meaning_of(record: &StayRecord, message: &Message) -> Option<[u8; 32]> {
-    record.complete(&message.hospital).ok().map(|completed| meaning(&completed.discharge))
-}
-
-/// Before commit an update or a merge may correct whose stay it is.
-fn may_change_person(record: &StayRecord, message: &Message) -> bool {
-    matches!(message.trigger, Trigger::Update | Trigger::Merge) && record.phase != Phase::Settled
-}
-
-fn another_person(record: &StayRecord) -> Refusal {
-    let money = if record.phase == Phase::Settled { Money::Moved } else { Money::NotMoved };
-    Refusal::new(
-        Code::AnotherPerson,
-        "报文中的身份与该次住院登记的患者不符",
-        "the message names another person than the one this stay belongs to",
-    )
-    .money(money)
+    record.is_closed = false;
+    record.quiet_until = None;
+    Received { record, todo: Todo::Keep, absorbed: Absorbed::default() }
 }
 
 fn not_open(zh: &str, en: &str) -> Refusal {

@@ -5,8 +5,6 @@ use sha2::{Digest, Sha256};
 use yizhan_contract::revealing;
 use yizhan_contract::stay::{Discharge, Line};
 
-use super::part::StayPart;
-
 /// SHA-256 of a stay's canonical form: no message id, no time of sending, lines in order of their ids,
 /// diagnoses and payers settled elsewhere in order of their codes, numbers without trailing zeros.
 pub fn meaning(discharge: &Discharge) -> [u8; 32] {
@@ -75,16 +73,4 @@ pub fn differences(settled: &Discharge, sent: &Discharge) -> Vec<String> {
     compare("deposit", settled.deposit == sent.deposit);
     named.extend(differing_lines(settled, sent).into_iter().map(|id| format!("lines[{id}]")));
     named
-}
-
-/// Whether a message speaks of another person than the stay's: other identity card, or, where one side
-/// has none, another patient number of the hospital.
-pub fn is_another_person(known: &StayPart, sent: &StayPart) -> bool {
-    if let (Some(ours), Some(theirs)) = (known.id_number.value(), sent.id_number.value()) {
-        return ours != theirs;
-    }
-    match (known.mrn.value(), sent.mrn.value()) {
-        (Some(ours), Some(theirs)) => ours != theirs,
-        _ => false,
-    }
 }

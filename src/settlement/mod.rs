@@ -1,8 +1,8 @@
 //! From messages of a stay to one consolidated bill.
 //!
 //! Reading order: [`names`] (of the normal form), [`message`] and [`part`] (what one message says),
-//! [`complete`] (parts adding up to a discharge), [`record`] (what is stored of a stay), [`lifecycle`] (what
-//! a message does to it), [`price`] (from a gathered stay to a bill), [`bill`], [`decide`] (all of it inside
+//! [`complete`] (parts adding up to a discharge), [`record`] (what is stored of a stay), [`identity`]
+//! (whose message it is), [`lifecycle`] (what a message does to a stay), [`price`] (from a gathered stay to a bill), [`bill`], [`decide`] (all of it inside
 //! one transaction, pure), [`gateway`] (the driver: the only place here that waits for anything).
 
 pub mod bill;
@@ -10,6 +10,7 @@ pub mod complete;
 pub mod decide;
 pub mod findings;
 pub mod gateway;
+pub mod identity;
 pub mod lifecycle;
 pub mod meaning;
 pub mod message;

@@ -8,6 +8,7 @@ use yizhan_contract::stay::{
 use yizhan_contract::{IdNumber, Money, Personal};
 
 use super::message::RepeatedLine;
+use super::refusals::LinePlaces;
 use crate::refusal::{Code, Refusal};
 
 /// Charge lines of one stay, over all its messages.
@@ -120,9 +121,14 @@ impl StayPart {
     /// counts once, with other content it is refused or replaces the first (profile).
     ///
     /// On an error `self` is unchanged.
-    pub fn absorb(&mut self, mut later: Self, repeated: RepeatedLine) -> Result<Absorbed, Refusal> {
-        let (lines, absorbed) = self.with_lines(std::mem::take(&mut later.lines), repeated)?;
-        let payments = self.with_payments(std::mem::take(&mut later.payments))?;
+    pub fn absorb(
+        &mut self,
+        mut later: Self,
+        repeated: RepeatedLine,
+        places: &LinePlaces<'_>,
+    ) -> Result<Absorbed, Refusal> {
+        let (lines, absorbed) = self.with_lines(std::mem::take(&mut later.lines), repeated, places)?;
+        let payments = self.with_payments(std::mem::take(&mut later.payments), places)?;
         self.lines = lines;
         self.payments = payments;
         if self.visit_number.is_empty() {
@@ -133,7 +139,12 @@ impl StayPart {
         Ok(absorbed)
     }
 
-    fn with_lines(&self, later: Vec<Line>, repeated: RepeatedLine) -> Result<(Vec<Line>, Absorbed), Refusal> {
+    fn with_lines(
+        &self,
+        later: Vec<Line>,
+        repeated: RepeatedLine,
+        places: &LinePlaces<'_>,
+    ) -> Result<(Vec<Line>, Absorbed), Refusal> {
         let mut absorbed = Absorbed::default();
         let mut lines = self.lines.clone();
         let mut known: std::collections::HashMap<String, usize> =
@@ -150,7 +161,7 @@ impl StayPart {
                     lines[at] = line;
                     absorbed.replaced += 1;
                 }
-                Some(_) => return Err(repeated_line_differs(&line.id)),
+                Some(_) => return Err(repeated_line_differs(&line.id, places)),
             }
         }
         if lines.len() > LINES_MAX {
@@ -159,13 +170,13 @@ impl StayPart {
         Ok((lines, absorbed))
     }
 
-    fn with_payments(&self, later: Vec<Payment>) -> Result<Vec<Payment>, Refusal> {
+    fn with_payments(&self, later: Vec<Payment>, places: &LinePlaces<'_>) -> Result<Vec<Payment>, Refusal> {
         let mut payments = self.payments.clone();
         for payment in later {
             match payments.iter().find(|known| known.id == payment.id) {
                 None => payments.push(payment),
                 Some(known) if *known == payment => {}
-                Some(_) => return Err(repeated_line_differs(&payment.id)),
+                Some(_) => return Err(repeated_line_differs(&payment.id, places)),
             }
         }
         if payments.len() > LINES_MAX {
@@ -184,12 +195,13 @@ impl StayPart {
     }
 }
 
-fn repeated_line_differs(id: &str) -> Refusal {
+pub(super) fn repeated_line_differs(id: &str, places: &LinePlaces<'_>) -> Refusal {
     Refusal::new(
         Code::RepeatedLineDiffers,
         format!("费用行 {id} 此前已收到，内容不同"),
         format!("line {id} was sent before with other content"),
     )
+    .at(places.field(id, "id"))
 }
 
 fn too_many_lines() -> Refusal {

@@ -14,6 +14,7 @@ use yizhan_rules::{Adjudication, Assessment, Item, Policy, PolicyShelf, adjudica
 
 use super::bill::{Bill, BillState, BilledPatient, BilledPayer, ComputedBy};
 use super::complete::Completed;
+use super::findings;
 use super::message::{Hospital, Mode};
 use super::record::{Moved, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
@@ -42,7 +43,7 @@ pub fn price(
     mode: Mode,
     places: &LinePlaces<'_>,
 ) -> Result<Settlement, Vec<Refusal>> {
-    let Completed { discharge, findings } = record.complete(ground.hospital)?;
+    let Completed { discharge, findings: noticed } = record.complete(ground.hospital)?;
     let day = discharge.visit.discharged.date;
     let region = insured_region(&discharge, ground);
     let Some(policy) = ground.policies.find(&region, day) else {
@@ -62,8 +63,11 @@ pub fn price(
         return Err(vec![refusals::share_differs(stated, adjudication.patient_share)]);
     }
     let mut bill = bill(record, &discharge, policy, &assessment, &adjudication, ground, mode);
-    bill.findings.extend(findings);
+    bill.findings.extend(noticed);
     bill.findings.extend(record.findings.iter().cloned());
+    if record.repeated > 0 {
+        bill.findings.push(findings::repeated_lines(record.repeated));
+    }
     bill.check().map_err(|unbalanced| vec![refusals::unbalanced(&unbalanced)])?;
     Ok(Settlement {
         id: bill.settlement_id,

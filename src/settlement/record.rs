@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use yizhan_contract::stay::{Discharge, Line};
-use yizhan_contract::{Exact, Finding, Money, PayerCode, revealing};
+use yizhan_contract::{Exact, Finding, Money, PayerCode, Text, revealing};
 
 use super::bill::Bill;
 use super::complete::{Completed, Dialect};
 use super::message::{Hospital, Message};
-use super::part::{Absorbed, StayPart};
+use super::part::{Absorbed, Payment, StayPart};
+use super::refusals::LinePlaces;
 use crate::refusal::Refusal;
 
 /// Version of the document; a reader accepts every version up to its own.
@@ -30,6 +31,18 @@ pub struct StayRecord {
     pub settlement: Option<Settlement>,
     /// Charges that came after settlement.
     pub late_lines: Vec<Line>,
+    /// Payments of the patient that came after settlement.
+    #[serde(default)]
+    pub late_payments: Vec<Payment>,
+    /// What closes visits of this hospital has come for this one.
+    #[serde(default)]
+    pub is_closed: bool,
+    /// When a closed visit may be settled, if no charge comes until then.
+    #[serde(default)]
+    pub quiet_until: Option<Timestamp>,
+    /// Lines that were sent again with equal content and counted once.
+    #[serde(default)]
+    pub repeated: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +64,19 @@ pub enum Phase {
     Reversed,
     /// The admission was cancelled (A11).
     Cancelled,
+}
+
+impl Phase {
+    pub fn text(self) -> Text {
+        match self {
+            Self::Open => Text::new("尚未出院结算", "open"),
+            Self::AwaitingCharges => Text::new("等待费用", "awaiting charges"),
+            Self::Quoted => Text::new("已试算", "quoted"),
+            Self::Settled => Text::new("已结算", "settled"),
+            Self::Reversed => Text::new("已撤销结算", "reversed"),
+            Self::Cancelled => Text::new("已取消入院", "cancelled"),
+        }
+    }
 }
 
 /// The newest bill, and what it was made from.
@@ -86,12 +112,18 @@ impl StayRecord {
             findings: Vec::new(),
             settlement: None,
             late_lines: Vec::new(),
+            late_payments: Vec::new(),
+            is_closed: false,
+            quiet_until: None,
+            repeated: 0,
         }
     }
 
     /// Adds what a message says; unchanged where it is refused.
     pub fn take(&mut self, message: &Message) -> Result<Absorbed, Refusal> {
-        let absorbed = self.part.absorb(message.part.clone(), message.hospital.repeated_line)?;
+        let places = LinePlaces::of(message);
+        let absorbed = self.part.absorb(message.part.clone(), message.hospital.repeated_line, &places)?;
+        self.repeated += absorbed.repeated;
         self.last = LastMessage::of(message);
         for finding in &message.findings {
             if !self.findings.contains(finding) {

@@ -7,6 +7,7 @@ use yizhan_rules::{AdjudicateError, AssessError, ElsewhereError, LineError};
 
 use super::bill::Unbalanced;
 use super::message::{LinePlace, Message};
+use super::record::Phase;
 use crate::refusal::{Code, Refusal};
 
 /// Where the sender wrote the lines; those of earlier messages go by their ids.
@@ -24,7 +25,8 @@ impl<'a> LinePlaces<'a> {
         Self { lines: &[], places: &[] }
     }
 
-    fn field(&self, line_id: &str, field: &str) -> String {
+    /// Where the sender wrote a field of the line.
+    pub fn field(&self, line_id: &str, field: &str) -> String {
         let mut written = self.lines.iter().zip(self.places).filter(|(line, _)| line.id == line_id);
         match written.next() {
             Some((_, place)) => place.field(field),
@@ -49,6 +51,53 @@ pub fn share_differs(stated: Money, ours: Money) -> Refusal {
         format!("the message states a patient share of {stated}, it comes out as {ours}"),
     )
     .at("stated.patient_share")
+}
+
+pub fn no_such_stay() -> Refusal {
+    Refusal::new(
+        Code::NoSuchStay,
+        "尚未收到该次住院的入院或费用消息",
+        "no admission or charges of this stay have come yet",
+    )
+}
+
+pub fn not_quoted(phase: Phase) -> Refusal {
+    let text = phase.text();
+    Refusal::new(
+        Code::NotOpen,
+        format!("该次住院{}，没有可确认的试算", text.zh),
+        format!("the stay is {}; there is no quote to commit", text.en),
+    )
+}
+
+pub fn not_settled(phase: Phase) -> Refusal {
+    let text = phase.text();
+    Refusal::new(
+        Code::NotOpen,
+        format!("该次住院{}，没有可撤销的结算", text.zh),
+        format!("the stay is {}; there is no settlement to reverse", text.en),
+    )
+}
+
+pub fn replaced() -> Refusal {
+    Refusal::new(
+        Code::NotOpen,
+        "该结算已撤销，并由新的结算取代",
+        "this settlement was reversed and replaced by another",
+    )
+}
+
+pub fn quote_moved(is_expired: bool, expected: Money, now: Money) -> Refusal {
+    let (zh, en) = if is_expired {
+        ("报价已过期", "the quote has expired")
+    } else {
+        ("报价已变化", "the quote has moved")
+    };
+    Refusal::new(
+        Code::QuoteMoved,
+        format!("{zh}：个人自付原为 {expected}，现为 {now}"),
+        format!("{en}: the patient's share was {expected} and is now {now}"),
+    )
 }
 
 /// Never seen; checked because money depends on it.

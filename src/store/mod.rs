@@ -111,6 +111,10 @@ pub struct Facts {
     pub stay: Option<StoredStay>,
     /// The person of the message, made where new. Absent where the message names none and there is no stay.
     pub person: Option<PersonFacts>,
+    /// Others whom references of the message name, each once.
+    pub others: Vec<PersonFacts>,
+    /// Whose the stay is, where that is not `person`.
+    pub owner: Option<PersonFacts>,
 }
 
 #[derive(Debug, Clone)]
@@ -126,6 +130,10 @@ pub struct PersonFacts {
     pub person_id: Uuid,
     /// Whether any of the message's references named another person than the others.
     pub is_ambiguous: bool,
+    /// Seen before, or on the roster; otherwise made for this message.
+    pub is_known: bool,
+    /// Whether an identity card number names the person in the store.
+    pub has_id_number: bool,
     /// As the roster spells it.
     pub roster_name: Option<Personal<String>>,
     pub roster: Option<RosterEntry>,
@@ -141,8 +149,15 @@ pub struct Changes {
     pub accumulators: Vec<AccumulatorMove>,
     /// Further references that from now on name this person (A40, a corrected number).
     pub person_aliases: Vec<PersonRef>,
+    /// People who turn out to be the person this step is about: their references, stays, bills and sums
+    /// become that person's, before anything else is written.
+    pub joined: Vec<Uuid>,
+    /// Whose step it is where no stay is written (A40).
+    pub person_id: Option<Uuid>,
     /// Given back word for word when the message comes again.
     pub answer: Vec<u8>,
+    /// Nothing was taken in: the message is kept with its answer, its id stays free for another try.
+    pub is_refused: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -181,7 +196,9 @@ pub struct LegWrite {
     pub paid: Money,
 }
 
-/// What a settlement adds to a year, or a reversal takes back (negative figures, -1 admission).
+/// What a settlement adds to a year, or a reversal takes back (negative figures, -1 admission). It belongs to
+/// the bill of the same step; taking one back marks the person's later settlements of that year
+/// ([`StoredSettlement::earlier_reversed`]).
 #[derive(Debug, Clone)]
 pub struct AccumulatorMove {
     pub year: i16,
@@ -210,6 +227,8 @@ pub struct StoredSettlement {
     /// The newest bill version as issued.
     pub bill: Vec<u8>,
     pub stay: Vec<u8>,
+    /// How many settlements of the same person and benefit year that came before it were reversed after it.
+    pub earlier_reversed: u32,
 }
 
 /// A catalogue item's conditions on a day.

@@ -53,17 +53,7 @@ fn dependencies_point_one_way() {
             "sheet" => &["refusal", "sheet"],
             "intake" => &["refusal", "runtime", "settlement", "intake", "telemetry"],
             "desk" => &["refusal", "settlement", "desk"],
-            "http" => &[
-                "config",
-                "refusal",
-                "runtime",
-                "settlement",
-                "intake",
-                "desk",
-                "http",
-                "telemetry",
-                "store",
-            ],
+            "http" => &["refusal", "runtime", "settlement", "intake", "desk", "http", "telemetry", "store"],
             _ => unreachable!("{layer} has no rule"),
         }
     };

@@ -50,6 +50,8 @@ pub enum FindingCode {
     CopaymentIgnored,
     /// A charge line was sent again with equal content and counted once.
     RepeatedLines,
+    /// A cancellation (ADT^A11, A13) of a stay nobody has heard of.
+    NothingToCancel,
     /// Birth date or sex of the message differ from the identity card number.
     IdentityDiffers,
 }

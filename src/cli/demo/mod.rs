@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::import::import_of;
-use super::serve::{Listeners, serve};
+use super::serve::{Front, Listeners, serve};
 use super::{Exit, block_on, house, policy, settle};
 use crate::catalogue::CatalogueFile;
 use crate::config::{Config, Http, Limits, Log, LogFormat, Mllp};
@@ -66,12 +66,12 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<Exit> {
     let ports = (listeners.http.local_addr()?, listeners.mllp.local_addr()?);
     let config = config(&store_path, &key_path, ports);
     let (stop, stopped) = Shutdown::new();
-    let recent = http::Recent::default();
+    let recent = Arc::<http::Recent>::default();
     let exit = block_on(async {
         registers(&store, &runtime).await?;
-        let reading = http::Reading::Open(recent.clone());
         let metrics = telemetry::start_metrics();
-        let serving = serve(&config, listeners, reception, reading, metrics, stopped);
+        let front = Front { reading: http::Reading::Open, metrics, recent: Arc::clone(&recent) };
+        let serving = serve(&config, listeners, reception, front, stopped);
         let showing = async {
             let shown = show(&args, ports, &recent).await;
             if !args.once && shown.is_ok() {

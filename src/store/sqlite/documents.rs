@@ -43,12 +43,15 @@ pub(super) fn write_stay(
     owner: &Person,
     before: Option<&FoundStay>,
     stay: &StayWrite,
+    joined: &[Uuid],
 ) -> Result<(), StoreError> {
     let admitted = stay.admitted.map(|day| day.to_string()).unwrap_or_default();
     let before = before.filter(|before| before.stay_id == stay.stay_id);
     if let Some(before) = before {
-        if before.person_id != owner.id {
-            hand_over(connection, shared, stay.stay_id, before.person_id, owner)?;
+        // The stays of people who were joined have come along already.
+        if before.person_id != owner.id && !joined.contains(&before.person_id) {
+            let former = Person::load(connection, &shared.key, before.person_id)?;
+            move_stay(connection, stay.stay_id, &former, owner)?;
         }
         if before.admitted != admitted {
             let sql = "DELETE FROM stay_claim WHERE keyed_hash = ?1 AND admitted = ?2 AND stay_id = ?3";
@@ -59,8 +62,9 @@ pub(super) fn write_stay(
     }
     let sql = "INSERT INTO stay_claim (keyed_hash, admitted, person_id, stay_id) VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT DO UPDATE SET person_id = excluded.person_id WHERE stay_id = excluded.stay_id";
+    let visit = visit_hash(shared, &stay.hospital, &stay.visit_number);
     let claimed = connection.prepare_cached(sql)?.execute(params![
-        visit_hash(shared, &stay.hospital, &stay.visit_number),
+        visit,
         admitted,
         owner.id.into_bytes(),
         stay.stay_id.into_bytes()
@@ -68,10 +72,11 @@ pub(super) fn write_stay(
     if claimed == 0 {
         return Err(StoreError::Defect("a second stay under one visit number and admission".to_owned()));
     }
-    let sql = "INSERT INTO stay (person_id, stay_id, hospital, admitted, due_at, document)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    let sql = "INSERT INTO stay (person_id, stay_id, hospital, admitted, due_at, document, visit_hash)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                ON CONFLICT DO UPDATE SET hospital = excluded.hospital, admitted = excluded.admitted,
-                 due_at = excluded.due_at, document = excluded.document";
+                 due_at = excluded.due_at, document = excluded.document,
+                 visit_hash = excluded.visit_hash";
     connection.prepare_cached(sql)?.execute(params![
         owner.id.into_bytes(),
         stay.stay_id.into_bytes(),
@@ -79,23 +84,38 @@ pub(super) fn write_stay(
         admitted,
         stay.due_at.map(jiff::Timestamp::as_microsecond),
         owner.data_key.seal(stay_place(stay.stay_id.as_bytes()), &stay.document)?,
+        visit,
     ])?;
     Ok(())
 }
 
-/// Before it is settled a stay may turn out to be another person's (A08, A40): what was quoted goes with it,
-/// sealed anew.
-fn hand_over(
+/// A stay may turn out to be another person's: it and its bills go there, sealed anew.
+pub(super) fn move_stay(
     connection: &Connection,
-    shared: &Shared,
     stay: Uuid,
-    from: Uuid,
+    former: &Person,
     to: &Person,
 ) -> Result<(), StoreError> {
-    let former = Person::load(connection, &shared.key, from)?;
-    connection
-        .prepare_cached("DELETE FROM stay WHERE person_id = ?1 AND stay_id = ?2")?
-        .execute([from.into_bytes(), stay.into_bytes()])?;
+    let from = former.id;
+    let sql = "SELECT document, visit_hash FROM stay WHERE person_id = ?1 AND stay_id = ?2";
+    let (sealed, visit): (Vec<u8>, Option<[u8; 16]>) = connection
+        .prepare_cached(sql)?
+        .query_row([from.into_bytes(), stay.into_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let document = open_stay(&former.data_key, stay, &sealed)?;
+    let sql = "UPDATE stay SET person_id = ?1, document = ?2 WHERE person_id = ?3 AND stay_id = ?4";
+    connection.prepare_cached(sql)?.execute(params![
+        to.id.into_bytes(),
+        to.data_key.seal(stay_place(stay.as_bytes()), &document)?,
+        from.into_bytes(),
+        stay.into_bytes()
+    ])?;
+    let claim = params![to.id.into_bytes(), stay.into_bytes(), visit];
+    let sql = match visit {
+        Some(_) => "UPDATE stay_claim SET person_id = ?1 WHERE keyed_hash = ?3 AND stay_id = ?2",
+        // Stays of the first schema do not name their claim: it is looked for.
+        None => "UPDATE stay_claim SET person_id = ?1 WHERE stay_id = ?2 AND ?3 IS NULL",
+    };
+    connection.prepare_cached(sql)?.execute(claim)?;
     let sql = "SELECT settlement_id FROM settlement WHERE person_id = ?1 AND stay_id = ?2";
     let mut select = connection.prepare_cached(sql)?;
     let settlements: Vec<[u8; 16]> = select

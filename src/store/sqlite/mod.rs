@@ -1,7 +1,7 @@
 //! The store on SQLite: one file, one gateway.
 //!
 //! [`writer`] holds the one connection that writes and lets steps share commits; [`step`] is what one
-//! step does, with [`person`] and [`documents`]; [`read`] answers questions on connections of its own;
+//! step does, with [`person`], [`documents`], [`sums`] and [`join`]; [`read`] answers questions on connections of its own;
 //! [`import`] brings files in; [`copy`] makes and restores backups; [`open`] has the settings.
 //! In memory there is one connection only, and questions queue with the steps.
 
@@ -12,10 +12,12 @@ mod import_catalogue;
 mod import_openings;
 mod import_people;
 mod import_roster;
+mod join;
 mod open;
 mod person;
 mod read;
 mod step;
+mod sums;
 mod writer;
 
 use std::path::{Path, PathBuf};

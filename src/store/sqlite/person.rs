@@ -147,11 +147,34 @@ impl Person {
     }
 }
 
+/// Every reference of one person names another from now on.
+pub(super) fn move_references(connection: &Connection, from: &Person, to: &Person) -> Result<(), StoreError> {
+    let sql = "SELECT kind, keyed_hash, key_version, reference FROM person_key WHERE person_id = ?1";
+    let mut select = connection.prepare_cached(sql)?;
+    let rows = select
+        .query_map([from.id.into_bytes()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let references: Vec<(i64, [u8; 16], i64, Vec<u8>)> = rows.collect::<Result<_, _>>()?;
+    for (kind, hash, version, sealed) in references {
+        let place = Place { table: "person_key", column: "reference", row: &hash };
+        let clear = from.data_key.open(place, &sealed)?;
+        let sql = "UPDATE person_key SET person_id = ?1, reference = ?2
+                   WHERE kind = ?3 AND keyed_hash = ?4 AND key_version = ?5";
+        let sealed = to.data_key.seal(place, &clear)?;
+        connection.prepare_cached(sql)?.execute(params![to.id.into_bytes(), sealed, kind, hash, version])?;
+    }
+    if from.has_id_number && !to.has_id_number {
+        return Err(StoreError::Defect("a person with a card was joined to one without".to_owned()));
+    }
+    Ok(())
+}
+
 /// Whom a message's references name.
 pub(super) struct Named {
     /// Absent: a person nobody has seen yet.
     pub(super) person: Option<Person>,
     pub(super) unknown: Vec<Hashed>,
+    /// Whom the references name beside that person, each once.
+    pub(super) others: Vec<Uuid>,
     pub(super) is_ambiguous: bool,
 }
 
@@ -168,18 +191,22 @@ pub(super) fn named(
     for reference in references {
         let hashed = Hashed::new(key, reference);
         match hashed.holder(connection)? {
+            Some(holder) if holders.contains(&holder) => {}
             Some(holder) => holders.push(holder),
             None => unknown.push(hashed),
         }
     }
-    let is_ambiguous = holders.windows(2).any(|pair| pair.first() != pair.last());
+    let is_ambiguous = holders.len() > 1;
     let person = holders.first().map(|id| Person::load(connection, key, *id)).transpose()?;
     let has_new_number = unknown.iter().any(|one| one.kind == BY_ID_NUMBER);
     match person {
         Some(person) if has_new_number && person.has_id_number => {
-            Ok(Named { person: None, unknown, is_ambiguous: true })
+            Ok(Named { person: None, unknown, others: holders, is_ambiguous: true })
         }
-        person => Ok(Named { person, unknown, is_ambiguous }),
+        person => {
+            let others = holders.into_iter().skip(1).collect();
+            Ok(Named { person, unknown, others, is_ambiguous })
+        }
     }
 }
 
@@ -190,8 +217,15 @@ pub(super) struct Known {
 }
 
 pub(super) fn nothing_known(person_id: Uuid, is_ambiguous: bool) -> Known {
-    let facts =
-        PersonFacts { person_id, is_ambiguous, roster_name: None, roster: None, years: BTreeMap::new() };
+    let facts = PersonFacts {
+        person_id,
+        is_ambiguous,
+        is_known: false,
+        has_id_number: false,
+        roster_name: None,
+        roster: None,
+        years: BTreeMap::new(),
+    };
     Known { facts, moved: BTreeMap::new() }
 }
 
@@ -201,6 +235,8 @@ pub(super) fn known(
     is_ambiguous: bool,
 ) -> Result<Known, StoreError> {
     let mut known = nothing_known(person.id, is_ambiguous);
+    known.facts.is_known = true;
+    known.facts.has_id_number = person.has_id_number;
     if let Some((name, entry)) = roster(connection, person)? {
         known.facts.roster_name = Some(name);
         known.facts.roster = Some(entry);
@@ -219,7 +255,10 @@ pub(super) fn known(
     Ok(known)
 }
 
-fn moved(connection: &Connection, person: Uuid) -> Result<BTreeMap<i16, Accumulators>, StoreError> {
+pub(super) fn moved(
+    connection: &Connection,
+    person: Uuid,
+) -> Result<BTreeMap<i16, Accumulators>, StoreError> {
     let mut years: BTreeMap<i16, Accumulators> = BTreeMap::new();
     let sql = "SELECT year, admissions FROM person_year WHERE person_id = ?1";
     let mut select = connection.prepare_cached(sql)?;

@@ -27,7 +27,9 @@ pub(super) fn settlement(
     shared: &Shared,
     id: Uuid,
 ) -> Result<Option<StoredSettlement>, StoreError> {
-    let sql = "SELECT t.person_id, t.hospital, t.version, b.document, t.stay_id, s.document FROM settlement t
+    let sql =
+        "SELECT t.person_id, t.hospital, t.version, b.document, t.stay_id, s.document, t.earlier_reversed
+               FROM settlement t
                JOIN bill b ON b.person_id = t.person_id AND b.settlement_id = t.settlement_id
                  AND b.version = t.version
                JOIN stay s ON s.person_id = t.person_id AND s.stay_id = t.stay_id
@@ -43,6 +45,7 @@ pub(super) fn settlement(
         hospital: hospital.into(),
         bill: documents::open_bill(&person.data_key, id, row.get(2)?, &bill)?,
         stay: documents::open_stay(&person.data_key, Uuid::from_bytes(row.get(4)?), &stay)?,
+        earlier_reversed: row.get(6)?,
     }))
 }
 

@@ -1,18 +1,13 @@
 //! One step of one stay: claim, facts, decision, writes, all inside the writer's savepoint.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use uuid::Uuid;
-use yizhan_contract::{Accumulators, Exact};
 
 use super::super::seal::{DataKey, Place};
-use super::super::{
-    AccumulatorMove, Changes, Done, Facts, MessageClaim, StayRef, Step, StoreError, StoredStay,
-};
+use super::super::{Changes, Done, Facts, MessageClaim, StayRef, Step, StoreError, StoredStay};
 use super::person::{self, Hashed, Known, Named, Person};
-use super::{Shared, damaged, documents};
+use super::{Shared, documents, join, sums};
 
 pub(super) fn run(connection: &Connection, shared: &Shared, step: Step) -> Result<Done, StoreError> {
     if let Some(claim) = &step.claim
@@ -29,13 +24,19 @@ pub(super) fn run(connection: &Connection, shared: &Shared, step: Step) -> Resul
         None => None,
     };
     let mut known = None;
+    let mut others = Vec::new();
     if step.persons.is_empty() {
         if let Some(person) = &stay_person {
             known = Some(person::known(connection, person, false)?);
         }
     } else {
-        let Named { person, unknown: new, is_ambiguous } = person::named(connection, key, &step.persons)?;
+        let named = person::named(connection, key, &step.persons)?;
+        let Named { person, unknown: new, others: ids, is_ambiguous } = named;
         unknown = new;
+        for id in ids {
+            let other = Person::load(connection, key, id)?;
+            others.push(person::known(connection, &other, false)?.facts);
+        }
         let (person, facts) = match person {
             Some(person) => {
                 let facts = person::known(connection, &person, is_ambiguous)?;
@@ -58,11 +59,22 @@ pub(super) fn run(connection: &Connection, shared: &Shared, step: Step) -> Resul
         }),
         _ => None,
     };
-    let facts = Facts { stay: stored, person: known.as_ref().map(|known| known.facts.clone()) };
+    let facts = Facts {
+        stay: stored,
+        person: known.as_ref().map(|known| known.facts.clone()),
+        others,
+        owner: match (&stay_person, &known) {
+            (Some(owner), Some(known)) if owner.id != known.facts.person_id => {
+                Some(person::known(connection, owner, false)?.facts)
+            }
+            _ => None,
+        },
+    };
     let Some(changes) = (step.decide)(facts) else { return Ok(Done::Undecided) };
 
     // Whose stay it is from now on.
-    let owner = changes.stay.as_ref().map(|stay| stay.person_id).or(stay.as_ref().map(|stay| stay.person_id));
+    let owner = changes.stay.as_ref().map(|stay| stay.person_id).or(changes.person_id);
+    let owner = owner.or(stay.as_ref().map(|stay| stay.person_id));
     let owner = owner.or(message_person.as_ref().map(|person| person.id));
     let is_owner = |person: &&mut Person| Some(person.id) == owner;
     let mut loaded;
@@ -70,9 +82,8 @@ pub(super) fn run(connection: &Connection, shared: &Shared, step: Step) -> Resul
         Some(person) => {
             // A message that changes nothing leaves no trace of a person nobody knew.
             if changes.writes_of_a_person() {
-                let linked =
-                    if changes.stay.is_some() || person.new_key.is_some() { &unknown[..] } else { &[] };
-                person.keep(connection, linked)?;
+                let links = changes.stay.is_some() || changes.person_id.is_some() || person.new_key.is_some();
+                person.keep(connection, if links { &unknown } else { &[] })?;
             }
             Some(person)
         }
@@ -89,7 +100,7 @@ pub(super) fn run(connection: &Connection, shared: &Shared, step: Step) -> Resul
         Some(owner) if owner.new_key.is_none() => {
             write(connection, shared, owner, known, stay.as_ref(), &changes)?;
             if let Some(claim) = &step.claim {
-                keep_message(connection, shared, step.at, owner.id, &owner.data_key, claim, &changes.answer)?;
+                keep_message(connection, shared, step.at, owner.id, &owner.data_key, claim, &changes)?;
             }
         }
         _ => {
@@ -97,7 +108,7 @@ pub(super) fn run(connection: &Connection, shared: &Shared, step: Step) -> Resul
                 return Err(StoreError::Defect("a step writes for nobody".to_owned()));
             }
             if let Some(claim) = &step.claim {
-                keep_message(connection, shared, step.at, Uuid::nil(), &shared.own, claim, &changes.answer)?;
+                keep_message(connection, shared, step.at, Uuid::nil(), &shared.own, claim, &changes)?;
             }
         }
     }
@@ -110,6 +121,7 @@ impl Changes {
             || self.bill.is_some()
             || !self.accumulators.is_empty()
             || !self.person_aliases.is_empty()
+            || !self.joined.is_empty()
     }
 }
 
@@ -150,7 +162,7 @@ fn message_place<'a>(column: &'static str, message: &'a [u8]) -> Place<'a> {
     Place { table: "message", column, row: message }
 }
 
-/// Writes the message and claims its id.
+/// Writes the message and claims its id, unless it was refused.
 fn keep_message(
     connection: &Connection,
     shared: &Shared,
@@ -158,9 +170,12 @@ fn keep_message(
     person: Uuid,
     data_key: &DataKey,
     claim: &MessageClaim,
-    answer: &[u8],
+    changes: &Changes,
 ) -> Result<(), StoreError> {
-    let message = write_message(connection, shared, at, person, data_key, claim, answer)?;
+    let message = write_message(connection, shared, at, person, data_key, claim, &changes.answer)?;
+    if changes.is_refused {
+        return Ok(());
+    }
     let sql = "INSERT INTO message_claim (keyed_hash, digest, person_id, message_id) VALUES (?1, ?2, ?3, ?4)";
     connection.prepare_cached(sql)?.execute(params![
         claim_hash(shared, claim),
@@ -268,11 +283,14 @@ fn write(
     before: Option<&FoundStay>,
     changes: &Changes,
 ) -> Result<(), StoreError> {
+    for joined in changes.joined.iter().filter(|joined| **joined != owner.id) {
+        join::join(connection, &Person::load(connection, &shared.key, *joined)?, owner)?;
+    }
     for alias in &changes.person_aliases {
         owner.take_over(connection, &Hashed::new(&shared.key, alias))?;
     }
     if let Some(stay) = &changes.stay {
-        documents::write_stay(connection, shared, owner, before, stay)?;
+        documents::write_stay(connection, shared, owner, before, stay, &changes.joined)?;
     }
     if let Some(bill) = &changes.bill {
         documents::write_bill(connection, owner, bill)?;
@@ -281,47 +299,14 @@ fn write(
         return Ok(());
     }
     let mut moved = match known {
-        Some(known) if known.facts.person_id == owner.id => known.moved,
-        _ => person::known(connection, owner, false)?.moved,
+        Some(known) if known.facts.person_id == owner.id && changes.joined.is_empty() => known.moved,
+        _ => person::moved(connection, owner.id)?,
     };
     for one in &changes.accumulators {
-        accumulate(connection, owner.id, &mut moved, one)?;
-    }
-    Ok(())
-}
-
-fn accumulate(
-    connection: &Connection,
-    person: Uuid,
-    moved: &mut BTreeMap<i16, Accumulators>,
-    by: &AccumulatorMove,
-) -> Result<(), StoreError> {
-    let year = moved.entry(by.year).or_default();
-    if by.admissions != 0 {
-        year.admissions = year
-            .admissions
-            .checked_add_signed(by.admissions)
-            .ok_or_else(|| StoreError::Defect("admissions below zero".to_owned()))?;
-        let sql = "INSERT INTO person_year (person_id, year, admissions) VALUES (?1, ?2, ?3)
-                   ON CONFLICT DO UPDATE SET admissions = excluded.admissions";
-        connection.prepare_cached(sql)?.execute(params![person.into_bytes(), by.year, year.admissions])?;
-    }
-    for (payer, used) in &by.payers {
-        if used.base == Exact::ZERO && used.paid.is_zero() {
-            continue;
+        sums::accumulate(connection, owner.id, &mut moved, one)?;
+        if let Some(bill) = &changes.bill {
+            sums::number(connection, owner.id, bill.settlement_id, one)?;
         }
-        let sum = year.payers.entry(payer.clone()).or_default();
-        sum.base = sum.base.plus(used.base).map_err(|why| damaged(&why.to_string()))?;
-        sum.paid += used.paid;
-        let sql = "INSERT INTO accumulator (person_id, year, payer, base, paid) VALUES (?1, ?2, ?3, ?4, ?5)
-                   ON CONFLICT DO UPDATE SET base = excluded.base, paid = excluded.paid";
-        connection.prepare_cached(sql)?.execute(params![
-            person.into_bytes(),
-            by.year,
-            payer.as_str(),
-            sum.base.to_string(),
-            sum.paid.fen()
-        ])?;
     }
     Ok(())
 }

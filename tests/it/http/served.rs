@@ -166,7 +166,7 @@ impl Default for Setting {
 
 impl Setting {
     pub(crate) fn open() -> Self {
-        Self { reading: Reading::Open(Recent::default()), ..Self::default() }
+        Self { reading: Reading::Open, ..Self::default() }
     }
 
     pub(crate) async fn serve(self) -> Served {
@@ -184,7 +184,14 @@ impl Setting {
         let policies = Arc::new(PolicyShelf::shipped().unwrap());
         let gateway = Gateway::new(Arc::clone(&store) as _, policies, hospitals, runtime);
         let reception = Reception::new(gateway, profiles);
-        let state = State::new(reception, self.reading, telemetry::start_metrics(), &self.limits);
+        let state = State {
+            reception,
+            reading: self.reading,
+            metrics: telemetry::start_metrics(),
+            message_bytes_max: self.limits.message_bytes_max,
+            requests_per_second_max: self.limits.requests_per_second_max,
+            recent: Arc::new(Recent::default()),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = Shutdown::new();

@@ -79,7 +79,7 @@ impl Authority {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_tls_the_same_is_said_and_nothing_in_clear() {
     let authority = Authority::new();
-    let config = tls::http_config(&authority.configured(false)).unwrap();
+    let config = tls::server_config(&authority.configured(false), tls::HTTP_PROTOCOLS).unwrap();
     assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
     let served = Setting { tls: Some(config), ..Setting::default() }.serve().await;
     let stream = TcpStream::connect(served.address).await.unwrap();
@@ -98,7 +98,7 @@ async fn over_tls_the_same_is_said_and_nothing_in_clear() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_a_client_authority_is_named_a_client_shows_its_certificate() {
     let authority = Authority::new();
-    let config = tls::http_config(&authority.configured(true)).unwrap();
+    let config = tls::server_config(&authority.configured(true), tls::HTTP_PROTOCOLS).unwrap();
     let served = Setting { tls: Some(config), ..Setting::default() }.serve().await;
     let connected = async |shows_certificate| {
         let stream = TcpStream::connect(served.address).await.unwrap();
@@ -117,13 +117,13 @@ async fn where_a_client_authority_is_named_a_client_shows_its_certificate() {
 fn what_cannot_be_used_is_said_with_its_file() {
     let authority = Authority::new();
     let good = authority.configured(true);
-    let mllp = tls::mllp_acceptor(&good).unwrap();
-    assert!(mllp.config().alpn_protocols.is_empty());
+    let said = |tls: &Tls| tls::server_config(tls, &[]).unwrap_err().to_string();
+    assert!(tls::server_config(&good, &[]).unwrap().alpn_protocols.is_empty());
     let missing = Tls { certificate: PathBuf::from("nowhere.pem"), ..good.clone() };
-    assert!(tls::http_config(&missing).unwrap_err().to_string().contains("nowhere.pem"));
+    assert!(said(&missing).contains("nowhere.pem"));
     let empty = Tls { certificate: authority.written("empty.pem", ""), ..good.clone() };
-    assert!(tls::http_config(&empty).unwrap_err().to_string().contains("empty.pem holds no certificate"));
+    assert!(said(&empty).contains("empty.pem holds no certificate"));
     let other = KeyPair::generate().unwrap().serialize_pem();
     let misfit = Tls { key: authority.written("other.key", &other), ..good };
-    assert!(tls::http_config(&misfit).unwrap_err().to_string().contains("do not fit together"));
+    assert!(said(&misfit).contains("do not fit together"));
 }
