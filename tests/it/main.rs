@@ -3,6 +3,7 @@
 
 mod crash;
 mod desk;
+mod gateway;
 mod hl7_ack;
 mod hl7_corpus;
 mod hl7_e10;
