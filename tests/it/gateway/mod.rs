@@ -123,7 +123,9 @@ fn shown(outcome: &Outcome, letters: &mut Letters) -> String {
             let one = |refusal: &yizhan::refusal::Refusal| {
                 let money = serde_json::to_value(refusal.money).unwrap();
                 let place = refusal.place.as_deref().unwrap_or("-");
-                format!("{} @ {place} money {}", refusal.code.slug(), money.as_str().unwrap())
+                let differs = refusal.detail.en.split_once("it differs in ").map_or("", |(_, what)| what);
+                let text = format!("{} @ {place} money {}", refusal.code.slug(), money.as_str().unwrap());
+                if differs.is_empty() { text } else { format!("{text} differs in {differs}") }
             };
             let mut text: Vec<String> = refused.refusals.iter().map(one).collect();
             text.extend(refused.quote.as_ref().map(|quote| bill(quote, letters)));
