@@ -44,6 +44,15 @@ pub struct Found {
     pub settlement: Settlement,
 }
 
+/// A message that was refused before it could be understood.
+pub struct Unread {
+    pub sender: String,
+    pub message_id: String,
+    /// SHA-256 of the content.
+    pub digest: [u8; 32],
+    pub raw: Vec<u8>,
+}
+
 impl Gateway {
     pub fn new(
         store: Arc<dyn Store>,
@@ -86,6 +95,19 @@ impl Gateway {
             stay,
         };
         self.run(work).await
+    }
+
+    /// Keeps a refused message with its answer; its id stays free for the corrected one.
+    pub async fn keep_refused(
+        &self,
+        at: Timestamp,
+        message: Unread,
+        outcome: &Outcome,
+    ) -> Result<(), StoreError> {
+        let Unread { sender, message_id, digest, raw } = message;
+        let claim = MessageClaim { sender, message_id, digest, raw };
+        let answer = serde_json::to_vec(outcome).unwrap_or_default();
+        self.store.keep_refused(at, claim, answer).await
     }
 
     /// Commits a quote, if the patient's share is still the expected one.

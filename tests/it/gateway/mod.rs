@@ -3,6 +3,7 @@
 
 mod corpus;
 mod house;
+mod random;
 mod sender;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,8 @@ use uuid::Uuid;
 use yizhan::settlement::bill::{Bill, BillState};
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::Outcome;
-use yizhan_contract::Finding;
+use yizhan::store::{PersonRef, Store};
+use yizhan_contract::{Accumulators, Finding, Personal};
 
 use crate::project;
 pub(crate) use house::{House, profiles};
@@ -176,18 +178,20 @@ impl Step {
     }
 }
 
-async fn used(house: &House, who: &str) -> String {
-    use yizhan::store::{PersonRef, Store};
-    use yizhan_contract::Personal;
-    let (who, year) = who.split_once(' ').unwrap_or((who, "2020"));
+/// A person's sums of a year, as the store has them.
+pub(crate) async fn sums(house: &House, who: &str, year: i16) -> Accumulators {
     let people = sender::people();
     let person = match people[who].card {
         "" => PersonRef::Mrn { hospital: "H37132301".into(), mrn: Personal::new(people[who].mrn.to_owned()) },
         card => PersonRef::IdNumber(Personal::new(card.parse().unwrap())),
     };
     let facts = house.store.person(vec![person]).await.unwrap();
-    let years = facts.map(|facts| facts.years).unwrap_or_default();
-    let Some(year) = years.get(&year.parse().unwrap()) else { return "0".to_owned() };
+    facts.and_then(|facts| facts.years.get(&year).cloned()).unwrap_or_default()
+}
+
+async fn used(house: &House, who: &str) -> String {
+    let (who, year) = who.split_once(' ').unwrap_or((who, "2020"));
+    let year = sums(house, who, year.parse().unwrap()).await;
     let mut text = year.admissions.to_string();
     for (payer, used) in year.payers.iter().filter(|(_, used)| !used.base.is_zero() || !used.paid.is_zero()) {
         text.push_str(&format!(" {payer}:{}/{}", used.base, used.paid));
