@@ -11,7 +11,7 @@ use super::hl7::Header;
 use super::inbound::{self, Rejected};
 use super::profile::{Profile, Profiles};
 use crate::refusal::{Code, Refusal};
-use crate::settlement::gateway::{Gateway, RefusedMessage};
+use crate::settlement::gateway::{Gateway, Unread};
 use crate::settlement::message::{Mode, Trigger};
 use crate::settlement::outcome::Outcome;
 use crate::telemetry::{self, Channel};
@@ -97,13 +97,9 @@ impl Reception {
     async fn reject(&self, rejected: Rejected, bytes: &[u8], at: Timestamp, trace_id: String) -> Received {
         let Rejected { refusals, profile, sender, message_id, digest, header } = rejected;
         let outcome = Outcome::from(refusals);
-        let message = RefusedMessage {
-            sender,
-            message_id: message_id.unwrap_or_default(),
-            digest,
-            raw: bytes.to_vec(),
-        };
-        if let Err(error) = self.gateway.keep_refused(message, &outcome).await {
+        let message_id = message_id.unwrap_or_default();
+        let unread = Unread { sender, message_id, digest, raw: bytes.to_vec() };
+        if let Err(error) = self.gateway.keep_refused(at, unread, &outcome).await {
             telemetry::refused_message_not_kept(&trace_id, &error);
         }
         Received { outcome, profile, header, trigger: None, trace_id, at }

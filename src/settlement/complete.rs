@@ -47,7 +47,16 @@ impl Dialect {
         }
     }
 
-    fn place_of_lines(self) -> &'static str {
+    /// What a payer has settled elsewhere.
+    pub fn place_of_elsewhere(self, payer: &str) -> String {
+        match self {
+            Self::Json => format!("$.settled_elsewhere[{payer}]"),
+            Self::Xml => format!("/discharge/settled_elsewhere[{payer}]"),
+            Self::MappedXml | Self::Hl7 => format!("settled_elsewhere[{payer}]"),
+        }
+    }
+
+    pub fn place_of_lines(self) -> &'static str {
         match self {
             Self::Hl7 => "FT1",
             Self::Json => "$.lines",

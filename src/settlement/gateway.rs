@@ -38,19 +38,19 @@ pub struct Gateway {
     runtime: Runtime,
 }
 
-/// A message that could not be read, as far as it is known.
-pub struct RefusedMessage {
-    pub sender: String,
-    /// Empty where none could be made out.
-    pub message_id: String,
-    pub digest: [u8; 32],
-    pub raw: Vec<u8>,
-}
-
 /// A settlement as stored, for reading and printing.
 pub struct Found {
     pub record: StayRecord,
     pub settlement: Settlement,
+}
+
+/// A message that was refused before it could be understood.
+pub struct Unread {
+    pub sender: String,
+    pub message_id: String,
+    /// SHA-256 of the content.
+    pub digest: [u8; 32],
+    pub raw: Vec<u8>,
 }
 
 impl Gateway {
@@ -95,6 +95,19 @@ impl Gateway {
             stay,
         };
         self.run(work).await
+    }
+
+    /// Keeps a refused message with its answer; its id stays free for the corrected one.
+    pub async fn keep_refused(
+        &self,
+        at: Timestamp,
+        message: Unread,
+        outcome: &Outcome,
+    ) -> Result<(), StoreError> {
+        let Unread { sender, message_id, digest, raw } = message;
+        let claim = MessageClaim { sender, message_id, digest, raw };
+        let answer = serde_json::to_vec(outcome).unwrap_or_default();
+        self.store.keep_refused(at, claim, answer).await
     }
 
     /// Commits a quote, if the patient's share is still the expected one.
@@ -146,14 +159,6 @@ impl Gateway {
             outcomes.push(self.run(Work { hospital, persons: Vec::new(), asked, claim: None, stay }).await);
         }
         Ok(outcomes)
-    }
-
-    /// Keeps a message that was refused before it meant anything to a stay, with the answer it got.
-    pub async fn keep_refused(&self, message: RefusedMessage, outcome: &Outcome) -> Result<(), StoreError> {
-        let RefusedMessage { sender, message_id, digest, raw } = message;
-        let claim = MessageClaim { sender, message_id, digest, raw };
-        let answer = serde_json::to_vec(outcome).unwrap_or_default();
-        self.store.keep_refused(self.runtime.now(), claim, answer).await
     }
 
     /// A settlement as issued, and what has to be said of it since.

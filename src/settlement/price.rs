@@ -44,23 +44,24 @@ pub fn price(
     places: &LinePlaces<'_>,
 ) -> Result<Settlement, Vec<Refusal>> {
     let Completed { discharge, findings: noticed } = record.complete(ground.hospital)?;
+    let dialect = record.last.dialect;
     let day = discharge.visit.discharged.date;
     let region = insured_region(&discharge, ground);
     let Some(policy) = ground.policies.find(&region, day) else {
-        return Err(vec![refusals::no_policy(&region, day)]);
+        return Err(vec![refusals::no_policy(&region, day, dialect)]);
     };
     let item = |code: &str| ground.items.get(code).cloned();
-    let assessment =
-        assess(&discharge.lines, item).map_err(|error| vec![refusals::assess(&error, &discharge, places)])?;
+    let assessment = assess(&discharge.lines, item)
+        .map_err(|error| vec![refusals::assess(&error, &discharge, places, dialect)])?;
     let claim = claim(&discharge, region, &assessment, ground);
     let year = day.year();
     let used = ground.years.get(&year).cloned().unwrap_or_default();
     let adjudication =
-        adjudicate(policy, &claim, &used).map_err(|error| vec![refusals::adjudicate(&error)])?;
+        adjudicate(policy, &claim, &used).map_err(|error| vec![refusals::adjudicate(&error, dialect)])?;
     if let Some(stated) =
         discharge.stated.patient_share.filter(|stated| *stated != adjudication.patient_share)
     {
-        return Err(vec![refusals::share_differs(stated, adjudication.patient_share)]);
+        return Err(vec![refusals::share_differs(stated, adjudication.patient_share, dialect)]);
     }
     let mut bill = bill(record, &discharge, policy, &assessment, &adjudication, ground, mode);
     bill.findings.extend(noticed);

@@ -6,7 +6,9 @@ use yizhan_contract::{Discharge, Money};
 use yizhan_rules::{AdjudicateError, AssessError, ElsewhereError, LineError};
 
 use super::bill::Unbalanced;
+use super::complete::Dialect;
 use super::message::{LinePlace, Message};
+use super::names::Head;
 use super::record::Phase;
 use crate::refusal::{Code, Refusal};
 
@@ -35,22 +37,22 @@ impl<'a> LinePlaces<'a> {
     }
 }
 
-pub fn no_policy(region: &str, day: Date) -> Refusal {
+pub fn no_policy(region: &str, day: Date, dialect: Dialect) -> Refusal {
     Refusal::new(
         Code::NoPolicy,
         format!("统筹区 {region} 在 {day} 没有生效的结算政策"),
         format!("region {region} has no settlement policy in force on {day}"),
     )
-    .at("insured_region")
+    .at(dialect.place_of(Head::InsuredRegion))
 }
 
-pub fn share_differs(stated: Money, ours: Money) -> Refusal {
+pub fn share_differs(stated: Money, ours: Money, dialect: Dialect) -> Refusal {
     Refusal::new(
         Code::ShareDiffers,
         format!("报文个人自付 {stated}，计算结果 {ours}"),
         format!("the message states a patient share of {stated}, it comes out as {ours}"),
     )
-    .at("stated.patient_share")
+    .at(dialect.place_of(Head::StatedPatientShare))
 }
 
 pub fn no_such_stay() -> Refusal {
@@ -106,7 +108,13 @@ pub fn unbalanced(why: &Unbalanced) -> Refusal {
 }
 
 /// A charge that cannot be assessed, at its line and field.
-pub fn assess(error: &AssessError, discharge: &Discharge, places: &LinePlaces<'_>) -> Refusal {
+pub fn assess(
+    error: &AssessError,
+    discharge: &Discharge,
+    places: &LinePlaces<'_>,
+    dialect: Dialect,
+) -> Refusal {
+    let lines = dialect.place_of_lines();
     let bad = |zh: String| Refusal::new(Code::BadCharges, zh, error.to_string());
     match error {
         AssessError::Line { line, field, why } => {
@@ -114,17 +122,17 @@ pub fn assess(error: &AssessError, discharge: &Discharge, places: &LinePlaces<'_
             Refusal::new(Code::BadCharges, line_error(why), why.to_string())
                 .at(places.field(id, field.name()))
         }
-        AssessError::NothingCharged(total) => bad(format!("费用合计为 {total}，必须大于 0")).at("lines"),
-        AssessError::TotalTooLarge(total) => bad(format!("费用合计 {total} 超过上限")).at("lines"),
+        AssessError::NothingCharged(total) => bad(format!("费用合计为 {total}，必须大于 0")).at(lines),
+        AssessError::TotalTooLarge(total) => bad(format!("费用合计 {total} 超过上限")).at(lines),
         AssessError::NegativeBucket { amount, .. } => {
-            bad(format!("退费超过原费用，某一分类合计为 {amount}")).at("lines")
+            bad(format!("退费超过原费用，某一分类合计为 {amount}")).at(lines)
         }
         AssessError::StatedTotal { stated, lines } => Refusal::new(
             Code::TotalDiffers,
             format!("报文总费用 {stated}，明细合计 {lines}"),
             error.to_string(),
         )
-        .at("stated.total"),
+        .at(dialect.place_of(Head::StatedTotal)),
     }
 }
 
@@ -141,17 +149,18 @@ fn line_error(why: &LineError) -> String {
 }
 
 /// What the chain refuses: mostly what was settled elsewhere.
-pub fn adjudicate(error: &AdjudicateError) -> Refusal {
+pub fn adjudicate(error: &AdjudicateError, dialect: Dialect) -> Refusal {
     match error {
         AdjudicateError::Elsewhere { payer, why } => Refusal::new(
             Code::BadSettledElsewhere,
             format!("{payer}：{}", elsewhere_error(why)),
             error.to_string(),
         )
-        .at(format!("settled_elsewhere[{payer}]")),
-        AdjudicateError::StatedShare { stated, ours } => share_differs(*stated, *ours),
+        .at(dialect.place_of_elsewhere(payer.as_str())),
+        AdjudicateError::StatedShare { stated, ours } => share_differs(*stated, *ours, dialect),
         AdjudicateError::Buckets { .. } | AdjudicateError::Number { .. } | AdjudicateError::Admissions(_) => {
-            Refusal::new(Code::BadCharges, "金额超出可精确计算的范围", error.to_string()).at("lines")
+            Refusal::new(Code::BadCharges, "金额超出可精确计算的范围", error.to_string())
+                .at(dialect.place_of_lines())
         }
         AdjudicateError::AnswerOutOfBounds { .. }
         | AdjudicateError::OutOfTurn

@@ -1,6 +1,8 @@
 //! Messages of real systems, where the corpus lies beside the project: `tests/cases/corpus.csv` says what
 //! reading and checking each comes to. A file may hold several messages; each is a line.
 
+use std::path::PathBuf;
+
 use yizhan::intake::hl7::{Message, Reading, SyntaxError, batch, structure};
 use yizhan::intake::mllp::{Event, Frames, Release};
 
@@ -9,7 +11,7 @@ use crate::{corpus, project};
 const COLUMNS: &str = "file,message,outcome,code,place";
 
 /// The messages of a file, out of their frames and batches.
-fn messages(bytes: &[u8]) -> Vec<Result<Vec<u8>, &'static str>> {
+pub(crate) fn messages(bytes: &[u8]) -> Vec<Result<Vec<u8>, &'static str>> {
     if !bytes.starts_with(b"\x0b") {
         return match batch::split(bytes) {
             Ok(batch) => batch.messages.into_iter().map(|message| Ok(message.to_vec())).collect(),
@@ -45,12 +47,18 @@ fn outcome(message: &Result<Vec<u8>, &str>) -> String {
     }
 }
 
-#[test]
-fn real_messages_come_out_as_the_table_says() {
-    let Some(folder) = corpus().map(|folder| std::fs::read_dir(folder).unwrap()) else { return };
+/// The files of the corpus in order; absent where it does not lie here.
+pub(crate) fn files() -> Option<Vec<PathBuf>> {
+    let folder = std::fs::read_dir(corpus()?).unwrap();
     let mut files: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "hl7"));
     files.sort();
+    Some(files)
+}
+
+#[test]
+fn real_messages_come_out_as_the_table_says() {
+    let Some(files) = files() else { return };
     let mut found = vec![COLUMNS.to_owned()];
     for path in files {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();

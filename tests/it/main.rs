@@ -5,6 +5,7 @@ mod cli;
 mod crash;
 mod demo;
 mod desk;
+mod gateway;
 mod hl7_ack;
 mod hl7_corpus;
 mod hl7_e10;

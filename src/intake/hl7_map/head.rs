@@ -70,13 +70,13 @@ impl<'m> Segments<'m> {
             Head::Hospital => first(self.msh, b"MSH", 4, 1),
             Head::VisitNumber => self.visit_number(profile),
             Head::Admitted => first(self.pv1, b"PV1", 44, 1),
-            Head::Discharged => self.discharged(trigger),
+            Head::Discharged => self.discharged(trigger, problems),
             Head::Department => first(self.pv1, b"PV1", 10, 1),
             Head::Ward => first(self.pv1, b"PV1", 3, 1),
             Head::Bed => first(self.pv1, b"PV1", 3, 3),
             Head::VisitClass => self.visit_class(),
             Head::IdNumber => self.id_number(problems),
-            Head::Mrn => self.mrn(),
+            Head::Mrn => self.mrn(profile),
             Head::PatientName => self.name(),
             Head::Sex => first(self.pid, b"PID", 8, 1),
             Head::Birth => self.birth(problems),
@@ -121,12 +121,17 @@ impl<'m> Segments<'m> {
         found.unwrap_or_else(|| nothing(SegmentId::of(b"PV1"), 19))
     }
 
-    /// PV1-45; of a discharge also the time it occurred, else the time it was entered.
-    fn discharged(&self, trigger: Trigger) -> Field<'m> {
+    /// PV1-45, unless the patient is only coming; of a discharge also the time it occurred, else the time it was entered.
+    fn discharged(&self, trigger: Trigger, problems: &mut Problems) -> Field<'m> {
         let stated = match self.pv1 {
             Some(pv1) => field(pv1.field(45).component(1)),
             None => nothing(SegmentId::of(b"PV1"), 45),
         };
+        if trigger == Trigger::Admit && stated.as_text().is_some() {
+            let en = "an admission tells no discharge; PV1-45 was not used";
+            problems.warn(&stated.place, "入院消息中的出院时间未采用", en);
+            return Field { raw: Raw::Absent, ..stated };
+        }
         if trigger != Trigger::Discharge || stated.as_text().is_some() {
             return stated;
         }
@@ -164,7 +169,7 @@ impl<'m> Segments<'m> {
         old
     }
 
-    fn mrn(&self) -> Field<'m> {
+    fn mrn(&self, profile: &Profile) -> Field<'m> {
         let Some(pid) = self.pid else { return nothing(SegmentId::of(b"PID"), 3) };
         let numbers = pid.field(3);
         let best = MRN_TYPES.iter().find_map(|kind| typed(numbers, &[*kind]));
@@ -172,7 +177,11 @@ impl<'m> Segments<'m> {
         if let Some(number) = best.or_else(untyped) {
             return field(number.component(1));
         }
-        field(pid.field(2).component(1))
+        let old = field(pid.field(2).component(1));
+        if old.is_absent() && profile.is_any_hospital() {
+            return field(numbers.component(1));
+        }
+        old
     }
 
     /// The ideographic name where there is one (XPN.8 `I`), else the first. Chinese names are written

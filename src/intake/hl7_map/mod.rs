@@ -59,7 +59,7 @@ pub fn map(message: &Message<'_>, profile: &Profile, now: Timestamp) -> Result<M
     })?;
     let mut problems = Problems::default();
     syntax_warnings(message, &checked, &mut problems);
-    only_one_patient(message, &mut problems);
+    only_one_patient(message, profile, &mut problems);
     processing_id(message, profile, &mut problems);
     let mut reader = Reader::new(profile, Dialect::Hl7, now, problems);
     let fields = head::fields(message, profile, trigger, &mut reader.problems);
@@ -94,14 +94,20 @@ fn syntax_warnings(message: &Message<'_>, checked: &Checked, problems: &mut Prob
     }
 }
 
-/// `BAR^P06` may close several accounts in one message; we take one patient at a time.
-fn only_one_patient(message: &Message<'_>, problems: &mut Problems) {
+/// `BAR^P06` may close several accounts in one message, `ADT^A40` merge several patients; we take one at a
+/// time. The profile for every sender takes the first where no charge could go astray.
+fn only_one_patient(message: &Message<'_>, profile: &Profile, problems: &mut Problems) {
+    let takes_first = profile.is_any_hospital() && message.first("FT1").is_none();
     let mut patients = message.named("PID");
     let Some(first) = patients.next() else { return };
     for other in patients {
         if other.field(3).raw() != first.field(3).raw() {
             let en = "a second patient in the same message";
-            problems.refuse(Code::TwoPatients, other.place(), "报文中有第二名患者", en);
+            if takes_first {
+                problems.warn(other.place(), "报文中有第二名患者，未采用", en);
+            } else {
+                problems.refuse(Code::TwoPatients, other.place(), "报文中有第二名患者", en);
+            }
             return;
         }
     }
@@ -109,7 +115,11 @@ fn only_one_patient(message: &Message<'_>, problems: &mut Problems) {
     let Some(first) = visits.next() else { return };
     if let Some(other) = visits.find(|visit| !visit.is_blank() && visit.raw() != first.raw()) {
         let en = "a second visit in the same message";
-        problems.refuse(Code::BadValue, other.place(), "报文中有第二次住院", en);
+        if takes_first {
+            problems.warn(other.place(), "报文中有第二次住院，未采用", en);
+        } else {
+            problems.refuse(Code::BadValue, other.place(), "报文中有第二次住院", en);
+        }
     }
 }
 

@@ -46,7 +46,17 @@ impl<'a> Reader<'_, 'a> {
         self.part.department = self.head_name(fields, Head::Department);
         self.part.ward = self.head_name(fields, Head::Ward);
         self.part.bed = self.head_name(fields, Head::Bed);
-        self.part.class = self.head_word(fields, Head::VisitClass, words::visit_class, VisitClass::WORDS);
+        let class = &fields[Head::VisitClass.index()];
+        let is_known = class.as_text().is_none_or(|word| words::visit_class(word).is_some());
+        if self.profile.is_any_hospital() && !is_known {
+            self.problems.warn(
+                &class.place,
+                "就诊类别不在代码表内，未采用",
+                "the visit class is not known and was not used",
+            );
+        } else {
+            self.part.class = self.head_word(fields, Head::VisitClass, words::visit_class, VisitClass::WORDS);
+        }
     }
 
     fn patient(&mut self, fields: &Fields<'_>) {

@@ -122,6 +122,7 @@ impl Changes {
             || !self.accumulators.is_empty()
             || !self.person_aliases.is_empty()
             || !self.joined.is_empty()
+            || self.person_id.is_some()
     }
 }
 

@@ -1,0 +1,111 @@
+//! A gateway over a fresh store, with the sample policies, hospitals, roster and catalogue.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use yizhan::catalogue::CatalogueFile;
+use yizhan::intake::reception::{Arrival, Received, Reception};
+use yizhan::intake::{Format, Profile, Profiles};
+use yizhan::roster::opening::OpeningFile;
+use yizhan::roster::{RosterFile, RosterMode};
+use yizhan::runtime::{Clock, CountedIds, Runtime};
+use yizhan::settlement::gateway::Gateway;
+use yizhan::settlement::message::Mode;
+use yizhan::sheet::Problem;
+use yizhan::store::Store;
+use yizhan::store::registers::{Import, Registers};
+use yizhan::store::seal::Key;
+use yizhan::store::sqlite::{Options, Sqlite};
+use yizhan::telemetry::Channel;
+use yizhan_rules::PolicyShelf;
+
+use crate::project;
+
+/// A clock that is put where a case wants it.
+pub(crate) struct Hand(std::sync::Mutex<Timestamp>);
+
+impl Hand {
+    pub(crate) fn put(&self, at: Timestamp) {
+        *self.0.lock().unwrap() = at;
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+pub(crate) struct House {
+    pub(crate) reception: Reception,
+    pub(crate) store: Arc<Sqlite>,
+    pub(crate) clock: Arc<Hand>,
+    /// Absent in memory.
+    _directory: Option<tempfile::TempDir>,
+}
+
+fn import<T>(
+    rows: Result<impl Iterator<Item = Result<T, Vec<Problem>>> + Send + 'static, Vec<Problem>>,
+) -> Import<T> {
+    let at = "2020-01-01T00:00:00Z".parse().unwrap();
+    Import { at, file: "file".into(), rows: Box::new(rows.unwrap()), progress: Arc::new(|_| {}) }
+}
+
+/// The sample hospitals; the county hospital's profile with further lines and other agreements.
+pub(crate) fn profiles(extra: &str, agreements: Option<&str>) -> Profiles {
+    let profile = |code: &str| {
+        let path = project("tests/samples/hospitals").join(format!("{code}.toml"));
+        std::fs::read_to_string(path).unwrap()
+    };
+    let mut county = profile("H37132301");
+    if let Some(agreements) = agreements {
+        let lines = county.lines().map(|line| if line.starts_with("agreements") { agreements } else { line });
+        county = lines.collect::<Vec<_>>().join("\n");
+    }
+    // Keys first: the sample may end with tables.
+    let texts = [format!("{extra}\n{county}"), profile("H37130001"), profile("H37132302")];
+    Profiles::new(texts.iter().map(|text| Profile::from_toml(text).unwrap()).collect()).unwrap()
+}
+
+impl House {
+    pub(crate) async fn new(profiles: Profiles, on_disk: bool) -> Self {
+        let ids: Arc<CountedIds> = Arc::default();
+        let directory = on_disk.then(|| tempfile::tempdir().unwrap());
+        let store = match &directory {
+            None => Sqlite::in_memory(ids.clone()).unwrap(),
+            Some(directory) => {
+                let path = directory.path().join("store.db");
+                Sqlite::open(&path, Some(Key::ephemeral().unwrap()), ids.clone(), Options::default()).unwrap()
+            }
+        };
+        let store = Arc::new(store);
+        let clock = Arc::new(Hand(std::sync::Mutex::new("2020-07-02T10:00:00+08:00".parse().unwrap())));
+        let runtime = Runtime { clock: clock.clone(), ids };
+        let profiles = Arc::new(profiles);
+        let known = Arc::clone(&profiles);
+        let hospitals =
+            Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
+        let policies = Arc::new(PolicyShelf::shipped().unwrap());
+        let gateway = Gateway::new(Arc::clone(&store) as Arc<dyn Store>, policies, hospitals, runtime);
+        let reception = Reception::new(gateway, profiles);
+        let samples = project("tests/samples");
+        let roster = import(RosterFile::open(&samples.join("roster.csv")));
+        store.import_roster(roster, RosterMode::Delta).await.unwrap();
+        store.import_catalogue(import(CatalogueFile::open(&samples.join("catalogue.csv")))).await.unwrap();
+        Self { reception, store, clock, _directory: directory }
+    }
+
+    /// What was used up before: `id_number,payer,year,base,paid,admissions,as_of`.
+    pub(crate) async fn openings(&self, rows: &str) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("openings.csv");
+        let text = format!("id_number,payer,year,base,paid,admissions,as_of\n{rows}");
+        std::fs::write(&path, text).unwrap();
+        self.store.import_openings(import(OpeningFile::open(&path))).await.unwrap();
+    }
+
+    pub(crate) async fn receive(&self, bytes: &[u8], format: Format, mode: Option<Mode>) -> Received {
+        let arrival = Arrival { channel: Channel::Http, bytes, format, charset: None, mode, only: None };
+        self.reception.receive(arrival).await
+    }
+}
