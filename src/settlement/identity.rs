@@ -116,7 +116,7 @@ impl<'a> Question<'a> {
             if !is_merge && !fits {
                 return Err(another_person(self.message, self.record));
             }
-        } else if !is_owner_named && !(self.names_a_card() && !self.number_differs()) {
+        } else if !is_owner_named && (!self.names_a_card() || self.number_differs()) {
             if !self.may_correct() {
                 return Err(another_person(self.message, self.record));
             }
