@@ -9,6 +9,7 @@ pub mod intake;
 pub mod refusal;
 pub mod roster;
 pub mod runtime;
+pub mod samples;
 pub mod settlement;
 pub mod sheet;
 pub mod store;

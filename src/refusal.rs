@@ -163,6 +163,13 @@ codes! {
         "请稍后重试。" "Wait a moment and try again.";
     NotFound "not_found" 404 200 "地址不存在" "There is nothing at this address"
         "请查看 /openapi.json。" "See /openapi.json.";
+    MethodNotAllowed "method_not_allowed" 405 200 "该地址不支持此方法" "This address does not take this method"
+        "请查看 /openapi.json。" "See /openapi.json.";
+    NotAcceptable "not_acceptable" 406 200 "无法按要求的格式答复" "None of the accepted forms can be answered with"
+        "Accept 请使用 application/json、application/xml、text/html 或 application/hl7-v2。"
+        "Accept application/json, application/xml, text/html or application/hl7-v2.";
+    TooSlow "too_slow" 408 207 "报文未在限时内发完" "The body did not arrive in time"
+        "请检查网络后用同一消息重试。" "Check the network and send the same message again.";
     UnsupportedMedia "unsupported_media" 415 200 "不支持的内容类型" "This content type is not supported"
         "请使用 application/hl7-v2、application/hl7-v2+xml、application/xml 或 application/json。"
         "Use application/hl7-v2, application/hl7-v2+xml, application/xml or application/json.";
@@ -198,7 +205,7 @@ impl Code {
 
     /// Whether the same message may succeed later.
     pub fn may_retry(self) -> bool {
-        matches!(self, Self::StoreUnavailable | Self::TooManyRequests | Self::Internal)
+        matches!(self, Self::StoreUnavailable | Self::TooManyRequests | Self::TooSlow | Self::Internal)
     }
 
     /// Exit code of the command line: 3 refused input, 4 a payer or store failed.

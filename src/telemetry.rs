@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_histogram, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
@@ -59,6 +59,13 @@ pub fn start_metrics() -> PrometheusHandle {
         describe_counter!("yizhan_messages_total", "Messages answered, by channel and what they ended in");
         describe_counter!("yizhan_refusals_total", "Refused messages and requests, by code");
         describe_counter!("yizhan_mllp_connections_total", "MLLP connections, by how they began");
+        describe_counter!("yizhan_http_requests_total", "HTTP requests answered, by route and status");
+        describe_counter!("yizhan_beneficiary_lookups_total", "Look-ups of a beneficiary for admission");
+        describe_counter!("yizhan_desk_actions_total", "Commits and reversals, and what they ended in");
+        describe_histogram!(
+            "yizhan_http_request_seconds",
+            "Seconds from an HTTP request's head to its answer"
+        );
         describe_histogram!(
             "yizhan_message_seconds",
             "Seconds from the last byte of a message to its answer"
@@ -125,4 +132,39 @@ pub fn bill_not_delivered(
 ) {
     warn!(%settlement_id, address, error = %error, "bill could not be handed over to the hospital");
     counter!("yizhan_bills_not_delivered_total").increment(1);
+}
+
+/// An HTTP request was answered. `route` is the pattern, never the path: a path may hold anything.
+pub fn request_answered(route: &str, status: u16, took: Duration) {
+    info!(
+        route,
+        status,
+        took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        "request answered: {status}"
+    );
+    let (by_route, by_status) = (route.to_owned(), status.to_string());
+    counter!("yizhan_http_requests_total", "route" => by_route, "status" => by_status).increment(1);
+    histogram!("yizhan_http_request_seconds", "route" => route.to_owned()).record(took);
+}
+
+/// Somebody asked what the roster says of a person; by whom and when is kept, about whom is not.
+pub fn beneficiary_looked_up(trace_id: &str, hospital: &str, on_roster: bool) {
+    info!(trace_id, hospital, on_roster, "beneficiary looked up for admission");
+    counter!("yizhan_beneficiary_lookups_total").increment(1);
+}
+
+/// A bill could not be put into the form that was asked for; the bill itself stands.
+pub fn bill_not_rendered(trace_id: &str, form: &'static str, error: &dyn std::error::Error) {
+    error!(trace_id, form, error = %error, "a bill could not be written as {form}");
+}
+
+/// The drain ended before everything in hand did; what was durable stays, the senders send again.
+pub fn drain_cut_off(in_hand: usize) {
+    warn!(in_hand, "stopped with messages still in hand");
+}
+
+/// A person or a system acted on a settlement: `commit` or `reversal`, and the bill's state after it.
+pub fn desk_acted(trace_id: &str, hospital: &str, action: &'static str, ended: &'static str) {
+    info!(trace_id, hospital, action, ended, "{action}: {ended}");
+    counter!("yizhan_desk_actions_total", "action" => action, "ended" => ended).increment(1);
 }

@@ -1,7 +1,69 @@
-//! stub
-pub fn mllp_acceptor(_: &crate::config::Tls) -> anyhow::Result<tokio_rustls::TlsAcceptor> {
-    anyhow::bail!("stub")
+//! Certificates into a TLS configuration, the same for every listener.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
+
+use crate::config::Tls;
+
+/// What an HTTP listener offers in the handshake; the listener for MLLP offers nothing.
+pub const HTTP_PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("tls: cannot read {path}: {why}")]
+    Unreadable { path: PathBuf, why: pem::Error },
+    #[error("tls: {path} holds no certificate")]
+    Empty { path: PathBuf },
+    #[error("tls: certificate and key do not fit together, or are not usable: {0}")]
+    Unusable(#[from] rustls::Error),
+    #[error("tls: client_ca {path} is not usable: {why}")]
+    ClientCa { path: PathBuf, why: String },
 }
-pub fn http_config(_: &crate::config::Tls) -> anyhow::Result<rustls::ServerConfig> {
-    anyhow::bail!("stub")
+
+/// TLS 1.2 and 1.3; where `client_ca` is set, a client without its certificate gets no connection.
+///
+/// # Errors
+/// Where a file cannot be read, or certificate and key do not fit together.
+pub fn server_config(tls: &Tls, protocols: &[&[u8]]) -> Result<ServerConfig, TlsError> {
+    let certificates = certificates(&tls.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key)
+        .map_err(|why| TlsError::Unreadable { path: tls.key.clone(), why })?;
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?;
+    let builder = match &tls.client_ca {
+        Some(path) => builder.with_client_cert_verifier(client_verifier(path)?),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_single_cert(certificates, key)?;
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(config)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unreadable = |why| TlsError::Unreadable { path: path.to_owned(), why };
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect();
+    let found = found.map_err(unreadable)?;
+    if found.is_empty() {
+        return Err(TlsError::Empty { path: path.to_owned() });
+    }
+    Ok(found)
+}
+
+fn client_verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let unusable = |why: String| TlsError::ClientCa { path: path.to_owned(), why };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|why| unusable(why.to_string()))?;
+    }
+    let provider = Arc::new(ring::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|why| unusable(why.to_string()))
 }

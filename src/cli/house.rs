@@ -12,21 +12,13 @@ use crate::config::ConfigError;
 use crate::intake::reception::Reception;
 use crate::intake::{Profile, Profiles};
 use crate::runtime::Runtime;
+use crate::samples;
 use crate::settlement::gateway::Gateway;
 use crate::store::StoreError;
 use crate::store::key_file::KeyError;
 use crate::store::registers::ImportError;
 use crate::store::seal::Key;
 use crate::store::sqlite::{Options, Sqlite};
-
-/// The sample hospitals: file name and text.
-pub(super) const SAMPLE_HOSPITALS: &[(&str, &str)] = &[
-    ("H37130001.toml", include_str!("../../tests/samples/hospitals/H37130001.toml")),
-    ("H37132301.toml", include_str!("../../tests/samples/hospitals/H37132301.toml")),
-    ("H37132302.toml", include_str!("../../tests/samples/hospitals/H37132302.toml")),
-];
-pub(super) const SAMPLE_ROSTER: &str = include_str!("../../tests/samples/roster.csv");
-pub(super) const SAMPLE_CATALOGUE: &str = include_str!("../../tests/samples/catalogue.csv");
 
 /// Puts store, policies and hospitals together.
 pub(super) fn reception(
@@ -65,7 +57,7 @@ pub(super) fn key_file_of(store: &Path, key: Option<&Path>) -> PathBuf {
 }
 
 pub(super) fn sample_profiles() -> anyhow::Result<Profiles> {
-    profiles_of(SAMPLE_HOSPITALS.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())))
+    Ok(samples::profiles()?)
 }
 
 /// Profiles from files, one hospital each.

@@ -9,10 +9,11 @@ use anyhow::{Context, bail};
 use clap::Args;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use yizhan_rules::PolicyShelf;
 
 use super::{Exit, block_on, house, policy};
-use crate::config::Config;
+use crate::config::{Config, Tls};
 use crate::http;
 use crate::intake::Profiles;
 use crate::intake::mllp;
@@ -53,8 +54,8 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     block_on(async {
         tokio::spawn(stop_on_signal(stop));
         let listeners = Listeners::bind(&config)?;
-        let reading = http::Reading::Token;
-        serve(&config, listeners, reception, reading, metrics, stopped).await
+        let front = Front { reading: http::Reading::Token, metrics, recent: Arc::default() };
+        serve(&config, listeners, reception, front, stopped).await
     })?;
     close(store);
     Ok(Exit::Ok)
@@ -110,13 +111,24 @@ impl Listeners {
     }
 }
 
+/// What the HTTP port shows beside messages and bills.
+pub(super) struct Front {
+    pub(super) reading: http::Reading,
+    pub(super) metrics: PrometheusHandle,
+    /// Filled by the demonstration only.
+    pub(super) recent: Arc<http::Recent>,
+}
+
+fn mllp_acceptor(tls: &Tls) -> Result<TlsAcceptor, tls::TlsError> {
+    Ok(TlsAcceptor::from(Arc::new(tls::server_config(tls, &[])?)))
+}
+
 /// Runs both ports and the timer until the signal to stop, then lets them finish what they hold.
 pub(super) async fn serve(
     config: &Config,
     listeners: Listeners,
     reception: Reception,
-    reading: http::Reading,
-    metrics: PrometheusHandle,
+    front: Front,
     mut stopped: Shutdown,
 ) -> anyhow::Result<()> {
     let drain = Duration::from_secs(config.limits.drain_s);
@@ -135,15 +147,22 @@ pub(super) async fn serve(
     let service = mllp::Service::new(reception.clone());
     let mllp = mllp::serve(
         tokio::net::TcpListener::from_std(listeners.mllp)?,
-        tls.map(tls::mllp_acceptor).transpose()?,
+        tls.map(mllp_acceptor).transpose()?,
         settings,
         Arc::new(service.clone()),
         stopped.receiver(),
     );
-    let state = http::State::new(reception.clone(), reading, metrics, &config.limits);
+    let state = http::State {
+        reception: reception.clone(),
+        reading: front.reading,
+        metrics: front.metrics,
+        message_bytes_max: config.limits.message_bytes_max,
+        requests_per_second_max: config.limits.requests_per_second_max,
+        recent: front.recent,
+    };
     let http = http::serve(
         listeners.http,
-        tls.map(tls::http_config).transpose()?,
+        tls.map(|tls| tls::server_config(tls, tls::HTTP_PROTOCOLS)).transpose()?,
         state,
         config.http.workers,
         stopped.clone(),

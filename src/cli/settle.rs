@@ -20,6 +20,7 @@ use crate::intake::{Format, split};
 use crate::refusal::{Code, Refusal};
 use crate::roster::{RosterFile, RosterMode};
 use crate::runtime::Runtime;
+use crate::samples;
 use crate::settlement::message::Mode;
 use crate::settlement::outcome::{Noted, Outcome};
 use crate::store::registers::{Registers, Rows};
@@ -97,7 +98,7 @@ async fn registers(args: &SettleArgs, store: &Sqlite, runtime: &Runtime) -> anyh
     let quietly = || Arc::new(|_| {});
     let roster = match &args.roster {
         Some(file) => Some((file.as_path(), RosterFile::open(file))),
-        None if in_memory => Some((Path::new("roster.csv"), RosterFile::shipped(house::SAMPLE_ROSTER))),
+        None if in_memory => Some((Path::new("roster.csv"), RosterFile::shipped(samples::ROSTER))),
         None => None,
     };
     if let Some((file, rows)) = roster {
@@ -106,9 +107,7 @@ async fn registers(args: &SettleArgs, store: &Sqlite, runtime: &Runtime) -> anyh
     }
     let catalogue = match &args.catalogue {
         Some(file) => Some((file.as_path(), CatalogueFile::open(file))),
-        None if in_memory => {
-            Some((Path::new("catalogue.csv"), CatalogueFile::shipped(house::SAMPLE_CATALOGUE)))
-        }
+        None if in_memory => Some((Path::new("catalogue.csv"), CatalogueFile::shipped(samples::CATALOGUE))),
         None => None,
     };
     if let Some((file, rows)) = catalogue {

@@ -14,11 +14,17 @@ pub struct Markup {
 impl Markup {
     /// `write` fills the root element, which carries the default namespace.
     pub fn document(root: &str, namespace: &str, write: impl FnOnce(&mut Self)) -> String {
-        let mut markup = Self { text: String::from(r#"<?xml version="1.0" encoding="UTF-8"?>"#) };
-        markup.text += &format!("\n<{root} xmlns=\"{}\">", escape(namespace));
-        write(&mut markup);
-        markup.text += &format!("</{root}>\n");
+        let mut markup = Self { text: String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n") };
+        markup.element_in(root, namespace, write);
+        markup.text.push('\n');
         markup.text
+    }
+
+    /// An element that changes the default namespace for what is in it.
+    pub fn element_in(&mut self, name: &str, namespace: &str, write: impl FnOnce(&mut Self)) {
+        self.text += &format!("<{name} xmlns=\"{}\">", escape(namespace));
+        write(self);
+        self.text += &format!("</{name}>");
     }
 
     pub fn element(&mut self, name: &str, write: impl FnOnce(&mut Self)) {

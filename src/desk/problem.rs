@@ -7,7 +7,9 @@ use serde::{Serialize, Serializer};
 use yizhan_contract::Text;
 
 use super::markup::Markup;
+use super::xml::{BILL_NAMESPACE, bill};
 use crate::refusal::{Code, Money, Refusal};
+use crate::settlement::bill::Bill;
 
 pub const JSON_MEDIA_TYPE: &str = "application/problem+json";
 pub const XML_MEDIA_TYPE: &str = "application/problem+xml";
@@ -31,6 +33,9 @@ pub struct Problem {
     /// Everything that is wrong, the first included.
     pub errors: Vec<Part>,
     pub trace_id: Option<String>,
+    /// The new quote, where an old one was to be committed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Box<Bill>>,
 }
 
 /// One of the things that are wrong.
@@ -70,7 +75,13 @@ impl Problem {
             next: first.code.next_step(),
             errors: refusals.iter().map(Part::new).collect(),
             trace_id: trace_id.map(str::to_owned),
+            quote: None,
         }
+    }
+
+    #[must_use]
+    pub fn with_quote(self, quote: Option<Box<Bill>>) -> Self {
+        Self { quote, ..self }
     }
 
     /// `not_moved`, `moved` or `being_confirmed`.
@@ -102,6 +113,9 @@ impl Problem {
                 }
             });
             xml.optional("trace_id", self.trace_id.as_ref());
+            if let Some(quote) = &self.quote {
+                xml.element_in("quote", BILL_NAMESPACE, |xml| bill(xml, quote));
+            }
         })
     }
 }

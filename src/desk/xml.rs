@@ -6,14 +6,43 @@ use yizhan_contract::{Buckets, Finding, Step, Text};
 
 use super::markup::Markup;
 use crate::settlement::bill::{Bill, BilledPatient, BilledPayer, CategoryTotal, Coverage, Reversal};
+use crate::settlement::outcome::{Beneficiary, Noted};
 
 pub const BILL_NAMESPACE: &str = "urn:yizhan:bill:1";
+pub const NOTED_NAMESPACE: &str = "urn:yizhan:noted:1";
 
 pub fn bill_xml(bill: &Bill) -> String {
-    Markup::document("bill", BILL_NAMESPACE, |xml| write(bill, xml))
+    Markup::document("bill", BILL_NAMESPACE, |xml| self::bill(xml, bill))
 }
 
-fn write(bill: &Bill, xml: &mut Markup) {
+/// What was taken in without a bill, as XML: the names and the order of its JSON.
+pub fn noted_xml(noted: &Noted) -> String {
+    Markup::document("noted", NOTED_NAMESPACE, |xml| {
+        xml.leaf("state", noted.state.word());
+        xml.leaf("hospital", &noted.hospital);
+        xml.leaf("visit_number", &noted.visit_number);
+        xml.leaf("lines", noted.lines);
+        xml.leaf("total", noted.total);
+        xml.element("beneficiary", |xml| beneficiary(xml, &noted.beneficiary));
+        xml.element("findings", |xml| {
+            for of in &noted.findings {
+                xml.element("finding", |xml| finding(xml, of));
+            }
+        });
+    })
+}
+
+fn beneficiary(xml: &mut Markup, beneficiary: &Beneficiary) {
+    xml.leaf("on_roster", beneficiary.on_roster);
+    xml.leaf("on", beneficiary.on);
+    xml.element("categories", |xml| {
+        beneficiary.categories.iter().for_each(|category| xml.leaf("category", category));
+    });
+    xml.element("covers", |xml| beneficiary.covers.iter().for_each(|cover| xml.leaf("cover", cover)));
+    xml.leaf("deposit_waived", beneficiary.deposit_waived);
+}
+
+pub(super) fn bill(xml: &mut Markup, bill: &Bill) {
     xml.leaf("settlement_id", bill.settlement_id);
     xml.leaf("version", bill.version);
     xml.leaf("state", bill.state.word());

@@ -1,36 +1,23 @@
-//! stub
-use crate::config::Limits;
-use crate::intake::reception::Reception;
-use crate::runtime::Shutdown;
-use metrics_exporter_prometheus::PrometheusHandle;
-use std::sync::{Arc, Mutex};
-#[derive(Clone, Default)]
-pub struct Recent(Arc<Mutex<Vec<uuid::Uuid>>>);
-impl Recent {
-    pub fn add(&self, id: uuid::Uuid) {
-        if let Ok(mut l) = self.0.lock() {
-            l.push(id)
-        }
-    }
-}
-pub enum Reading {
-    Token,
-    Open(Recent),
-}
-pub struct State;
-impl State {
-    pub fn new(_: Reception, _: Reading, _: PrometheusHandle, _: &Limits) -> Self {
-        Self
-    }
-}
-pub async fn serve(
-    _: std::net::TcpListener,
-    _: Option<rustls::ServerConfig>,
-    _: State,
-    _: u16,
-    mut s: Shutdown,
-    _: std::time::Duration,
-) -> std::io::Result<()> {
-    s.requested().await;
-    Ok(())
-}
+//! The HTTP interface: messages in, bills out, and what people and machines ask about them.
+//!
+//! Reading order: [`routes`] (every address), [`asked`] (who asks, and every refusal), then one file per
+//! subject: [`discharges`], [`settlements`], [`beneficiaries`], [`house`]. [`work`] lets what was begun
+//! end whether anybody waits for it or not; [`accept`] and [`answer`] put it into the form that was asked
+//! for. `schemas/yizhan.openapi.json` describes the same from outside.
+
+mod accept;
+mod answer;
+mod asked;
+mod beneficiaries;
+mod body;
+mod caller;
+mod discharges;
+mod house;
+mod recent;
+pub mod routes;
+mod server;
+mod settlements;
+mod work;
+
+pub use recent::Recent;
+pub use server::{Reading, State, serve};

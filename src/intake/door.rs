@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use yizhan_contract::Personal;
 
 use super::format::{BYTE_ORDER_MARK, Format, unframed};
+use super::hl7::charset::Named;
 use super::hl7::{self, Charset, Header, Message, Reading};
 use super::inbound::{Channel, Inbound, Rejected};
 use super::limits::{CODE_CHARS_MAX, MESSAGE_BYTES_MAX};
@@ -69,7 +70,7 @@ pub fn read(
         Err(refusal) => return Err(known.rejected(vec![refusal])),
     };
     match format {
-        Format::Hl7 => read_hl7(content, known, profiles, now),
+        Format::Hl7 => read_hl7(content, known, channel, profiles, now),
         Format::Json => read_json(content, known, profiles, now),
         Format::Xml => read_xml(content, channel, known, profiles, now),
     }
@@ -78,13 +79,15 @@ pub fn read(
 fn read_hl7(
     bytes: &[u8],
     mut known: Known,
+    channel: Channel<'_>,
     profiles: &Profiles,
     now: Timestamp,
 ) -> Result<Inbound, Box<Rejected>> {
-    // The sender decides the character set where MSH-18 is empty, so it is looked for first.
+    // Where MSH-18 is empty the channel's word counts, then the sender's profile, so it is looked for first.
     let salvaged = Header::salvage(bytes, Charset::Utf8);
     let profile = profiles.of_sender(&salvaged.sending_application(), &salvaged.sending_facility());
-    let charset = profile.map_or(Charset::Utf8, |profile| charset_of(profile));
+    let charset = channel.charset.and_then(charset_named);
+    let charset = charset.or_else(|| profile.map(|profile| charset_of(profile))).unwrap_or(Charset::Utf8);
     match Message::parse(bytes, &Reading { charset, ..Reading::default() }) {
         Ok(message) => map_hl7(&message, known, profiles, now),
         Err(error) => {
@@ -124,6 +127,13 @@ fn map_hl7(
         prior_mrn: mapped.prior_mrn,
     };
     read.finish(known, profile, now)
+}
+
+fn charset_named(name: &str) -> Option<Charset> {
+    match Charset::named(name) {
+        Named::Charset(charset) => Some(charset),
+        Named::Unframable | Named::Unknown => None,
+    }
 }
 
 fn charset_of(profile: &Profile) -> Charset {

@@ -1,5 +1,8 @@
 //! What goes back for an HL7 message: acknowledgements with their errors, and the bill.
 
+use std::sync::Arc;
+
+use uuid::Uuid;
 use yizhan_contract::stay::VisitClass;
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{Finding, FindingCode, Money, Text};
@@ -8,7 +11,7 @@ use super::hl7::ack::{self, AckCode, AckError, AckMode, Outcome as Receipt, Seve
 use super::hl7::e10::{Adjudicated, BilledLine, E10Error, Organisation, Section, Share, Status, e10};
 use super::hl7::write::SegmentDraft;
 use super::hl7::{Charset, ErrCode, Header, Place, SegmentId};
-use super::profile::{Acknowledge, BillInAck, Profile};
+use super::profile::{Acknowledge, BillInAck};
 use super::reception::Received;
 use crate::refusal::Refusal;
 use crate::settlement::bill::{Bill, BilledPayer};
@@ -287,8 +290,15 @@ fn sections(settlement: &Settlement) -> Vec<Section> {
     sections
 }
 
+/// A message control id from an id of ours: MSH-10 holds 20 characters before version 2.7, which the time
+/// and the last of the random digits fill.
+pub fn control_id(id: Uuid) -> String {
+    let digits = id.simple().to_string();
+    format!("{}{}", &digits[..12], &digits[24..])
+}
+
 /// Addresses a bill to a hospital whose message was no HL7, or is long gone.
-pub fn addressed_to(profile: &Profile) -> Header {
-    let text = format!("MSH|^~\\&|HIS|{}|YIZHAN|GATEWAY|||EHC^E01|0|P|2.6", profile.code());
-    Header::salvage(text.as_bytes(), Charset::Utf8)
+pub fn addressed_to(hospital: &Arc<str>, charset: Charset) -> Header {
+    let text = format!("MSH|^~\\&|HIS|{hospital}|YIZHAN|GATEWAY|||EHC^E01|0|P|2.6");
+    Header::salvage(text.as_bytes(), charset)
 }

@@ -33,8 +33,8 @@ pub struct Arrival<'a> {
     pub charset: Option<&'a str>,
     /// What the sender asks for; absent: as the hospital's profile says.
     pub mode: Option<Mode>,
-    /// The one hospital the sender may speak for; absent: any.
-    pub only: Option<&'a str>,
+    /// The hospitals the sender may speak for; absent: any.
+    pub only: Option<&'a [Arc<str>]>,
 }
 
 /// What became of it.
@@ -64,8 +64,13 @@ impl Reception {
 
     /// Reads a message and carries it out; what is answered is durable.
     pub async fn receive(&self, arrival: Arrival<'_>) -> Received {
-        let at = self.gateway.runtime().now();
         let trace_id = self.gateway.runtime().next_id().to_string();
+        self.receive_traced(arrival, trace_id).await
+    }
+
+    /// [`Reception::receive`] under a trace id that the channel gave to the request already.
+    pub async fn receive_traced(&self, arrival: Arrival<'_>, trace_id: String) -> Received {
+        let at = self.gateway.runtime().now();
         let received = self.read_and_handle(arrival, at, trace_id).await;
         self.tell(&received, arrival.channel);
         received
@@ -79,9 +84,9 @@ impl Reception {
         };
         let (profile, header) = (Some(inbound.profile), inbound.header);
         let trigger = Some(inbound.message.trigger);
-        let speaks_for = &*inbound.message.hospital.code;
-        if arrival.only.is_some_and(|only| only != speaks_for) {
-            let outcome = Outcome::from(speaks_for_another_hospital());
+        let named = &inbound.message.hospital.code;
+        if arrival.only.is_some_and(|only| !only.contains(named)) {
+            let outcome = Outcome::from(names_another_hospital());
             return Received { outcome, profile, header, trigger, trace_id, at };
         }
         let outcome = self.gateway.handle(inbound.message, arrival.bytes.to_vec(), arrival.mode).await;
@@ -119,7 +124,7 @@ impl Reception {
     }
 }
 
-fn speaks_for_another_hospital() -> Refusal {
+fn names_another_hospital() -> Refusal {
     Refusal::new(
         Code::Forbidden,
         "访问令牌与报文中的医院不一致",

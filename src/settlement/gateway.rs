@@ -299,7 +299,8 @@ fn persons_of(message: &Message) -> Vec<PersonRef> {
     id_number.into_iter().chain(mrn).collect()
 }
 
-fn no_such_settlement() -> Refusal {
+/// Also what another hospital's settlement is answered with.
+pub fn no_such_settlement() -> Refusal {
     Refusal::new(Code::NoSuchSettlement, "没有这个结算号", "no settlement has this id")
 }
 

@@ -40,9 +40,15 @@ pub struct Refused {
     pub quote: Option<Box<Bill>>,
 }
 
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusals: vec![refusal], quote: None }
+    }
+}
+
 impl From<Refusal> for Outcome {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(Refused { refusals: vec![refusal], quote: None })
+        Self::Refused(refusal.into())
     }
 }
 

@@ -1,7 +1,9 @@
 //! Everything that is tested from outside, in one binary. Each module is one subject, its cases are data.
 #![cfg(test)]
 
+mod cli;
 mod crash;
+mod demo;
 mod desk;
 mod gateway;
 mod hl7_ack;
@@ -10,6 +12,7 @@ mod hl7_e10;
 mod hl7_properties;
 mod hl7_syntax;
 mod hl7_xml;
+mod http;
 mod imports;
 mod intake;
 mod mllp_frames;
@@ -23,6 +26,24 @@ mod tidy;
 /// A path below the root of the project.
 fn project(path: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Says that a test did not run, past the capture of the test harness: nobody should think it did.
+fn passed_over(why: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "PASSED OVER: {why}");
+}
+
+/// The folder of real messages, where it is there: beside the project unless `YIZHAN_TEST_CORPUS` says
+/// otherwise.
+fn corpus() -> Option<std::path::PathBuf> {
+    let named = std::env::var_os("YIZHAN_TEST_CORPUS");
+    let folder = named.map_or_else(|| project("../shared/corpus/hl7"), std::path::PathBuf::from);
+    if !folder.is_dir() {
+        passed_over(&format!("no corpus at {}", folder.display()));
+        return None;
+    }
+    Some(folder)
 }
 
 /// Every message of `tests/messages`, by name.

@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::import::import_of;
-use super::serve::{Listeners, serve};
+use super::serve::{Front, Listeners, serve};
 use super::{Exit, block_on, house, policy, settle};
 use crate::catalogue::CatalogueFile;
 use crate::config::{Config, Http, Limits, Log, LogFormat, Mllp};
@@ -66,12 +66,12 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<Exit> {
     let ports = (listeners.http.local_addr()?, listeners.mllp.local_addr()?);
     let config = config(&store_path, &key_path, ports);
     let (stop, stopped) = Shutdown::new();
-    let recent = http::Recent::default();
+    let recent = Arc::<http::Recent>::default();
     let exit = block_on(async {
         registers(&store, &runtime).await?;
-        let reading = http::Reading::Open(recent.clone());
         let metrics = telemetry::start_metrics();
-        let serving = serve(&config, listeners, reception, reading, metrics, stopped);
+        let front = Front { reading: http::Reading::Open, metrics, recent: Arc::clone(&recent) };
+        let serving = serve(&config, listeners, reception, front, stopped);
         let showing = async {
             let shown = show(&args, ports, &recent).await;
             if !args.once && shown.is_ok() {
@@ -145,10 +145,10 @@ fn config(store: &std::path::Path, key: &std::path::Path, (http, mllp): (SocketA
 
 async fn registers(store: &Sqlite, runtime: &Runtime) -> anyhow::Result<()> {
     let quietly = || Arc::new(|_| {});
-    let roster = RosterFile::shipped(house::SAMPLE_ROSTER).map(|rows| Box::new(rows) as Rows<_>);
+    let roster = RosterFile::shipped(crate::samples::ROSTER).map(|rows| Box::new(rows) as Rows<_>);
     let import = import_of("roster.csv".as_ref(), roster, runtime, quietly())?;
     store.import_roster(import, RosterMode::Delta).await?;
-    let catalogue = CatalogueFile::shipped(house::SAMPLE_CATALOGUE).map(|rows| Box::new(rows) as Rows<_>);
+    let catalogue = CatalogueFile::shipped(crate::samples::CATALOGUE).map(|rows| Box::new(rows) as Rows<_>);
     let import = import_of("catalogue.csv".as_ref(), catalogue, runtime, quietly())?;
     store.import_catalogue(import).await?;
     Ok(())

@@ -9,10 +9,8 @@ use crate::desk::table::{self, Style};
 use crate::http::Recent;
 use crate::intake::hl7::{Header, Message, Reading};
 use crate::intake::mllp::client::Sender;
+use crate::samples::TOKEN;
 use crate::settlement::bill::Bill;
-
-/// The bearer token of the sample hospitals.
-const TOKEN: &str = "demo";
 
 const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(20);
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::client;
 use super::listener::{Answers, BoxFuture, Handle, Peer};
 use crate::intake::format::{Format, split};
-use crate::intake::hl7::Header;
+use crate::intake::hl7::{Charset, Header};
 use crate::intake::hl7_answer;
 use crate::intake::profile::Profile;
 use crate::intake::reception::{Arrival, Received, Reception};
@@ -47,7 +47,7 @@ impl Service {
             let runtime = self.reception.gateway().runtime();
             answers
                 .messages
-                .extend(hl7_answer::answers(&received, || runtime.next_id().simple().to_string()));
+                .extend(hl7_answer::answers(&received, || hl7_answer::control_id(runtime.next_id())));
             self.hand_over(&received);
         }
         answers
@@ -65,8 +65,9 @@ impl Service {
         let reception = self.reception.clone();
         tokio::spawn(async move {
             let Ok(Some(found)) = reception.gateway().settlement(settlement_id).await else { return };
-            let control_id = reception.gateway().runtime().next_id().simple().to_string();
-            let header = header.unwrap_or_else(|| hl7_answer::addressed_to(&profile));
+            let control_id = hl7_answer::control_id(reception.gateway().runtime().next_id());
+            let header =
+                header.unwrap_or_else(|| hl7_answer::addressed_to(&profile.hospital.code, Charset::Utf8));
             let name = &profile.hospital.name;
             let message = match hl7_answer::bill_message(&header, &control_id, &found.settlement, name) {
                 Ok(message) => message,

@@ -130,8 +130,10 @@ impl From<UnitPrice> for Exact {
 impl fmt::Display for Exact {
     /// At least two decimals, no trailing zeros beyond them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let decimals = self.decimals().max(MONEY_DECIMALS) as usize;
-        f.pad(&format!("{:.*}", decimals, self.0))
+        let decimals = self.decimals().max(MONEY_DECIMALS);
+        let mut value = self.0;
+        value.rescale(decimals);
+        super::write_decimal(f, value, decimals)
     }
 }
 

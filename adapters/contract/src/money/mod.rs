@@ -147,15 +147,27 @@ impl Sum for Money {
     }
 }
 
+/// Writes a value whose scale is `decimals`, padded as `f` asks. Bills are full of amounts, and the decimal
+/// type's own writing allocates.
+fn write_decimal(f: &mut fmt::Formatter<'_>, value: Decimal, decimals: u32) -> fmt::Result {
+    let sign = if value.is_sign_negative() && !value.is_zero() { "-" } else { "" };
+    let (mantissa, width) = (value.mantissa().unsigned_abs(), decimals as usize);
+    let unit = 10_u128.pow(decimals);
+    match (f.width(), u64::try_from(mantissa), u64::try_from(unit)) {
+        (None, Ok(mantissa), Ok(unit)) => write!(f, "{sign}{}.{:0width$}", mantissa / unit, mantissa % unit),
+        _ => f.pad(&format!("{sign}{}.{:0width$}", mantissa / unit, mantissa % unit)),
+    }
+}
+
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{:.2}", self.0))
+        write_decimal(f, self.0, MONEY_DECIMALS)
     }
 }
 
 impl fmt::Debug for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2}", self.0)
+        fmt::Display::fmt(self, f)
     }
 }
 

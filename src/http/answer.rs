@@ -1,0 +1,189 @@
+//! An outcome in the form that was asked for.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CONTENT_LOCATION, LOCATION, RETRY_AFTER};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::accept::Form;
+use super::asked::{Answered, Asked, Wish, respond};
+use super::server::Reading;
+use crate::desk::sheet::Sheet;
+use crate::desk::xml;
+use crate::intake::hl7::{Charset, Header};
+use crate::intake::hl7_answer::{self, addressed_to, control_id};
+use crate::intake::reception::Received;
+use crate::refusal::{Code, Money, Refusal};
+use crate::settlement::bill::{Bill, BillState};
+use crate::settlement::gateway::{Found, no_such_settlement, store_refusal};
+use crate::settlement::outcome::{Noted, Outcome};
+use crate::settlement::record::Settlement;
+use crate::telemetry;
+
+pub(super) const JSON: &str = "application/json";
+pub(super) const XML: &str = "application/xml; charset=utf-8";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
+/// How soon to ask again for what is not done yet.
+const ASK_AGAIN_SECONDS: &str = "1";
+
+/// Where a settlement is read.
+pub(super) fn address(id: Uuid) -> String {
+    format!("/v1/settlements/{id}")
+}
+
+/// What became of a message. The reception has told of its refusals.
+pub(super) async fn received(asked: &Asked, wish: Wish, received: &Received) -> Answered {
+    match &received.outcome {
+        Outcome::Bill(bill) => {
+            if asked.shared.given.reading == Reading::Open {
+                asked.shared.given.recent.add(bill.settlement_id);
+            }
+            self::bill(asked, wish, bill, received.header.as_ref()).await
+        }
+        Outcome::Noted(_) if wish.form == Form::Hl7 => Ok(acknowledgement(asked, received, 200, None)),
+        Outcome::Noted(noted) => Ok(self::noted(wish, noted)),
+        Outcome::Refused(refused) if wish.form == Form::Hl7 => {
+            let code = refused.refusals.first().map_or(Code::Internal, |refusal| refusal.code);
+            Ok(acknowledgement(asked, received, code.http_status(), Some(code)))
+        }
+        Outcome::Refused(refused) => Ok(asked.problem(refused)),
+    }
+}
+
+/// What a desk's action ended in.
+pub(super) async fn outcome(asked: &Asked, wish: Wish, outcome: &Outcome) -> Answered {
+    match outcome {
+        Outcome::Bill(bill) => self::bill(asked, wish, bill, None).await,
+        Outcome::Noted(noted) => Ok(self::noted(wish, noted)),
+        Outcome::Refused(refused) => Err(refused.clone()),
+    }
+}
+
+/// Begun, and not ended within the client's patience.
+pub(super) fn not_yet(asked: &Asked, at: Uuid) -> HttpResponse {
+    let body = json!({
+        "state": BillState::Settling.word(),
+        "money": Money::BeingConfirmed,
+        "location": address(at),
+        "next": {
+            "zh": "正在处理，请稍后在 location 处查看，请勿另行重发。",
+            "en": "It is being worked on; read the answer at location, and do not send it under another id.",
+        },
+        "trace_id": asked.trace_id,
+    });
+    HttpResponse::Accepted()
+        .insert_header((LOCATION, address(at)))
+        .insert_header((RETRY_AFTER, ASK_AGAIN_SECONDS))
+        .content_type(JSON)
+        .body(body.to_string())
+}
+
+/// The bill as it was issued; paper and HL7 take the name and the lines from the stay beside it.
+async fn bill(asked: &Asked, wish: Wish, bill: &Bill, header: Option<&Header>) -> Answered {
+    if matches!(wish.form, Form::Json | Form::Xml) {
+        return Ok(plain(wish, bill));
+    }
+    let found = asked.reception().gateway().settlement(bill.settlement_id).await;
+    let found = found.map_err(|error| store_refusal(&error).money(Money::BeingConfirmed))?;
+    let Found { settlement, .. } = found.ok_or_else(no_such_settlement)?;
+    of_stay(asked, wish, &Settlement { bill: bill.clone(), ..settlement }, header)
+}
+
+pub(super) fn settlement(asked: &Asked, wish: Wish, settlement: &Settlement) -> Answered {
+    match wish.form {
+        Form::Json | Form::Xml => Ok(plain(wish, &settlement.bill)),
+        Form::Html | Form::Hl7 => of_stay(asked, wish, settlement, None),
+    }
+}
+
+fn plain(wish: Wish, bill: &Bill) -> HttpResponse {
+    let (media_type, body) = match wish.form {
+        Form::Xml => (XML, xml::bill_xml(bill)),
+        _ => (JSON, serde_json::to_string(bill).unwrap_or_default()),
+    };
+    of_bill(bill, media_type, body.into_bytes())
+}
+
+fn of_stay(asked: &Asked, wish: Wish, settlement: &Settlement, header: Option<&Header>) -> Answered {
+    let bill = &settlement.bill;
+    let profile = asked.reception().profiles().of_hospital(&bill.hospital);
+    let name = profile.map(|profile| &profile.hospital.name).ok_or_else(no_such_settlement)?;
+    if wish.form == Form::Html {
+        let sheet = Sheet {
+            bill,
+            patient_name: &settlement.discharge.patient.name,
+            hospital_name: wish.lang.of(name),
+            lang: wish.lang,
+        };
+        let page = sheet.render().map_err(|error| not_rendered(asked, bill, "html", &error))?;
+        return Ok(of_bill(bill, HTML, page.into_bytes()));
+    }
+    let own;
+    let header = match header {
+        Some(header) => header,
+        None => {
+            own = addressed_to(&bill.hospital, Charset::Utf8);
+            &own
+        }
+    };
+    let message = hl7_answer::bill_message(header, &next_control_id(asked), settlement, name)
+        .map_err(|error| not_rendered(asked, bill, "hl7", &error))?;
+    Ok(of_bill(bill, &hl7_media_type(header), message))
+}
+
+fn of_bill(bill: &Bill, media_type: &str, body: Vec<u8>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_LOCATION, address(bill.settlement_id)))
+        .content_type(media_type)
+        .body(body)
+}
+
+/// The bill stands; only this form of it could not be written.
+fn not_rendered(asked: &Asked, bill: &Bill, form: &'static str, error: &dyn std::error::Error) -> Refusal {
+    telemetry::bill_not_rendered(&asked.trace_id.to_string(), form, error);
+    let money = match bill.state {
+        BillState::Quoted | BillState::AwaitingCharges | BillState::Refused => Money::NotMoved,
+        BillState::Settled | BillState::Reversed => Money::Moved,
+        BillState::Settling | BillState::Reversing | BillState::NeedsAttention => Money::BeingConfirmed,
+    };
+    Refusal::new(
+        Code::Internal,
+        "结算单无法以该格式输出，请改用 JSON 读取",
+        "the bill cannot be written in this form; read it as JSON",
+    )
+    .money(money)
+}
+
+fn noted(wish: Wish, noted: &Noted) -> HttpResponse {
+    match wish.form {
+        Form::Xml => HttpResponse::Ok().content_type(XML).body(xml::noted_xml(noted)),
+        // Nothing to print: there is no bill yet.
+        Form::Json | Form::Html | Form::Hl7 => {
+            HttpResponse::Ok().content_type(JSON).body(serde_json::to_string(noted).unwrap_or_default())
+        }
+    }
+}
+
+/// The application's answer; empty where the sender wants none (MSH-16).
+fn acknowledgement(asked: &Asked, received: &Received, status: u16, code: Option<Code>) -> HttpResponse {
+    let mut answers = hl7_answer::answers(received, || next_control_id(asked));
+    let charset = received.header.as_ref().map_or(Charset::Utf8, Header::charset);
+    let media_type = format!("application/hl7-v2; charset={}", charset.name());
+    respond(status, code).content_type(media_type).body(answers.pop().unwrap_or_default())
+}
+
+fn hl7_media_type(header: &Header) -> String {
+    format!("application/hl7-v2; charset={}", header.charset().name())
+}
+
+fn next_control_id(asked: &Asked) -> String {
+    control_id(asked.reception().gateway().runtime().next_id())
+}
+
+/// The name of a hospital for people; its code where it is no longer registered.
+pub(super) fn hospital_name(asked: &Asked, wish: Wish, code: &Arc<str>) -> String {
+    let profile = asked.reception().profiles().of_hospital(code);
+    profile.map_or_else(|| code.to_string(), |profile| wish.lang.of(&profile.hospital.name).to_owned())
+}

@@ -1,0 +1,110 @@
+//! The body of a request: its limits, its form, and small JSON documents in it.
+
+use std::time::Duration;
+
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use actix_web::web::{Bytes, Payload};
+use actix_web::{HttpMessage, HttpRequest};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use crate::intake::Format;
+use crate::refusal::{Code, Refusal};
+
+/// A body that takes longer is refused, however slowly it still comes.
+const BODY_WAIT: Duration = Duration::from_secs(30);
+/// Bytes of a commit, a reversal or a look-up.
+pub(super) const REQUEST_BYTES_MAX: usize = 16 * 1024;
+
+/// The whole body.
+pub(super) async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    bytes_max: usize,
+) -> Result<Bytes, Refusal> {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if header(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        return Err(Refusal::new(
+            Code::UnsupportedMedia,
+            "报文须不经压缩发送",
+            "the body must be sent without a content encoding",
+        ));
+    }
+    let stated = header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    if stated.is_some_and(|bytes| bytes > bytes_max) {
+        return Err(too_large(bytes_max));
+    }
+    match timeout(BODY_WAIT, payload.to_bytes_limited(bytes_max)).await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
+        Ok(Ok(Err(_))) => Err(Refusal::new(Code::Malformed, "报文没有发完", "the body was cut off")),
+        Ok(Err(_)) => Err(too_large(bytes_max)),
+        Err(_) => {
+            let seconds = BODY_WAIT.as_secs();
+            let zh = format!("{seconds} 秒内未收完报文");
+            Err(Refusal::new(Code::TooSlow, zh, format!("the body took longer than {seconds} s")))
+        }
+    }
+}
+
+fn too_large(bytes_max: usize) -> Refusal {
+    let (zh, en) =
+        (format!("报文最大 {bytes_max} 字节"), format!("the body may have {bytes_max} bytes at most"));
+    Refusal::new(Code::TooLarge, zh, en)
+}
+
+/// What a message says it is written in, with its charset where it names one.
+pub(super) fn format(request: &HttpRequest) -> Result<(Format, Option<String>), Refusal> {
+    let media_type = request.mime_type().ok().flatten().ok_or_else(unsupported)?;
+    let format = match media_type.essence_str() {
+        "application/hl7-v2" => Format::Hl7,
+        "application/hl7-v2+xml" | "application/xml" | "text/xml" => Format::Xml,
+        "application/json" => Format::Json,
+        _ => return Err(unsupported()),
+    };
+    let charset = media_type.get_param("charset").map(|name| name.as_str().to_owned());
+    Ok((format, charset))
+}
+
+/// A small JSON document; where it does not read, the refusal names the path.
+pub(super) async fn json<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Refusal> {
+    match format(request) {
+        Ok((Format::Json, _)) => {}
+        _ => {
+            let (zh, en) = ("请使用 application/json", "use application/json");
+            return Err(Refusal::new(Code::UnsupportedMedia, zh, en));
+        }
+    }
+    parsed(&read(request, payload, REQUEST_BYTES_MAX).await?)
+}
+
+/// The error's own words are not repeated: they could quote an identity card number.
+fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|why| {
+        let at = format!("$.{}", why.path());
+        let place = at.trim_end_matches('.').to_owned();
+        match why.inner().classify() {
+            serde_json::error::Category::Data => Refusal::new(
+                Code::BadValue,
+                "字段缺失、多余或取值无效",
+                "a field is missing, unknown or invalid",
+            )
+            .at(place),
+            _ => not_json(),
+        }
+    })?;
+    reader.end().map_err(|_| not_json())?;
+    Ok(read)
+}
+
+fn not_json() -> Refusal {
+    Refusal::new(Code::Malformed, "不是有效的 JSON", "this is not valid JSON")
+}
+
+fn unsupported() -> Refusal {
+    Refusal::new(
+        Code::UnsupportedMedia,
+        "Content-Type 缺失或不受支持",
+        "the content type is missing or not supported",
+    )
+}

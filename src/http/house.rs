@@ -1,0 +1,82 @@
+//! What is about the gateway itself: whether it is well, its figures, its description, its pages.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::CACHE_CONTROL;
+use serde::Deserialize;
+
+use super::accept::Form;
+use super::answer::{self, HTML, JSON};
+use super::asked::{Answered, Asked, nothing_here};
+use crate::desk::assets::{STYLE, STYLE_CACHE_CONTROL, STYLE_MEDIA_TYPE, style_path};
+use crate::desk::pages::{self, Listed};
+use crate::refusal::{Code, Refusal};
+use crate::settlement::gateway::store_refusal;
+
+/// The interface, described; the same file that is shipped.
+pub const OPENAPI: &str = include_str!("../../schemas/yizhan.openapi.json");
+/// Prometheus' text form.
+const METRICS_MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Query {
+    lang: Option<String>,
+}
+
+/// The process answers; says nothing of the store.
+pub(super) async fn health() -> HttpResponse {
+    HttpResponse::Ok().content_type(JSON).body(r#"{"status":"ok"}"#)
+}
+
+/// The store answers, too: messages can be taken in.
+pub(super) async fn ready(asked: Asked) -> HttpResponse {
+    match asked.reception().gateway().store().ping().await {
+        Ok(()) => HttpResponse::Ok().content_type(JSON).body(r#"{"status":"ready"}"#),
+        Err(error) => asked.refuse(&store_refusal(&error).into()),
+    }
+}
+
+pub(super) async fn metrics(asked: Asked) -> HttpResponse {
+    HttpResponse::Ok().content_type(METRICS_MEDIA_TYPE).body(asked.shared.given.metrics.render())
+}
+
+pub(super) async fn openapi() -> HttpResponse {
+    HttpResponse::Ok().content_type(JSON).body(OPENAPI)
+}
+
+pub(super) async fn asset(asked: Asked) -> HttpResponse {
+    if asked.request.path() != style_path() {
+        return nothing_here(asked).await;
+    }
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, STYLE_CACHE_CONTROL))
+        .content_type(STYLE_MEDIA_TYPE)
+        .body(STYLE)
+}
+
+/// The demonstration's list of bills.
+pub(super) async fn index(asked: Asked) -> HttpResponse {
+    asked.answer(list(&asked).await)
+}
+
+async fn list(asked: &Asked) -> Answered {
+    let Query { lang } = asked.query()?;
+    let wish = asked.wish(&[Form::Html], lang.as_deref())?;
+    let gateway = asked.reception().gateway();
+    let mut rows = Vec::new();
+    for id in asked.shared.given.recent.newest_first() {
+        let found = gateway.settlement(id).await.map_err(|error| store_refusal(&error))?;
+        let Some(found) = found else { continue };
+        let bill = found.settlement.bill;
+        let name = answer::hospital_name(asked, wish, &bill.hospital);
+        rows.push((bill, name, answer::address(id)));
+    }
+    let listed: Vec<Listed<'_>> =
+        rows.iter().map(|(bill, name, href)| Listed { bill, hospital_name: name, href }).collect();
+    let page = pages::index(&listed, wish.lang).map_err(|_| page_broken())?;
+    Ok(HttpResponse::Ok().content_type(HTML).body(page))
+}
+
+fn page_broken() -> Refusal {
+    Refusal::new(Code::Internal, "页面无法生成", "the page cannot be made")
+}

@@ -1,0 +1,128 @@
+//! What was begun ends, whether or not anybody waits for it: a client that hangs up or loses patience
+//! must not leave a settlement half way.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::caller::Caller;
+use crate::intake::reception::Received;
+use crate::refusal::{Code, Money, Refusal};
+
+/// Messages and requests in hand at once; one more is told to come again.
+const IN_HAND_MAX: u32 = 1_024;
+/// Answers kept for clients that did not wait; the oldest goes first.
+const TICKETS_MAX: usize = 1_024;
+
+pub(super) struct Work {
+    runtime: Handle,
+    seats: Arc<Semaphore>,
+    tickets: Mutex<VecDeque<Ticket>>,
+}
+
+/// Something begun, to be waited for by any number of clients.
+pub(super) struct Begun<T>(watch::Receiver<Option<Arc<T>>>);
+
+impl<T> Clone for Begun<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// Where a client that did not wait finds its answer.
+struct Ticket {
+    id: Uuid,
+    caller: Caller,
+    begun: Begun<Received>,
+}
+
+impl Work {
+    pub(super) fn new(runtime: Handle) -> Self {
+        Self {
+            runtime,
+            seats: Arc::new(Semaphore::new(IN_HAND_MAX as usize)),
+            tickets: Mutex::new(VecDeque::new()),
+        }
+    }
+
+    /// # Errors
+    /// Where too much is in hand already; nothing was begun.
+    pub(super) fn begin<T: Send + Sync + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<Begun<T>, Refusal> {
+        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|_| too_much_in_hand())?;
+        let (tell, told) = watch::channel(None);
+        let work = async move {
+            let ended = work.await;
+            tell.send_replace(Some(Arc::new(ended)));
+            drop(seat);
+        };
+        self.runtime.spawn(work.in_current_span());
+        Ok(Begun(told))
+    }
+
+    /// Keeps an answer for `caller` under `id`.
+    pub(super) fn keep(&self, id: Uuid, caller: Caller, begun: Begun<Received>) {
+        let mut tickets = self.tickets();
+        tickets.truncate(TICKETS_MAX - 1);
+        tickets.push_front(Ticket { id, caller, begun });
+    }
+
+    /// With whom the answer was kept for.
+    pub(super) fn kept(&self, id: Uuid) -> Option<(Caller, Begun<Received>)> {
+        let tickets = self.tickets();
+        let ticket = tickets.iter().find(|ticket| ticket.id == id)?;
+        Some((ticket.caller.clone(), ticket.begun.clone()))
+    }
+
+    /// Waits until nothing is in hand.
+    ///
+    /// # Errors
+    /// How much still is, where that takes longer than `drain`.
+    pub(super) async fn finish(&self, drain: Duration) -> Result<(), usize> {
+        match timeout(drain, self.seats.acquire_many(IN_HAND_MAX)).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err((IN_HAND_MAX as usize).saturating_sub(self.seats.available_permits())),
+        }
+    }
+
+    fn tickets(&self) -> MutexGuard<'_, VecDeque<Ticket>> {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Begun<T> {
+    /// What it ended in; `None` where that takes longer than `patience`.
+    ///
+    /// # Errors
+    /// Where it broke off inside the gateway.
+    pub(super) async fn within(&mut self, patience: Duration) -> Result<Option<Arc<T>>, Refusal> {
+        match timeout(patience, self.0.wait_for(Option::is_some)).await {
+            Err(_) => Ok(None),
+            Ok(Ok(ended)) => Ok(ended.clone()),
+            Ok(Err(_)) => Err(broke_off()),
+        }
+    }
+}
+
+fn too_much_in_hand() -> Refusal {
+    Refusal::new(Code::TooManyRequests, "网关正在处理的报文过多", "the gateway has too many messages in hand")
+}
+
+/// Whether it broke off before or after the money moved is not known here.
+fn broke_off() -> Refusal {
+    Refusal::new(
+        Code::Internal,
+        "处理中断，请用同一消息重发以确认结果",
+        "it broke off inside the gateway; send the same message again to learn what became of it",
+    )
+    .money(Money::BeingConfirmed)
+}

@@ -1,0 +1,276 @@
+//! The command line as a person or a script uses it: what is printed, and the exit code.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::project;
+
+fn yizhan(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_yizhan")).args(arguments).env_remove("YIZHAN_STORE").output().unwrap()
+}
+
+fn sample(name: &str) -> String {
+    project("tests/samples").join(name).to_str().unwrap().to_owned()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Each line of standard output as JSON, and the exit code.
+fn lines(output: &Output) -> (Vec<Value>, i32) {
+    let printed = String::from_utf8(output.stdout.clone()).unwrap();
+    let parsed = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    (parsed, output.status.code().unwrap())
+}
+
+fn settle(files: &[&str]) -> (Vec<Value>, i32) {
+    let paths: Vec<String> = files.iter().map(|file| sample(file)).collect();
+    let mut arguments = vec!["settle", "--json"];
+    arguments.extend(paths.iter().map(String::as_str));
+    lines(&yizhan(&arguments))
+}
+
+/// Payer and amount in the order of the bill, then the patient.
+fn amounts(bill: &Value) -> String {
+    let payers = bill["payers"].as_array().unwrap().iter();
+    let paid = payers
+        .map(|payer| format!("{} {}", payer["payer"].as_str().unwrap(), payer["paid"].as_str().unwrap()));
+    let share = format!("patient {}", bill["patient_share"].as_str().unwrap());
+    paid.chain([share]).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn samples_settle_to_the_fen() {
+    for (files, expected) in [
+        (
+            &["01-worked.json"][..],
+            "basic 8560.00, critical_illness 0.00, medical_assistance 1708.00, provider_waiver 100.00, \
+             supplementary 0.00, patient 1632.00",
+        ),
+        (
+            &["02-yishui-2017.xml"],
+            "basic 1313.04, critical_illness 0.00, medical_assistance 292.54, provider_waiver 18.14, \
+             supplementary 155.07, patient 8.16",
+        ),
+        (
+            &["03a-critical-illness-charges.hl7", "03b-critical-illness-discharge.hl7"],
+            "basic 259675.00, critical_illness 91993.75, medical_assistance 33831.88, provider_waiver 760.00, \
+             supplementary 0.00, patient 21339.37",
+        ),
+        (
+            &["05a-ordinary-resident-charges.gb18030.hl7", "05b-ordinary-resident-discharge.gb18030.hl7"],
+            "basic 3227.00, critical_illness 0.00, medical_assistance 0.00, provider_waiver 0.00, \
+             supplementary 0.00, patient 1918.00",
+        ),
+    ] {
+        let (bills, exit) = settle(files);
+        assert_eq!((amounts(bills.last().unwrap()).as_str(), exit), (expected, 0), "{files:?}");
+    }
+}
+
+#[test]
+fn disaster_insurance_pays_first_after_drowning() {
+    let (bills, exit) = settle(&["04-drowning.json"]);
+    let payers = bills[0]["payers"].as_array().unwrap();
+    assert_eq!((payers[0]["payer"].as_str(), exit), (Some("disaster"), 0));
+    assert_eq!(payers[0]["paid"], "150000.00", "{}", amounts(&bills[0]));
+}
+
+#[test]
+fn identity_and_year_go_by_the_discharge() {
+    let (bills, _) = settle(&["06-joined-mid-year.xml", "07-over-new-year.xml"]);
+    assert_eq!(bills[0]["patient"]["category"], "immediate_assistance");
+    let changed = |bill: &Value| {
+        let findings = bill["findings"].as_array().unwrap();
+        findings.iter().any(|finding| finding["code"] == "category_changed_during_stay")
+    };
+    assert!(changed(&bills[0]));
+    assert_eq!((&bills[1]["benefit_year"], &bills[1]["admitted"]), (&2020.into(), &"2019-12-27".into()));
+}
+
+#[test]
+fn charges_after_settlement_are_reported() {
+    let (answers, exit) = settle(&[
+        "08a-late-charges-admit.hl7",
+        "08b-late-charges-charges.hl7",
+        "08c-late-charges-discharge.hl7",
+        "08d-late-charges-late.hl7",
+    ]);
+    let states: Vec<&str> = answers.iter().map(|answer| answer["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["awaiting_charges", "awaiting_charges", "settled", "settled"]);
+    assert_eq!(answers[0]["beneficiary"]["deposit_waived"], true);
+    assert_eq!((answers[3]["findings"][0]["code"].as_str(), exit), (Some("late_charges"), 0));
+}
+
+#[test]
+fn what_does_not_balance_is_refused_with_both_figures() {
+    let (problems, exit) = settle(&["09-does-not-balance.json"]);
+    let problem = &problems[0];
+    assert_eq!((problem["type"].as_str(), exit), (Some("urn:yizhan:problem:share_differs"), 3));
+    assert_eq!(problem["money"], "not_moved");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("1607.00") && detail.contains("1605.00"), "{detail}");
+}
+
+#[test]
+fn a_quote_settles_nothing() {
+    let (bills, exit) = lines(&yizhan(&["settle", "--json", "--quote", &sample("01-worked.json")]));
+    assert_eq!((bills[0]["state"].as_str(), exit), (Some("quoted"), 0));
+    assert!(bills[0]["valid_until"].is_string());
+}
+
+#[test]
+fn the_exit_code_is_the_highest_seen() {
+    let both = [sample("09-does-not-balance.json"), sample("01-worked.json")];
+    let (answers, exit) = lines(&yizhan(&["settle", "--json", &both[0], &both[1]]));
+    assert_eq!((answers.len(), exit), (2, 3));
+    for (arguments, expected) in [
+        (&["settle"][..], 2),
+        (&["settle", "/nowhere.json"], 2),
+        (&["frobnicate"], 2),
+        (&["--help"], 0),
+        (&["serve", "--config", "/nowhere.toml"], 2),
+        (&["policy", "check"], 0),
+    ] {
+        assert_eq!(yizhan(arguments).status.code(), Some(expected), "{arguments:?}");
+    }
+}
+
+#[test]
+fn people_read_tables_in_both_languages() {
+    let output = yizhan(&["settle", "--explain", &sample("02-yishui-2017.xml")]);
+    let shown = String::from_utf8(output.stdout).unwrap();
+    for words in
+        ["163.23 × 95% = 155.0685", "Supplementary commercial", "医疗商业补充保险", "示例参数，非官方标准"]
+    {
+        assert!(shown.contains(words), "{words} is missing from\n{shown}");
+    }
+    assert!(!shown.contains('\u{1b}'), "no colours where nobody watches");
+}
+
+#[test]
+fn a_policy_that_breaks_a_floor_is_refused_with_the_clause() {
+    let folder = TempDir::new().unwrap();
+    let shipped = std::fs::read_to_string(project("adapters/rules/policies/shandong-2020.toml")).unwrap();
+    let file = folder.path().join("low.toml");
+    std::fs::write(&file, shipped.replace("\"110.00\"", "\"100.00\"")).unwrap();
+    let output = yizhan(&["policy", "check", text(&file)]);
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{shown}");
+    assert!(shown.contains("110"), "{shown}");
+}
+
+/// A store with its key, and the sample roster and catalogue in it.
+struct House {
+    folder: TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let house = Self { folder: TempDir::new().unwrap() };
+        let key = house.path("yizhan.key");
+        house.done(&["key", "new", text(&key)]);
+        house.done(&[
+            "roster",
+            "import",
+            &sample("roster.csv"),
+            "--mode",
+            "delta",
+            "--store",
+            &house.store(),
+        ]);
+        house.done(&["catalogue", "import", &sample("catalogue.csv"), "--store", &house.store()]);
+        house
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn store(&self) -> String {
+        text(&self.path("yizhan.db")).to_owned()
+    }
+
+    fn done(&self, arguments: &[&str]) -> String {
+        let output = yizhan(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn settle(&self, file: &str) -> Value {
+        let (mut bills, _) = lines(&yizhan(&["settle", "--json", "--store", &self.store(), &sample(file)]));
+        bills.remove(0)
+    }
+}
+
+#[test]
+fn a_stay_is_settled_once_over_runs() {
+    let house = House::new();
+    let (first, again) = (house.settle("01-worked.json"), house.settle("01-worked.json"));
+    assert_eq!(first, again);
+    let day = first["issued_at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let day = yizhan_contract::stay::civil_date(day).to_string();
+    let report = house.done(&["report", "--day", &day, "--json", "--store", &house.store()]);
+    let basic = report.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let basic: Vec<Value> = basic.filter(|line| line["payer"] == "basic").collect();
+    assert_eq!((basic.len(), &basic[0]["count"], &basic[0]["paid"]), (1, &1.into(), &"8560.00".into()));
+}
+
+#[test]
+fn opening_figures_count() {
+    let house = House::new();
+    let file = house.path("opening.csv");
+    let rows = "id_number,payer,year,base,paid,admissions,as_of\n\
+                371323195304121265,critical_illness,2020,8000.00,1950.00,2,2020-06-01\n";
+    std::fs::write(&file, rows).unwrap();
+    house.done(&["accumulators", "import", text(&file), "--store", &house.store()]);
+    let bill = house.settle("01-worked.json");
+    // 2,440.00 more above the 5,000.00 already passed: 65 %.
+    assert_eq!(bill["payers"][1]["paid"], "1586.00", "{}", amounts(&bill));
+    assert_eq!(bill["admission_ordinal"], 3);
+}
+
+#[test]
+fn a_backup_is_restored_whole() {
+    let house = House::new();
+    let bill = house.settle("01-worked.json");
+    let (backup, copy) = (house.path("backup.db"), house.path("copy.db"));
+    house.done(&["backup", text(&backup), "--store", &house.store()]);
+    let key = house.path("yizhan.key");
+    house.done(&["restore", text(&backup), "--store", text(&copy), "--key", text(&key)]);
+    let arguments =
+        ["settle", "--json", "--store", text(&copy), "--key", text(&key), &sample("01-worked.json")];
+    let (again, _) = lines(&yizhan(&arguments));
+    assert_eq!(again[0], bill);
+}
+
+#[test]
+fn a_store_opens_under_its_own_key_only() {
+    let house = House::new();
+    let other = house.path("other.key");
+    house.done(&["key", "new", text(&other)]);
+    let output = yizhan(&["report", "--day", "2020-07-02", "--store", &house.store(), "--key", text(&other)]);
+    let shown = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{shown}");
+    assert!(shown.contains("wrong key"), "{shown}");
+}
+
+#[test]
+fn a_file_with_mistakes_is_refused_by_line_and_column() {
+    let house = House::new();
+    let file = house.path("roster.csv");
+    let rows = "id_number,name,region,kind,code,from,to\n\
+                371323195304121265,甲,371323,category,low_income,2020-01-01,\n\
+                371323195304121264,乙,371323,category,low_income,2020-01-01,\n";
+    std::fs::write(&file, rows).unwrap();
+    let arguments = ["roster", "import", text(&file), "--mode", "delta", "--store", &house.store()];
+    let output = yizhan(&arguments);
+    let shown = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{shown}");
+    assert!(shown.contains("roster.csv:3 id_number"), "{shown}");
+    assert!(!shown.contains("371323195304121264"), "a number was repeated: {shown}");
+}

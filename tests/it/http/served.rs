@@ -1,0 +1,260 @@
+//! A gateway on a port of its own: store in memory, sample roster and catalogue, each hospital its token.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use sha2::{Digest, Sha256};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+use yizhan::catalogue::CatalogueFile;
+use yizhan::config::Limits;
+use yizhan::http::{self, Reading, Recent, State};
+use yizhan::intake::Profiles;
+use yizhan::intake::profile::Profile;
+use yizhan::intake::reception::Reception;
+use yizhan::roster::{RosterFile, RosterMode};
+use yizhan::runtime::{FixedClock, RandomIds, Runtime, Shutdown};
+use yizhan::settlement::gateway::Gateway;
+use yizhan::store::registers::{Import, Registers};
+use yizhan::store::sqlite::Sqlite;
+use yizhan::store::{
+    Answer, CatalogueItem, Done, MessageClaim, PersonFacts, PersonRef, ReportLine, StayRef, Step, Store,
+    StoreError, StoredSettlement, StoredStay,
+};
+use yizhan::{samples, telemetry};
+use yizhan_rules::PolicyShelf;
+
+use super::client::{Ask, Reply};
+
+/// Token of 沂水县人民医院, H37132301.
+pub(crate) const YISHUI: &str = "token-of-H37132301";
+/// Token of 临沂市中心医院, H37130001.
+pub(crate) const LINYI: &str = "token-of-H37130001";
+
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// A store that can be held up and broken.
+pub(crate) struct Gate {
+    inner: Sqlite,
+    /// One permit for each step.
+    steps: Semaphore,
+    is_broken: AtomicBool,
+    /// Steps that were begun, held up or not.
+    begun: watch::Sender<u32>,
+    /// Steps that ended.
+    ended: watch::Sender<u32>,
+}
+
+impl Gate {
+    /// From now on steps wait.
+    pub(crate) fn hold(&self) {
+        self.steps.forget_permits(usize::MAX);
+    }
+
+    pub(crate) fn release(&self) {
+        self.steps.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+
+    pub(crate) fn break_down(&self) {
+        self.is_broken.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until as many steps were begun.
+    pub(crate) async fn begun(&self, steps: u32) {
+        self.begun.subscribe().wait_for(|begun| *begun >= steps).await.unwrap();
+    }
+
+    /// Waits until as many steps ended.
+    pub(crate) async fn ended(&self, steps: u32) {
+        self.ended.subscribe().wait_for(|ended| *ended >= steps).await.unwrap();
+    }
+
+    fn works(&self) -> Result<(), StoreError> {
+        match self.is_broken.load(Ordering::SeqCst) {
+            true => Err(StoreError::Unavailable("held down by a test".to_owned())),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Store for Gate {
+    fn step(&self, step: Step) -> Answer<'_, Done> {
+        Box::pin(async move {
+            self.works()?;
+            self.begun.send_modify(|begun| *begun += 1);
+            self.steps.acquire().await.unwrap().forget();
+            let done = self.inner.step(step).await;
+            self.ended.send_modify(|ended| *ended += 1);
+            done
+        })
+    }
+
+    fn keep_refused(&self, at: Timestamp, claim: MessageClaim, answer: Vec<u8>) -> Answer<'_, ()> {
+        self.inner.keep_refused(at, claim, answer)
+    }
+
+    fn person(&self, persons: Vec<PersonRef>) -> Answer<'_, Option<PersonFacts>> {
+        Box::pin(async move {
+            self.works()?;
+            self.inner.person(persons).await
+        })
+    }
+
+    fn stay(&self, stay: StayRef) -> Answer<'_, Option<StoredStay>> {
+        self.inner.stay(stay)
+    }
+
+    fn settlement(&self, id: Uuid) -> Answer<'_, Option<StoredSettlement>> {
+        Box::pin(async move {
+            self.works()?;
+            self.inner.settlement(id).await
+        })
+    }
+
+    fn items(
+        &self,
+        hospital: Arc<str>,
+        region: Arc<str>,
+        on: Date,
+        codes: Vec<String>,
+    ) -> Answer<'_, Vec<Option<CatalogueItem>>> {
+        self.inner.items(hospital, region, on, codes)
+    }
+
+    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Uuid>> {
+        self.inner.due(now, limit)
+    }
+
+    fn report(&self, day: Date) -> Answer<'_, Vec<ReportLine>> {
+        self.inner.report(day)
+    }
+
+    fn ping(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            self.works()?;
+            self.inner.ping().await
+        })
+    }
+}
+
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) store: Arc<Gate>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+pub(crate) struct Setting {
+    pub(crate) reading: Reading,
+    pub(crate) limits: Limits,
+    pub(crate) tls: Option<rustls::ServerConfig>,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        let limits =
+            Limits { message_bytes_max: 64 * 1024, requests_per_second_max: 10_000, ..Limits::default() };
+        Self { reading: Reading::Token, limits, tls: None }
+    }
+}
+
+impl Setting {
+    pub(crate) fn open() -> Self {
+        Self { reading: Reading::Open, ..Self::default() }
+    }
+
+    pub(crate) async fn serve(self) -> Served {
+        let clock = Arc::new(FixedClock::at("2020-12-01T02:00:00Z".parse().unwrap()));
+        let runtime = Runtime { clock: Arc::clone(&clock) as _, ids: Arc::new(RandomIds) };
+        let inner = Sqlite::in_memory(Arc::clone(&runtime.ids)).unwrap();
+        register_samples(&inner, &runtime).await;
+        let steps = Semaphore::new(Semaphore::MAX_PERMITS / 2);
+        let (begun, ended) = (watch::Sender::new(0), watch::Sender::new(0));
+        let store = Arc::new(Gate { inner, steps, is_broken: AtomicBool::new(false), begun, ended });
+        let profiles = Arc::new(profiles());
+        let known = Arc::clone(&profiles);
+        let hospitals =
+            Arc::new(move |code: &str| known.of_hospital(code).map(|found| Arc::clone(&found.hospital)));
+        let policies = Arc::new(PolicyShelf::shipped().unwrap());
+        let gateway = Gateway::new(Arc::clone(&store) as _, policies, hospitals, runtime);
+        let reception = Reception::new(gateway, profiles);
+        let state = State {
+            reception,
+            reading: self.reading,
+            metrics: telemetry::start_metrics(),
+            message_bytes_max: self.limits.message_bytes_max,
+            requests_per_second_max: self.limits.requests_per_second_max,
+            recent: Arc::new(Recent::default()),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = Shutdown::new();
+        let task = tokio::spawn(http::serve(listener, self.tls, state, 1, stopped, DRAIN));
+        Served { address, clock, store, stop, task }
+    }
+}
+
+pub(crate) async fn served() -> Served {
+    Setting::default().serve().await
+}
+
+impl Served {
+    pub(crate) async fn ask(&self, ask: Ask) -> Reply {
+        ask.send(self.address).await
+    }
+
+    /// As H37132301.
+    pub(crate) async fn post(&self, path: &str, body: impl Into<Vec<u8>>) -> Reply {
+        self.ask(Ask::post(path, body).token(YISHUI)).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.ask(Ask::get(path).token(YISHUI)).await
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.send(true).unwrap();
+    }
+
+    /// Waits until the listener is gone and nothing is in hand.
+    pub(crate) async fn over(self) {
+        self.task.await.unwrap().unwrap();
+    }
+}
+
+async fn register_samples(store: &Sqlite, runtime: &Runtime) {
+    let rows = Box::new(RosterFile::shipped(samples::ROSTER).unwrap());
+    let import = Import { at: runtime.now(), file: "roster".into(), rows, progress: Arc::new(|_| {}) };
+    store.import_roster(import, RosterMode::Delta).await.unwrap();
+    let rows = Box::new(CatalogueFile::shipped(samples::CATALOGUE).unwrap());
+    let import = Import { at: runtime.now(), file: "catalogue".into(), rows, progress: Arc::new(|_| {}) };
+    store.import_catalogue(import).await.unwrap();
+}
+
+/// The sample hospitals, each with a token of its own.
+fn profiles() -> Profiles {
+    let profile = |(_, text): &(&str, &str)| {
+        let mut profile = Profile::from_toml(text).unwrap();
+        profile.token_sha256 = Some(Sha256::digest(format!("token-of-{}", profile.code())).into());
+        profile
+    };
+    Profiles::new(samples::HOSPITALS.iter().map(profile).collect()).unwrap()
+}
+
+/// A sample message.
+pub(crate) fn sample(name: &str) -> Vec<u8> {
+    std::fs::read(crate::project("tests/samples").join(name)).unwrap()
+}
+
+/// A discharge in which one text is another.
+pub(crate) fn worked(from: &str, to: &str) -> Vec<u8> {
+    let text = String::from_utf8(sample("01-worked.json")).unwrap();
+    assert!(text.contains(from), "the sample holds no {from}");
+    text.replace(from, to).into_bytes()
+}
