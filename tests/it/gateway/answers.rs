@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use yizhan::intake::hl7::{Message, Reading};
+use yizhan::intake::hl7::{Charset, Message, Reading};
 use yizhan::intake::hl7_answer;
 use yizhan::intake::reception::Received;
 use yizhan::settlement::outcome::Outcome;
@@ -52,6 +52,9 @@ fn answers(received: &Received) -> Vec<String> {
     });
     bytes.into_iter().map(|answer| String::from_utf8(answer).unwrap()).collect()
 }
+
+/// Message, replacements in it, MSA, how ERR-2 begins, the code of ERR-3, how ERR-5 begins.
+type Refused<'a> = (Sent, &'a [(&'a str, &'a str)], &'a str, &'a str, &'a str, &'a str);
 
 /// Fields of every segment of that name, each by its number.
 fn segments(answer: &str, name: &str) -> Vec<Vec<String>> {
@@ -112,14 +115,13 @@ async fn a_settled_stay_says_so_and_carries_its_bill_where_the_profile_asks_for_
 async fn a_refusal_names_code_and_place() {
     let house = house().await;
     send(&house, &sent("DFT^P03", "M1"), &[]).await;
-    // Table of: message, replacements, MSA, ERR-2, ERR-3 code, ERR-5.
     let differing = Sent {
         lines: vec!["9 CG BED01 40.00".to_owned(), "2 CG DRU01 40.00".to_owned()],
         ..sent("DFT^P03", "M2")
     };
     let another = Sent { who: Some("li".to_owned()), ..sent("DFT^P03", "M3") };
     let merge = Sent { visit: String::new(), ..sent("ADT^A40", "M4") };
-    let cases: Vec<(Sent, &[(&str, &str)], &str, &str, &str, &str)> = vec![
+    let cases: Vec<Refused<'_>> = vec![
         (differing, &[], "AE M2", "FT1^2^2", "205", "repeated_line_differs"),
         (another, &[], "AE M3", "PID^1^3", "205", "another_person"),
         (merge, &[], "AE M4", "MRG", "101", "missing_field"),
@@ -245,7 +247,10 @@ async fn the_bill_of_a_settled_stay_goes_out_as_e10() {
         let Outcome::Bill(bill) = &received.outcome else { panic!("{files:?}: {:?}", received.outcome) };
         let found = house.reception.gateway().settlement(bill.settlement_id).await.unwrap().unwrap();
         let profile = received.profile.as_ref().unwrap();
-        let header = received.header.clone().unwrap_or_else(|| hl7_answer::addressed_to(profile));
+        let header = received
+            .header
+            .clone()
+            .unwrap_or_else(|| hl7_answer::addressed_to(&profile.hospital.code, Charset::Utf8));
         let message =
             hl7_answer::bill_message(&header, "E10-1", &found.settlement, &profile.hospital.name).unwrap();
         assert_eq!(hl7apy(&message).unwrap_or_default(), "", "{files:?}");
