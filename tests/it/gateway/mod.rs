@@ -1,6 +1,7 @@
 //! Messages of hospitals through the whole gateway: the cases of `tests/cases/gateway.toml`, over a store in
 //! memory and one on disk.
 
+mod answers;
 mod corpus;
 mod house;
 mod random;
