@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use yizhan_rules::PolicyShelf;
 
 use super::Exit;
@@ -35,14 +35,24 @@ pub(super) fn reception(
     Reception::new(gateway, profiles)
 }
 
+/// A store is a SQLite file; an address of another kind of store is no file name.
+fn check_is_file(path: &Path) -> anyhow::Result<()> {
+    if path.to_string_lossy().contains("://") {
+        bail!("{}: this gateway keeps its store in a SQLite file; give a path", path.display());
+    }
+    Ok(())
+}
+
 /// Opens a store to serve it; without its key the store itself says which one it wants.
 pub(super) fn open_store(path: &Path, key_file: &Path, runtime: &Runtime) -> anyhow::Result<Sqlite> {
+    check_is_file(path)?;
     let opened = Sqlite::open(path, key(key_file)?, Arc::clone(&runtime.ids), Options::default());
     opened.with_context(|| format!("store {} under key file {}", path.display(), key_file.display()))
 }
 
 /// Opens a store for one command, beside the gateway that may be serving it.
 pub(super) fn open_beside(path: &Path, key_file: &Path, runtime: &Runtime) -> anyhow::Result<Sqlite> {
+    check_is_file(path)?;
     let opened = Sqlite::open_beside(path, key(key_file)?, Arc::clone(&runtime.ids));
     opened.with_context(|| format!("store {} under key file {}", path.display(), key_file.display()))
 }

@@ -135,6 +135,7 @@ fn the_exit_code_is_the_highest_seen() {
         (&["--help"], 0),
         (&["serve", "--config", "/nowhere.toml"], 2),
         (&["policy", "check"], 0),
+        (&["report", "--day", "2020-07-02", "--store", "postgres://localhost/yizhan"], 2),
     ] {
         assert_eq!(yizhan(arguments).status.code(), Some(expected), "{arguments:?}");
     }
