@@ -274,6 +274,7 @@ fn whole_stay(
     // What could not be read is not missing as well.
     if !problems.is_refused() {
         let mut found = part.missing(dialect);
+        found.extend(part.cause_in_contradiction(dialect));
         found.extend(part.agreement_not_in_force(&profile.hospital, dialect));
         found.extend(part.check_totals(dialect).err());
         found.into_iter().for_each(|refusal| problems.push(placed(refusal, raw, dialect)));

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use super::door;
 use super::format::Format;
-use super::hl7::Header;
+use super::hl7::{Charset, Header};
 use super::inbound::{self, Rejected};
 use super::profile::{Profile, Profiles};
 use crate::refusal::{Code, Refusal};
@@ -103,6 +104,30 @@ impl Reception {
             telemetry::refused_message_not_kept(&trace_id, &error);
         }
         Received { outcome, profile, header, trigger: None, trace_id, at }
+    }
+
+    /// A message of which only the head was taken in: answered, and its head kept.
+    pub async fn refuse_too_large(&self, channel: Channel, head: Vec<u8>, bytes_max: usize) -> Received {
+        let runtime = self.gateway.runtime();
+        let (at, trace_id) = (runtime.now(), runtime.next_id().to_string());
+        let header = Header::salvage(&head, Charset::Utf8);
+        let profile = self.profiles.of_sender(&header.sending_application(), &header.sending_facility());
+        let refusal = Refusal::new(
+            Code::TooLarge,
+            format!("报文超过 {bytes_max} 字节"),
+            format!("the message has more than {bytes_max} bytes"),
+        );
+        let rejected = Rejected {
+            refusals: vec![refusal],
+            profile: profile.cloned(),
+            sender: format!("{}|{}", header.sending_application(), header.sending_facility()),
+            message_id: Some(header.control_id()),
+            digest: Sha256::digest(&head).into(),
+            header: header.is_known().then_some(header),
+        };
+        let received = self.reject(rejected, &head, at, trace_id).await;
+        self.tell(&received, channel);
+        received
     }
 
     fn tell(&self, received: &Received, channel: Channel) {

@@ -84,6 +84,7 @@ impl StayPart {
     ) -> Result<Completed, Vec<Refusal>> {
         let mut refusals = self.missing(dialect);
         refusals.extend(self.dates_in_disorder(dialect));
+        refusals.extend(self.cause_in_contradiction(dialect));
         let mut findings = Vec::new();
         match self.check_totals(dialect) {
             Ok(finding) => findings.extend(finding),
@@ -130,10 +131,7 @@ impl StayPart {
                 birth: self.birth.value().cloned(),
                 card: self.card.value().cloned(),
             },
-            cause: Cause {
-                kind: self.cause_kind.value().copied().unwrap_or(CauseKind::Illness),
-                accident_type: self.accident_type.value().cloned(),
-            },
+            cause: Cause { kind: self.cause(), accident_type: self.accident_type.value().cloned() },
             third_party_liable: self.third_party_liable.value().copied().unwrap_or(false),
             referral: self.referral.value().copied().unwrap_or(Referral::None),
             diagnoses: self.diagnoses.value().cloned().unwrap_or_default(),
@@ -145,6 +143,26 @@ impl StayPart {
             },
             deposit: self.deposit_or_payments(),
         }
+    }
+
+    /// A message without accident information is an illness; one that names the kind of accident is none.
+    fn cause(&self) -> CauseKind {
+        let unsaid =
+            if self.accident_type.value().is_some() { CauseKind::Accident } else { CauseKind::Illness };
+        self.cause_kind.value().copied().unwrap_or(unsaid)
+    }
+
+    /// An illness with a kind of accident: one of the two is wrong, and they are paid differently.
+    pub fn cause_in_contradiction(&self, dialect: Dialect) -> Option<Refusal> {
+        let contradicts = self.accident_type.value().is_some() && self.cause() == CauseKind::Illness;
+        contradicts.then(|| {
+            Refusal::new(
+                Code::BadValue,
+                "既注明疾病，又给出意外类型",
+                "an illness is stated together with a kind of accident",
+            )
+            .at(dialect.place_of(Head::CauseKind))
+        })
     }
 
     /// What settling needs and no message has said.

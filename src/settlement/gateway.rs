@@ -222,15 +222,27 @@ impl Gateway {
                 decide: Box::new(move |facts| decision.decide(facts)),
             };
             match self.store.step(step).await? {
-                Done::Decided(answer) | Done::Repeated(answer) => {
-                    return serde_json::from_slice(&answer)
-                        .map_err(|why| StoreError::Damaged(why.to_string()));
-                }
+                Done::Decided(answer) => return outcome_of(&answer),
+                Done::Repeated(answer) => return self.as_it_stands(work, outcome_of(&answer)?).await,
                 Done::OtherContent => return Ok(same_message_other_content().into()),
                 Done::Undecided => needs_stay = true,
             }
         }
         Err(StoreError::Unavailable("the stay kept changing while it was looked up".to_owned()))
+    }
+
+    /// The answer of a message that comes again: its settlement as it stands by now, for a desk must not see
+    /// money that was given back. A document that was quoted and is now sent to be settled is settled.
+    async fn as_it_stands(&self, work: &Work, outcome: Outcome) -> Result<Outcome, StoreError> {
+        let Outcome::Bill(issued) = outcome else { return Ok(outcome) };
+        let Some(found) = self.settlement(issued.settlement_id).await? else {
+            return Ok(Outcome::Bill(issued));
+        };
+        let bill = found.settlement.bill;
+        if bill.state == BillState::Quoted && work.asked.is_to_settle() {
+            return Ok(Box::pin(self.commit(bill.settlement_id, bill.patient_share)).await);
+        }
+        Ok(Outcome::Bill(Box::new(bill)))
     }
 
     async fn read(&self, stay: StayRef) -> Result<Option<StayRecord>, StoreError> {
@@ -265,6 +277,10 @@ impl Gateway {
             found.into_iter().flatten().map(|item| (item.code.clone(), rules_item(item))).collect();
         Ok(Lookups { on, codes, items })
     }
+}
+
+fn outcome_of(answer: &[u8]) -> Result<Outcome, StoreError> {
+    serde_json::from_slice(answer).map_err(|why| StoreError::Damaged(why.to_string()))
 }
 
 /// One thing to do to one stay.
@@ -339,6 +355,14 @@ impl Asked {
             Self::Message { message, .. } => {
                 matches!(message.trigger, Trigger::Complete | Trigger::Admit | Trigger::CancelAdmit)
             }
+            Self::Commit { .. } | Self::Reverse { .. } | Self::ChargesQuiet { .. } => false,
+        }
+    }
+
+    /// A whole document, sent to be settled and not to be quoted.
+    fn is_to_settle(&self) -> bool {
+        match self {
+            Self::Message { message, mode } => message.trigger == Trigger::Complete && *mode == Mode::Settle,
             Self::Commit { .. } | Self::Reverse { .. } | Self::ChargesQuiet { .. } => false,
         }
     }

@@ -3,14 +3,16 @@
 
 use sha2::{Digest, Sha256};
 use yizhan_contract::revealing;
-use yizhan_contract::stay::{Discharge, Line};
+use yizhan_contract::stay::{Discharge, Line, Moment, Visit};
 
-/// SHA-256 of a stay's canonical form: no message id, no time of sending, lines in order of their ids,
+/// SHA-256 of a stay's canonical form: no message id, no time of sending, no ward or bed and no time of day
+/// (two systems of one hospital differ in them, and no payer looks at them), lines in order of their ids,
 /// diagnoses and payers settled elsewhere in order of their codes, numbers without trailing zeros.
 pub fn meaning(discharge: &Discharge) -> [u8; 32] {
     let mut canonical = discharge.clone();
     canonical.message_id = String::new();
     canonical.sent_at = jiff::Timestamp::UNIX_EPOCH;
+    canonical.visit = weighed(&discharge.visit);
     canonical.lines.sort_by(|a, b| a.id.cmp(&b.id));
     canonical.diagnoses.sort_by(|a, b| (&a.code, &a.name).cmp(&(&b.code, &b.name)));
     canonical.settled_elsewhere.sort_by(|a, b| a.payer.cmp(&b.payer));
@@ -18,6 +20,18 @@ pub fn meaning(discharge: &Discharge) -> [u8; 32] {
     // values give equal bytes.
     let written = revealing(|| serde_json::to_vec(&canonical)).unwrap_or_default();
     Sha256::digest(&written).into()
+}
+
+/// What a payer looks at of a visit.
+fn weighed(visit: &Visit) -> Visit {
+    Visit {
+        admitted: Moment::on(visit.admitted.date),
+        discharged: Moment::on(visit.discharged.date),
+        department: None,
+        ward: None,
+        bed: None,
+        ..visit.clone()
+    }
 }
 
 /// Ids of the lines in which two versions of a stay differ, in order: changed, added or taken away.
@@ -62,7 +76,10 @@ pub fn differences(settled: &Discharge, sent: &Discharge) -> Vec<String> {
             named.push(name.to_owned());
         }
     };
-    compare("visit", settled.visit == sent.visit);
+    let (before, after) = (weighed(&settled.visit), weighed(&sent.visit));
+    compare("visit.admitted", before.admitted == after.admitted);
+    compare("visit.discharged", before.discharged == after.discharged);
+    compare("visit.class", before.class == after.class);
     compare("patient", settled.patient == sent.patient);
     compare("cause", settled.cause == sent.cause && settled.third_party_liable == sent.third_party_liable);
     compare("referral", settled.referral == sent.referral);

@@ -124,6 +124,36 @@ fn a_quote_settles_nothing() {
 }
 
 #[test]
+fn a_document_that_was_quoted_is_settled_when_it_is_sent_to_be() {
+    let house = House::new();
+    let file = sample("01-worked.json");
+    let (quoted, _) = lines(&yizhan(&["settle", "--json", "--quote", "--store", &house.store(), &file]));
+    let (settled, again) = (house.settle("01-worked.json"), house.settle("01-worked.json"));
+    assert_eq!((&quoted[0]["state"], &settled["state"]), (&"quoted".into(), &"settled".into()));
+    assert_eq!(quoted[0]["settlement_id"], settled["settlement_id"]);
+    assert_eq!(settled, again);
+}
+
+#[test]
+fn a_kind_of_accident_makes_an_accident() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("drowned.json");
+    let settle_with = |cause: &str| {
+        let shipped = std::fs::read_to_string(sample("04-drowning.json")).unwrap();
+        let mut document: Value = serde_json::from_str(&shipped).unwrap();
+        document["cause"] = serde_json::from_str(cause).unwrap();
+        std::fs::write(&file, document.to_string()).unwrap();
+        lines(&yizhan(&["settle", "--json", text(&file)])).0.remove(0)
+    };
+    assert_eq!(settle_with(r#"{"accident_type":"drowning"}"#)["payers"][0]["payer"], "disaster");
+    let refused = settle_with(r#"{"kind":"illness","accident_type":"drowning"}"#);
+    assert_eq!(
+        (refused["place"].as_str(), refused["money"].as_str()),
+        (Some("$.cause.kind"), Some("not_moved"))
+    );
+}
+
+#[test]
 fn the_exit_code_is_the_highest_seen() {
     let both = [sample("09-does-not-balance.json"), sample("01-worked.json")];
     let (answers, exit) = lines(&yizhan(&["settle", "--json", &both[0], &both[1]]));

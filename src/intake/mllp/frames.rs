@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 /// Largest content of a frame unless the configuration says otherwise.
 pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes kept of a frame that is too long: its MSH is at the beginning.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 const VT: u8 = 0x0B;
 const FS: u8 = 0x1C;
@@ -38,8 +40,8 @@ pub enum Event {
     Noise { bytes: u64 },
     /// A frame was given up: another one began, or something other than CR followed its FS.
     Truncated { bytes: usize },
-    /// A frame was longer than accepted; it is skipped to its end.
-    TooLong { bytes_max: usize },
+    /// A frame was longer than accepted; it is skipped to its end. Its head is enough to answer the sender.
+    TooLong { bytes_max: usize, head: Vec<u8> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,8 +137,12 @@ impl Frames {
         let mark = memchr::memchr2(VT, FS, bytes);
         let content = &bytes[..mark.unwrap_or(bytes.len())];
         if self.content.len() + content.len() > self.frame_bytes_max {
-            self.found.push_back(Event::TooLong { bytes_max: self.frame_bytes_max });
-            self.content = Vec::new();
+            let room = self.frame_bytes_max - self.content.len();
+            self.content.extend_from_slice(&content[..room]);
+            let mut head = std::mem::take(&mut self.content);
+            head.truncate(HEAD_BYTES_MAX);
+            head.shrink_to_fit();
+            self.found.push_back(Event::TooLong { bytes_max: self.frame_bytes_max, head });
             self.state = State::Skipping;
             return &bytes[content.len()..];
         }
@@ -243,9 +249,12 @@ mod tests {
             (b"\x0ba\x1cb\x1c\r\x0bone\x1c\r", vec![Event::Truncated { bytes: 1 }, whole(b"one")]),
             (
                 b"\x0b12345678901234567\x1c\r\x0bone\x1c\r",
-                vec![Event::TooLong { bytes_max: 16 }, whole(b"one")],
+                vec![Event::TooLong { bytes_max: 16, head: b"1234567890123456".to_vec() }, whole(b"one")],
             ),
-            (b"\x0b12345678901234567\x0bone\x1c\r", vec![Event::TooLong { bytes_max: 16 }, whole(b"one")]),
+            (
+                b"\x0b12345678901234567\x0bone\x1c\r",
+                vec![Event::TooLong { bytes_max: 16, head: b"1234567890123456".to_vec() }, whole(b"one")],
+            ),
             (b"\x0b1234567890123456\x1c\r", vec![whole(b"1234567890123456")]),
             (b"\x0b\x1c\r", vec![whole(b"")]),
             (b"\r\n\0", vec![]),

@@ -47,6 +47,12 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// What is done with the content of a frame. Any `Fn(Vec<u8>, Peer) -> BoxFuture<Answers>` is one.
 pub trait Handle: Send + Sync + 'static {
     fn handle(&self, content: Vec<u8>, peer: Peer) -> BoxFuture<Answers>;
+
+    /// What is answered to a frame longer than `bytes_max`, of which only the head is there.
+    fn too_long(&self, head: Vec<u8>, bytes_max: usize, peer: Peer) -> BoxFuture<Answers> {
+        let _ = (head, bytes_max, peer);
+        Box::pin(std::future::ready(Answers::default()))
+    }
 }
 
 impl<F> Handle for F
@@ -229,8 +235,8 @@ where
     H: Handle,
 {
     let address = peer.address;
-    let content = match event {
-        Event::Frame(content) => content,
+    let answers = match event {
+        Event::Frame(content) => handle.handle(content, peer.clone()).await,
         Event::Commit(commit) => {
             tracing::debug!(%address, ?commit, "commit block");
             return Ok(());
@@ -243,12 +249,11 @@ where
             tracing::warn!(%address, bytes, "a frame broke off and was not processed");
             return Ok(());
         }
-        Event::TooLong { bytes_max } => {
+        Event::TooLong { bytes_max, head } => {
             tracing::warn!(%address, bytes_max, "a frame was too long and was not processed");
-            return Ok(());
+            handle.too_long(head, bytes_max, peer.clone()).await
         }
     };
-    let answers = handle.handle(content, peer.clone()).await;
     let mut bytes = Vec::new();
     if settings.release == Release::Two {
         bytes = commit_block(if answers.stored { Commit::Stored } else { Commit::NotStored });

@@ -98,8 +98,21 @@ fn is_stored(outcome: &Outcome) -> bool {
     }
 }
 
+impl Service {
+    async fn refuse(self, head: Vec<u8>, bytes_max: usize) -> Answers {
+        let received = self.reception.refuse_too_large(Channel::Mllp, head, bytes_max).await;
+        let runtime = self.reception.gateway().runtime();
+        let messages = hl7_answer::answers(&received, || hl7_answer::control_id(runtime.next_id()));
+        Answers { stored: false, messages }
+    }
+}
+
 impl Handle for Service {
     fn handle(&self, content: Vec<u8>, _peer: Peer) -> BoxFuture<Answers> {
         Box::pin(self.clone().answer(content))
+    }
+
+    fn too_long(&self, head: Vec<u8>, bytes_max: usize, _peer: Peer) -> BoxFuture<Answers> {
+        Box::pin(self.clone().refuse(head, bytes_max))
     }
 }
