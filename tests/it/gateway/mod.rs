@@ -6,6 +6,7 @@ mod corpus;
 mod house;
 mod random;
 mod sender;
+mod wire;
 
 use std::collections::BTreeMap;
 
