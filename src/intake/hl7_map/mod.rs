@@ -152,8 +152,34 @@ pub fn refusal(error: &SyntaxError) -> Refusal {
         Fault::UnsupportedVersion { .. } => Code::UnsupportedVersion,
         _ => Code::Malformed,
     };
-    let zh = code.title().zh.to_string();
-    Refusal::new(code, zh, error.fault.to_string()).at(error.place)
+    Refusal::new(code, in_chinese(&error.fault), error.fault.to_string()).at(error.place)
+}
+
+fn in_chinese(fault: &Fault) -> String {
+    match fault {
+        Fault::NoHeader => "报文不是以 MSH 开头".to_owned(),
+        Fault::SecondHeader => "一条报文内出现第二个 MSH".to_owned(),
+        Fault::MessageTooLong { bytes, bytes_max } => format!("报文 {bytes} 字节，上限 {bytes_max} 字节"),
+        Fault::TooManySegments { segments_max } => format!("段数超过 {segments_max}"),
+        Fault::TooManyFields { fields_max } => format!("一个段内字段数超过 {fields_max}"),
+        Fault::FieldSeparator { character } => format!("{character:?} 不能作字段分隔符"),
+        Fault::EncodingCharacters { characters } => format!("{characters} 不能作编码字符"),
+        Fault::EncodingCharactersMissing => "缺少编码字符（MSH-2）".to_owned(),
+        Fault::UnknownCharset { name } => format!("不认识字符集 {name}"),
+        Fault::UnframableCharset { name } => format!("字符集 {name} 不能用单字节帧传送"),
+        Fault::NotInCharset { charset, offset } => format!("第 {offset} 字节不符合 {charset}"),
+        Fault::FieldMissing => "必填字段为空".to_owned(),
+        Fault::SegmentMissing => "缺少必需的段".to_owned(),
+        Fault::UnsupportedType { name } => format!("不支持消息类型 {name}"),
+        Fault::UnsupportedEvent { name } => format!("不支持触发事件 {name}"),
+        Fault::UnsupportedProcessingId { name } => format!("处理标识 {name} 不是 P、T、D 之一"),
+        Fault::UnsupportedVersion { name } => format!("版本 {name} 不在 2.1 至 2.8.2 之内"),
+        Fault::ValueTooLong { bytes, bytes_max } => format!("取值 {bytes} 字节，上限 {bytes_max} 字节"),
+        Fault::Xml { offset, .. } => format!("XML 在第 {offset} 字节处格式不正确"),
+        Fault::XmlDoctype => "不接受带 DOCTYPE 的 XML".to_owned(),
+        Fault::XmlLimit { what, max } => format!("XML 超过限制：{what} 上限 {max}"),
+        Fault::XmlElement { name } => format!("报文中不应出现 XML 元素 {name}"),
+    }
 }
 
 /// A field's place as people write it: `FT1[3]-11`, unless a later part of it is meant.
