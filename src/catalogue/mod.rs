@@ -6,7 +6,6 @@
 mod in_force;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use jiff::civil::Date;
 use yizhan_contract::stay::CatalogueClass;
@@ -14,7 +13,7 @@ use yizhan_contract::{Ratio, UnitPrice};
 
 pub use in_force::{Candidate, in_force, scopes_of};
 
-use crate::sheet::{Cellwise, Column, Problem, Row, Sheet};
+use crate::sheet::{Cellwise, Column, FromRow, Problem, Row, SheetRows};
 
 /// Rows of one file; the national lists of drugs, services and supplies hold about 250,000.
 pub const CATALOGUE_ROWS_MAX: usize = 500_000;
@@ -56,38 +55,13 @@ pub struct CatalogueRow {
 }
 
 /// A catalogue file, row by row.
-pub struct CatalogueFile {
-    sheet: Sheet,
-    row: Row,
-    is_over: bool,
-}
+pub type CatalogueFile = SheetRows<CatalogueRow>;
 
-impl CatalogueFile {
-    pub fn open(path: &Path) -> Result<Self, Vec<Problem>> {
-        Ok(Self { sheet: Sheet::open(path, COLUMNS)?, row: Row::default(), is_over: false })
-    }
+impl FromRow for CatalogueRow {
+    const COLUMNS: &'static [Column] = COLUMNS;
 
-    /// A CSV text that is part of the program.
-    pub fn shipped(text: &'static str) -> Result<Self, Vec<Problem>> {
-        Ok(Self { sheet: Sheet::shipped(text, COLUMNS)?, row: Row::default(), is_over: false })
-    }
-}
-
-impl Iterator for CatalogueFile {
-    type Item = Result<CatalogueRow, Vec<Problem>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over {
-            return None;
-        }
-        match self.sheet.read(&mut self.row) {
-            Ok(true) => Some(read_row(&self.row)),
-            Ok(false) => None,
-            Err(problem) => {
-                self.is_over = problem.column.is_empty();
-                Some(Err(vec![problem]))
-            }
-        }
+    fn from_row(row: &Row) -> Result<Self, Vec<Problem>> {
+        read_row(row)
     }
 }
 

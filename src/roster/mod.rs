@@ -8,13 +8,11 @@ pub mod history;
 pub mod opening;
 pub mod person;
 
-use std::path::Path;
-
 use jiff::civil::Date;
 use yizhan_contract::person::{Entitlement, EntitlementKind};
 use yizhan_contract::{IdNumber, PayerCode, Personal};
 
-use crate::sheet::{Cellwise, Column, Problem, Row, Sheet};
+use crate::sheet::{Cellwise, Column, FromRow, Problem, Row, SheetRows};
 
 const COLUMNS: &[Column] = &[
     Column {
@@ -54,39 +52,13 @@ pub struct RosterRow {
 }
 
 /// A roster file, row by row.
-pub struct RosterFile {
-    sheet: Sheet,
-    row: Row,
-    is_over: bool,
-}
+pub type RosterFile = SheetRows<RosterRow>;
 
-impl RosterFile {
-    pub fn open(path: &Path) -> Result<Self, Vec<Problem>> {
-        Ok(Self { sheet: Sheet::open(path, COLUMNS)?, row: Row::default(), is_over: false })
-    }
+impl FromRow for RosterRow {
+    const COLUMNS: &'static [Column] = COLUMNS;
 
-    /// A CSV text that is part of the program.
-    pub fn shipped(text: &'static str) -> Result<Self, Vec<Problem>> {
-        Ok(Self { sheet: Sheet::shipped(text, COLUMNS)?, row: Row::default(), is_over: false })
-    }
-}
-
-impl Iterator for RosterFile {
-    type Item = Result<RosterRow, Vec<Problem>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over {
-            return None;
-        }
-        match self.sheet.read(&mut self.row) {
-            Ok(true) => Some(read_row(&self.row)),
-            Ok(false) => None,
-            // A row that cannot be read at all may hide where the next one begins.
-            Err(problem) => {
-                self.is_over = problem.column.is_empty();
-                Some(Err(vec![problem]))
-            }
-        }
+    fn from_row(row: &Row) -> Result<Self, Vec<Problem>> {
+        read_row(row)
     }
 }
 

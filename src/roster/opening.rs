@@ -1,12 +1,10 @@
 //! What people had used of a benefit year before the gateway went live.
 
-use std::path::Path;
-
 use jiff::civil::Date;
 use yizhan_contract::{Exact, IdNumber, Money, PayerCode, Personal, Used};
 
 use super::code_of;
-use crate::sheet::{Cellwise, Column, Problem, Row, Sheet};
+use crate::sheet::{Cellwise, Column, FromRow, Problem, Row, SheetRows};
 
 const COLUMNS: &[Column] = &[
     Column {
@@ -39,33 +37,13 @@ pub struct OpeningRow {
 }
 
 /// A file of opening figures, row by row.
-pub struct OpeningFile {
-    sheet: Sheet,
-    row: Row,
-    is_over: bool,
-}
+pub type OpeningFile = SheetRows<OpeningRow>;
 
-impl OpeningFile {
-    pub fn open(path: &Path) -> Result<Self, Vec<Problem>> {
-        Ok(Self { sheet: Sheet::open(path, COLUMNS)?, row: Row::default(), is_over: false })
-    }
-}
+impl FromRow for OpeningRow {
+    const COLUMNS: &'static [Column] = COLUMNS;
 
-impl Iterator for OpeningFile {
-    type Item = Result<OpeningRow, Vec<Problem>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over {
-            return None;
-        }
-        match self.sheet.read(&mut self.row) {
-            Ok(true) => Some(read_row(&self.row)),
-            Ok(false) => None,
-            Err(problem) => {
-                self.is_over = problem.column.is_empty();
-                Some(Err(vec![problem]))
-            }
-        }
+    fn from_row(row: &Row) -> Result<Self, Vec<Problem>> {
+        read_row(row)
     }
 }
 

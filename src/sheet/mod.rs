@@ -5,6 +5,7 @@
 
 mod csv_file;
 mod problem;
+mod rows;
 mod xlsx_file;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use jiff::civil::Date;
 use yizhan_contract::IdNumber;
 
 pub use problem::{PROBLEMS_MAX, Problem, Problems};
+pub use rows::{FromRow, SheetRows};
 
 /// Characters of one cell.
 pub const CELL_CHARS_MAX: usize = 500;
