@@ -386,6 +386,9 @@ pub trait Store: Send + Sync {
 
     fn settlement(&self, id: Uuid) -> Answer<'_, Option<StoredSettlement>>;
 
+    /// One bill as it was issued under this version.
+    fn bill(&self, id: Uuid, version: u32) -> Answer<'_, Option<StoredSettlement>>;
+
     /// Items by code, hospital scope before region, longest prefix first; same order, absent where unknown.
     fn items(
         &self,
