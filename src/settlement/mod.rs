@@ -20,3 +20,4 @@ pub mod part;
 pub mod price;
 pub mod record;
 pub mod refusals;
+pub mod saga;
