@@ -9,12 +9,15 @@ use yizhan_contract::claim::Claim;
 use yizhan_contract::person::RosterEntry;
 use yizhan_contract::stay::Discharge;
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{Accumulators, Money};
-use yizhan_rules::{Adjudication, Assessment, Item, Policy, PolicyShelf, adjudicate, assess};
+use yizhan_contract::{Accumulators, Money, PayerCode};
+use yizhan_contract::payer::AskedLeg;
+use yizhan_rules::{AdjudicateError, Adjudication, Assessment, Item, Policy, PolicyShelf, assess};
 
 use super::bill::{Bill, BillState, BilledPatient, BilledPayer, ComputedBy};
 use super::complete::Completed;
 use super::findings;
+use super::given::{Given, Walked, legs, walk};
+use super::payers::Payers;
 use super::message::{Hospital, Mode};
 use super::record::{Moved, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
@@ -34,6 +37,31 @@ pub struct Ground<'a> {
     pub at: Timestamp,
     /// Used where the stay has no open quote.
     pub new_id: Uuid,
+    pub payers: &'a Payers,
+    /// What outside payers have said so far.
+    pub given: &'a Given,
+}
+
+/// A priced stay, or whom to ask first.
+pub enum Priced {
+    Bill(Box<Settlement>),
+    Ask(Box<ToAsk>),
+    /// An outside payer answered what it may not pay.
+    Breach {
+        payer: PayerCode,
+        amount: Money,
+        pay_at_most: Money,
+    },
+}
+
+/// What an outside payer has to be asked.
+pub struct ToAsk {
+    pub claim: Claim,
+    /// Of the adapter that serves the first, each in its turn.
+    pub legs: Vec<AskedLeg>,
+    pub paid_before: Vec<(PayerCode, Money)>,
+    /// Payers after these that could be asked in their turn, and those that are computed.
+    pub after: Vec<PayerCode>,
 }
 
 /// Prices the stay as gathered: a quote, or the settlement itself.
@@ -42,7 +70,7 @@ pub fn price(
     ground: &Ground<'_>,
     mode: Mode,
     places: &LinePlaces<'_>,
-) -> Result<Settlement, Vec<Refusal>> {
+) -> Result<Priced, Vec<Refusal>> {
     let Completed { discharge, findings: noticed } = record.complete(ground.hospital)?;
     let dialect = record.last.dialect;
     let day = discharge.visit.discharged.date;
@@ -56,8 +84,23 @@ pub fn price(
     let claim = claim(&discharge, region, &assessment, ground);
     let year = day.year();
     let used = ground.years.get(&year).cloned().unwrap_or_default();
-    let adjudication =
-        adjudicate(policy, &claim, &used).map_err(|error| vec![refusals::adjudicate(&error, dialect)])?;
+    let failed = |error: AdjudicateError| vec![refusals::adjudicate(&error, dialect)];
+    let outside = ground.payers.served();
+    let adjudication = match walk(policy, &claim, &used, &outside, ground.given) {
+        Ok(Walked::Done(adjudication)) => *adjudication,
+        Err(AdjudicateError::AnswerOutOfBounds { payer, amount, pay_at_most }) => {
+            return Ok(Priced::Breach { payer, amount, pay_at_most });
+        }
+        Err(error) => return Err(failed(error)),
+        Ok(Walked::Ask { leg, paid_before }) => {
+            let order = policy.order(claim.cause.kind);
+            let at = order.iter().position(|rule| rule.code == leg.payer).unwrap_or_default();
+            let Some(adapter) = ground.payers.of(&leg.payer) else { return Err(vec![refusals::no_adapter(&leg.payer)]) };
+            let legs = legs(policy, &claim, &used, &outside, ground.given, (adapter, leg)).map_err(failed)?;
+            let after = order.iter().skip(at + legs.len()).map(|rule| rule.code.clone()).collect();
+            return Ok(Priced::Ask(Box::new(ToAsk { claim, legs, paid_before, after })));
+        }
+    };
     if let Some(stated) =
         discharge.stated.patient_share.filter(|stated| *stated != adjudication.patient_share)
     {
@@ -70,7 +113,7 @@ pub fn price(
         bill.findings.push(findings::repeated_lines(record.repeated));
     }
     bill.check().map_err(|unbalanced| vec![refusals::unbalanced(&unbalanced)])?;
-    Ok(Settlement {
+    Ok(Priced::Bill(Box::new(Settlement {
         id: bill.settlement_id,
         moves: adjudication
             .moves
@@ -79,7 +122,7 @@ pub fn price(
             .collect(),
         bill,
         discharge,
-    })
+    })))
 }
 
 /// Message, else roster, else the hospital's own.
@@ -145,7 +188,7 @@ fn bill(
         discharged: discharge.visit.discharged.date,
         cause: discharge.cause.kind,
         amounts: assessment.buckets,
-        payers: payers(adjudication, mode),
+        payers: payers(adjudication, ground.payers, mode),
         paid_by_payers: adjudication.paid_by_payers,
         patient_share: adjudication.patient_share,
         deposit: Money::ZERO,
@@ -165,7 +208,7 @@ fn bill(
     .with_deposit(discharge.deposit.unwrap_or_default())
 }
 
-fn payers(adjudication: &Adjudication, mode: Mode) -> Vec<BilledPayer> {
+fn payers(adjudication: &Adjudication, outside: &Payers, mode: Mode) -> Vec<BilledPayer> {
     let paying = match mode {
         Mode::Quote => PayerState::Quoted,
         Mode::Settle => PayerState::Committed,
@@ -184,6 +227,8 @@ fn payers(adjudication: &Adjudication, mode: Mode) -> Vec<BilledPayer> {
             reason: line.reason,
             computed_by: match line.state {
                 PayerState::SettledElsewhere => ComputedBy::Payer,
+                PayerState::NotApplicable => ComputedBy::Gateway,
+                _ if outside.of(&line.payer).is_some() => ComputedBy::Payer,
                 _ => ComputedBy::Gateway,
             },
             steps: line.steps.clone(),

@@ -8,9 +8,10 @@ use yizhan_contract::{Exact, Finding, Money, PayerCode, Text, revealing};
 
 use super::bill::Bill;
 use super::complete::{Completed, Dialect};
-use super::message::{Hospital, Message};
+use super::message::{Hospital, Message, Mode};
 use super::part::{Absorbed, Payment, StayPart};
 use super::refusals::LinePlaces;
+use super::saga::Saga;
 use crate::refusal::Refusal;
 
 /// Version of the document; a reader accepts every version up to its own.
@@ -43,6 +44,24 @@ pub struct StayRecord {
     /// Lines that were sent again with equal content and counted once.
     #[serde(default)]
     pub repeated: usize,
+    /// The stay waits for outside payers to be asked what they would pay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pricing: Option<Pricing>,
+    /// The newest settlement's dealings with outside payers; absent where there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saga: Option<Saga>,
+}
+
+/// What is wanted of the outside payers' quotes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pricing {
+    pub mode: Mode,
+    pub since: Timestamp,
+    /// The patient's share somebody agreed to; more than that is quoted again and not settled.
+    pub expected_patient_share: Option<Money>,
+    /// Why the last try came to nothing, and how many did.
+    pub tries: u32,
+    pub waits_for: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +79,11 @@ pub enum Phase {
     /// Discharged; its charges are not complete yet.
     AwaitingCharges,
     Quoted,
+    /// Its payers are being asked to commit; nothing of it may change.
+    Committing,
     Settled,
+    /// Its payers are being asked to take their money back.
+    Reversing,
     Reversed,
     /// The admission was cancelled (A11).
     Cancelled,
@@ -72,7 +95,9 @@ impl Phase {
             Self::Open => Text::new("尚未出院结算", "open"),
             Self::AwaitingCharges => Text::new("等待费用", "awaiting charges"),
             Self::Quoted => Text::new("已试算", "quoted"),
+            Self::Committing => Text::new("正在结算", "being settled"),
             Self::Settled => Text::new("已结算", "settled"),
+            Self::Reversing => Text::new("正在撤销结算", "being reversed"),
             Self::Reversed => Text::new("已撤销结算", "reversed"),
             Self::Cancelled => Text::new("已取消入院", "cancelled"),
         }
@@ -116,6 +141,8 @@ impl StayRecord {
             is_closed: false,
             quiet_until: None,
             repeated: 0,
+            pricing: None,
+            saga: None,
         }
     }
 

@@ -38,6 +38,12 @@ pub enum Event {
         part: Part,
         operation: Operation,
     },
+    /// The adapter cannot make an operation ready.
+    NotPrepared {
+        call: usize,
+        part: Part,
+        why: String,
+    },
     /// The payers after a confirmed one were asked again: their calls in the order of the chain.
     Requoted {
         calls: Vec<Call>,

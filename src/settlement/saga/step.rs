@@ -60,6 +60,7 @@ impl Turn {
                 }
             }
             Event::Prepared { call, part, operation } => self.prepared(call, part, operation),
+            Event::NotPrepared { call, part, why } => self.not_prepared(call, part, why),
             Event::Requoted { calls } => self.requoted(calls),
             Event::GivenUp(why) => self.give_up(why),
             Event::ReverseOrdered(ordered) => {
@@ -167,6 +168,21 @@ impl Turn {
                 call.undo = None;
             }
             _ => return,
+        }
+        self.is_to_be_kept = true;
+    }
+
+    /// A commit that cannot be made ready is refused by its adapter; a reversal that cannot is refused as well, and
+    /// somebody has to look.
+    fn not_prepared(&mut self, nth: usize, part: Part, why: String) {
+        let Some(call) = self.saga.calls.get_mut(nth) else { return };
+        let refused = Sent::Refused { code: "not_prepared".to_owned(), message: why };
+        match part {
+            Part::Commit => call.commit.state = refused,
+            Part::Undo if call.undo.is_none() => {
+                call.undo = Some(Operation { state: refused, ..call.commit.clone() });
+            }
+            Part::Undo => {}
         }
         self.is_to_be_kept = true;
     }
