@@ -48,7 +48,7 @@ async fn look_up_one(asked: &Asked, payload: web::Payload) -> Answered {
     let on = on.unwrap_or_else(|| civil_date(gateway.runtime().now()));
     let person = PersonRef::IdNumber(Personal::new(id_number));
     let beneficiary = gateway.beneficiary(person, on).await.map_err(|error| store_refusal(&error))?;
-    telemetry::beneficiary_looked_up(&asked.trace_id.to_string(), caller.name(), beneficiary.on_roster);
+    telemetry::beneficiary_looked_up(&asked.trace_id.to_string(), &caller.hospital, beneficiary.on_roster);
     let says = beneficiary.sentence();
     let body = serde_json::to_string(&LookedUp { beneficiary, says }).unwrap_or_default();
     Ok(HttpResponse::Ok().content_type(answer::JSON).body(body))

@@ -35,7 +35,7 @@ async fn take_in(asked: &Asked, payload: web::Payload) -> Answered {
     let (format, charset) = body::format(&asked.request)?;
     let bytes = body::read(&asked.request, payload, asked.shared.given.message_bytes_max).await?;
     let (reception, trace_id) = (asked.reception().clone(), asked.trace_id.to_string());
-    let only: Arc<[Arc<str>]> = caller.hospitals.as_slice().into();
+    let only = Arc::clone(&caller.hospital);
     let begun = asked.shared.work.begin(async move {
         let arrival = Arrival {
             channel: Channel::Http,

@@ -102,10 +102,10 @@ async fn show(
 ) -> anyhow::Result<Exit> {
     let mut senders = Senders::connect(http, mllp).await?;
     let style = settle::style(args.explain);
-    for Sample { title, files } in SAMPLES {
+    for Sample { title, sender, files } in SAMPLES {
         super::say(&format!("\n== {} | {}", title.0, title.1));
         for (name, bytes) in *files {
-            super::say(&senders.send(name, bytes, style, recent).await?);
+            super::say(&senders.send(sender.token, name, bytes, style, recent).await?);
         }
     }
     Ok(Exit::Ok)

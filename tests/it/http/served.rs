@@ -239,8 +239,8 @@ async fn register_samples(store: &Sqlite, runtime: &Runtime) {
 
 /// The sample hospitals, each with a token of its own.
 fn profiles() -> Profiles {
-    let profile = |(_, text): &(&str, &str)| {
-        let mut profile = Profile::from_toml(text).unwrap();
+    let profile = |sample: &samples::SampleHospital| {
+        let mut profile = Profile::from_toml(sample.profile).unwrap();
         profile.token_sha256 = Some(Sha256::digest(format!("token-of-{}", profile.code())).into());
         profile
     };
