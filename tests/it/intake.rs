@@ -205,6 +205,7 @@ fn what_could_hurt_is_refused() {
         (format!("<a{attributes}/>").into_bytes(), "too_large @ line 1"),
         (vec![0, 159, 146, 150], "malformed @ MSH"),
         (Vec::new(), "malformed @ MSH"),
+        (b"MSH\n|HIS|".to_vec(), "malformed @ MSH-1"),
     ] {
         assert_eq!(places(read_with(&bytes, &profiles)), [expected]);
     }
