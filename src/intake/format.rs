@@ -71,4 +71,22 @@ pub(super) fn unframed(bytes: &[u8]) -> Result<&[u8], Refusal> {
             Err(Refusal::new(Code::Malformed, "MLLP 帧不完整，缺少结束符", en))
         }
     }
+/// The message of a channel that answers each request once; an envelope around a single message is opened.
+pub fn only_message(bytes: &[u8], format: Format) -> Result<&[u8], Refusal> {
+    match split(bytes, format)?.as_slice() {
+        [message] => Ok(message),
+        messages => Err(several_messages(messages.len())),
+    }
+}
+
+/// One answer has one status and one word on money: a batch that is done by half has neither.
+fn several_messages(count: usize) -> Refusal {
+    Refusal::new(
+        Code::SeveralMessages,
+        format!("请求中有 {count} 条报文，均未处理"),
+        format!("the request holds {count} messages; none was processed"),
+    )
+    .at("MSH[2]")
+}
+
 }
