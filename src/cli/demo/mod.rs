@@ -135,7 +135,7 @@ fn config(store: &std::path::Path, key: &std::path::Path, (http, mllp): (SocketA
         hospitals: PathBuf::new(),
         plain_text_beyond_loopback: false,
         http: Http { listen: http, ..Http::default() },
-        mllp: Mllp { listen: mllp },
+        mllp: Mllp { listen: mllp, ..Mllp::default() },
         tls: None,
         payers: std::collections::BTreeMap::new(),
         limits: Limits { drain_s: 1, ..Limits::default() },
