@@ -157,6 +157,7 @@ pub(super) async fn serve(
         reading: front.reading,
         metrics: front.metrics,
         message_bytes_max: config.limits.message_bytes_max,
+        waits: http::Waits::default(),
         requests_per_second_max: config.limits.requests_per_second_max,
         recent: front.recent,
     };

@@ -41,7 +41,7 @@ pub(super) async fn look_up(asked: Asked, payload: web::Payload) -> HttpResponse
 async fn look_up_one(asked: &Asked, payload: web::Payload) -> Answered {
     let caller = asked.caller()?;
     asked.wish(&[Form::Json], None)?;
-    let Lookup { id_number, on } = body::json(&asked.request, payload).await?;
+    let Lookup { id_number, on } = body::json(asked, payload).await?;
     // Why it is wrong says nothing of the number itself but its check character, which is left out, too.
     let id_number: IdNumber = id_number.reveal().parse().map_err(|_| bad_number())?;
     let gateway = asked.reception().gateway();

@@ -63,7 +63,7 @@ async fn commit_one(asked: &Asked, payload: web::Payload) -> Answered {
     let caller = asked.caller()?;
     let wish = wish(asked)?;
     let id = asked.settlement_id()?;
-    let Commit { expected_patient_share } = body::json(&asked.request, payload).await?;
+    let Commit { expected_patient_share } = body::json(asked, payload).await?;
     found(asked, Some(&caller), id).await?;
     let gateway = asked.reception().gateway().clone();
     let work = async move { gateway.commit(id, expected_patient_share).await };
@@ -78,7 +78,7 @@ async fn reverse_one(asked: &Asked, payload: web::Payload) -> Answered {
     let caller = asked.caller()?;
     let wish = wish(asked)?;
     let id = asked.settlement_id()?;
-    let Reversal { reason, operator } = body::json(&asked.request, payload).await?;
+    let Reversal { reason, operator } = body::json(asked, payload).await?;
     let reason = written(&reason, "$.reason", REASON_CHARS_MAX)?;
     let operator = match operator {
         Some(operator) => written(&operator, "$.operator", OPERATOR_CHARS_MAX)?,
