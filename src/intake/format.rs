@@ -15,16 +15,30 @@ pub enum Format {
 impl Format {
     /// By the first bytes, for files; `None` for what is none of them.
     pub fn detect(bytes: &[u8]) -> Option<Self> {
+        let utf_16 = utf_16_beginning(bytes);
+        let bytes = utf_16.as_deref().unwrap_or(bytes);
         let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes).trim_ascii_start();
         match bytes.first()? {
             b'{' => Some(Self::Json),
             b'<' => Some(Self::Xml),
-            // UTF-16, whose declaration is not ASCII; only XML may come in it.
-            0xFE | 0xFF => Some(Self::Xml),
             &VT => Some(Self::Hl7),
             _ => matches!(bytes.get(..3)?, b"MSH" | b"FHS" | b"BHS").then_some(Self::Hl7),
         }
     }
+}
+
+/// The first characters of a text in UTF-16, by its byte order mark or by the zero beside its first
+/// character, which ASCII is in every format. Only XML is read in it; the others are refused by this name.
+pub(super) fn utf_16_beginning(bytes: &[u8]) -> Option<Vec<u8>> {
+    const BYTES_LOOKED_AT: usize = 32;
+    let (low, pairs) = match bytes {
+        [0xFF, 0xFE, rest @ ..] => (0, rest),
+        [0xFE, 0xFF, rest @ ..] => (1, rest),
+        [b'\t'..=b'~', 0, ..] => (0, bytes),
+        [0, b'\t'..=b'~', ..] => (1, bytes),
+        _ => return None,
+    };
+    Some(pairs[..pairs.len().min(BYTES_LOOKED_AT)].chunks_exact(2).map(|pair| pair[low]).collect())
 }
 
 /// A byte order mark in UTF-8.
@@ -57,20 +71,6 @@ pub fn split(bytes: &[u8], format: Format) -> Result<Vec<&[u8]>, Refusal> {
     Ok(messages)
 }
 
-fn batch(bytes: &[u8]) -> Result<Vec<&[u8]>, Refusal> {
-    hl7::batch::split(bytes).map(|batch| batch.messages).map_err(|error| hl7_map::refusal(&error))
-}
-
-/// The content of an MLLP frame, or bytes that were never in one.
-pub(super) fn unframed(bytes: &[u8]) -> Result<&[u8], Refusal> {
-    let Some(content) = bytes.strip_prefix(&[VT]) else { return Ok(bytes) };
-    match content.iter().rposition(|byte| *byte == FS) {
-        Some(end) => Ok(&content[..end]),
-        None => {
-            let en = "the MLLP frame was cut off: it has no end block";
-            Err(Refusal::new(Code::Malformed, "MLLP 帧不完整，缺少结束符", en))
-        }
-    }
 /// The message of a channel that answers each request once; an envelope around a single message is opened.
 pub fn only_message(bytes: &[u8], format: Format) -> Result<&[u8], Refusal> {
     match split(bytes, format)?.as_slice() {
@@ -89,4 +89,18 @@ fn several_messages(count: usize) -> Refusal {
     .at("MSH[2]")
 }
 
+fn batch(bytes: &[u8]) -> Result<Vec<&[u8]>, Refusal> {
+    hl7::batch::split(bytes).map(|batch| batch.messages).map_err(|error| hl7_map::refusal(&error))
+}
+
+/// The content of an MLLP frame, or bytes that were never in one.
+pub(super) fn unframed(bytes: &[u8]) -> Result<&[u8], Refusal> {
+    let Some(content) = bytes.strip_prefix(&[VT]) else { return Ok(bytes) };
+    match content.iter().rposition(|byte| *byte == FS) {
+        Some(end) => Ok(&content[..end]),
+        None => {
+            let en = "the MLLP frame was cut off: it has no end block";
+            Err(Refusal::new(Code::Malformed, "MLLP 帧不完整，缺少结束符", en))
+        }
+    }
 }

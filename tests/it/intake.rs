@@ -276,7 +276,6 @@ fn profiles_name_the_key_that_is_wrong() {
 }
 
 #[test]
-#[test]
 fn a_token_belongs_to_one_hospital() {
     use sha2::{Digest, Sha256};
     let mut read: Vec<Profile> =
@@ -296,6 +295,7 @@ fn a_token_belongs_to_one_hospital() {
     assert!(Profiles::new(read).is_ok());
 }
 
+#[test]
 fn a_file_may_hold_many_messages() {
     let mut framed = Vec::new();
     for file in ["a01.hl7", "stay_dft.hl7", "a03.hl7"] {
