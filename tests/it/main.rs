@@ -19,6 +19,7 @@ mod intake;
 mod mllp_frames;
 mod mllp_listener;
 mod sealed;
+mod serve;
 mod sqlite;
 mod stays;
 mod store_contract;
