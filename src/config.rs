@@ -11,6 +11,8 @@ use serde::Deserialize;
 use toml::{Table, Value};
 use yizhan_contract::PayerCode;
 
+use crate::intake::mllp::Release;
+
 /// Prefix of every environment variable that overlays a key: `YIZHAN_HTTP_LISTEN` is `http.listen`.
 const ENVIRONMENT_PREFIX: &str = "YIZHAN_";
 /// Variables of the test suite, which the gateway does not read.
@@ -72,6 +74,7 @@ pub struct Http {
 pub struct Mllp {
     /// Port 2575 is the registered one.
     pub listen: SocketAddr,
+    pub release: Release,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -118,7 +121,7 @@ impl Default for Http {
 
 impl Default for Mllp {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 2575)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 2575)), release: Release::default() }
     }
 }
 
@@ -216,7 +219,7 @@ impl Config {
 const KEYS: &[(&str, &[&str])] = &[
     ("", &["store", "key_file", "policies", "hospitals", "plain_text_beyond_loopback"]),
     ("http", &["listen", "workers"]),
-    ("mllp", &["listen"]),
+    ("mllp", &["listen", "release"]),
     ("tls", &["certificate", "key", "client_ca"]),
     (
         "limits",
@@ -301,6 +304,7 @@ mod tests {
         for (more, environment, expected) in [
             ("[http]\nlisen = \"127.0.0.1:1\"\n", &[][..], "http.lisen"),
             ("[limits]\ndrain_s = \"soon\"\n", &[], "limits.drain_s"),
+            ("[mllp]\nrelease = 3\n", &[], "mllp.release"),
             ("", &[("YIZHAN_STOER", "x")], "YIZHAN_STOER"),
             ("[http]\nlisten = \"0.0.0.0:80\"\n", &[], "http.listen = 0.0.0.0:80"),
             ("[mllp]\nlisten = \"[::]:2575\"\n", &[], "plain_text_beyond_loopback"),

@@ -32,7 +32,7 @@ impl<'a> LinePlaces<'a> {
         let mut written = self.lines.iter().zip(self.places).filter(|(line, _)| line.id == line_id);
         match written.next() {
             Some((_, place)) => place.field(field),
-            None => format!("lines[{line_id}].{field}"),
+            None => format!("lines(id={line_id}).{field}"),
         }
     }
 }
