@@ -210,7 +210,7 @@ impl Decision {
                 record.phase = Phase::Reversed;
                 record.settlement.as_mut().map(|settlement| settlement.bill.given_up(why, self.at));
                 if let Why::ShareRose { from, .. } = why {
-                    record.pricing = Some(Pricing::quote(self.at, *from));
+                    record.pricing = Some(Pricing::new(Mode::Quote, self.at, Some(*from)));
                 }
                 let outcome = refused_by(why);
                 self.write(&record, owner, vec![release], &outcome)

@@ -10,7 +10,7 @@ use super::meaning::{differences, meaning};
 use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
 use super::part::{Absorbed, Patch, StayPart, repeated_line_differs};
 use super::record::{Phase, StayRecord};
-use super::refusals::LinePlaces;
+use super::refusals::{self, LinePlaces};
 use crate::refusal::{Code, Money, Refusal};
 
 /// What must happen to a stay now.
@@ -46,12 +46,16 @@ pub fn receive(
     mode: Mode,
     at: Timestamp,
 ) -> Result<Received, Vec<Refusal>> {
-    let is_settled = record.phase == Phase::Settled;
+    let money = match record.phase {
+        Phase::Settled => Some(Money::Moved),
+        Phase::Committing | Phase::Reversing => Some(Money::BeingConfirmed),
+        _ => None,
+    };
     let received =
-        if is_settled { after_settlement(record, message) } else { before(record, message, mode, at) };
+        if money.is_some() { after_settlement(record, message) } else { before(record, message, mode, at) };
     received.map_err(|refusals| {
         // What is wrong with the message, too, is said of a stay whose money has moved.
-        let money = |refusal: Refusal| if is_settled { refusal.money(Money::Moved) } else { refusal };
+        let money = |refusal: Refusal| money.map_or(refusal.clone(), |money| refusal.money(money));
         refusals.into_iter().map(money).collect()
     })
 }
@@ -91,6 +95,9 @@ fn before(
 
 fn after_settlement(record: StayRecord, message: &Message) -> Result<Received, Vec<Refusal>> {
     match message.trigger {
+        Trigger::CancelDischarge if record.phase.is_under_way() => {
+            Err(vec![refusals::being_settled(record.phase)])
+        }
         Trigger::CancelDischarge => Ok(cancel_discharge(record)),
         Trigger::CancelAdmit => {
             let (zh, en) =

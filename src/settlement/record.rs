@@ -61,7 +61,7 @@ pub struct Pricing {
     pub expected_patient_share: Option<Money>,
     /// Why the last try came to nothing, and how many did.
     pub tries: u32,
-    pub waits_for: Option<String>,
+    pub waits_for: Option<Text>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +89,23 @@ pub enum Phase {
     Cancelled,
 }
 
+impl Pricing {
+    pub fn new(mode: Mode, since: Timestamp, expected_patient_share: Option<Money>) -> Self {
+        Self { mode, since, expected_patient_share, tries: 0, waits_for: None }
+    }
+}
+
 impl Phase {
+    /// Money has moved or is moving: what the stay is made of stays as it is.
+    pub fn is_fixed(self) -> bool {
+        matches!(self, Self::Committing | Self::Settled | Self::Reversing)
+    }
+
+    /// A payer's answer is awaited.
+    pub fn is_under_way(self) -> bool {
+        matches!(self, Self::Committing | Self::Reversing)
+    }
+
     pub fn text(self) -> Text {
         match self {
             Self::Open => Text::new("尚未出院结算", "open"),
