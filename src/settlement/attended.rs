@@ -111,7 +111,7 @@ impl Gateway {
             return Err(OrderError::Busy);
         }
         let due = Due { stay_id, epoch: hold.epoch, due_at: hold.due_at.unwrap_or(now) };
-        let Some(saga) = record.saga.filter(|saga| !saga.is_over()) else {
+        let Some(saga) = record.saga.filter(|_| record.phase.is_under_way()) else {
             // Nothing was sent: to be tried again now is all there is to order.
             record.pricing.ok_or(OrderError::NothingWaits)?;
             let taken = self.store().take(due, Arc::from("-"), now).await?;
@@ -132,7 +132,7 @@ impl Gateway {
         };
         let until = self.lease_end();
         let lease = self.store().take(due, Arc::clone(self.name()), until).await?.ok_or(OrderError::Busy)?;
-        let drive = Drive { gateway: self, lease, until, has_intended: false };
+        let drive = Drive { gateway: self, lease, until, has_intended: false, is_holder_gone: false };
         drive.ordered(event).await
     }
 

@@ -194,7 +194,7 @@ impl Decision {
 
     /// What the saga's end means for the stay.
     fn over(&self, mut record: StayRecord, saga: &Saga, owner: &PersonFacts) -> Changes {
-        if record.saga.as_ref().is_none_or(Saga::is_over) {
+        if !record.phase.is_under_way() {
             return answer(&issued(&record));
         }
         record.saga = Some(saga.clone());

@@ -42,14 +42,16 @@ impl Drive<'_> {
         let Some(saga) = seen.record.saga.clone() else { return Err(lost_saga()) };
         // The gateway that recorded an intent goes on with it under the same lease; to any other, what was
         // intended may have been sent.
-        let first = if self.has_intended { Event::Begun } else { Event::TakenOver };
+        let first =
+            if self.has_intended { Event::Begun } else { Event::TakenOver { is_gone: self.is_holder_gone } };
         let mut turn = Turn { saga, wanted: VecDeque::new(), given: None, is_to_be_kept: false };
         self.step(&mut turn, first);
         let gateway = self.gateway;
         let mut answering: FuturesUnordered<Answering<'_>> = FuturesUnordered::new();
-        loop {
+        'turn: loop {
             self.prepare_wanted(&mut turn);
-            if turn.is_to_be_kept {
+            // The end is written with what ended it.
+            if turn.is_to_be_kept && !turn.wanted.contains(&Wanted::Finish) {
                 self.keep(&mut seen, &mut turn).await?;
             }
             let mut wake = None;
@@ -64,13 +66,11 @@ impl Drive<'_> {
                     Wanted::Requote => {
                         let event = self.requote(&seen, &mut turn).await?;
                         self.step(&mut turn, event);
+                        continue 'turn;
                     }
                     Wanted::Finish => return self.finish(&seen, turn.saga).await,
                     Wanted::Prepare { .. } => {}
                 }
-            }
-            if turn.is_to_be_kept || !turn.wanted.is_empty() {
-                continue;
             }
             if answering.is_empty() && wake.is_none_or(|at| later(gateway.runtime().now(), PATIENCE) < at) {
                 return self.let_go(&seen, turn.saga, wake).await;

@@ -25,14 +25,12 @@ use super::price::{Ground, Priced, ToAsk, price};
 use super::record::{Pricing, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
 use super::saga::event::Part;
-use super::saga::{COMMIT_DEADLINE, Call, Operation, Terms, plan};
+use super::saga::{COMMIT_DEADLINE, Call, LEASE, Operation, Terms, plan};
 use crate::refusal::Refusal;
 use crate::store::{Done, Due, Facts, Hold, Lease, StayRef, Step, StoreError};
 
 /// How long a payer may take to answer a question: a quote, or what became of an operation.
 pub const ASK_DEADLINE: SignedDuration = SignedDuration::from_secs(5);
-/// How long a gateway acts for a stay before it has to say again that it is alive.
-pub const LEASE: SignedDuration = SignedDuration::from_secs(30);
 /// Pauses before a stay that waits for a payer is tried again; the last one repeats.
 const POSTPONED_S: [i64; 6] = [2, 5, 15, 60, 120, 300];
 /// How often a stay is looked at again because it, or the person's year, moved while payers were asked.
@@ -44,6 +42,8 @@ pub struct Pursuit {
     pub lease: Lease,
     /// Until when the right lasts.
     pub until: Timestamp,
+    /// Whoever held the stay before is known to have ended.
+    pub is_holder_gone: bool,
 }
 
 /// What a message or a desk's order came to.
@@ -75,6 +75,8 @@ pub(super) struct Drive<'g> {
     pub(super) until: Timestamp,
     /// The intent was recorded by this very drive: nothing of it can have been sent before.
     pub(super) has_intended: bool,
+    /// Whoever held the stay before has ended: it sends nothing any more.
+    pub(super) is_holder_gone: bool,
 }
 
 /// The stay and its person as they are now.
@@ -103,7 +105,8 @@ impl Gateway {
     /// What it answers is durable.
     pub async fn pursue(&self, pursuit: Pursuit) -> Outcome {
         let stay_id = pursuit.lease.stay_id;
-        let mut drive = Drive { gateway: self, lease: pursuit.lease, until: pursuit.until, has_intended: false };
+        let Pursuit { lease, until, is_holder_gone } = pursuit;
+        let mut drive = Drive { gateway: self, lease, until, has_intended: false, is_holder_gone };
         match drive.run().await {
             Ok(outcome) => outcome,
             Err(Stop::LeaseLost) => {
@@ -117,13 +120,13 @@ impl Gateway {
         }
     }
 
-    /// Takes up what this gateway's name held when it died.
+    /// Takes up what this gateway's name held when it died; to be called before anything else is taken up.
     ///
     /// # Errors
     /// Where the store cannot be read or written.
     pub async fn rearm(&self, limit: u32) -> Result<Vec<Pursuit>, StoreError> {
         let held = self.store().held_by(Arc::clone(self.name()), limit).await?;
-        self.take_all(held).await
+        self.take_all(held, true).await
     }
 
     /// Takes up stays whose time has come: leases that ran out, payers to be tried again, charges gone quiet.
@@ -132,14 +135,14 @@ impl Gateway {
     /// Where the store cannot be read or written.
     pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Pursuit>, StoreError> {
         let due = self.store().due(now, limit).await?;
-        self.take_all(due).await
+        self.take_all(due, false).await
     }
 
-    async fn take_all(&self, due: Vec<Due>) -> Result<Vec<Pursuit>, StoreError> {
+    async fn take_all(&self, due: Vec<Due>, is_holder_gone: bool) -> Result<Vec<Pursuit>, StoreError> {
         let until = self.lease_end();
         let taking = due.into_iter().map(|due| self.store().take(due, Arc::clone(self.name()), until));
         let taken = futures_util::future::try_join_all(taking).await?;
-        Ok(taken.into_iter().flatten().map(|lease| Pursuit { lease, until }).collect())
+        Ok(taken.into_iter().flatten().map(|lease| Pursuit { lease, until, is_holder_gone }).collect())
     }
 
     pub(super) fn lease_end(&self) -> Timestamp {
@@ -151,7 +154,7 @@ impl Drive<'_> {
     async fn run(&mut self) -> Result<Outcome, Stop> {
         for _ in 0..ROUNDS_MAX {
             let Some(seen) = self.look().await? else { return Ok(refusals::no_such_stay().into()) };
-            let is_under_way = seen.record.saga.as_ref().is_some_and(|saga| !saga.is_over());
+            let is_under_way = seen.record.phase.is_under_way();
             let went = match seen.record.pricing.clone() {
                 _ if is_under_way => self.carry_out(seen).await?,
                 Some(pricing) => self.price_with_payers(&seen, &pricing).await?,
@@ -386,7 +389,7 @@ impl Drive<'_> {
         let id: Arc<str> = Arc::from(self.gateway.runtime().next_id().to_string());
         let ordered = Ordered { id: Arc::clone(&id), kind, quote_id, amounts: legs.to_vec() };
         let prepared = adapter.payer.prepare(&ordered).map_err(|why| (Arc::clone(&adapter.name), why))?;
-        Ok(Operation::intended(id, prepared, later(self.until, COMMIT_DEADLINE)))
+        Ok(Operation::intended(id, prepared, self.gateway.runtime().now()))
     }
 
     pub(super) fn prepare_part(&self, call: &Call, part: Part) -> Result<Operation, (Arc<str>, PrepareError)> {

@@ -63,6 +63,8 @@ impl Call {
             _ => None,
         };
         let Some(operation) = self.operation_mut(part) else { return };
+        // The call has ended: no request of it leaves any more.
+        operation.leaves_before = operation.leaves_before.min(at);
         match (answer, broken) {
             (_, Some(why)) => operation.begin_unknown(at, why, None),
             (Performed::Committed { amounts, reference }, None) => {

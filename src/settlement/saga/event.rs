@@ -20,8 +20,10 @@ pub enum Part {
 pub enum Event {
     /// The intent is durable; go on.
     Begun,
-    /// Another gateway had the saga before: what it sent, nobody here knows.
-    TakenOver,
+    /// Another gateway had the saga before: what it sent, nobody here knows. One that is gone sends nothing more.
+    TakenOver {
+        is_gone: bool,
+    },
     Performed {
         operation: Arc<str>,
         answer: Performed,

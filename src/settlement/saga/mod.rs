@@ -27,6 +27,11 @@ pub use step::{Stepped, step};
 
 /// How long a payer may take to answer a commit or a reversal.
 pub const COMMIT_DEADLINE: SignedDuration = SignedDuration::from_secs(10);
+/// How long a gateway acts for a stay before it has to say again that it is alive.
+pub const LEASE: SignedDuration = SignedDuration::from_secs(30);
+/// A request leaves the gateway within this time of being wanted, or not at all: it is kept and sent under one lease.
+pub const LEAVES_WITHIN: SignedDuration = SignedDuration::from_secs(45);
+const _: () = assert!(LEASE.as_secs() + COMMIT_DEADLINE.as_secs() <= LEAVES_WITHIN.as_secs());
 /// An outcome that is unknown for longer needs a person to look; the gateway goes on asking.
 pub const UNKNOWN_ATTENTION: SignedDuration = SignedDuration::from_mins(5);
 /// Entries of the log kept as evidence; the oldest go first.
@@ -228,8 +233,8 @@ impl Call {
 
 impl Operation {
     /// Fixed and about to be durable.
-    pub fn intended(id: Arc<str>, prepared: Prepared, leaves_before: Timestamp) -> Self {
-        Self { id, prepared: prepared.0, state: Sent::Intended, leaves_before }
+    pub fn intended(id: Arc<str>, prepared: Prepared, at: Timestamp) -> Self {
+        Self { id, prepared: prepared.0, state: Sent::Intended, leaves_before: leaves_before(at) }
     }
 }
 
@@ -242,4 +247,8 @@ impl Terms {
             not_found_settles_after_s: manifest.not_found_settles_after_s,
         }
     }
+}
+
+fn leaves_before(at: Timestamp) -> Timestamp {
+    at.saturating_add(LEAVES_WITHIN).unwrap_or(Timestamp::MAX)
 }

@@ -7,7 +7,7 @@ use yizhan_contract::Money;
 
 use super::answered::Missing;
 use super::event::{Event, Part, Resolution, Wanted};
-use super::{COMMIT_DEADLINE, Call, Course, Operation, Saga, Sent, Why};
+use super::{Call, Course, LEASE, Operation, Saga, Sent, Why, leaves_before};
 
 /// A saga after an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Turn {
     fn take(&mut self, event: Event) {
         match event {
             Event::Begun | Event::Woken => {}
-            Event::TakenOver => self.taken_over(),
+            Event::TakenOver { is_gone } => self.taken_over(is_gone),
             Event::Performed { operation, answer } => {
                 let said = format!("answered: {answer:?}");
                 if let Some((call, part)) = self.awaited(&operation, &said) {
@@ -77,10 +77,13 @@ impl Turn {
     }
 
     /// What a gateway that is gone meant to send may have been sent.
-    fn taken_over(&mut self) {
+    fn taken_over(&mut self, is_gone: bool) {
         let at = self.at;
         for call in &mut self.saga.calls {
             for operation in call.undo.iter_mut().chain([&mut call.commit]) {
+                if is_gone {
+                    operation.leaves_before = operation.leaves_before.min(at);
+                }
                 if matches!(operation.state, Sent::Intended | Sent::Awaited) {
                     operation.begin_unknown(
                         at,
@@ -149,10 +152,10 @@ impl Turn {
     }
 
     fn send_again(&mut self, nth: usize, part: Part) {
-        let leaves_before = self.at.saturating_add(COMMIT_DEADLINE).unwrap_or(Timestamp::MAX);
+        let at = self.at;
         if let Some(operation) = self.saga.calls[nth].operation_mut(part) {
             operation.state = Sent::Awaited;
-            operation.leaves_before = leaves_before;
+            operation.leaves_before = leaves_before(at);
             self.wanted.push(Wanted::Send { call: nth, part });
             self.is_to_be_kept = true;
         }
@@ -322,8 +325,14 @@ impl Turn {
     }
 
     fn send(&mut self, nth: usize, part: Part) {
+        let at = self.at;
         if let Some(operation) = self.saga.calls[nth].operation_mut(part) {
             operation.state = Sent::Awaited;
+            // Meant to be sent long ago, in a wave that had to wait: whoever takes over must know how late it left.
+            if operation.leaves_before < at.saturating_add(LEASE).unwrap_or(Timestamp::MAX) {
+                operation.leaves_before = leaves_before(at);
+                self.is_to_be_kept = true;
+            }
             self.wanted.push(Wanted::Send { call: nth, part });
         }
     }
