@@ -311,6 +311,7 @@ pub struct Due {
 /// One settlement in the books, for checking them against each other.
 #[derive(Debug, Clone)]
 pub struct Book {
+    pub person_id: Uuid,
     pub settlement_id: Uuid,
     pub hospital: Arc<str>,
     pub state: String,
@@ -320,6 +321,8 @@ pub struct Book {
     /// Every bill issued, oldest version first.
     pub bills: Vec<Vec<u8>>,
     pub postings: Vec<Posting>,
+    /// By benefit year and payer, what the person's accumulators say was paid by settlements here.
+    pub accumulated: Vec<(i16, PayerCode, Money)>,
 }
 
 /// How a step ended.
@@ -410,8 +413,13 @@ pub trait Store: Send + Sync {
     /// Stays that wait for a person, oldest first.
     fn attention(&self, limit: u32) -> Answer<'_, Vec<Uuid>>;
 
-    /// The heads of the stays' queues whose `due_at` has come, oldest first.
-    fn outbox_due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<OutboxEntry>>;
+    /// The heads of the stays' queues whose `due_at` has come, oldest first, but for the hospitals in `busy`.
+    fn outbox_due(
+        &self,
+        now: Timestamp,
+        busy: Vec<Arc<str>>,
+        limit: u32,
+    ) -> Answer<'_, Vec<OutboxEntry>>;
 
     /// Begins a delivery that still has the attempts `entry` names, and hides it until `until`.
     fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool>;
@@ -423,11 +431,12 @@ pub trait Store: Send + Sync {
     /// Everything undelivered, oldest first.
     fn outbox_waiting(&self, limit: u32) -> Answer<'_, Vec<OutboxEntry>>;
 
-    /// Settlements by id, after `after`.
-    fn books(&self, after: Option<Uuid>, limit: u32) -> Answer<'_, Vec<Book>>;
+    /// Every settlement of at most `people` people, by person and id, after the person `after`. One snapshot.
+    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, Vec<Book>>;
 
-    /// Per hospital, payer and state of the settlements whose state changed on `day`; the patient's share
-    /// is the line with payer `patient`.
+    /// Per hospital, payer and state. `settled` and `reversed` are what the ledger posted on `day`, and stay what
+    /// they are; the other states are of the settlements that came into them that day and are in them still. The
+    /// patient's share is the line with payer `patient`.
     fn report(&self, day: Date) -> Answer<'_, Vec<ReportLine>>;
 
     /// A round trip to the disk, for `/readyz`.
