@@ -6,6 +6,7 @@
 //! its memory form serves `settle` and tests.
 
 pub mod key_file;
+pub mod ledger;
 pub mod registers;
 pub mod seal;
 pub mod spill;

@@ -17,10 +17,14 @@ mod imports;
 mod intake;
 mod mllp_frames;
 mod mllp_listener;
+mod outbox;
 mod sealed;
 mod sqlite;
 mod stays;
 mod store_contract;
+mod store_leases;
+mod store_ledger;
+mod store_outbox;
 mod tidy;
 
 /// A path below the root of the project.
