@@ -17,6 +17,7 @@ mod imports;
 mod intake;
 mod mllp_frames;
 mod mllp_listener;
+mod old_stores;
 mod sealed;
 mod sqlite;
 mod stays;
