@@ -164,7 +164,8 @@ impl Gateway {
     /// A settlement as issued, and what has to be said of it since.
     pub async fn settlement(&self, id: Uuid) -> Result<Option<Found>, StoreError> {
         let Some(stored) = self.store.settlement(id).await? else { return Ok(None) };
-        let record = StayRecord::read(&stored.stay).map_err(|why| StoreError::Damaged(why.to_string()))?;
+        let record =
+            StayRecord::read(&stored.stay.document).map_err(|why| StoreError::Damaged(why.to_string()))?;
         let mut settlement = match &record.settlement {
             Some(settlement) if settlement.id == id => settlement.clone(),
             // An earlier settlement of the stay: its bill as issued, the newest stay for the name.

@@ -22,6 +22,8 @@ mod sealed;
 mod sqlite;
 mod stays;
 mod store_contract;
+mod store_people;
+mod store_races;
 mod tidy;
 
 /// A path below the root of the project.
