@@ -86,7 +86,7 @@ struct LookAgain;
 
 impl Decision {
     /// `None`: look up again and come back.
-    pub fn decide(self, facts: Facts) -> Option<Changes> {
+    pub fn decide(&self, facts: Facts) -> Option<Changes> {
         let stored = match facts.stay.as_ref().map(|stay| StayRecord::read(&stay.document)) {
             Some(Ok(record)) => Some(record),
             None => None,

@@ -17,6 +17,7 @@ mod imports;
 mod intake;
 mod mllp_frames;
 mod mllp_listener;
+mod old_stores;
 mod outbox;
 mod sealed;
 mod sqlite;
@@ -25,6 +26,8 @@ mod store_contract;
 mod store_leases;
 mod store_ledger;
 mod store_outbox;
+mod store_people;
+mod store_races;
 mod tidy;
 
 /// A path below the root of the project.

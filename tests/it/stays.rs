@@ -1,7 +1,8 @@
 //! Steps, people and stores for tests.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -33,6 +34,53 @@ pub(crate) async fn each_store(check: impl AsyncFn(&dyn Ports)) {
     let file = open(&directory.path().join("store.db"), Key::ephemeral().unwrap()).unwrap();
     check(&file).await;
     file.close().await;
+}
+
+/// Runs a check against every store whose steps decide beside each other.
+pub(crate) async fn each_racing_store(check: impl AsyncFn(&dyn Ports)) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = open(&directory.path().join("store.db"), Key::ephemeral().unwrap()).unwrap();
+    check(&file).await;
+    file.close().await;
+}
+
+/// The other end of a decision that is held.
+pub(crate) struct Held {
+    begun: tokio::sync::mpsc::UnboundedReceiver<()>,
+    go_on: mpsc::Sender<()>,
+    runs: Arc<AtomicUsize>,
+}
+
+impl Held {
+    /// Waits until the decision has been shown its facts.
+    pub(crate) async fn begun(&mut self) {
+        self.begun.recv().await.unwrap();
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.go_on.send(()).unwrap();
+    }
+
+    pub(crate) fn runs(&self) -> usize {
+        self.runs.load(Ordering::Relaxed)
+    }
+}
+
+/// A decision that waits to be let go on, the first so many times it runs.
+pub(crate) fn held(times: usize, decide: Decide) -> (Decide, Held) {
+    let (say, begun) = tokio::sync::mpsc::unbounded_channel();
+    let (go_on, let_go) = mpsc::channel();
+    let (let_go, runs) = (Mutex::new(let_go), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&runs);
+    let held: Decide = Box::new(move |facts| {
+        if counted.fetch_add(1, Ordering::Relaxed) < times {
+            say.send(()).unwrap();
+            // A test that fails lets go as well.
+            let _ = let_go.lock().unwrap().recv();
+        }
+        decide(facts)
+    });
+    (held, Held { begun, go_on, runs })
 }
 
 pub(crate) fn open(path: &Path, key: Key) -> Result<Sqlite, StoreError> {

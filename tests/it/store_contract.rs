@@ -66,6 +66,24 @@ async fn a_refused_message_may_come_again_corrected() {
 }
 
 #[tokio::test]
+async fn a_decision_that_refuses_a_message_leaves_its_id_free() {
+    each_store(async |store| {
+        let refuse: Decide =
+            Box::new(|_| Some(Changes { answer: b"AE".to_vec(), is_refused: true, ..Changes::default() }));
+        let send = |content, decide| {
+            let claim = Some(message("M1", content));
+            yizhan::store::Step { claim, ..step("", visit("ZY1", None), vec![id_number(WANG)], decide) }
+        };
+        let refused = store.step(send("broken", refuse)).await.unwrap();
+        assert_eq!(refused, Done::Decided(b"AE".to_vec()));
+        let corrected = store.step(send("corrected", keep("ZY1", None, "AA"))).await.unwrap();
+        assert_eq!(corrected, Done::Decided(b"AA".to_vec()));
+        assert_eq!(store.step(send("broken", never())).await.unwrap(), Done::OtherContent);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_decision_against_a_message_leaves_no_person() {
     each_store(async |store| {
         let refuse: Decide = Box::new(|_| Some(Changes { answer: b"AE".to_vec(), ..Changes::default() }));
@@ -246,49 +264,6 @@ async fn a_card_number_joins_the_patient_number_it_came_with() {
         let both = vec![id_number(WANG), mrn("P1")];
         store.step(step("2", visit("ZY1", None), both, keep("ZY1", None, "b"))).await.unwrap();
         assert_eq!(store.person(vec![id_number(WANG)]).await.unwrap().unwrap().person_id, known.person_id);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn an_alias_names_the_person_from_then_on() {
-    each_store(async |store| {
-        store.step(step("1", visit("ZY1", None), vec![mrn("P1")], keep("ZY1", None, "a"))).await.unwrap();
-        let merge: Decide = Box::new(|_| {
-            Some(Changes { person_aliases: vec![mrn("P2"), id_number(LI)], ..Changes::default() })
-        });
-        store.step(step("2", visit("ZY1", None), vec![mrn("P1")], merge)).await.unwrap();
-        let person = store.person(vec![mrn("P1")]).await.unwrap().unwrap();
-        for alias in [mrn("P2"), id_number(LI)] {
-            assert_eq!(store.person(vec![alias]).await.unwrap().unwrap().person_id, person.person_id);
-        }
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_quoted_stay_goes_to_another_person_with_its_quote() {
-    each_store(async |store| {
-        let settlement = new_id(1);
-        let quote: Decide = Box::new(move |facts| {
-            let stay = stay_write(&facts, "ZY1", None, "stay");
-            Some(Changes {
-                bill: Some(bill(settlement, stay.stay_id, 1, "quoted", "2020-07-02")),
-                stay: Some(stay),
-                ..Changes::default()
-            })
-        });
-        store.step(step("1", visit("ZY1", None), vec![id_number(WANG)], quote)).await.unwrap();
-        store
-            .step(step("2", visit("ZY1", None), vec![id_number(LI)], keep("ZY1", None, "hers")))
-            .await
-            .unwrap();
-        let li = store.person(vec![id_number(LI)]).await.unwrap().unwrap();
-        let stay = facts(store, StayRef::Settlement(settlement), vec![]).await.stay.unwrap();
-        assert_eq!(stay.person_id, li.person_id);
-        let read = store.settlement(settlement).await.unwrap().unwrap();
-        assert_eq!((read.bill, read.stay), (b"bill 1 quoted".to_vec(), b"hers".to_vec()));
-        assert_eq!(store.report(day("2020-07-02")).await.unwrap().len(), 3);
     })
     .await;
 }

@@ -11,6 +11,7 @@ use super::super::person::damaged;
 use super::super::vault::Vault;
 use super::super::{Account, Book, Posting, ReportLine, StoreError};
 use super::person;
+use super::step::at_one_moment;
 
 /// What the day's ledger says, and what else came into a state that day and is in it still.
 pub(super) fn report(connection: &Connection, day: Date) -> Result<Vec<ReportLine>, StoreError> {
@@ -112,15 +113,23 @@ pub(super) fn books(
     after: Option<Uuid>,
     people: u32,
 ) -> Result<Vec<Book>, StoreError> {
-    let moment = connection.unchecked_transaction()?;
+    at_one_moment(connection, || books_after(connection, vault, after, people))
+}
+
+fn books_after(
+    connection: &Connection,
+    vault: &Vault,
+    after: Option<Uuid>,
+    people: u32,
+) -> Result<Vec<Book>, StoreError> {
     // A uuid of zeros is the store itself, which has no stays.
     let after = after.unwrap_or(Uuid::nil()).into_bytes();
     let sql = "SELECT DISTINCT person_id FROM settlement WHERE person_id > ?1 ORDER BY person_id LIMIT ?2";
-    let mut select = moment.prepare_cached(sql)?;
+    let mut select = connection.prepare_cached(sql)?;
     let people = select.query_map(params![after, people], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
     let mut books = Vec::new();
     for person in people.into_iter().map(Uuid::from_bytes) {
-        books.extend(books_of(&moment, vault, person)?);
+        books.extend(books_of(connection, vault, person)?);
     }
     Ok(books)
 }

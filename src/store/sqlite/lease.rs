@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 use uuid::Uuid;
 
+use super::super::person::damaged;
 use super::super::{Due, Hold, Lease, StoreError};
-use super::damaged;
 
 pub(super) fn due(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
     let sql = "SELECT stay_id, epoch, due_at FROM stay WHERE due_at <= ?1 ORDER BY due_at, stay_id LIMIT ?2";
@@ -59,13 +59,13 @@ pub(super) fn attention(connection: &Connection, limit: u32) -> Result<Vec<Uuid>
 }
 
 /// Columns `due_at`, `epoch`, `held_by` of a stay, from `first` on.
-pub(super) fn hold(row: &Row<'_>, first: usize) -> Result<Hold, StoreError> {
+pub(super) fn hold(row: &Row<'_>, first: usize) -> rusqlite::Result<Hold> {
     let held_by: Option<String> = row.get(first + 2)?;
     Ok(Hold { due_at: instant(row, first)?, epoch: epoch(row, first + 1)?, held_by: held_by.map(Arc::from) })
 }
 
-fn epoch(row: &Row<'_>, column: usize) -> Result<u64, StoreError> {
-    u64::try_from(row.get::<_, i64>(column)?).map_err(|_| damaged("an epoch"))
+fn epoch(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(row.get::<_, i64>(column)?.unsigned_abs())
 }
 
 /// An epoch as the table holds it; nothing counts that far.
@@ -73,7 +73,8 @@ pub(super) fn stored(epoch: u64) -> i64 {
     i64::try_from(epoch).unwrap_or(i64::MAX)
 }
 
-pub(super) fn instant(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn instant(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     let microseconds: Option<i64> = row.get(column)?;
-    microseconds.map(Timestamp::from_microsecond).transpose().map_err(|_| damaged("an instant"))
+    let outside = |_| rusqlite::Error::IntegralValueOutOfRange(column, microseconds.unwrap_or_default());
+    microseconds.map(Timestamp::from_microsecond).transpose().map_err(outside)
 }

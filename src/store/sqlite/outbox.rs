@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ToSql, params};
 use uuid::Uuid;
 
+use super::super::person::damaged;
 use super::super::{OutboxEntry, OutboxWrite, StoreError};
-use super::damaged;
 use super::lease::instant;
 
 /// The oldest entry of each stay, where it is due.
