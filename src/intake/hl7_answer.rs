@@ -283,7 +283,8 @@ fn by_category(bill: &Bill) -> Vec<Section> {
         let name = category.category.as_deref().unwrap_or("-").to_owned();
         let billed = category.buckets.total;
         let code = name.clone();
-        let line = BilledLine { id: number.to_string(), code, system: "L".to_owned(), name: name.clone(), billed };
+        let line =
+            BilledLine { id: number.to_string(), code, system: "L".to_owned(), name: name.clone(), billed };
         Section { name, lines: vec![line] }
     };
     (1..).zip(&bill.lines_by_category).map(section).collect()

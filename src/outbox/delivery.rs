@@ -68,8 +68,8 @@ impl Courier {
     ) -> bool {
         let patience = Duration::from_secs(DELIVERY_TIMEOUT_S);
         let ended = timeout(patience, self.hand_over(&entry, &profile, &address)).await;
-        let ended =
-            ended.unwrap_or_else(|_| Err(Failure::NotReached(format!("no end within {DELIVERY_TIMEOUT_S} s"))));
+        let ended = ended
+            .unwrap_or_else(|_| Err(Failure::NotReached(format!("no end within {DELIVERY_TIMEOUT_S} s"))));
         let was_reached = !matches!(ended, Err(Failure::NotReached(_)));
         if let Err(error) = self.write_down(&entry, &address, ended).await {
             // It comes again when its time is up.

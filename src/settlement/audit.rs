@@ -119,7 +119,8 @@ fn check_bills(book: &Book, differences: &mut Vec<Difference>) -> Option<Bill> {
 
 fn is_as_stored(bill: &Bill, book: &Book) -> bool {
     let mut legs: Vec<(&PayerCode, Money)> = stated(bill).legs.collect();
-    let mut stored: Vec<(&PayerCode, Money)> = book.legs.iter().map(|(payer, _, paid)| (payer, *paid)).collect();
+    let mut stored: Vec<(&PayerCode, Money)> =
+        book.legs.iter().map(|(payer, _, paid)| (payer, *paid)).collect();
     legs.sort_unstable();
     stored.sort_unstable();
     let figures = (bill.state.word(), bill.amounts.total, bill.patient_share);
@@ -179,14 +180,17 @@ impl PersonSums {
         let of = |sums: &BTreeMap<_, Money>, key| sums.get(key).copied().unwrap_or_default();
         let pairs = keys.iter().map(|key| (key, of(&self.billed, key), of(&self.accumulated, key)));
         let differing = pairs.filter(|(_, billed, accumulated)| billed != accumulated);
-        let difference = |((year, payer), billed, accumulated): (&(i16, PayerCode), Money, Money)| Difference {
-            settlement_id: self.last,
-            what: Text::new(
-                format!("该参保人 {year} 年 {payer} 累计 {accumulated} 元，有效结算单合计 {billed} 元"),
-                format!("the person's {year} sum for {payer} is {accumulated}; their bills add up to {billed}"),
-            ),
-            next_step: ask_for_help(),
-        };
+        let difference =
+            |((year, payer), billed, accumulated): (&(i16, PayerCode), Money, Money)| Difference {
+                settlement_id: self.last,
+                what: Text::new(
+                    format!("该参保人 {year} 年 {payer} 累计 {accumulated} 元，有效结算单合计 {billed} 元"),
+                    format!(
+                        "the person's {year} sum for {payer} is {accumulated}; their bills add up to {billed}"
+                    ),
+                ),
+                next_step: ask_for_help(),
+            };
         differing.map(difference).collect()
     }
 }

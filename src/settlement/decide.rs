@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
-use yizhan_contract::stay::civil_date;
 use yizhan_contract::Money;
+use yizhan_contract::stay::civil_date;
 use yizhan_rules::{Item, PolicyShelf};
 
 use super::bill::{BillState, Reversal};
@@ -352,19 +352,18 @@ impl Decision {
     }
 
     /// The stay with its newest bill.
-    fn write(
-        &self,
-        record: &StayRecord,
-        person: &PersonFacts,
-        effect: Effect,
-        outcome: &Outcome,
-    ) -> Changes {
+    fn write(&self, record: &StayRecord, person: &PersonFacts, effect: Effect, outcome: &Outcome) -> Changes {
         Changes {
             stay: Some(self.stay(record, person)),
             bill: record.settlement.as_ref().map(|settlement| self.bill(record, settlement)),
             accumulators: effect.accumulators,
             postings: effect.postings,
-            outbox: record.settlement.as_ref().and_then(|settlement| self.telling(record, settlement)).into_iter().collect(),
+            outbox: record
+                .settlement
+                .as_ref()
+                .and_then(|settlement| self.telling(record, settlement))
+                .into_iter()
+                .collect(),
             ..answer(outcome)
         }
     }

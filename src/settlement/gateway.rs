@@ -309,7 +309,8 @@ impl Gateway {
 /// A stored settlement, opened and checked.
 fn found(stored: StoredSettlement) -> Result<Found, StoreError> {
     let id = stored.settlement_id;
-    let record = StayRecord::read(&stored.stay.document).map_err(|why| StoreError::Damaged(why.to_string()))?;
+    let record =
+        StayRecord::read(&stored.stay.document).map_err(|why| StoreError::Damaged(why.to_string()))?;
     let mut settlement = match &record.settlement {
         Some(settlement) if settlement.id == id => settlement.clone(),
         // An earlier settlement of the stay: its bill as issued, the newest stay for the name.

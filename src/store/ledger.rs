@@ -167,8 +167,7 @@ pub fn report_lines(sums: impl IntoIterator<Item = DaySum>) -> Vec<ReportLine> {
         line.0 += settlements;
         line.1 += amount;
     }
-    let line =
-        |((hospital, payer, state), (count, paid))| ReportLine { hospital, payer, state, count, paid };
+    let line = |((hospital, payer, state), (count, paid))| ReportLine { hospital, payer, state, count, paid };
     lines.into_iter().map(line).collect()
 }
 

@@ -430,12 +430,7 @@ pub trait Store: Send + Sync {
     fn attention(&self, limit: u32) -> Answer<'_, Vec<Uuid>>;
 
     /// The heads of the stays' queues whose `due_at` has come, oldest first, but for the hospitals in `busy`.
-    fn outbox_due(
-        &self,
-        now: Timestamp,
-        busy: Vec<Arc<str>>,
-        limit: u32,
-    ) -> Answer<'_, Vec<OutboxEntry>>;
+    fn outbox_due(&self, now: Timestamp, busy: Vec<Arc<str>>, limit: u32) -> Answer<'_, Vec<OutboxEntry>>;
 
     /// Begins a delivery that still has the attempts `entry` names, and hides it until `until`.
     fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool>;

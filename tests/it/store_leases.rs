@@ -103,7 +103,11 @@ async fn a_stay_taken_while_a_step_decides_is_decided_again() {
             let epoch = facts.stay.as_ref().unwrap().hold.epoch;
             let mut stay = stay_write(&facts, "ZY1", None, "seen");
             stay.hold = Hold { due_at: None, epoch, held_by: None };
-            Some(Changes { stay: Some(stay), answer: vec![u8::try_from(epoch).unwrap()], ..Changes::default() })
+            Some(Changes {
+                stay: Some(stay),
+                answer: vec![u8::try_from(epoch).unwrap()],
+                ..Changes::default()
+            })
         });
         let deciding = store.step(step("1", visit("ZY1", None), vec![], slow));
         let taking = async {
@@ -202,10 +206,15 @@ async fn what_is_set_aside_follows_a_person_who_is_joined() {
         store.step(step("1", visit("ZY1", None), vec![mrn("P1")], moves(aside))).await.unwrap();
         let own = vec![moving(Pot::Reserved, "1.00", "2.00", 1)];
         let decide = moves(own);
-        let sent = step("2", visit("ZY9", None), vec![id_number(WANG)], Box::new(move |facts| {
-            let changes = decide(facts.clone())?;
-            Some(Changes { stay: Some(stay_write(&facts, "ZY9", None, "stay")), ..changes })
-        }));
+        let sent = step(
+            "2",
+            visit("ZY9", None),
+            vec![id_number(WANG)],
+            Box::new(move |facts| {
+                let changes = decide(facts.clone())?;
+                Some(Changes { stay: Some(stay_write(&facts, "ZY9", None, "stay")), ..changes })
+            }),
+        );
         store.step(sent).await.unwrap();
         let joined = store.person(vec![mrn("P1")]).await.unwrap().unwrap().person_id;
         let join: Decide = Box::new(move |facts| {

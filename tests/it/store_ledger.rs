@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 use yizhan::store::ledger::balances;
 use yizhan::store::{
-    Account, AccumulatorMove, BillWrite, Book, Changes, Decide, Posting, PostingKind, Pot, StayRef, StoreError,
+    Account, AccumulatorMove, BillWrite, Book, Changes, Decide, Posting, PostingKind, Pot, StayRef,
+    StoreError,
 };
 use yizhan_contract::Money;
 
@@ -29,16 +30,6 @@ fn right() -> Vec<Posting> {
         owes("fund:medical_assistance:371323", "292.54"),
         owes("patient", "181.37"),
     ]
-}
-
-fn mirrored(postings: &[Posting]) -> Vec<Posting> {
-    let swap = |one: &Posting| Posting {
-        kind: PostingKind::Reversal,
-        debit: one.credit.clone(),
-        credit: one.debit.clone(),
-        amount: one.amount,
-    };
-    postings.iter().map(swap).collect()
 }
 
 fn issue(settlement: Uuid, version: u32, state: &'static str, postings: Vec<Posting>) -> Decide {
@@ -68,7 +59,10 @@ async fn postings_that_do_not_say_what_the_bill_says_are_refused_with_the_whole_
             ("a fen too much", with(&|all| all[0].amount = yuan("1313.05"))),
             ("the wrong fund", with(&|all| all[0].debit = account("fund:disaster:371323"))),
             ("the wrong hospital", with(&|all| all[2].credit = account("hospital:H0"))),
-            ("twice", with(&|all| all.push(posting(PostingKind::Settlement, "patient", HOSPITAL_ACCOUNT, "0.01")))),
+            (
+                "twice",
+                with(&|all| all.push(posting(PostingKind::Settlement, "patient", HOSPITAL_ACCOUNT, "0.01"))),
+            ),
             ("nobody owes nothing", with(&|all| all[2].amount = Money::ZERO)),
             ("less than nothing", with(&|all| all[2].amount = yuan("-181.37"))),
             ("itself", with(&|all| all[2].credit = account("patient"))),
@@ -89,7 +83,10 @@ async fn postings_that_do_not_say_what_the_bill_says_are_refused_with_the_whole_
         }
         // Under way back, all of it stands, or none.
         send("3", 2, "reversing", vec![]).await.unwrap();
-        assert!(matches!(send("4", 3, "reversing", mirrored(&right()[..1])).await, Err(StoreError::Defect(_))));
+        assert!(matches!(
+            send("4", 3, "reversing", mirrored(&right()[..1])).await,
+            Err(StoreError::Defect(_))
+        ));
         send("5", 3, "reversed", mirrored(&right())).await.unwrap();
         let loose: Decide = Box::new(|facts| {
             let stay = Some(stay_write(&facts, "ZY1", None, "stay"));
@@ -105,15 +102,21 @@ async fn postings_that_do_not_say_what_the_bill_says_are_refused_with_the_whole_
 async fn only_a_difference_is_posted_for_a_later_version() {
     each_store(async |store| {
         let settlement = new_id(1);
-        let version = |number: u32, patient: &'static str, basic: &'static str, postings: Vec<Posting>| -> Decide {
-            Box::new(move |facts| {
-                let stay = stay_write(&facts, "ZY1", None, "stay");
-                let mut bill = bill(settlement, stay.stay_id, number, "settled", "2020-07-02");
-                bill.patient_share = yuan(patient);
-                bill.legs[0].paid = yuan(basic);
-                Some(Changes { stay: Some(stay), bill: Some(bill), postings: postings.clone(), ..Changes::default() })
-            })
-        };
+        let version =
+            |number: u32, patient: &'static str, basic: &'static str, postings: Vec<Posting>| -> Decide {
+                Box::new(move |facts| {
+                    let stay = stay_write(&facts, "ZY1", None, "stay");
+                    let mut bill = bill(settlement, stay.stay_id, number, "settled", "2020-07-02");
+                    bill.patient_share = yuan(patient);
+                    bill.legs[0].paid = yuan(basic);
+                    Some(Changes {
+                        stay: Some(stay),
+                        bill: Some(bill),
+                        postings: postings.clone(),
+                        ..Changes::default()
+                    })
+                })
+            };
         let send = |id, decide| store.step(step(id, visit("ZY1", None), vec![id_number(WANG)], decide));
         send("1", version(1, "181.37", "1313.04", right())).await.unwrap();
         let later = vec![
@@ -126,15 +129,13 @@ async fn only_a_difference_is_posted_for_a_later_version() {
         let book = store.books(None, 10).await.unwrap().remove(0);
         assert_eq!(balances(&book.postings)[&account("patient")], yuan("100.00"));
         let lines = store.report(day("2020-07-02")).await.unwrap();
-        let lines: Vec<String> =
-            lines.iter().map(|line| format!("{} {} {} {}", line.payer, line.state, line.count, line.paid)).collect();
+        let lines: Vec<String> = lines
+            .iter()
+            .map(|line| format!("{} {} {} {}", line.payer, line.state, line.count, line.paid))
+            .collect();
         assert_eq!(
             lines,
-            [
-                "basic settled 1 1394.41",
-                "medical_assistance settled 1 292.54",
-                "patient settled 1 100.00"
-            ]
+            ["basic settled 1 1394.41", "medical_assistance settled 1 292.54", "patient settled 1 100.00"]
         );
     })
     .await;
@@ -173,7 +174,9 @@ async fn books_come_person_by_person_and_each_once() {
     each_store(async |store| {
         let people = [WANG, LI, "371323195304121265", "371323196111033175", "37132319591001913X"];
         let mut settlements = Vec::new();
-        for (number, who) in ["ZY0", "ZY1", "ZY2", "ZY3", "ZY4", "ZY5", "ZY6"].into_iter().zip(people.iter().cycle()) {
+        for (number, who) in
+            ["ZY0", "ZY1", "ZY2", "ZY3", "ZY4", "ZY5", "ZY6"].into_iter().zip(people.iter().cycle())
+        {
             let settlement = new_id(1);
             settlements.push(settlement);
             let sent = step(number, visit(number, None), vec![id_number(who)], settle(number, settlement));
@@ -194,7 +197,10 @@ async fn books_come_person_by_person_and_each_once() {
         let mut paid_of: BTreeMap<Uuid, u32> = BTreeMap::new();
         for book in &all[0] {
             *paid_of.entry(book.person_id).or_default() += 1;
-            assert_eq!((book.state.as_str(), book.total, book.patient_share), ("settled", yuan("1786.95"), yuan("181.37")));
+            assert_eq!(
+                (book.state.as_str(), book.total, book.patient_share),
+                ("settled", yuan("1786.95"), yuan("181.37"))
+            );
             assert_eq!(book.bills, [b"bill 1 settled"]);
             assert_eq!(book.legs.len(), 2);
             assert_eq!(balances(&book.postings), balances(&right()));

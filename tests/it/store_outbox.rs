@@ -31,7 +31,13 @@ fn telling(number: &'static str, hospital: &'static str, version: u32, due_at: T
     })
 }
 
-async fn tell(store: &dyn Ports, number: &'static str, hospital: &'static str, version: u32, due_at: Timestamp) {
+async fn tell(
+    store: &dyn Ports,
+    number: &'static str,
+    hospital: &'static str,
+    version: u32,
+    due_at: Timestamp,
+) {
     let decide = telling(number, hospital, version, due_at);
     let sent = Step { claim: None, ..step("", visit(number, None), vec![id_number(WANG)], decide) };
     store.step(sent).await.unwrap();
@@ -58,7 +64,10 @@ async fn each_stay_is_told_in_order_and_stays_do_not_wait_for_each_other() {
         assert_eq!(told(&due(store, after(5), &[], 1).await), [(HOSPITAL, 1)]);
         assert_eq!(told(&due(store, after(5), &[HOSPITAL], 1).await), [(OTHER, 7)]);
         assert!(due(store, after(5), &[HOSPITAL, OTHER], 1).await.is_empty());
-        assert_eq!(told(&store.outbox_waiting(10).await.unwrap()), [(HOSPITAL, 1), (HOSPITAL, 2), (OTHER, 7)]);
+        assert_eq!(
+            told(&store.outbox_waiting(10).await.unwrap()),
+            [(HOSPITAL, 1), (HOSPITAL, 2), (OTHER, 7)]
+        );
 
         // While the first is under way, the second waits behind it.
         assert!(store.outbox_take(heads[0].clone(), after(60)).await.unwrap());

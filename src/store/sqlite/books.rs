@@ -126,7 +126,8 @@ fn books_after(
     let after = after.unwrap_or(Uuid::nil()).into_bytes();
     let sql = "SELECT DISTINCT person_id FROM settlement WHERE person_id > ?1 ORDER BY person_id LIMIT ?2";
     let mut select = connection.prepare_cached(sql)?;
-    let people = select.query_map(params![after, people], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
+    let people =
+        select.query_map(params![after, people], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
     let mut books = Vec::new();
     for person in people.into_iter().map(Uuid::from_bytes) {
         books.extend(books_of(connection, vault, person)?);
@@ -137,7 +138,8 @@ fn books_after(
 fn books_of(connection: &Connection, vault: &Vault, person: Uuid) -> Result<Vec<Book>, StoreError> {
     let data_key = person::load(connection, &vault.key, person)?.data_key;
     let accumulated = accumulated(connection, person)?;
-    let sql = "SELECT settlement_id, hospital, state, total, patient_share FROM settlement WHERE person_id = ?1
+    let sql =
+        "SELECT settlement_id, hospital, state, total, patient_share FROM settlement WHERE person_id = ?1
                ORDER BY settlement_id";
     let mut select = connection.prepare_cached(sql)?;
     let mut rows = select.query([person.into_bytes()])?;
@@ -145,7 +147,8 @@ fn books_of(connection: &Connection, vault: &Vault, person: Uuid) -> Result<Vec<
     while let Some(row) = rows.next()? {
         let settlement = Uuid::from_bytes(row.get(0)?);
         let hospital: String = row.get(1)?;
-        let open = |(version, sealed): (u32, Vec<u8>)| BillId { settlement, version }.open(&data_key, &sealed);
+        let open =
+            |(version, sealed): (u32, Vec<u8>)| BillId { settlement, version }.open(&data_key, &sealed);
         let bills = bills(connection, person, settlement)?;
         books.push(Book {
             person_id: person,
@@ -164,7 +167,8 @@ fn books_of(connection: &Connection, vault: &Vault, person: Uuid) -> Result<Vec<
 }
 
 fn bills(connection: &Connection, person: Uuid, settlement: Uuid) -> Result<Vec<(u32, Vec<u8>)>, StoreError> {
-    let sql = "SELECT version, document FROM bill WHERE person_id = ?1 AND settlement_id = ?2 ORDER BY version";
+    let sql =
+        "SELECT version, document FROM bill WHERE person_id = ?1 AND settlement_id = ?2 ORDER BY version";
     let mut select = connection.prepare_cached(sql)?;
     let of = [person.into_bytes(), settlement.into_bytes()];
     Ok(select.query_map(of, |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)

@@ -39,8 +39,8 @@ use super::seal::{Key, SealError};
 use super::vault::Vault;
 use super::writes::MessageRow;
 use super::{
-    Answer, Book, CatalogueItem, Done, Due, Lease, MessageClaim, OutboxEntry, PersonFacts, PersonRef, ReportLine,
-    StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
+    Answer, Book, CatalogueItem, Done, Due, Lease, MessageClaim, OutboxEntry, PersonFacts, PersonRef,
+    ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
 };
 use crate::catalogue::CatalogueRow;
 use crate::roster::opening::OpeningRow;
@@ -220,12 +220,7 @@ impl Store for Sqlite {
         Box::pin(self.read(move |connection| lease::attention(connection, limit)))
     }
 
-    fn outbox_due(
-        &self,
-        now: Timestamp,
-        busy: Vec<Arc<str>>,
-        limit: u32,
-    ) -> Answer<'_, Vec<OutboxEntry>> {
+    fn outbox_due(&self, now: Timestamp, busy: Vec<Arc<str>>, limit: u32) -> Answer<'_, Vec<OutboxEntry>> {
         Box::pin(self.read(move |connection| outbox::due(connection, now, &busy, limit)))
     }
 

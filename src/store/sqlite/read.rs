@@ -9,9 +9,7 @@ use super::super::documents::BillId;
 use super::super::person::{Person, damaged};
 use super::super::seen::Seen;
 use super::super::vault::Vault;
-use super::super::{
-    CatalogueItem, PersonFacts, PersonRef, StayRef, StoreError, StoredSettlement,
-};
+use super::super::{CatalogueItem, PersonFacts, PersonRef, StayRef, StoreError, StoredSettlement};
 use super::{person, seen};
 use crate::catalogue::{Candidate, in_force, scopes_of};
 
