@@ -9,18 +9,19 @@ use yizhan_contract::claim::Claim;
 use yizhan_contract::person::RosterEntry;
 use yizhan_contract::stay::Discharge;
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{Accumulators, Money, PayerCode};
 use yizhan_contract::payer::AskedLeg;
+use yizhan_contract::{Accumulators, Money, PayerCode};
 use yizhan_rules::{AdjudicateError, Adjudication, Assessment, Item, Policy, PolicyShelf, assess};
 
 use super::bill::{Bill, BillState, BilledPatient, BilledPayer, ComputedBy};
 use super::complete::Completed;
 use super::findings;
-use super::given::{Given, Walked, legs, walk};
+use super::given::{Given, Walked};
 use super::payers::Payers;
 use super::message::{Hospital, Mode};
 use super::record::{Moved, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
+use super::reserved::YearUsed;
 use crate::refusal::Refusal;
 
 /// How long a quote may be committed as it stands.
@@ -34,6 +35,8 @@ pub struct Ground<'a> {
     pub items: &'a BTreeMap<String, Item>,
     pub roster: Option<&'a RosterEntry>,
     pub years: &'a BTreeMap<i16, Accumulators>,
+    /// Set aside by other stays in flight.
+    pub reserved: &'a BTreeMap<i16, Accumulators>,
     pub at: Timestamp,
     /// Used where the stay has no open quote.
     pub new_id: Uuid,
@@ -82,23 +85,17 @@ pub fn price(
     let assessment = assess(&discharge.lines, item)
         .map_err(|error| vec![refusals::assess(&error, &discharge, places, dialect)])?;
     let claim = claim(&discharge, region, &assessment, ground);
-    let year = day.year();
-    let used = ground.years.get(&year).cloned().unwrap_or_default();
-    let failed = |error: AdjudicateError| vec![refusals::adjudicate(&error, dialect)];
-    let outside = ground.payers.served();
-    let adjudication = match walk(policy, &claim, &used, &outside, ground.given) {
+    let year = YearUsed::of(ground.years, ground.reserved, day.year());
+    let adjudication = match year.walk(policy, &claim, &ground.payers.served(), ground.given) {
         Ok(Walked::Done(adjudication)) => *adjudication,
         Err(AdjudicateError::AnswerOutOfBounds { payer, amount, pay_at_most }) => {
             return Ok(Priced::Breach { payer, amount, pay_at_most });
         }
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(vec![refusals::adjudicate(&error, dialect)]),
         Ok(Walked::Ask { leg, paid_before }) => {
-            let order = policy.order(claim.cause.kind);
-            let at = order.iter().position(|rule| rule.code == leg.payer).unwrap_or_default();
-            let Some(adapter) = ground.payers.of(&leg.payer) else { return Err(vec![refusals::no_adapter(&leg.payer)]) };
-            let legs = legs(policy, &claim, &used, &outside, ground.given, (adapter, leg)).map_err(failed)?;
-            let after = order.iter().skip(at + legs.len()).map(|rule| rule.code.clone()).collect();
-            return Ok(Priced::Ask(Box::new(ToAsk { claim, legs, paid_before, after })));
+            let to_ask = to_ask(policy, claim, &year, ground, leg, paid_before)
+                .map_err(|error| vec![refusals::adjudicate(&error, dialect)])?;
+            return Ok(Priced::Ask(Box::new(to_ask)));
         }
     };
     if let Some(stated) =
@@ -120,9 +117,28 @@ pub fn price(
             .iter()
             .map(|(payer, used)| Moved { payer: payer.clone(), base: used.base, paid: used.paid })
             .collect(),
+        insured_region: claim.insured_region,
         bill,
         discharge,
     })))
+}
+
+fn to_ask(
+    policy: &Policy,
+    claim: Claim,
+    year: &YearUsed,
+    ground: &Ground<'_>,
+    leg: AskedLeg,
+    paid_before: Vec<(PayerCode, Money)>,
+) -> Result<ToAsk, AdjudicateError> {
+    let order = policy.order(claim.cause.kind);
+    let at = order.iter().position(|rule| rule.code == leg.payer).unwrap_or_default();
+    let legs = match ground.payers.of(&leg.payer) {
+        Some(adapter) => year.legs(policy, &claim, &ground.payers.served(), ground.given, (adapter, leg))?,
+        None => vec![leg],
+    };
+    let after = order.iter().skip(at + legs.len()).map(|rule| rule.code.clone()).collect();
+    Ok(ToAsk { claim, legs, paid_before, after })
 }
 
 /// Message, else roster, else the hospital's own.

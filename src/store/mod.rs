@@ -4,13 +4,25 @@
 //! domain writes and reads them, the store seals them ([`seal`], under a [`key_file`]). [`registers`] is
 //! the second port: whole files that people import. One implementation of both is SQLite ([`sqlite`]);
 //! its memory form serves `settle` and tests.
+//!
+//! What implementations share knows no SQL: what is read for a step ([`seen`], of people in [`person`]), the
+//! decision on it ([`deciding`]), and rows, sealed by [`finished`], to be written if all is as it was ([`writes`]).
 
+mod deciding;
+mod documents;
+mod finished;
 pub mod key_file;
+pub mod ledger;
+mod person;
 pub mod registers;
 pub mod seal;
+mod seen;
 pub mod spill;
 mod spilled;
 pub mod sqlite;
+mod sums;
+mod vault;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -90,7 +102,7 @@ pub struct MessageClaim {
     pub raw: Vec<u8>,
 }
 
-/// One step of one stay: everything read, decided and written in one transaction.
+/// One step of one stay: what it reads is so still when what it decided is written, or it is done again.
 pub struct Step {
     pub at: Timestamp,
     /// Absent: not a message (a timer, a desk action that is idempotent by state).
@@ -122,9 +134,9 @@ pub struct Hold {
     pub held_by: Option<Arc<str>>,
 }
 
-/// Runs inside the transaction, with the person's row held; must not block. `None` writes nothing at all,
-/// not even the claim: the caller looks something up and tries the step again.
-pub type Decide = Box<dyn FnOnce(Facts) -> Option<Changes> + Send>;
+/// Runs beside the transaction that writes, and again where another step was faster; its last run counts.
+/// `None` writes nothing at all, not even the claim: the caller looks something up and tries the step again.
+pub type Decide = Box<dyn Fn(Facts) -> Option<Changes> + Send + Sync>;
 
 /// What a decision may look at.
 #[derive(Debug, Clone)]
@@ -145,6 +157,8 @@ pub struct StoredStay {
     /// The domain's own document of the stay.
     pub document: Vec<u8>,
     pub hold: Hold,
+    /// Its newest bill as issued; absent before one was, and where the document holds it (record format 1).
+    pub bill: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Clone)]
@@ -311,6 +325,7 @@ pub struct Due {
 /// One settlement in the books, for checking them against each other.
 #[derive(Debug, Clone)]
 pub struct Book {
+    pub person_id: Uuid,
     pub settlement_id: Uuid,
     pub hospital: Arc<str>,
     pub state: String,
@@ -320,6 +335,8 @@ pub struct Book {
     /// Every bill issued, oldest version first.
     pub bills: Vec<Vec<u8>>,
     pub postings: Vec<Posting>,
+    /// By benefit year and payer, what the person's accumulators say was paid by settlements here.
+    pub accumulated: Vec<(i16, PayerCode, Money)>,
 }
 
 /// How a step ended.
@@ -344,7 +361,8 @@ pub struct StoredSettlement {
     pub hospital: Arc<str>,
     /// The newest bill version as issued.
     pub bill: Vec<u8>,
-    pub stay: Vec<u8>,
+    /// With its own newest bill, which may be another settlement's.
+    pub stay: StoredStay,
     /// How many settlements of the same person and benefit year that came before it were reversed after it.
     pub earlier_reversed: u32,
 }
@@ -371,7 +389,8 @@ pub struct ReportLine {
 }
 
 pub trait Store: Send + Sync {
-    /// Reads, lets the step decide, writes, commits durably; concurrent steps share a commit.
+    /// Reads, lets the step decide, writes if what was read is so still, commits durably; concurrent steps
+    /// share a commit. A step that others are faster than again and again is done while they wait.
     fn step(&self, step: Step) -> Answer<'_, Done>;
 
     /// Keeps a message that was refused before any step, sealed, with the answer it got. Its id is not
@@ -410,8 +429,8 @@ pub trait Store: Send + Sync {
     /// Stays that wait for a person, oldest first.
     fn attention(&self, limit: u32) -> Answer<'_, Vec<Uuid>>;
 
-    /// The heads of the stays' queues whose `due_at` has come, oldest first.
-    fn outbox_due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<OutboxEntry>>;
+    /// The heads of the stays' queues whose `due_at` has come, oldest first, but for the hospitals in `busy`.
+    fn outbox_due(&self, now: Timestamp, busy: Vec<Arc<str>>, limit: u32) -> Answer<'_, Vec<OutboxEntry>>;
 
     /// Begins a delivery that still has the attempts `entry` names, and hides it until `until`.
     fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool>;
@@ -423,11 +442,12 @@ pub trait Store: Send + Sync {
     /// Everything undelivered, oldest first.
     fn outbox_waiting(&self, limit: u32) -> Answer<'_, Vec<OutboxEntry>>;
 
-    /// Settlements by id, after `after`.
-    fn books(&self, after: Option<Uuid>, limit: u32) -> Answer<'_, Vec<Book>>;
+    /// Every settlement of at most `people` people, by person and id, after the person `after`. One snapshot.
+    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, Vec<Book>>;
 
-    /// Per hospital, payer and state of the settlements whose state changed on `day`; the patient's share
-    /// is the line with payer `patient`.
+    /// Per hospital, payer and state. `settled` and `reversed` are what the ledger posted on `day`, and stay what
+    /// they are; the other states are of the settlements that came into them that day and are in them still. The
+    /// patient's share is the line with payer `patient`.
     fn report(&self, day: Date) -> Answer<'_, Vec<ReportLine>>;
 
     /// A round trip to the disk, for `/readyz`.

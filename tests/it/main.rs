@@ -18,11 +18,18 @@ mod imports;
 mod intake;
 mod mllp_frames;
 mod mllp_listener;
+mod old_stores;
+mod outbox;
 mod sealed;
 mod serve;
 mod sqlite;
 mod stays;
 mod store_contract;
+mod store_leases;
+mod store_ledger;
+mod store_outbox;
+mod store_people;
+mod store_races;
 mod tidy;
 
 /// A path below the root of the project.

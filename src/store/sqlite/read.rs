@@ -1,80 +1,60 @@
 //! Questions that change nothing.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
-use yizhan_contract::Money;
 use yizhan_contract::stay::CatalogueClass;
 
-use super::super::{CatalogueItem, PersonFacts, PersonRef, ReportLine, StoreError, StoredSettlement};
-use super::person::{self, Person};
-use super::{Shared, damaged, documents};
+use super::super::documents::BillId;
+use super::super::person::{Person, damaged};
+use super::super::seen::Seen;
+use super::super::vault::Vault;
+use super::super::{CatalogueItem, PersonFacts, PersonRef, StayRef, StoreError, StoredSettlement};
+use super::{person, seen};
 use crate::catalogue::{Candidate, in_force, scopes_of};
 
 pub(super) fn person(
     connection: &Connection,
-    shared: &Shared,
+    vault: &Vault,
     references: &[PersonRef],
 ) -> Result<Option<PersonFacts>, StoreError> {
-    let named = person::named(connection, &shared.key, references)?;
-    let Some(found) = named.person else { return Ok(None) };
-    Ok(Some(person::known(connection, &found, named.is_ambiguous)?.facts))
+    let references = seen::references(connection, vault, references)?;
+    let people = seen::people(connection, references.iter().filter_map(|(_, holder)| *holder))?;
+    let seen = Seen { stay: None, references, people, posted: Vec::new() };
+    let named = seen.named();
+    let Some(row) = named.person.and_then(|id| seen.row(id)) else { return Ok(None) };
+    let data_key = Person::open(&vault.key, row)?.data_key;
+    row.facts(&data_key, named.is_ambiguous).map(Some)
 }
 
+/// A settlement with one version of its bill; absent: the newest.
 pub(super) fn settlement(
     connection: &Connection,
-    shared: &Shared,
+    vault: &Vault,
     id: Uuid,
+    version: Option<u32>,
 ) -> Result<Option<StoredSettlement>, StoreError> {
-    let sql =
-        "SELECT t.person_id, t.hospital, t.version, b.document, t.stay_id, s.document, t.earlier_reversed
+    let sql = "SELECT t.person_id, t.hospital, b.version, b.document, t.earlier_reversed, t.stay_id
                FROM settlement t
                JOIN bill b ON b.person_id = t.person_id AND b.settlement_id = t.settlement_id
-                 AND b.version = t.version
-               JOIN stay s ON s.person_id = t.person_id AND s.stay_id = t.stay_id
+                 AND b.version = coalesce(?2, t.version)
                WHERE t.settlement_id = ?1";
     let mut select = connection.prepare_cached(sql)?;
-    let mut rows = select.query([id.into_bytes()])?;
+    let mut rows = select.query(params![id.into_bytes(), version])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let person = Person::load(connection, &shared.key, Uuid::from_bytes(row.get(0)?))?;
-    let hospital: String = row.get(1)?;
-    let (bill, stay): (Vec<u8>, Vec<u8>) = (row.get(3)?, row.get(5)?);
+    let owner = person::load(connection, &vault.key, Uuid::from_bytes(row.get(0)?))?;
+    let (hospital, sealed): (String, Vec<u8>) = (row.get(1)?, row.get(3)?);
+    let bill = BillId { settlement: id, version: row.get(2)? };
+    let Some(stay) = seen::stay(connection, vault, &StayRef::Stay(Uuid::from_bytes(row.get(5)?)))? else {
+        return Ok(None);
+    };
     Ok(Some(StoredSettlement {
         settlement_id: id,
         hospital: hospital.into(),
-        bill: documents::open_bill(&person.data_key, id, row.get(2)?, &bill)?,
-        stay: documents::open_stay(&person.data_key, Uuid::from_bytes(row.get(4)?), &stay)?,
-        earlier_reversed: row.get(6)?,
+        bill: bill.open(&owner.data_key, &sealed)?,
+        stay,
+        earlier_reversed: row.get(4)?,
     }))
-}
-
-pub(super) fn due(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Uuid>, StoreError> {
-    let sql = "SELECT stay_id FROM stay WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
-    let mut select = connection.prepare_cached(sql)?;
-    let stays = select.query_map(params![now.as_microsecond(), limit], |row| row.get(0))?;
-    Ok(stays.map(|stay| stay.map(Uuid::from_bytes)).collect::<Result<_, _>>()?)
-}
-
-pub(super) fn report(connection: &Connection, day: Date) -> Result<Vec<ReportLine>, StoreError> {
-    let sql = "SELECT s.hospital, l.payer, s.state, count(*), sum(l.paid) FROM settlement s
-               JOIN leg l ON l.person_id = s.person_id AND l.settlement_id = s.settlement_id
-               WHERE s.day = ?1 GROUP BY s.hospital, l.payer, s.state
-               UNION ALL
-               SELECT hospital, 'patient', state, count(*), sum(patient_share) FROM settlement
-               WHERE day = ?1 GROUP BY hospital, state
-               ORDER BY 1, 2, 3";
-    let mut select = connection.prepare_cached(sql)?;
-    let lines = select.query_map([day.to_string()], |row| {
-        Ok(ReportLine {
-            hospital: row.get(0)?,
-            payer: row.get(1)?,
-            state: row.get(2)?,
-            count: row.get::<_, i64>(3)?.unsigned_abs(),
-            paid: Money::from_fen(row.get(4)?),
-        })
-    })?;
-    Ok(lines.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn items(
