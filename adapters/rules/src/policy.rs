@@ -161,6 +161,7 @@ pub struct PayerRule {
     /// The person must hold this cover on the identity day.
     pub cover: Option<Arc<str>>,
     pub specified_accidents_only: bool,
+    /// By default `disaster` and `accident` only.
     pub pays_with_liable_third_party: bool,
     pub standing: Standing,
     pub accumulator: AccumulatorKeeper,
