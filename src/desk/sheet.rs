@@ -113,11 +113,8 @@ fn facts(sheet: &Sheet<'_>) -> Vec<Fact> {
     let (bill, lang) = (sheet.bill, sheet.lang);
     let words = lang.words();
     let fact = |label, value: String| Fact { label, value, note: String::new() };
-    let category = bill
-        .patient
-        .category
-        .as_deref()
-        .map_or(words.none, |code| values::or_code(values::person_category(code), code, lang));
+    let category = bill.patient.category_named();
+    let category = category.as_ref().map_or(words.none, |name| lang.of(name));
     let (admitted, discharged) = (bill.admitted.to_string(), bill.discharged.to_string());
     let length = days(bill.admitted, bill.discharged).to_string();
     let stay = [("admitted", &*admitted), ("discharged", &*discharged), ("days", &*length)];

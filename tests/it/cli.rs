@@ -180,6 +180,8 @@ fn people_read_tables_in_both_languages() {
     {
         assert!(shown.contains(words), "{words} is missing from\n{shown}");
     }
+    assert!(shown.contains("建档立卡贫困人口 Registered poor"), "the category in words\n{shown}");
+    assert!(!shown.contains("registered_poor"), "no code where people read\n{shown}");
     assert!(!shown.contains('\u{1b}'), "no colours where nobody watches");
 }
 

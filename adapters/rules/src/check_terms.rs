@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use yizhan_contract::Money;
 use yizhan_contract::claim::HospitalLevel;
 use yizhan_contract::stay::{CauseKind, Referral};
-use yizhan_contract::Money;
 
 use crate::check::{Checking, PolicyNumber};
 use crate::file::{RawBand, RawFigure, RawPayer, RawTerms, RawVariant, RawWhen};

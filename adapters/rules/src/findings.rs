@@ -46,16 +46,19 @@ pub(crate) fn not_on_roster(covers_residents: bool, clause: &Arc<str>) -> Findin
 }
 
 pub(crate) fn category_changed(
-    before: &str,
-    after: &str,
+    before: &Text,
+    after: &Text,
     used_on: impl ToString,
     clause: &Arc<str>,
 ) -> Finding {
     let day = used_on.to_string();
     finding(
         FindingCode::CategoryChangedDuringStay,
-        format!("住院期间人员类别由 {before} 变为 {after}，按 {day} 的类别结算"),
-        format!("the category changed during the stay from {before} to {after}; the one of {day} is used"),
+        format!("住院期间人员类别由“{}”变为“{}”，按 {day} 的类别结算", before.zh, after.zh),
+        format!(
+            "the category changed during the stay from {} to {}; the one of {day} is used",
+            before.en, after.en
+        ),
         Some(clause.clone()),
     )
 }

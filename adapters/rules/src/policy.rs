@@ -278,6 +278,15 @@ impl Policy {
         &self.categories
     }
 
+    pub fn category(&self, code: &str) -> Option<&Named> {
+        self.categories.iter().find(|category| *category.code == *code)
+    }
+
+    /// A category in words; its code where the policy does not list it.
+    pub(crate) fn category_name(&self, code: &str) -> Text {
+        self.category(code).map_or_else(|| Text::new(code, code), |category| category.name.clone())
+    }
+
     /// The payers in their order.
     pub fn order(&self, cause: CauseKind) -> &[Arc<PayerRule>] {
         match cause {

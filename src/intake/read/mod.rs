@@ -216,14 +216,7 @@ impl Wrong {
 
 impl From<NumberError> for Wrong {
     fn from(why: NumberError) -> Self {
-        let zh = match why {
-            NumberError::NotANumber => "不是普通十进制数字".to_owned(),
-            NumberError::TooManyDecimals(most) => format!("小数位超过 {most} 位"),
-            NumberError::TooLarge => "超过 9,999,999,999.99".to_owned(),
-            NumberError::Negative => "不得为负数".to_owned(),
-            NumberError::NotARatio => "须在 0 与 1 之间".to_owned(),
-            NumberError::Overflow => "无法精确计算".to_owned(),
-        };
-        Self::new(Code::BadValue, zh, why.to_string())
+        let text = why.text();
+        Self::new(Code::BadValue, text.zh.to_string(), text.en.to_string())
     }
 }
