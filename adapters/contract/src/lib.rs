@@ -17,7 +17,7 @@ pub mod step;
 
 pub use charge::ChargeError;
 pub use claim::{Accumulators, Buckets, Claim, ClaimLine, Used};
-pub use finding::{Finding, FindingCode, Text};
+pub use finding::{Finding, FindingCode, Text, counted};
 pub use money::{Exact, Money, NumberError, Quantity, Ratio, UnitPrice};
 pub use person::{IdNumber, Personal, revealing};
 pub use stay::Discharge;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use yizhan_contract::{Finding, FindingCode, Money, Ratio, Reason, Text};
+use yizhan_contract::{Finding, FindingCode, Money, Ratio, Reason, Text, counted};
 
 use crate::formula::BindingCap;
 use crate::policy::{Figure, PayerRule};
@@ -175,7 +175,9 @@ pub(crate) fn unknown_items(codes: &[&str], lines: usize, amount: Money) -> Find
         FindingCode::UnknownItem,
         format!("{items} 个项目不在目录中（{named}{more_zh}），{lines} 行共 {amount} 元按丙类处理"),
         format!(
-            "{items} items are not in the catalogue ({named}{more_en}): {lines} lines, {amount}, count as class C"
+            "{} not in the catalogue ({named}{more_en}): {}, {amount}, as class C",
+            counted(items, "item is", "items are"),
+            counted(lines, "line counts", "lines count"),
         ),
         None,
     )

@@ -129,8 +129,8 @@ pub(super) fn unlock(connection: &Connection, key: Option<&Key>) -> Result<DataK
         return Ok(own);
     }
     let key = key.ok_or_else(|| StoreError::WrongKey {
-        expected: "(none yet)".to_owned(),
-        given: "no key file".to_owned(),
+        expected: "（尚无 none yet）".to_owned(),
+        given: "（无密钥文件 no key file）".to_owned(),
     })?;
     let (own, wrapped) = key.new_data_key(Uuid::nil())?;
     connection.execute(
@@ -152,14 +152,14 @@ pub(super) fn proven(connection: &Connection, key: Option<&Key>) -> Result<Optio
     let Some(wrapped) = wrapped else { return Ok(None) };
     let expected = key_id_of(&wrapped).map(|id| id.to_string()).unwrap_or_default();
     let Some(key) = key else {
-        return Err(StoreError::WrongKey { expected, given: "no key file".to_owned() });
+        return Err(StoreError::WrongKey { expected, given: "（无密钥文件 no key file）".to_owned() });
     };
     if expected != key.id().to_string() {
-        return Err(StoreError::WrongKey { expected, given: format!("key {}", key.id()) });
+        return Err(StoreError::WrongKey { expected, given: key.id().to_string() });
     }
     let own = key.unwrap_data_key(Uuid::nil(), &wrapped).map_err(|_| StoreError::WrongKey {
         expected,
-        given: format!("another key with the id {}", key.id()),
+        given: format!("{}（同号异钥 another key of this id）", key.id()),
     })?;
     Ok(Some(own))
 }
