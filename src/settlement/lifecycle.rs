@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::meaning::{differences, meaning};
 use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
-use super::part::{Absorbed, Patch, StayPart, repeated_line_differs};
+use super::part::{Absorbed, Patch, StayPart, repeated_line_differs, repeated_payment_differs};
 use super::record::{Phase, StayRecord};
 use super::refusals::LinePlaces;
 use crate::refusal::{Code, Money, Refusal};
@@ -177,7 +177,7 @@ fn late_charges(mut record: StayRecord, message: &Message) -> Result<Received, R
         match record.part.payments.iter().find(|known| known.id == payment.id) {
             None => sent.payments.push(payment.clone()),
             Some(known) if known == payment => {}
-            Some(_) => return Err(repeated_line_differs(&payment.id, &places)),
+            Some(_) => return Err(repeated_payment_differs(payment, &places)),
         }
     }
     let mut absorbed = late.absorb(sent, message.hospital.repeated_line, &places)?;

@@ -7,33 +7,41 @@ use yizhan_rules::{AdjudicateError, AssessError, Policy};
 
 use super::bill::Unbalanced;
 use super::complete::Dialect;
-use super::message::{LinePlace, Message};
-use super::names::Head;
+use super::message::{Message, Places};
+use super::names::{Head, LineField};
+use super::part::Payment;
 use super::record::Phase;
 use crate::refusal::{Code, Refusal};
 
 /// Where the sender wrote the lines; those of earlier messages go by their ids.
 pub struct LinePlaces<'a> {
     lines: &'a [Line],
-    places: &'a [LinePlace],
+    payments: &'a [Payment],
+    places: Option<&'a Places>,
 }
 
 impl<'a> LinePlaces<'a> {
     pub fn of(message: &'a Message) -> Self {
-        Self { lines: &message.part.lines, places: &message.line_places }
+        let part = &message.part;
+        Self { lines: &part.lines, payments: &part.payments, places: Some(&message.places) }
     }
 
     pub fn none() -> Self {
-        Self { lines: &[], places: &[] }
+        Self { lines: &[], payments: &[], places: None }
     }
 
     /// Where the sender wrote a field of the line.
     pub fn field(&self, line_id: &str, field: &str) -> String {
-        let mut written = self.lines.iter().zip(self.places).filter(|(line, _)| line.id == line_id);
-        match written.next() {
-            Some((_, place)) => place.field(field),
-            None => format!("lines[{line_id}].{field}"),
-        }
+        let places = self.places.map_or(&[][..], |places| &places.lines);
+        let written = self.lines.iter().zip(places).find(|(line, _)| line.id == line_id);
+        written.map_or_else(|| format!("lines[{line_id}].{field}"), |(_, place)| place.field(field))
+    }
+
+    /// Where the sender wrote the payment; of two with one id, the one of this amount.
+    pub fn payment(&self, payment: &Payment) -> Option<String> {
+        let places = &self.places?.payments;
+        let written = self.payments.iter().zip(places).find(|(known, _)| *known == payment);
+        written.map(|(_, place)| place.field(LineField::Id.word()))
     }
 }
 

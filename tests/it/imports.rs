@@ -117,7 +117,10 @@ async fn check(store: &dyn Ports, case: &Case) {
             let said = problems.to_string();
             let (problems, next) = said.rsplit_once('\n').unwrap();
             assert_eq!(problems.lines().collect::<Vec<_>>(), expect.problems, "{name}");
-            assert!(next.contains("请更正后重新导入") && next.contains("import all of it again"), "{name}: {next}");
+            assert!(
+                next.contains("请更正后重新导入") && next.contains("import all of it again"),
+                "{name}: {next}"
+            );
         }
         outcome => assert!(expect.problems.is_empty() && outcome.is_ok(), "{name}: {outcome:?}"),
     }

@@ -175,9 +175,9 @@ pub(crate) fn unknown_items(codes: &[&str], lines: usize, amount: Money) -> Find
         FindingCode::UnknownItem,
         format!("{items} 个项目不在目录中（{named}{more_zh}），{lines} 行共 {amount} 元按丙类处理"),
         format!(
-            "{} not in the catalogue ({named}{more_en}): {}, {amount}, as class C",
+            "{} not in the catalogue ({named}{more_en}); taken as class C: {}, {amount}",
             counted(items, "item is", "items are"),
-            counted(lines, "line counts", "lines count"),
+            counted(lines, "line", "lines"),
         ),
         None,
     )

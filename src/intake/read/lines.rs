@@ -71,7 +71,10 @@ impl<'a> Reader<'_, 'a> {
         let field = &row[LineField::Amount.index()];
         let amount = self.typed(Name::Line(LineField::Amount), field, |text| Ok(text.parse::<Money>()?));
         match (id, amount) {
-            (Some(id), Patch::Set(amount)) => self.part.payments.push(Payment { id, amount: amount.abs() }),
+            (Some(id), Patch::Set(amount)) => {
+                self.part.payments.push(Payment { id, amount: amount.abs() });
+                self.payment_places.push(row[LineField::Id.index()].place.clone());
+            }
             (Some(_), _) if field.is_absent() => {
                 self.problems.refuse(
                     Code::MissingField,
