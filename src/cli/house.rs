@@ -117,7 +117,7 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
         }
         if let Some(store) = cause.downcast_ref::<StoreError>() {
             return match store {
-                StoreError::WrongKey { .. } | StoreError::Taken(_) => Exit::Usage,
+                StoreError::WrongKey { .. } | StoreError::NoKey(_) | StoreError::Taken(_) => Exit::Usage,
                 _ => Exit::Failed,
             };
         }

@@ -337,6 +337,7 @@ pub fn store_refusal(error: &StoreError) -> Refusal {
         }
         StoreError::Damaged(_)
         | StoreError::WrongKey { .. }
+        | StoreError::NoKey(_)
         | StoreError::Schema(_)
         | StoreError::Taken(_) => {
             Refusal::new(Code::Internal, "存储内容无法读取", "what is stored cannot be read")

@@ -37,9 +37,12 @@ pub enum StoreError {
     )]
     Damaged(String),
     #[error(
-        "密钥不符：数据库使用密钥 {expected}，给出的是 {given}，请用 --key 或 key_file 指定前者；新数据库先用 yizhan key new 生成 | wrong key: the store was written under key {expected}, {given} was given; name the former by --key or key_file, and for a new store make one with `yizhan key new`"
+        "密钥不符：数据库使用密钥 {expected}，给出的是 {given}，请用 --key 或 key_file 指定前者 | wrong key: the store was written under key {expected}, {given} was given; name the former by --key or key_file"
     )]
     WrongKey { expected: String, given: String },
+    /// Absent: the store is new and has no key yet.
+    #[error("{}", no_key(.0.as_deref()))]
+    NoKey(Option<String>),
     /// Another gateway holds the store.
     #[error("{0}")]
     Taken(String),
@@ -51,6 +54,20 @@ pub enum StoreError {
     /// A step broke off inside the gateway: a defect of ours, the same step would break again.
     #[error("网关内部错误（{0}），请告知管理员 | a step failed inside the gateway: {0}; tell the operator")]
     Defect(String),
+}
+
+fn no_key(expected: Option<&str>) -> String {
+    match expected {
+        None => {
+            "新数据库需要密钥文件，请先用 yizhan key new 生成 | a new store needs a key file; make one with \
+                 `yizhan key new`"
+                .to_owned()
+        }
+        Some(expected) => format!(
+            "缺少密钥文件：数据库使用密钥 {expected}，请用 --key 或 key_file 指定 | no key file: the store was written \
+             under key {expected}; name it by --key or key_file"
+        ),
+    }
 }
 
 impl StoreError {

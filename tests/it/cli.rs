@@ -212,6 +212,12 @@ fn what_cannot_be_done_is_said_in_both_languages_with_its_place() {
             "key 须为 64 位",
             "key must be 64 hexadecimal digits",
         ),
+        (
+            &["report", "--day", "2020-07-02", "--store", &store],
+            "some.key",
+            "新数据库需要密钥文件",
+            "a new store needs a key file; make one with `yizhan key new`",
+        ),
         (&["key", "new", &no_key], "no.key", "已存在，不会覆盖", "exists already and is kept"),
         (
             &["report", "--day", "2020-07-02", "--store", "postgres://x/y"],
