@@ -13,6 +13,8 @@ use serde::Deserialize;
 use toml::{Table, Value};
 use yizhan_contract::PayerCode;
 
+use crate::intake::mllp::Release;
+
 pub use error::ConfigError;
 
 /// Prefix of every environment variable that overlays a key: `YIZHAN_HTTP_LISTEN` is `http.listen`.
@@ -58,6 +60,7 @@ pub struct Http {
 pub struct Mllp {
     /// Port 2575 is the registered one.
     pub listen: SocketAddr,
+    pub release: Release,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -104,7 +107,7 @@ impl Default for Http {
 
 impl Default for Mllp {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 2575)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 2575)), release: Release::default() }
     }
 }
 
@@ -201,7 +204,7 @@ impl Config {
 const KEYS: &[(&str, &[&str])] = &[
     ("", &["store", "key_file", "policies", "hospitals", "plain_text_beyond_loopback"]),
     ("http", &["listen", "workers"]),
-    ("mllp", &["listen"]),
+    ("mllp", &["listen", "release"]),
     ("tls", &["certificate", "key", "client_ca"]),
     (
         "limits",
@@ -306,6 +309,7 @@ mod tests {
             ),
             ("[tls]\nkey = \"k\"\n", &[], "yizhan.toml: tls.certificate: 缺少该项", "| is missing; add it"),
             ("plain_text_beyond_loopback = \"yes\"\n", &[], "须为 true 或 false", "| must be true or false"),
+            ("[mllp]\nrelease = 3\n", &[], "mllp.release: 须为 1 或 2", "| must be 1 or 2"),
             ("policies = 7\n", &[], "policies: 须为带引号的文本", "| must be a text in quotation marks"),
             ("\n[http\n", &[], "yizhan.toml: 5: 该行不是有效的 TOML", "| the line is no valid TOML"),
             (

@@ -139,6 +139,11 @@ codes! {
         "请核对入院、出院与费用日期。" "Check the dates of admission, discharge and charges.";
     TwoPatients "two_patients" 422 100 "一条报文中有两名患者" "One message speaks of two patients"
         "请每名患者单独发送。" "Send each patient in a message of their own.";
+    TwoVisits "two_visits" 422 100 "一条报文中有两次住院" "One message speaks of two visits"
+        "请每次住院单独发送。" "Send each visit in a message of its own.";
+    SeveralMessages "several_messages" 422 198 "一次请求含多条报文" "The request holds several messages"
+        "请每次请求只发送一条报文；需整批发送时请改用 MLLP 端口。"
+        "Send one message per request; to send a batch as it is, use the MLLP port.";
     AnotherPerson "another_person" 409 205 "该次住院属于另一名患者" "This stay belongs to another person"
         "请核对住院号与身份信息；结算前可用 A08/A40 更正。" "Check visit number and identity; before settlement A08 or A40 corrects them.";
     SameMessageOtherContent "same_message_other_content" 409 205 "消息号重复但内容不同" "This message id was used for other content"

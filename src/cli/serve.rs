@@ -147,7 +147,7 @@ pub(super) async fn serve(
     listeners.mllp.set_nonblocking(true)?;
     let settings = mllp::Settings {
         frame_bytes_max: config.limits.message_bytes_max,
-        release: mllp::Release::One,
+        release: config.mllp.release,
         connections_max: config.limits.mllp_connections_max,
         idle: Duration::from_secs(config.limits.mllp_idle_s),
         patience: MLLP_PATIENCE,
@@ -166,6 +166,7 @@ pub(super) async fn serve(
         reading: front.reading,
         metrics: front.metrics,
         message_bytes_max: config.limits.message_bytes_max,
+        waits: http::Waits::default(),
         requests_per_second_max: config.limits.requests_per_second_max,
         recent: front.recent,
     };

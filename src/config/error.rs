@@ -78,6 +78,10 @@ fn quoted_after<'m>(message: &'m str, start: &str) -> Option<&'m str> {
 
 /// The parser's remark about one value as a sentence.
 fn in_words(said: &str) -> Text {
+    // Types of ours say it in both languages themselves.
+    if let Some((zh, en)) = said.split_once(" | ") {
+        return Text::new(zh, en);
+    }
     let expected = said.split_once(", expected ").map(|(_, expected)| expected);
     let listed =
         expected.map(|listed| listed.trim_start_matches("one of ").replace('`', "").replace(" or ", ", "));

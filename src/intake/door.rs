@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use yizhan_contract::Personal;
 
-use super::format::{BYTE_ORDER_MARK, Format, unframed};
+use super::format::{BYTE_ORDER_MARK, Format, unframed, utf_16_beginning};
 use super::hl7::charset::Named;
 use super::hl7::{self, Charset, Header, Message, Reading};
 use super::inbound::{Channel, Inbound, Rejected};
@@ -69,6 +69,9 @@ pub fn read(
         Ok(content) => content,
         Err(refusal) => return Err(known.rejected(vec![refusal])),
     };
+    if format != Format::Xml && utf_16_beginning(content).is_some() {
+        return Err(known.rejected(vec![in_utf_16()]));
+    }
     match format {
         Format::Hl7 => read_hl7(content, known, channel, profiles, now),
         Format::Json => read_json(content, known, profiles, now),
@@ -316,6 +319,12 @@ fn missing(name: Head, field: &Field<'_>, dialect: Dialect) -> Refusal {
         place => place.to_string(),
     };
     Refusal::new(Code::MissingField, "该项必填", "this field is required").at(place)
+}
+
+fn in_utf_16() -> Refusal {
+    let (zh, en) =
+        ("报文是 UTF-16 编码，请改用 UTF-8 发送", "the bytes are UTF-16; send the message in UTF-8");
+    Refusal::new(Code::WrongCharset, zh, en)
 }
 
 fn unknown_hospital(place: &str) -> Refusal {

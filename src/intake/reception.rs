@@ -34,8 +34,8 @@ pub struct Arrival<'a> {
     pub charset: Option<&'a str>,
     /// What the sender asks for; absent: as the hospital's profile says.
     pub mode: Option<Mode>,
-    /// The hospitals the sender may speak for; absent: any.
-    pub only: Option<&'a [Arc<str>]>,
+    /// The hospital the sender speaks for; absent: any.
+    pub only: Option<&'a str>,
 }
 
 /// What became of it.
@@ -85,8 +85,7 @@ impl Reception {
         };
         let (profile, header) = (Some(inbound.profile), inbound.header);
         let trigger = Some(inbound.message.trigger);
-        let named = &inbound.message.hospital.code;
-        if arrival.only.is_some_and(|only| !only.contains(named)) {
+        if arrival.only.is_some_and(|only| *only != *inbound.message.hospital.code) {
             let outcome = Outcome::from(names_another_hospital());
             return Received { outcome, profile, header, trigger, trace_id, at };
         }

@@ -37,6 +37,7 @@ impl Dialect {
                 Head::VisitNumber => "PV1-19",
                 Head::Admitted => "PV1-44",
                 Head::Discharged => "PV1-45",
+                Head::VisitClass => "PV1-2",
                 Head::PatientName => "PID-5",
                 Head::IdNumber | Head::Mrn => "PID-3",
                 Head::StatedTotal => "PV1-47",
@@ -52,6 +53,16 @@ impl Dialect {
             Self::Json => format!("$.settled_elsewhere[{payer}]"),
             Self::Xml => format!("/discharge/settled_elsewhere[{payer}]"),
             Self::MappedXml | Self::Hl7 => format!("settled_elsewhere[{payer}]"),
+        }
+    }
+
+    /// A line that the message at hand need not hold, by its id.
+    pub fn place_of_line(self, id: &str) -> String {
+        match self {
+            Self::Hl7 => format!("FT1-2={id}"),
+            Self::Json => format!("$.lines[?@.id=='{id}']"),
+            Self::Xml => format!("/discharge/lines/line[id='{id}']"),
+            Self::MappedXml => format!("lines(id={id})"),
         }
     }
 

@@ -36,6 +36,20 @@ pub fn nothing_to_cancel() -> Finding {
     )
 }
 
+pub fn cancelled_charges(lines: usize, total: Money) -> Finding {
+    finding(
+        FindingCode::CancelledCharges,
+        format!(
+            "入院已取消，此前收到的 {lines} 行费用（共 {total} 元）及预交款不再计入；再次入院后仍有效的，请以新的消息号重新发送"
+        ),
+        format!(
+            "the admission is cancelled: {}, {total}, and payments before it count no more; \
+             send again, under new message ids, what belongs to a new admission",
+            counted(lines, "charge line", "charge lines")
+        ),
+    )
+}
+
 pub fn repeated_lines(lines: usize) -> Finding {
     finding(
         FindingCode::RepeatedLines,

@@ -4,6 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::findings;
 use super::meaning::{differences, meaning};
 use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
 use super::part::{Absorbed, Patch, StayPart, repeated_line_differs, repeated_payment_differs};
@@ -68,6 +69,7 @@ fn before(
         Trigger::CancelDischarge => return Ok(cancel_discharge(record)),
         Trigger::CancelAdmit => return Ok(cancel_admit(record)),
         Trigger::Complete => start_over(&mut record),
+        Trigger::Admit if record.phase == Phase::Cancelled => start_over(&mut record),
         _ => {}
     }
     let absorbed = record.take(message).map_err(|refusal| vec![refusal])?;
@@ -101,7 +103,8 @@ fn after_settlement(record: StayRecord, message: &Message) -> Result<Received, V
     }
 }
 
-/// One document that says everything replaces what was gathered before settlement.
+/// One document that says everything replaces what was gathered before settlement, and a new admission what
+/// was gathered for one that was cancelled.
 fn start_over(record: &mut StayRecord) {
     let gathered = std::mem::take(&mut record.part);
     record.part.hospital = gathered.hospital;
@@ -201,7 +204,7 @@ fn settled_again(record: StayRecord, message: &Message) -> Result<Received, Vec<
     if meaning(&sent) == meaning(&settlement.discharge) {
         return Ok(Received { record, todo: Todo::SameBill, absorbed });
     }
-    let named = differences(&settlement.discharge, &sent);
+    let named = differences(&settlement.discharge, &sent, message.dialect);
     let shown = named.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
     let refusal = Refusal::new(
         Code::StayAlreadySettled,
@@ -220,7 +223,15 @@ fn cancel_discharge(mut record: StayRecord) -> Received {
     Received { record, todo, absorbed: Absorbed::default() }
 }
 
+/// Charges and payments went with the admission: one that is opened again under the number begins without them,
+/// and the hospital says what of them belongs to it. The messages themselves are kept as they came.
 fn cancel_admit(mut record: StayRecord) -> Received {
+    if !record.part.lines.is_empty() || !record.part.payments.is_empty() {
+        let total = record.part.lines.iter().filter_map(|line| line.signed_amount().ok()).sum();
+        record.findings.push(findings::cancelled_charges(record.part.lines.len(), total));
+    }
+    record.part.lines.clear();
+    record.part.payments.clear();
     record.phase = Phase::Cancelled;
     record.is_closed = false;
     record.quiet_until = None;

@@ -34,7 +34,7 @@ impl<'a> LinePlaces<'a> {
     pub fn field(&self, line_id: &str, field: &str) -> String {
         let places = self.places.map_or(&[][..], |places| &places.lines);
         let written = self.lines.iter().zip(places).find(|(line, _)| line.id == line_id);
-        written.map_or_else(|| format!("lines[{line_id}].{field}"), |(_, place)| place.field(field))
+        written.map_or_else(|| format!("lines(id={line_id}).{field}"), |(_, place)| place.field(field))
     }
 
     /// Where the sender wrote the payment; of two with one id, the one of this amount.

@@ -1,6 +1,7 @@
 //! Everything that is tested from outside, in one binary. Each module is one subject, its cases are data.
 #![cfg(test)]
 
+mod authority;
 mod cli;
 mod crash;
 mod demo;
@@ -18,6 +19,7 @@ mod intake;
 mod mllp_frames;
 mod mllp_listener;
 mod sealed;
+mod serve;
 mod sqlite;
 mod stays;
 mod store_contract;

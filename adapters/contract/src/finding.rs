@@ -58,6 +58,8 @@ pub enum FindingCode {
     RepeatedLines,
     /// A cancellation (ADT^A11, A13) of a stay nobody has heard of.
     NothingToCancel,
+    /// An admission was cancelled (ADT^A11) that had charges or payments: they went with it.
+    CancelledCharges,
     /// Birth date or sex of the message differ from the identity card number.
     IdentityDiffers,
 }

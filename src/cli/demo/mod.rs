@@ -103,10 +103,10 @@ async fn show(
 ) -> anyhow::Result<Exit> {
     let mut senders = Senders::connect(http, mllp).await?;
     let style = settle::style(args.explain);
-    for Sample { title, files } in SAMPLES {
+    for Sample { title, sender, files } in SAMPLES {
         super::say(&format!("\n== {} | {}", title.0, title.1));
         for (name, bytes) in *files {
-            super::say(&senders.send(name, bytes, style, recent).await?);
+            super::say(&senders.send(sender.token, name, bytes, style, recent).await?);
         }
     }
     Ok(Exit::Ok)
@@ -135,7 +135,7 @@ fn config(store: &std::path::Path, key: &std::path::Path, (http, mllp): (SocketA
         hospitals: PathBuf::new(),
         plain_text_beyond_loopback: false,
         http: Http { listen: http, ..Http::default() },
-        mllp: Mllp { listen: mllp },
+        mllp: Mllp { listen: mllp, ..Mllp::default() },
         tls: None,
         payers: std::collections::BTreeMap::new(),
         limits: Limits { drain_s: 1, ..Limits::default() },

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 use yizhan::catalogue::CatalogueFile;
 use yizhan::config::Limits;
-use yizhan::http::{self, Reading, Recent, State};
+use yizhan::http::{self, Reading, Recent, State, Waits};
 use yizhan::intake::Profiles;
 use yizhan::intake::profile::Profile;
 use yizhan::intake::reception::Reception;
@@ -154,13 +154,14 @@ pub(crate) struct Setting {
     pub(crate) reading: Reading,
     pub(crate) limits: Limits,
     pub(crate) tls: Option<rustls::ServerConfig>,
+    pub(crate) waits: Waits,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         let limits =
             Limits { message_bytes_max: 64 * 1024, requests_per_second_max: 10_000, ..Limits::default() };
-        Self { reading: Reading::Token, limits, tls: None }
+        Self { reading: Reading::Token, limits, tls: None, waits: Waits::default() }
     }
 }
 
@@ -189,6 +190,7 @@ impl Setting {
             reading: self.reading,
             metrics: telemetry::start_metrics(),
             message_bytes_max: self.limits.message_bytes_max,
+            waits: self.waits,
             requests_per_second_max: self.limits.requests_per_second_max,
             recent: Arc::new(Recent::default()),
         };
@@ -239,8 +241,8 @@ async fn register_samples(store: &Sqlite, runtime: &Runtime) {
 
 /// The sample hospitals, each with a token of its own.
 fn profiles() -> Profiles {
-    let profile = |(_, text): &(&str, &str)| {
-        let mut profile = Profile::from_toml(text).unwrap();
+    let profile = |sample: &samples::SampleHospital| {
+        let mut profile = Profile::from_toml(sample.profile).unwrap();
         profile.token_sha256 = Some(Sha256::digest(format!("token-of-{}", profile.code())).into());
         profile
     };
