@@ -91,10 +91,10 @@ pub fn price(
         Err(AdjudicateError::AnswerOutOfBounds { payer, amount, pay_at_most }) => {
             return Ok(Priced::Breach { payer, amount, pay_at_most });
         }
-        Err(error) => return Err(vec![refusals::adjudicate(&error, dialect)]),
+        Err(error) => return Err(vec![refusals::adjudicate(&error, policy, dialect)]),
         Ok(Walked::Ask { leg, paid_before }) => {
             let to_ask = to_ask(policy, claim, &year, ground, leg, paid_before)
-                .map_err(|error| vec![refusals::adjudicate(&error, dialect)])?;
+                .map_err(|error| vec![refusals::adjudicate(&error, policy, dialect)])?;
             return Ok(Priced::Ask(Box::new(to_ask)));
         }
     };
@@ -195,11 +195,7 @@ fn bill(
         policy: Arc::clone(policy.label()),
         hospital: Arc::clone(&ground.hospital.code),
         visit_number: discharge.visit.number.clone(),
-        patient: BilledPatient::masked(
-            discharge,
-            Some(Arc::clone(&adjudication.category.code)),
-            adjudication.category_on,
-        ),
+        patient: BilledPatient::masked(discharge, &adjudication.category, adjudication.category_on),
         admitted: discharge.visit.admitted.date,
         discharged: discharge.visit.discharged.date,
         cause: discharge.cause.kind,
