@@ -1,4 +1,4 @@
-//! What happens inside the store's transaction: from what is known to what is written. Pure.
+//! What a step comes to: from what is known to what is written and answered. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use yizhan_contract::stay::civil_date;
 use yizhan_contract::{Money, Used};
 use yizhan_rules::{Item, PolicyShelf};
 
-use super::bill::{BillState, Reversal};
+use super::bill::{Bill, BillState, BilledPayer, Reversal};
 use super::complete::signed_amount;
 use super::findings;
 use super::identity::{Identity, identify};
@@ -79,13 +79,19 @@ pub struct Decision {
     pub new_settlement_id: Uuid,
 }
 
+/// What is written, and what is answered once it is.
+pub struct Verdict {
+    pub changes: Changes,
+    pub outcome: Outcome,
+}
+
 /// Looked-up data no longer fits: nothing is written, the caller looks again.
 struct LookAgain;
 
 impl Decision {
     /// `None`: look up again and come back.
-    pub fn decide(&self, facts: Facts) -> Option<Changes> {
-        let stored = match facts.stay.as_ref().map(|stay| StayRecord::read(&stay.document)) {
+    pub fn decide(&self, facts: Facts) -> Option<Verdict> {
+        let stored = match facts.stay.as_ref().map(StayRecord::read) {
             Some(Ok(record)) => Some(record),
             None => None,
             Some(Err(_)) => return None,
@@ -94,23 +100,26 @@ impl Decision {
             Asked::Message { message, mode } => self.message(message, *mode, stored, &facts),
             _ => self.at_desk(stored, facts.person.as_ref()),
         };
-        decided.ok()
+        let mut verdict = decided.ok()?;
+        verdict.changes.answer = verdict.outcome.kept();
+        verdict.changes.is_refused = verdict.outcome.is_refused();
+        Some(verdict)
     }
 
     /// What is asked without a message: the stay and its owner are there, or there is nothing to do.
-    fn at_desk(&self, stored: Option<StayRecord>, owner: Option<&PersonFacts>) -> Result<Changes, LookAgain> {
+    fn at_desk(&self, stored: Option<StayRecord>, owner: Option<&PersonFacts>) -> Result<Verdict, LookAgain> {
         let (Some(record), Some(owner)) = (stored, owner) else {
-            return Ok(answer(&refused(refusals::no_such_stay())));
+            return Ok(answer(refused(refusals::no_such_stay())));
         };
         // A settlement that was reversed and replaced is not the one to act upon now.
         let current = record.settlement.as_ref().map(|settlement| settlement.id);
         if let StayRef::Settlement(id) = self.stay_ref
             && current != Some(id)
         {
-            return Ok(answer(&refused(refusals::replaced())));
+            return Ok(answer(refused(refusals::replaced())));
         }
         match &self.asked {
-            Asked::Message { .. } => Ok(answer(&refused(refusals::no_such_stay()))),
+            Asked::Message { .. } => Ok(answer(refused(refusals::no_such_stay()))),
             Asked::Commit { expected_patient_share } => self.commit(record, *expected_patient_share, owner),
             Asked::Reverse { reason, operator } => Ok(self.reverse(record, reason, operator, owner)),
             Asked::ChargesQuiet { mode, now } => self.charges_quiet(record, *mode, *now, owner),
@@ -123,42 +132,43 @@ impl Decision {
         mode: Mode,
         stored: Option<StayRecord>,
         facts: &Facts,
-    ) -> Result<Changes, LookAgain> {
+    ) -> Result<Verdict, LookAgain> {
         let Identity { person, joined, aliases } =
             match identify(facts, message, stored.as_ref(), &self.persons) {
                 Ok(identity) => identity,
-                Err(refusal) => return Ok(answer(&refused(refusal))),
+                Err(refusal) => return Ok(answer(refused(refusal))),
             };
-        let mut changes = match stored {
+        let mut verdict = match stored {
             None if message.trigger == Trigger::Merge => self.merged(message, &person),
             None if cancels(message) => self.nothing_to_cancel(message, &person),
-            None if message.trigger == Trigger::CloseAccount => answer(&refused(refusals::no_such_stay())),
+            None if message.trigger == Trigger::CloseAccount => answer(refused(refusals::no_such_stay())),
             stored => {
                 let record = stored.unwrap_or_else(|| StayRecord::open(self.new_stay_id, message));
                 match receive(record, message, mode, self.at) {
                     Ok(received) => self.carry_out(received, &person, &LinePlaces::of(message))?,
-                    Err(refusals) => answer(&refusals.into()),
+                    Err(refusals) => answer(refusals.into()),
                 }
             }
         };
-        if !changes.is_refused && (!joined.is_empty() || !aliases.is_empty()) {
-            changes.person_id = Some(person.person_id);
-            changes.person_aliases = aliases;
-            changes.joined = joined;
+        if !verdict.outcome.is_refused() && (!joined.is_empty() || !aliases.is_empty()) {
+            verdict.changes.person_id = Some(person.person_id);
+            verdict.changes.person_aliases = aliases;
+            verdict.changes.joined = joined;
         }
-        Ok(changes)
+        Ok(verdict)
     }
 
     /// Two numbers are one person from now on; no stay is spoken of.
-    fn merged(&self, message: &Message, person: &PersonFacts) -> Changes {
+    fn merged(&self, message: &Message, person: &PersonFacts) -> Verdict {
         let noted = self.noted_without_stay(message, person);
-        Changes { person_id: Some(person.person_id), ..answer(&Outcome::Noted(Box::new(noted))) }
+        let changes = Changes { person_id: Some(person.person_id), ..Changes::default() };
+        Verdict { changes, outcome: Outcome::Noted(Box::new(noted)) }
     }
 
-    fn nothing_to_cancel(&self, message: &Message, person: &PersonFacts) -> Changes {
+    fn nothing_to_cancel(&self, message: &Message, person: &PersonFacts) -> Verdict {
         let mut noted = self.noted_without_stay(message, person);
         noted.findings.push(findings::nothing_to_cancel());
-        answer(&Outcome::Noted(Box::new(noted)))
+        answer(Outcome::Noted(Box::new(noted)))
     }
 
     fn carry_out(
@@ -166,13 +176,13 @@ impl Decision {
         received: Received,
         person: &PersonFacts,
         places: &LinePlaces<'_>,
-    ) -> Result<Changes, LookAgain> {
+    ) -> Result<Verdict, LookAgain> {
         let Received { record, todo, absorbed } = received;
         match todo {
             Todo::Price(mode) => self.price(record, mode, person, places),
-            Todo::SameBill => Ok(answer(&issued(&record))),
+            Todo::SameBill => Ok(answer(issued(record))),
             Todo::Reverse => Ok(self.take_back(record, person, "ADT^A13".to_owned(), "HL7".to_owned())),
-            Todo::Keep | Todo::Wait { .. } | Todo::Late => Ok(self.note(&record, absorbed.repeated, person)),
+            Todo::Keep | Todo::Wait { .. } | Todo::Late => Ok(self.note(record, absorbed.repeated, person)),
         }
     }
 
@@ -182,18 +192,18 @@ impl Decision {
         mode: Mode,
         now: Timestamp,
         person: &PersonFacts,
-    ) -> Result<Changes, LookAgain> {
+    ) -> Result<Verdict, LookAgain> {
         // A message came between the timer and this step: it decided what is waited for.
         if record.phase != Phase::AwaitingCharges || record.quiet_until.is_none_or(|until| now < until) {
             let noted = self.noted(&record, 0, person);
-            return Ok(answer(&Outcome::Noted(Box::new(noted))));
+            return Ok(answer(Outcome::Noted(Box::new(noted))));
         }
-        let changes = self.price(record.clone(), mode, person, &LinePlaces::none())?;
-        if !changes.is_refused {
-            return Ok(changes);
+        let mut verdict = self.price(record.clone(), mode, person, &LinePlaces::none())?;
+        if verdict.outcome.is_refused() {
+            record.quiet_until = self.at.checked_add(SignedDuration::from_secs(QUIET_RETRY_S)).ok();
+            verdict.changes.stay = Some(self.stay(record, person).0);
         }
-        record.quiet_until = self.at.checked_add(SignedDuration::from_secs(QUIET_RETRY_S)).ok();
-        Ok(Changes { stay: Some(self.stay(&record, person)), ..changes })
+        Ok(verdict)
     }
 
     fn price(
@@ -202,22 +212,21 @@ impl Decision {
         mode: Mode,
         person: &PersonFacts,
         places: &LinePlaces<'_>,
-    ) -> Result<Changes, LookAgain> {
+    ) -> Result<Verdict, LookAgain> {
         if !self.lookups.fit(&record) {
             return Err(LookAgain);
         }
         let settlement = match price(&record, &self.ground(person), mode, places) {
             Ok(settlement) => settlement,
-            Err(refusals) => return Ok(answer(&refusals.into())),
+            Err(refusals) => return Ok(answer(refusals.into())),
         };
         let moves = (mode == Mode::Settle).then(|| moves(&settlement, 1));
         record.phase = match mode {
             Mode::Quote => Phase::Quoted,
             Mode::Settle => Phase::Settled,
         };
-        let outcome = Outcome::Bill(Box::new(settlement.bill.clone()));
         record.settlement = Some(settlement);
-        Ok(self.write(&record, person, moves, &outcome))
+        Ok(self.write(record, person, moves, Outcome::Bill))
     }
 
     /// Priced again inside the transaction: what was quoted may have moved.
@@ -226,13 +235,13 @@ impl Decision {
         mut record: StayRecord,
         expected: Money,
         person: &PersonFacts,
-    ) -> Result<Changes, LookAgain> {
+    ) -> Result<Verdict, LookAgain> {
         if record.phase == Phase::Settled {
-            return Ok(answer(&issued(&record)));
+            return Ok(answer(issued(record)));
         }
         let quote = record.settlement.as_ref().filter(|_| record.phase == Phase::Quoted);
         let Some(valid_until) = quote.map(|quote| quote.bill.valid_until) else {
-            return Ok(answer(&refused(refusals::not_quoted(record.phase))));
+            return Ok(answer(refused(refusals::not_quoted(record.phase))));
         };
         if !self.lookups.fit(&record) {
             return Err(LookAgain);
@@ -241,26 +250,23 @@ impl Decision {
         let ground = self.ground(person);
         let settled = match price(&record, &ground, Mode::Settle, &none) {
             Ok(settled) => settled,
-            Err(refusals) => return Ok(answer(&refusals.into())),
+            Err(refusals) => return Ok(answer(refusals.into())),
         };
         let is_expired = valid_until.is_some_and(|until| until < self.at);
         if is_expired || settled.bill.patient_share > expected + self.tolerance(&settled) {
             let again = match price(&record, &ground, Mode::Quote, &none) {
                 Ok(again) => again,
-                Err(refusals) => return Ok(answer(&refusals.into())),
+                Err(refusals) => return Ok(answer(refusals.into())),
             };
-            let outcome = Outcome::Refused(Refused {
-                refusals: vec![refusals::quote_moved(is_expired, expected, again.bill.patient_share)],
-                quote: Some(Box::new(again.bill.clone())),
-            });
+            let refusals = vec![refusals::quote_moved(is_expired, expected, again.bill.patient_share)];
             record.settlement = Some(again);
-            return Ok(self.write(&record, person, None, &outcome));
+            let refused = |quote| Outcome::Refused(Refused { refusals, quote: Some(quote) });
+            return Ok(self.write(record, person, None, refused));
         }
         let moves = moves(&settled, 1);
-        let outcome = Outcome::Bill(Box::new(settled.bill.clone()));
         record.phase = Phase::Settled;
         record.settlement = Some(settled);
-        Ok(self.write(&record, person, Some(moves), &outcome))
+        Ok(self.write(record, person, Some(moves), Outcome::Bill))
     }
 
     fn tolerance(&self, settlement: &Settlement) -> Money {
@@ -269,15 +275,15 @@ impl Decision {
         policy.map_or(Money::ZERO, |policy| policy.settings().share_tolerance.value)
     }
 
-    fn reverse(&self, mut record: StayRecord, reason: &str, operator: &str, person: &PersonFacts) -> Changes {
+    fn reverse(&self, mut record: StayRecord, reason: &str, operator: &str, person: &PersonFacts) -> Verdict {
         let state = record.settlement.as_ref().map(|settlement| settlement.bill.state);
         match (state, record.phase) {
-            (Some(BillState::Reversed), _) => answer(&issued(&record)),
+            (Some(BillState::Reversed), _) => answer(issued(record)),
             (Some(_), Phase::Settled) => {
                 record.phase = Phase::Reversed;
                 self.take_back(record, person, reason.to_owned(), operator.to_owned())
             }
-            (_, phase) => answer(&refused(refusals::not_settled(phase))),
+            (_, phase) => answer(refused(refusals::not_settled(phase))),
         }
     }
 
@@ -289,25 +295,24 @@ impl Decision {
         person: &PersonFacts,
         reason: String,
         operator: String,
-    ) -> Changes {
+    ) -> Verdict {
         let Some(mut settlement) = record.settlement.take() else {
-            return answer(&refused(refusals::no_such_stay()));
+            return answer(refused(refusals::no_such_stay()));
         };
         let moves = moves(&settlement, -1);
         settlement.bill = settlement.bill.reversed(Reversal { reason, operator, at: self.at });
-        let outcome = Outcome::Bill(Box::new(settlement.bill.clone()));
         record.settlement = Some(settlement);
         record.part.lines.append(&mut record.late_lines);
         record.part.payments.append(&mut record.late_payments);
         record.is_closed = false;
         record.quiet_until = None;
-        self.write(&record, person, Some(moves), &outcome)
+        self.write(record, person, Some(moves), Outcome::Bill)
     }
 
-    fn note(&self, record: &StayRecord, repeated: usize, person: &PersonFacts) -> Changes {
-        let noted = self.noted(record, repeated, person);
-        let stay = Some(self.stay(record, person));
-        Changes { stay, ..answer(&Outcome::Noted(Box::new(noted))) }
+    fn note(&self, record: StayRecord, repeated: usize, person: &PersonFacts) -> Verdict {
+        let noted = self.noted(&record, repeated, person);
+        let changes = Changes { stay: Some(self.stay(record, person).0), ..Changes::default() };
+        Verdict { changes, outcome: Outcome::Noted(Box::new(noted)) }
     }
 
     fn noted(&self, record: &StayRecord, repeated: usize, person: &PersonFacts) -> Noted {
@@ -345,44 +350,45 @@ impl Decision {
         }
     }
 
-    /// The stay with its newest bill.
+    /// The stay with its newest bill, which is also what is answered.
     fn write(
         &self,
-        record: &StayRecord,
+        record: StayRecord,
         person: &PersonFacts,
         moves: Option<AccumulatorMove>,
-        outcome: &Outcome,
-    ) -> Changes {
-        Changes {
-            stay: Some(self.stay(record, person)),
-            bill: record.settlement.as_ref().map(|settlement| self.bill(record, settlement)),
+        told: impl FnOnce(Box<Bill>) -> Outcome,
+    ) -> Verdict {
+        let (stay, bill) = self.stay(record, person);
+        let Some(bill) = bill else { return answer(refused(refusals::no_such_stay())) };
+        let changes = Changes {
+            bill: Some(self.bill(stay.stay_id, &bill)),
+            stay: Some(stay),
             accumulators: moves.into_iter().collect(),
-            ..answer(outcome)
-        }
+            ..Changes::default()
+        };
+        Verdict { changes, outcome: told(Box::new(bill)) }
     }
 
-    fn stay(&self, record: &StayRecord, person: &PersonFacts) -> StayWrite {
-        StayWrite {
-            stay_id: record.stay_id,
-            person_id: person.person_id,
-            hospital: Arc::clone(&self.hospital.code),
-            visit_number: Arc::from(record.part.visit_number.as_str()),
-            admitted: record.part.admitted.value().map(|moment| moment.date),
-            document: record.document(),
-            due_at: record.quiet_until.filter(|_| record.phase == Phase::AwaitingCharges),
-        }
+    fn stay(&self, record: StayRecord, person: &PersonFacts) -> (StayWrite, Option<Bill>) {
+        let (stay_id, due_at) = (record.stay_id, record.quiet_until);
+        let due_at = due_at.filter(|_| record.phase == Phase::AwaitingCharges);
+        let visit_number = Arc::from(record.part.visit_number.as_str());
+        let admitted = record.part.admitted.value().map(|moment| moment.date);
+        let (document, bill) = record.into_document();
+        let hospital = Arc::clone(&self.hospital.code);
+        let person_id = person.person_id;
+        (StayWrite { stay_id, person_id, hospital, visit_number, admitted, document, due_at }, bill)
     }
 
-    fn bill(&self, record: &StayRecord, settlement: &Settlement) -> BillWrite {
-        let bill = &settlement.bill;
-        let leg = |payer: &super::bill::BilledPayer| LegWrite {
+    fn bill(&self, stay_id: Uuid, bill: &Bill) -> BillWrite {
+        let leg = |payer: &BilledPayer| LegWrite {
             payer: payer.payer.clone(),
             state: payer.state,
             paid: payer.paid,
         };
         BillWrite {
-            settlement_id: settlement.id,
-            stay_id: record.stay_id,
+            settlement_id: bill.settlement_id,
+            stay_id,
             version: bill.version,
             hospital: Arc::clone(&self.hospital.code),
             state: bill.state.word(),
@@ -428,20 +434,15 @@ fn moves(settlement: &Settlement, sign: i32) -> AccumulatorMove {
     }
 }
 
-fn serialise(outcome: &Outcome) -> Vec<u8> {
-    serde_json::to_vec(outcome).unwrap_or_default()
-}
-
 /// Answered, nothing else written.
-fn answer(outcome: &Outcome) -> Changes {
-    let is_refused = matches!(outcome, Outcome::Refused(_));
-    Changes { answer: serialise(outcome), is_refused, ..Changes::default() }
+fn answer(outcome: Outcome) -> Verdict {
+    Verdict { changes: Changes::default(), outcome }
 }
 
 /// The newest bill, as issued.
-fn issued(record: &StayRecord) -> Outcome {
-    match &record.settlement {
-        Some(settlement) => Outcome::Bill(Box::new(settlement.bill.clone())),
+fn issued(record: StayRecord) -> Outcome {
+    match record.settlement {
+        Some(settlement) => Outcome::Bill(Box::new(settlement.bill)),
         None => refused(refusals::no_such_stay()),
     }
 }

@@ -1,10 +1,10 @@
 //! The driver: takes a checked message through the store and back to its answer.
 //!
-//! Everything that decides about money is pure and runs inside one transaction of the store, with the
-//! person's row held. Here is only the looking up before, and the trying again where a stay moved meanwhile.
+//! Everything that decides about money is pure and runs inside one step of the store. Here is only the
+//! looking up before, and the trying again where a stay moved meanwhile.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -17,7 +17,7 @@ use super::bill::BillState;
 use super::decide::{Asked, Decision, Lookups};
 use super::findings;
 use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
-use super::outcome::{Beneficiary, Outcome};
+use super::outcome::{Beneficiary, Kept, Outcome};
 use super::part::StayPart;
 use super::record::{Settlement, StayRecord};
 use crate::refusal::{Code, Refusal};
@@ -106,8 +106,7 @@ impl Gateway {
     ) -> Result<(), StoreError> {
         let Unread { sender, message_id, digest, raw } = message;
         let claim = MessageClaim { sender, message_id, digest, raw };
-        let answer = serde_json::to_vec(outcome).unwrap_or_default();
-        self.store.keep_refused(at, claim, answer).await
+        self.store.keep_refused(at, claim, outcome.kept()).await
     }
 
     /// Commits a quote, if the patient's share is still the expected one.
@@ -164,8 +163,7 @@ impl Gateway {
     /// A settlement as issued, and what has to be said of it since.
     pub async fn settlement(&self, id: Uuid) -> Result<Option<Found>, StoreError> {
         let Some(stored) = self.store.settlement(id).await? else { return Ok(None) };
-        let record =
-            StayRecord::read(&stored.stay.document).map_err(|why| StoreError::Damaged(why.to_string()))?;
+        let record = StayRecord::read(&stored.stay).map_err(|why| StoreError::Damaged(why.to_string()))?;
         let mut settlement = match &record.settlement {
             Some(settlement) if settlement.id == id => settlement.clone(),
             // An earlier settlement of the stay: its bill as issued, the newest stay for the name.
@@ -215,16 +213,27 @@ impl Gateway {
                 new_stay_id: self.runtime.next_id(),
                 new_settlement_id: self.runtime.next_id(),
             };
+            // What the last run came to; the store hands back only what it keeps of it.
+            let outcome = Arc::<Mutex<Option<Outcome>>>::default();
+            let told = Arc::clone(&outcome);
+            let decide = move |facts| {
+                let verdict = decision.decide(facts)?;
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.outcome);
+                Some(verdict.changes)
+            };
             let step = Step {
                 at,
                 claim: work.claim.clone(),
                 stay: work.stay.clone(),
                 persons: work.persons.clone(),
-                decide: Box::new(move |facts| decision.decide(facts)),
+                decide: Box::new(decide),
             };
             match self.store.step(step).await? {
-                Done::Decided(answer) => return outcome_of(&answer),
-                Done::Repeated(answer) => return self.as_it_stands(work, outcome_of(&answer)?).await,
+                Done::Decided(_) => {
+                    let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    return outcome.ok_or_else(|| StoreError::Defect("decided by nobody".to_owned()));
+                }
+                Done::Repeated(kept) => return self.as_it_stands(work, &kept).await,
                 Done::OtherContent => return Ok(same_message_other_content().into()),
                 Done::Undecided => needs_stay = true,
             }
@@ -234,10 +243,18 @@ impl Gateway {
 
     /// The answer of a message that comes again: its settlement as it stands by now, for a desk must not see
     /// money that was given back. A document that was quoted and is now sent to be settled is settled.
-    async fn as_it_stands(&self, work: &Work, outcome: Outcome) -> Result<Outcome, StoreError> {
-        let Outcome::Bill(issued) = outcome else { return Ok(outcome) };
-        let Some(found) = self.settlement(issued.settlement_id).await? else {
-            return Ok(Outcome::Bill(issued));
+    async fn as_it_stands(&self, work: &Work, kept: &[u8]) -> Result<Outcome, StoreError> {
+        let kept = serde_json::from_slice(kept).map_err(|why| StoreError::Damaged(why.to_string()))?;
+        let id = match kept {
+            Kept::Settlement { id } => id,
+            Kept::Bill(bill) => bill.settlement_id,
+            Kept::Noted(noted) => return Ok(Outcome::Noted(noted)),
+            Kept::Refused(refused) => return Ok(Outcome::Refused(refused)),
+        };
+        let Some(found) = self.settlement(id).await? else {
+            return Err(StoreError::Damaged(
+                "a message was settled, and its settlement is not there".to_owned(),
+            ));
         };
         let bill = found.settlement.bill;
         if bill.state == BillState::Quoted && work.asked.is_to_settle() {
@@ -248,7 +265,7 @@ impl Gateway {
 
     async fn read(&self, stay: StayRef) -> Result<Option<StayRecord>, StoreError> {
         let Some(stored) = self.store.stay(stay).await? else { return Ok(None) };
-        StayRecord::read(&stored.document).map(Some).map_err(|why| StoreError::Damaged(why.to_string()))
+        StayRecord::read(&stored).map(Some).map_err(|why| StoreError::Damaged(why.to_string()))
     }
 
     /// Catalogue items for every code the stay may be priced with, as on its discharge date.
@@ -278,10 +295,6 @@ impl Gateway {
             found.into_iter().flatten().map(|item| (item.code.clone(), rules_item(item))).collect();
         Ok(Lookups { on, codes, items })
     }
-}
-
-fn outcome_of(answer: &[u8]) -> Result<Outcome, StoreError> {
-    serde_json::from_slice(answer).map_err(|why| StoreError::Damaged(why.to_string()))
 }
 
 /// One thing to do to one stay.

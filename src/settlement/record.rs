@@ -1,10 +1,11 @@
-//! The stored document of a stay: what all its messages said, and the newest bill.
+//! What is known of a stay: all that its messages said, and the newest bill. [`super::document`] is its
+//! stored form.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use yizhan_contract::stay::{Discharge, Line};
-use yizhan_contract::{Exact, Finding, Money, PayerCode, Text, revealing};
+use yizhan_contract::{Exact, Finding, Money, PayerCode, Text};
 
 use super::bill::Bill;
 use super::complete::{Completed, Dialect};
@@ -13,12 +14,8 @@ use super::part::{Absorbed, Payment, StayPart};
 use super::refusals::LinePlaces;
 use crate::refusal::Refusal;
 
-/// Version of the document; a reader accepts every version up to its own.
-pub const RECORD_FORMAT: u8 = 1;
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StayRecord {
-    pub format: u8,
     pub stay_id: Uuid,
     pub phase: Phase,
     /// The sum of what all messages said.
@@ -32,16 +29,12 @@ pub struct StayRecord {
     /// Charges that came after settlement.
     pub late_lines: Vec<Line>,
     /// Payments of the patient that came after settlement.
-    #[serde(default)]
     pub late_payments: Vec<Payment>,
     /// What closes visits of this hospital has come for this one.
-    #[serde(default)]
     pub is_closed: bool,
     /// When a closed visit may be settled, if no charge comes until then.
-    #[serde(default)]
     pub quiet_until: Option<Timestamp>,
     /// Lines that were sent again with equal content and counted once.
-    #[serde(default)]
     pub repeated: usize,
 }
 
@@ -80,7 +73,7 @@ impl Phase {
 }
 
 /// The newest bill, and what it was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
     pub id: Uuid,
     pub bill: Bill,
@@ -104,7 +97,6 @@ impl StayRecord {
             ..StayPart::default()
         };
         Self {
-            format: RECORD_FORMAT,
             stay_id,
             phase: Phase::Open,
             part,
@@ -138,20 +130,6 @@ impl StayRecord {
         let LastMessage { message_id, sent_at, dialect } = &self.last;
         self.part.complete(hospital, message_id, *sent_at, *dialect)
     }
-
-    /// Reads the stored document; a newer format is refused, not guessed at.
-    pub fn read(document: &[u8]) -> Result<Self, Unreadable> {
-        let record: Self = serde_json::from_slice(document).map_err(|why| Unreadable(why.to_string()))?;
-        if record.format > RECORD_FORMAT {
-            return Err(Unreadable(format!("format {} is newer than this gateway", record.format)));
-        }
-        Ok(record)
-    }
-
-    /// The document to be sealed, personal data in clear.
-    pub fn document(&self) -> Vec<u8> {
-        revealing(|| serde_json::to_vec(self)).unwrap_or_default()
-    }
 }
 
 impl LastMessage {
@@ -159,8 +137,3 @@ impl LastMessage {
         Self { message_id: message.message_id.clone(), sent_at: message.sent_at, dialect: message.dialect }
     }
 }
-
-/// A stay document that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("stay document: {0}")]
-pub struct Unreadable(String);
