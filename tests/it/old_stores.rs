@@ -206,7 +206,7 @@ async fn a_settled_stay_is_written_with_every_fact_once() {
     let stored = house.reception.gateway().store().stay(stay).await.unwrap().unwrap();
     let document: serde_json::Value = serde_json::from_slice(&stored.document).unwrap();
     assert_eq!(document["format"], 2);
-    assert_eq!(document["part"]["lines"].as_array().unwrap().len(), 4);
+    assert_eq!(document["part"]["lines"].as_array().unwrap().len(), 6);
     let settlement = &document["settlement"];
     assert_eq!(settlement["discharge"]["lines"].as_array().unwrap().len(), 0);
     assert!(settlement["bill"].is_null(), "the bill has a place of its own");
