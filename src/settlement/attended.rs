@@ -7,7 +7,7 @@ use uuid::Uuid;
 use yizhan_contract::Text;
 
 use super::carried::Carry;
-use super::gateway::Gateway;
+use super::gateway::{Gateway, record};
 use super::pursue::{Drive, Seen, Stop};
 use super::saga::attention::Attention;
 use super::saga::event::{Event, Resolution};
@@ -146,7 +146,7 @@ impl Gateway {
         };
         let Some(stored) = stored else { return Ok(None) };
         let (stay_id, hold) = (stored.stay_id, stored.hold.clone());
-        let record = self.record(stored).await?;
+        let record = record(&stored)?;
         Ok(Some((stay_id, record, hold)))
     }
 }
@@ -161,7 +161,7 @@ impl Drive<'_> {
         let seen: Seen = self.look().await.map_err(stopped)?.ok_or(OrderError::NothingWaits)?;
         let saga = seen.record.saga.clone().ok_or(OrderError::NothingWaits)?;
         let now = self.gateway.runtime().now();
-        let saga = self.gateway.stepping()(saga, event, now).saga;
+        let saga = self.gateway.stepping().0(saga, event, now).saga;
         let hold = self.hold_until(now, false);
         let kept = self.carry(&seen, Carry::Kept { saga, given: None, hold }).await.map_err(stopped)?;
         kept.map(|_| ()).ok_or(OrderError::Busy)

@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use yizhan_contract::PayerCode;
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{Money, PayerCode};
 
-use super::bill::{Bill, BillState, Reversal};
-use super::decide::{Decision, LookAgain, answer, issued, moves};
+use super::bill::{Bill, BillState};
+use super::decide::{Decision, LookAgain, Verdict};
+use super::effect::Effect;
+use super::findings;
 use super::given::Given;
 use super::message::Mode;
-use super::outcome::{Outcome, Refused};
+use super::outcome::Outcome;
+use super::payers::Payers;
 use super::price::{Priced, price};
 use super::record::{Phase, Pricing, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
 use super::saga::{Call, Course, Saga, Sent, Why};
 use crate::refusal::Refusal;
-use crate::store::{Changes, Hold, PersonFacts, Pot};
+use crate::store::{Hold, PersonFacts};
 
 /// What the driver brings back from the payers.
 #[derive(Debug, Clone)]
@@ -33,20 +35,17 @@ pub enum Carry {
     Over { saga: Saga },
 }
 
-/// Tries after which a stay that waits for a payer is shown to a person.
-const TRIES_ATTENTION: u32 = 5;
-
 impl Decision {
     pub(super) fn carry(
         &self,
         record: StayRecord,
         carry: &Carry,
         owner: &PersonFacts,
-    ) -> Result<Changes, LookAgain> {
+    ) -> Result<Verdict, LookAgain> {
         match carry {
             Carry::Priced { given, calls, hold } => self.priced(record, given, calls, hold, owner),
             Carry::Postponed { waits_for, hold } => Ok(self.postponed(record, waits_for, hold, owner)),
-            Carry::Dropped { refusals } => Ok(self.dropped(record, refusals, owner)),
+            Carry::Dropped { refusals } => Ok(self.dropped(record, refusals.clone(), owner)),
             Carry::Kept { saga, given, hold } => self.kept(record, saga, given.as_ref(), hold, owner),
             Carry::Over { saga } => Ok(self.over(record, saga, owner)),
         }
@@ -59,32 +58,50 @@ impl Decision {
         calls: &[Call],
         hold: &Hold,
         owner: &PersonFacts,
-    ) -> Result<Changes, LookAgain> {
-        let Some(pricing) = record.pricing.take() else { return Ok(answer(&issued(&record))) };
+    ) -> Result<Verdict, LookAgain> {
+        let Some(pricing) = record.pricing.clone() else { return Ok(Verdict::issued(record)) };
         if !self.lookups.fit(&record) {
             return Err(LookAgain);
         }
-        let settlement = match self.settlement(&record, pricing.mode, given, owner) {
+        let priced = |mode| self.settlement(&record, mode, given, owner);
+        let settlement = match priced(pricing.mode) {
             Ok(settlement) => settlement?,
-            Err(refusals) => return Ok(self.dropped(record, &refusals, owner)),
+            Err(refusals) => return Ok(self.dropped(record, refusals, owner)),
         };
-        let share = settlement.bill.patient_share;
         let expected = pricing.expected_patient_share;
-        let rose = expected.filter(|expected| *expected + self.tolerance(&settlement) < share);
-        if pricing.mode == Mode::Quote || rose.is_some() {
-            return self.quoted(record, rose, given, owner);
+        let rose = expected.filter(|expected| {
+            *expected + self.tolerance(&settlement) < settlement.bill.patient_share
+        });
+        match (pricing.mode, rose) {
+            (_, Some(expected)) => {
+                let quote = match priced(Mode::Quote) {
+                    Ok(quote) => quote?,
+                    Err(refusals) => return Ok(self.dropped(record, refusals, owner)),
+                };
+                record.pricing = None;
+                Ok(self.moved(record, quote, false, expected, owner))
+            }
+            (Mode::Quote, None) => {
+                (record.pricing, record.settlement) = (None, Some(settlement));
+                Ok(self.quoted(record, owner))
+            }
+            (Mode::Settle, None) if !covers(calls, &settlement.bill, &self.payers) => Err(LookAgain),
+            (Mode::Settle, None) => {
+                (record.pricing, record.settlement) = (None, Some(settlement));
+                Ok(self.intended(record, calls, hold, owner))
+            }
         }
-        if !covers(calls, &settlement.bill, self) {
-            return Err(LookAgain);
-        }
-        record.settlement = Some(settlement);
+    }
+
+    /// From here the settlement survives any crash: what every payer will be sent is fixed, and what it may use up
+    /// of the year is set aside.
+    fn intended(&self, mut record: StayRecord, calls: &[Call], hold: &Hold, owner: &PersonFacts) -> Verdict {
         if calls.is_empty() {
-            return Ok(self.settled(record, owner));
+            return self.settled(record, owner);
         }
-        let saga = Saga::new(calls.to_vec());
         record.phase = Phase::Committing;
-        let reserved = record.settlement.as_ref().map(|settlement| moves(settlement, Pot::Reserved, 1));
-        Ok(self.under_way(record, saga, hold, reserved.into_iter().collect(), owner))
+        let effect = record.settlement.as_ref().map(Effect::by_reserving).unwrap_or_default();
+        self.under_way(record, Saga::new(calls.to_vec()), hold, effect, owner)
     }
 
     fn settlement(
@@ -102,34 +119,10 @@ impl Decision {
         })
     }
 
-    fn quoted(
-        &self,
-        mut record: StayRecord,
-        rose: Option<Money>,
-        given: &Given,
-        owner: &PersonFacts,
-    ) -> Result<Changes, LookAgain> {
-        let quote = match self.settlement(&record, Mode::Quote, given, owner) {
-            Ok(quote) => quote?,
-            Err(refusals) => return Ok(self.dropped(record, &refusals, owner)),
-        };
-        let outcome = match rose {
-            None => Outcome::Bill(Box::new(quote.bill.clone())),
-            Some(expected) => Outcome::Refused(Refused {
-                refusals: vec![refusals::quote_moved(false, expected, quote.bill.patient_share)],
-                quote: Some(Box::new(quote.bill.clone())),
-            }),
-        };
-        record.phase = Phase::Quoted;
-        record.settlement = Some(quote);
-        Ok(self.write(&record, owner, Vec::new(), &outcome))
-    }
-
     /// The message was taken in and is kept; what became of it is the refusal.
-    fn dropped(&self, mut record: StayRecord, refusals: &[Refusal], owner: &PersonFacts) -> Changes {
+    fn dropped(&self, mut record: StayRecord, refusals: Vec<Refusal>, owner: &PersonFacts) -> Verdict {
         record.pricing = None;
-        let stay = Some(self.stay(&record, owner));
-        Changes { stay, is_refused: false, ..answer(&Outcome::from(refusals.to_vec())) }
+        Verdict { outcome: refusals.into(), ..self.note(record, 0, owner) }
     }
 
     fn postponed(
@@ -138,15 +131,12 @@ impl Decision {
         waits_for: &Refusal,
         hold: &Hold,
         owner: &PersonFacts,
-    ) -> Changes {
-        let Some(pricing) = &mut record.pricing else { return answer(&issued(&record)) };
+    ) -> Verdict {
+        let Some(pricing) = &mut record.pricing else { return Verdict::issued(record) };
         pricing.tries = pricing.tries.saturating_add(1);
         pricing.waits_for = Some(waits_for.detail.clone());
-        let needs_attention = TRIES_ATTENTION <= pricing.tries;
-        let noted = self.noted(&record, 0, owner);
-        let mut stay = self.stay(&record, owner);
-        (stay.hold, stay.needs_attention) = (hold.clone(), needs_attention);
-        Changes { stay: Some(stay), ..answer(&Outcome::Noted(Box::new(noted))) }
+        record.hold = hold.clone();
+        self.note(record, 0, owner)
     }
 
     fn kept(
@@ -156,8 +146,11 @@ impl Decision {
         given: Option<&Given>,
         hold: &Hold,
         owner: &PersonFacts,
-    ) -> Result<Changes, LookAgain> {
-        let mut reserved = Vec::new();
+    ) -> Result<Verdict, LookAgain> {
+        if !record.phase.is_under_way() {
+            return Ok(Verdict::issued(record));
+        }
+        let mut effect = Effect::default();
         if let (Some(given), Some(before)) = (given, record.settlement.clone()) {
             let mut after = match self.settlement(&record, Mode::Settle, given, owner) {
                 Ok(settlement) => settlement?,
@@ -165,10 +158,10 @@ impl Decision {
             };
             (after.id, after.bill.settlement_id) = (before.id, before.id);
             (after.bill.version, after.bill.replaces) = (before.bill.version, before.bill.replaces);
-            reserved = vec![moves(&before, Pot::Reserved, -1), moves(&after, Pot::Reserved, 1)];
+            effect = Effect::by_releasing(&before).and(Effect::by_reserving(&after));
             record.settlement = Some(after);
         }
-        Ok(self.under_way(record, saga.clone(), hold, reserved, owner))
+        Ok(self.under_way(record, saga.clone(), hold, effect, owner))
     }
 
     fn under_way(
@@ -176,72 +169,58 @@ impl Decision {
         mut record: StayRecord,
         saga: Saga,
         hold: &Hold,
-        reserved: Vec<crate::store::AccumulatorMove>,
+        effect: Effect,
         owner: &PersonFacts,
-    ) -> Changes {
+    ) -> Verdict {
         if let Some(settlement) = &mut record.settlement {
             settlement.bill.show(&saga);
         }
-        let needs_attention = saga.attention.is_some();
         record.saga = Some(saga);
-        let outcome = issued(&record);
-        let mut changes = self.write(&record, owner, reserved, &outcome);
-        if let Some(stay) = &mut changes.stay {
-            (stay.hold, stay.needs_attention) = (hold.clone(), needs_attention);
-        }
-        changes
+        record.hold = hold.clone();
+        self.write(record, owner, effect, Outcome::Bill)
     }
 
     /// What the saga's end means for the stay.
-    fn over(&self, mut record: StayRecord, saga: &Saga, owner: &PersonFacts) -> Changes {
+    fn over(&self, mut record: StayRecord, saga: &Saga, owner: &PersonFacts) -> Verdict {
         if !record.phase.is_under_way() {
-            return answer(&issued(&record));
+            return Verdict::issued(record);
         }
         record.saga = Some(saga.clone());
-        let Some(settlement) = &mut record.settlement else { return answer(&issued(&record)) };
+        let Some(settlement) = &mut record.settlement else { return Verdict::issued(record) };
         settlement.bill.show(saga);
-        let release = moves(settlement, Pot::Reserved, -1);
+        settlement.bill.issued_at = self.at;
+        let release = Effect::by_releasing(settlement);
         match &saga.course {
             Course::Committed => {
-                let settled = self.settled(record, owner);
-                Changes { accumulators: [vec![release], settled.accumulators].concat(), ..settled }
+                let settled = Effect::by_settling(settlement);
+                record.phase = Phase::Settled;
+                self.write(record, owner, release.and(settled), Outcome::Bill)
             }
             Course::Undone(why) => {
+                settlement.bill.findings.push(findings::given_up(why));
                 record.phase = Phase::Reversed;
-                record.settlement.as_mut().map(|settlement| settlement.bill.given_up(why, self.at));
                 if let Why::ShareRose { from, .. } = why {
                     record.pricing = Some(Pricing::new(Mode::Quote, self.at, Some(*from)));
                 }
-                let outcome = refused_by(why);
-                self.write(&record, owner, vec![release], &outcome)
+                self.write(record, owner, release, |_| refusals::given_up(why).into())
             }
             Course::Reversed(ordered) => {
+                // The reversed bill takes the place of the one that said it was being reversed.
+                settlement.bill.version -= 1;
                 record.phase = Phase::Reversed;
-                let (reason, operator) = (ordered.reason.clone(), ordered.operator.clone());
-                self.take_back(record, owner, Reversal { reason, operator, at: self.at })
+                self.take_back(record, owner, ordered)
             }
             Course::Committing | Course::Requoting | Course::Undoing(_) | Course::Reversing(_) => {
-                answer(&issued(&record))
+                Verdict::issued(record)
             }
         }
-    }
-
-    /// The settlement is what its bill says, from this transaction on.
-    pub(super) fn settled(&self, mut record: StayRecord, owner: &PersonFacts) -> Changes {
-        record.phase = Phase::Settled;
-        let Some(settlement) = &mut record.settlement else { return answer(&issued(&record)) };
-        settlement.bill.state = BillState::Settled;
-        settlement.bill.issued_at = self.at;
-        let moved = moves(settlement, Pot::Settled, 1);
-        let outcome = issued(&record);
-        self.write(&record, owner, vec![moved], &outcome)
     }
 }
 
 /// Whether the calls carry exactly what the bill says of outside payers.
-fn covers(calls: &[Call], bill: &Bill, decision: &Decision) -> bool {
+fn covers(calls: &[Call], bill: &Bill, payers: &Payers) -> bool {
     let mut legs = calls.iter().flat_map(|call| call.legs.iter());
-    let is_outside = |payer: &PayerCode| decision.payers.of(payer).is_some();
+    let is_outside = |payer: &PayerCode| payers.of(payer).is_some();
     let mut paying = bill.payers.iter().filter(|payer| {
         payer.state != PayerState::SettledElsewhere && payer.paid.is_positive() && is_outside(&payer.payer)
     });
@@ -252,14 +231,9 @@ fn covers(calls: &[Call], bill: &Bill, decision: &Decision) -> bool {
         })
 }
 
-/// What the desk is told of a settlement that was given up; everything that was committed is taken back.
-pub(super) fn refused_by(why: &Why) -> Outcome {
-    refusals::given_up(why).into()
-}
-
 impl Bill {
     /// Shows where each payer's part stands.
-    fn show(&mut self, saga: &Saga) {
+    pub(super) fn show(&mut self, saga: &Saga) {
         let is_given_up = matches!(
             saga.course,
             Course::Undoing(_) | Course::Undone(_) | Course::Reversing(_) | Course::Reversed(_)
@@ -284,12 +258,6 @@ impl Bill {
                 None => line.state = of_rules(line.state, &saga.course),
             }
         }
-    }
-
-    fn given_up(&mut self, why: &Why, at: Timestamp) {
-        self.state = BillState::Refused;
-        self.issued_at = at;
-        self.findings.push(super::findings::given_up(why));
     }
 }
 

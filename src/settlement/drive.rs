@@ -82,7 +82,7 @@ impl Drive<'_> {
 
     fn step(&self, turn: &mut Turn, event: Event) {
         let at = self.gateway.runtime().now();
-        let stepped = (self.gateway.stepping())(turn.saga.clone(), event, at);
+        let stepped = self.gateway.stepping().0(turn.saga.clone(), event, at);
         turn.saga = stepped.saga;
         turn.is_to_be_kept |= stepped.is_to_be_kept;
         // Only the newest time counts; what is wanted already is not wanted twice.

@@ -1,10 +1,10 @@
 //! The driver: takes a checked message through the store and back to its answer.
 //!
-//! Everything that decides about money is pure and runs inside one transaction of the store, with the
-//! person's row held. Here is only the looking up before, and the trying again where a stay moved meanwhile.
+//! Everything that decides about money is pure and runs inside one step of the store. Here is only the
+//! looking up before, and the trying again where a stay moved meanwhile.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -15,26 +15,27 @@ use yizhan_contract::{Money, Personal};
 use yizhan_rules::{Item, PolicyShelf};
 
 use super::bill::BillState;
-use super::decide::{Asked, Decision, Lookups};
+use super::decide::{Asked, Decision, Leasing, Lookups, Verdict};
 use super::findings;
-use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
-use super::outcome::{Beneficiary, Outcome};
+use super::message::{Hospital, Message, Mode, Trigger};
+use super::outcome::{Beneficiary, Kept, Noted, Outcome};
 use super::part::StayPart;
+use super::payers::Payers;
+use super::price::share_tolerance;
+use super::pursue::{Handled, Pursuit, later};
 use super::record::{Settlement, StayRecord};
+use super::saga::{self, LEASE, Stepping};
 use crate::refusal::{Code, Refusal};
 use crate::runtime::Runtime;
 use crate::store::{
-    CatalogueItem, Done, Due, Lease, MessageClaim, PersonRef, StayRef, Step, Store, StoreError,
-    StoredSettlement,
+    CatalogueItem, Done, Lease, MessageClaim, PersonRef, StayRef, Step, Store, StoreError, StoredSettlement,
+    StoredStay,
 };
 
 /// How often a step is tried again because the stay moved between looking up and deciding.
 const TRIES_MAX: usize = 4;
-
-/// How long a stay whose charges went quiet is this gateway's to settle.
-const QUIET_LEASE_S: i64 = 60;
-/// Who holds leases here. A SQLite store has one gateway.
-const HOLDER: &str = "gateway";
+/// How often a stay that another task or gateway drives is looked at.
+const LOOK_PAUSE: SignedDuration = SignedDuration::from_millis(100);
 
 /// Finds a hospital's settlement side by its code; the profiles know it.
 pub type Hospitals = Arc<dyn Fn(&str) -> Option<Arc<Hospital>> + Send + Sync>;
@@ -44,7 +45,11 @@ pub struct Gateway {
     store: Arc<dyn Store>,
     policies: Arc<PolicyShelf>,
     hospitals: Hospitals,
+    payers: Arc<Payers>,
+    /// Under which this gateway holds leases; no two that serve one store have the same.
+    name: Arc<str>,
     runtime: Runtime,
+    stepping: Stepping,
     outbox_written: Arc<Notify>,
 }
 
@@ -68,9 +73,27 @@ impl Gateway {
         store: Arc<dyn Store>,
         policies: Arc<PolicyShelf>,
         hospitals: Hospitals,
+        payers: Arc<Payers>,
+        name: Arc<str>,
         runtime: Runtime,
     ) -> Self {
-        Self { store, policies, hospitals, runtime, outbox_written: Arc::default() }
+        let stepping = Stepping(saga::step);
+        Self {
+            store,
+            policies,
+            hospitals,
+            payers,
+            name,
+            runtime,
+            stepping,
+            outbox_written: Arc::default(),
+        }
+    }
+
+    /// The same gateway whose sagas move by another function: for proving that a wrong one is found out.
+    #[must_use]
+    pub fn stepping_by(self, stepping: Stepping) -> Self {
+        Self { stepping, ..self }
     }
 
     pub fn runtime(&self) -> &Runtime {
@@ -86,8 +109,36 @@ impl Gateway {
         Arc::clone(&self.outbox_written)
     }
 
+    pub(super) fn policies(&self) -> &PolicyShelf {
+        &self.policies
+    }
+
+    pub(super) fn payers(&self) -> &Payers {
+        &self.payers
+    }
+
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(super) fn hospital(&self, code: &str) -> Option<Arc<Hospital>> {
+        (self.hospitals)(code)
+    }
+
+    pub(super) fn stepping(&self) -> Stepping {
+        self.stepping
+    }
+
+    pub(super) fn tolerance(&self, settlement: &Settlement) -> Money {
+        share_tolerance(&self.policies, settlement)
+    }
+
+    pub(super) fn lease_end(&self) -> Timestamp {
+        later(self.runtime.now(), LEASE)
+    }
+
     /// One message, handled once; durable when this returns.
-    pub async fn handle(&self, message: Message, raw: Vec<u8>, asked: Option<Mode>) -> Outcome {
+    pub async fn handle(&self, message: Message, raw: Vec<u8>, asked: Option<Mode>) -> Handled {
         let claim = MessageClaim {
             sender: message.sender.clone(),
             message_id: message.message_id.clone(),
@@ -108,7 +159,6 @@ impl Gateway {
             },
             claim: Some(claim),
             stay,
-            lease: None,
         };
         self.run(work).await
     }
@@ -122,70 +172,36 @@ impl Gateway {
     ) -> Result<(), StoreError> {
         let Unread { sender, message_id, digest, raw } = message;
         let claim = MessageClaim { sender, message_id, digest, raw };
-        let answer = serde_json::to_vec(outcome).unwrap_or_default();
-        self.store.keep_refused(at, claim, answer).await
+        self.store.keep_refused(at, claim, outcome.kept()).await
     }
 
     /// Commits a quote, if the patient's share is still the expected one.
-    pub async fn commit(&self, id: Uuid, expected: Money) -> Outcome {
+    pub async fn commit(&self, id: Uuid, expected: Money) -> Handled {
         self.at_desk(id, Asked::Commit { expected_patient_share: expected }).await
     }
 
     /// Takes a settlement back; asked twice, it answers with the first reversal.
-    pub async fn reverse(&self, id: Uuid, reason: String, operator: String) -> Outcome {
+    pub async fn reverse(&self, id: Uuid, reason: String, operator: String) -> Handled {
         self.at_desk(id, Asked::Reverse { reason, operator }).await
     }
 
-    async fn at_desk(&self, id: Uuid, asked: Asked) -> Outcome {
+    async fn at_desk(&self, id: Uuid, asked: Asked) -> Handled {
         let found = match self.settlement(id).await {
             Ok(Some(found)) => found,
-            Ok(None) => return no_such_settlement().into(),
-            Err(error) => return store_refusal(&error).into(),
+            Ok(None) => return Handled::refused(no_such_settlement()),
+            Err(error) => return Handled::refused(store_refusal(&error)),
         };
         // A settlement that was replaced since can only be reversed again, which it is.
         let is_replaced = found.record.settlement.as_ref().is_none_or(|settlement| settlement.id != id);
         let is_reversed = found.settlement.bill.state == BillState::Reversed;
         if is_replaced && is_reversed && matches!(asked, Asked::Reverse { .. }) {
-            return Outcome::Bill(Box::new(found.settlement.bill));
+            return Handled::outcome(Outcome::Bill(Box::new(found.settlement.bill)));
         }
-        let Some(hospital) = (self.hospitals)(&found.record.part.hospital) else {
-            return no_such_settlement().into();
+        let Some(hospital) = self.hospital(&found.record.part.hospital) else {
+            return Handled::refused(no_such_settlement());
         };
         let stay = StayRef::Settlement(id);
-        self.run(Work { hospital, persons: Vec::new(), asked, claim: None, stay, lease: None }).await
-    }
-
-    /// Settles or quotes the stays whose charges went quiet; answers what became of each.
-    pub async fn close_due(&self, now: Timestamp, limit: u32) -> Result<Vec<Outcome>, StoreError> {
-        let mut outcomes = Vec::new();
-        for due in self.store.due(now, limit).await? {
-            outcomes.extend(self.close(due, now).await?);
-        }
-        Ok(outcomes)
-    }
-
-    /// Absent: another gateway is at it, or the stay is none that can be closed.
-    async fn close(&self, due: Due, now: Timestamp) -> Result<Option<Outcome>, StoreError> {
-        let stay_id = due.stay_id;
-        let until = self.runtime.now().saturating_add(SignedDuration::from_secs(QUIET_LEASE_S));
-        let until = until.unwrap_or(Timestamp::MAX);
-        let Some(lease) = self.store.take(due, Arc::from(HOLDER), until).await? else { return Ok(None) };
-        let stay = StayRef::Stay(stay_id);
-        let record = match self.read(stay.clone()).await {
-            Ok(Some(record)) => record,
-            Ok(None) => return Ok(None),
-            // One stay that cannot be read keeps no other from being settled.
-            Err(error) => {
-                tracing::error!(error = %error, %stay_id, "a quiet stay cannot be read");
-                return Ok(None);
-            }
-        };
-        let Some(hospital) = (self.hospitals)(&record.part.hospital) else { return Ok(None) };
-        let mode = if hospital.settle_on == SettleOn::Desk { Mode::Quote } else { hospital.mode };
-        let asked = Asked::ChargesQuiet { mode, now };
-        let lease = Some(lease);
-        let work = Work { hospital, persons: Vec::new(), asked, claim: None, stay, lease };
-        Ok(Some(self.run(work).await))
+        self.run(Work { hospital, persons: Vec::new(), asked, claim: None, stay }).await
     }
 
     /// A settlement as issued, and what has to be said of it since.
@@ -207,79 +223,172 @@ impl Gateway {
         Ok(Beneficiary::of(roster.as_ref(), "", on, &self.policies))
     }
 
-    async fn run(&self, work: Work) -> Outcome {
+    async fn run(&self, work: Work) -> Handled {
         match self.try_run(&work).await {
-            Ok(outcome) => outcome,
+            Ok(handled) => handled,
             Err(error) => {
                 tracing::error!(error = %error, "store step failed");
-                store_refusal(&error).into()
+                Handled::refused(store_refusal(&error))
             }
         }
     }
 
-    async fn try_run(&self, work: &Work) -> Result<Outcome, StoreError> {
-        let at = self.runtime.now();
+    async fn try_run(&self, work: &Work) -> Result<Handled, StoreError> {
         let mut needs_stay = !work.asked.is_self_contained();
         for _ in 0..TRIES_MAX {
             let known = if needs_stay { self.read(work.stay.clone()).await? } else { None };
-            let lookups = self.look_up(work, known.as_ref(), at).await?;
-            let decision = Decision {
-                asked: work.asked.clone(),
-                hospital: Arc::clone(&work.hospital),
-                policies: Arc::clone(&self.policies),
-                lookups,
-                at,
-                stay_ref: work.stay.clone(),
-                persons: work.persons.clone(),
-                new_stay_id: self.runtime.next_id(),
-                new_settlement_id: self.runtime.next_id(),
-                new_outbox_id: self.runtime.next_id(),
-            };
-            let step = Step {
-                at,
-                claim: work.claim.clone(),
-                stay: work.stay.clone(),
-                persons: work.persons.clone(),
-                lease: work.lease,
-                decide: Box::new(move |facts| decision.decide(facts)),
-            };
-            match self.store.step(step).await? {
-                Done::Decided(answer) => {
-                    if work.hospital.is_told {
-                        self.outbox_written.notify_one();
-                    }
-                    return outcome_of(&answer);
+            match self.step(work, known.as_ref(), None).await? {
+                Stepped::Decided { outcome, pursuit } => {
+                    return Ok(Handled { outcome, pursuit, stay: Some(work.stay.clone()) });
                 }
-                Done::Repeated(answer) => return self.as_it_stands(work, outcome_of(&answer)?).await,
-                Done::OtherContent => return Ok(same_message_other_content().into()),
-                Done::Undecided => needs_stay = true,
-                Done::LeaseLost => return Ok(somebody_else_acts().into()),
+                Stepped::Repeated(kept) => return self.as_it_stands(work, &kept).await,
+                Stepped::OtherContent => return Ok(Handled::refused(same_message_other_content())),
+                Stepped::Undecided | Stepped::LeaseLost => needs_stay = true,
             }
         }
         Err(StoreError::Unavailable("the stay kept changing while it was looked up".to_owned()))
     }
 
+    /// One step of a stay: looked up, decided, durable.
+    pub(super) async fn step(
+        &self,
+        work: &Work,
+        known: Option<&StayRecord>,
+        lease: Option<Lease>,
+    ) -> Result<Stepped, StoreError> {
+        let at = self.runtime.now();
+        let until = later(at, LEASE);
+        let decision = Decision {
+            asked: work.asked.clone(),
+            hospital: Arc::clone(&work.hospital),
+            policies: Arc::clone(&self.policies),
+            lookups: self.look_up(work, known, at).await?,
+            at,
+            stay_ref: work.stay.clone(),
+            persons: work.persons.clone(),
+            new_stay_id: self.runtime.next_id(),
+            new_settlement_id: self.runtime.next_id(),
+            new_outbox_id: self.runtime.next_id(),
+            payers: Arc::clone(&self.payers),
+            leasing: Leasing { holder: Arc::clone(&self.name), until, lease },
+        };
+        // What the last run came to; the store hands back only what it keeps of it.
+        let slot = Arc::<Mutex<Option<(Outcome, Option<Lease>)>>>::default();
+        let told = Arc::clone(&slot);
+        let decide = move |facts| {
+            let Verdict { changes, outcome, lease } = decision.decide(facts)?;
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some((outcome, lease));
+            Some(changes)
+        };
+        let step = Step {
+            at,
+            claim: work.claim.clone(),
+            stay: work.stay.clone(),
+            persons: work.persons.clone(),
+            lease,
+            decide: Box::new(decide),
+        };
+        Ok(match self.store.step(step).await? {
+            Done::Decided(_) => {
+                if work.hospital.is_told {
+                    self.outbox_written.notify_one();
+                }
+                let said = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let (outcome, taken) = said.ok_or_else(|| StoreError::Defect("decided by nobody".to_owned()))?;
+                // A lease this step was made under is somebody's already.
+                let taken = taken.filter(|_| lease.is_none());
+                let pursuit = taken.map(|lease| Pursuit { lease, until, is_holder_gone: false });
+                Stepped::Decided { outcome, pursuit }
+            }
+            Done::Repeated(kept) => Stepped::Repeated(kept),
+            Done::OtherContent => Stepped::OtherContent,
+            Done::Undecided => Stepped::Undecided,
+            Done::LeaseLost => Stepped::LeaseLost,
+        })
+    }
+
     /// The answer of a message that comes again: its settlement as it stands by now, for a desk must not see
     /// money that was given back. A document that was quoted and is now sent to be settled is settled.
-    async fn as_it_stands(&self, work: &Work, outcome: Outcome) -> Result<Outcome, StoreError> {
-        let Outcome::Bill(issued) = outcome else { return Ok(outcome) };
-        let Some(found) = self.settlement(issued.settlement_id).await? else {
-            return Ok(Outcome::Bill(issued));
+    async fn as_it_stands(&self, work: &Work, kept: &[u8]) -> Result<Handled, StoreError> {
+        let kept = serde_json::from_slice(kept).map_err(|why| StoreError::Damaged(why.to_string()))?;
+        let id = match kept {
+            Kept::Settlement { id } => id,
+            Kept::Bill(bill) => bill.settlement_id,
+            Kept::Noted(noted) if noted.state == BillState::Settling => {
+                let (stay, outcome) = (Some(work.stay.clone()), self.standing(work.stay.clone()).await?);
+                return Ok(Handled { outcome, pursuit: None, stay });
+            }
+            Kept::Noted(noted) => return Ok(Handled::outcome(Outcome::Noted(noted))),
+            Kept::Refused(refused) => return Ok(Handled::outcome(Outcome::Refused(refused))),
+        };
+        let Some(found) = self.settlement(id).await? else {
+            return Err(StoreError::Damaged(
+                "a message was settled, and its settlement is not there".to_owned(),
+            ));
         };
         let bill = found.settlement.bill;
         if bill.state == BillState::Quoted && work.asked.is_to_settle() {
             return Ok(Box::pin(self.commit(bill.settlement_id, bill.patient_share)).await);
         }
-        Ok(Outcome::Bill(Box::new(bill)))
+        let stay = Some(StayRef::Settlement(bill.settlement_id));
+        Ok(Handled { outcome: Outcome::Bill(Box::new(bill)), pursuit: None, stay })
+    }
+
+    /// A stay as it stands by now: its bill, or that its payers are being asked for one.
+    async fn standing(&self, stay: StayRef) -> Result<Outcome, StoreError> {
+        let Some(record) = self.read(stay).await? else { return Ok(no_such_settlement().into()) };
+        match record {
+            StayRecord { pricing: None, settlement: Some(settlement), .. } => {
+                Ok(Outcome::Bill(Box::new(settlement.bill)))
+            }
+            record => self.noted(&record).await.map(|noted| Outcome::Noted(Box::new(noted))),
+        }
+    }
+
+    async fn noted(&self, record: &StayRecord) -> Result<Noted, StoreError> {
+        let part = &record.part;
+        let id_number = part.id_number.value().cloned().map(PersonRef::IdNumber);
+        let hospital = Arc::from(part.hospital.as_str());
+        let mrn = part.mrn.value().cloned().map(|mrn| PersonRef::Mrn { hospital, mrn });
+        let persons = id_number.into_iter().chain(mrn).collect();
+        let roster = self.store.person(persons).await?.and_then(|facts| facts.roster);
+        let on = part.discharged.value().or(part.admitted.value()).copied();
+        let on = on.map_or_else(|| civil_date(self.runtime.now()), |moment| moment.date);
+        let region = self.hospital(&part.hospital).map(|hospital| Arc::clone(&hospital.region));
+        Ok(Noted {
+            state: if record.is_with_payers() { BillState::Settling } else { BillState::AwaitingCharges },
+            hospital: Arc::from(part.hospital.as_str()),
+            visit_number: part.visit_number.clone(),
+            lines: part.lines.len(),
+            total: part.lines.iter().filter_map(|line| line.signed_amount().ok()).sum(),
+            beneficiary: Beneficiary::of(roster.as_ref(), region.as_deref().unwrap_or_default(), on, &self.policies),
+            findings: record.findings.clone(),
+        })
+    }
+
+    /// Waits while somebody else asks the payers of a stay; answers what it came to. A stay that waits for a payer
+    /// to be there again is not waited for.
+    pub async fn settle_down(&self, stay: StayRef) -> Outcome {
+        loop {
+            let is_waiting = match self.read(stay.clone()).await {
+                Ok(Some(record)) => record.is_asked_now(),
+                Ok(None) => false,
+                Err(error) => return store_refusal(&error).into(),
+            };
+            if !is_waiting {
+                return self.standing(stay).await.unwrap_or_else(|error| store_refusal(&error).into());
+            }
+            self.runtime.clock.sleep_until(later(self.runtime.now(), LOOK_PAUSE)).await;
+        }
     }
 
     async fn read(&self, stay: StayRef) -> Result<Option<StayRecord>, StoreError> {
         let Some(stored) = self.store.stay(stay).await? else { return Ok(None) };
-        StayRecord::read(&stored.document).map(Some).map_err(|why| StoreError::Damaged(why.to_string()))
+        record(&stored).map(Some)
     }
 
     /// Catalogue items for every code the stay may be priced with, as on its discharge date.
-    async fn look_up(
+    pub(super) async fn look_up(
         &self,
         work: &Work,
         known: Option<&StayRecord>,
@@ -307,11 +416,14 @@ impl Gateway {
     }
 }
 
+pub(super) fn record(stored: &StoredStay) -> Result<StayRecord, StoreError> {
+    StayRecord::read(stored).map_err(|why| StoreError::Damaged(why.to_string()))
+}
+
 /// A stored settlement, opened and checked.
 fn found(stored: StoredSettlement) -> Result<Found, StoreError> {
     let id = stored.settlement_id;
-    let record =
-        StayRecord::read(&stored.stay.document).map_err(|why| StoreError::Damaged(why.to_string()))?;
+    let record = record(&stored.stay)?;
     let mut settlement = match &record.settlement {
         Some(settlement) if settlement.id == id => settlement.clone(),
         // An earlier settlement of the stay: its bill as issued, the newest stay for the name.
@@ -328,18 +440,22 @@ fn found(stored: StoredSettlement) -> Result<Found, StoreError> {
     Ok(Found { record, settlement })
 }
 
-fn outcome_of(answer: &[u8]) -> Result<Outcome, StoreError> {
-    serde_json::from_slice(answer).map_err(|why| StoreError::Damaged(why.to_string()))
+/// What a step came to.
+pub(super) enum Stepped {
+    Decided { outcome: Outcome, pursuit: Option<Pursuit> },
+    Repeated(Vec<u8>),
+    OtherContent,
+    Undecided,
+    LeaseLost,
 }
 
 /// One thing to do to one stay.
-struct Work {
-    hospital: Arc<Hospital>,
-    persons: Vec<PersonRef>,
-    asked: Asked,
-    claim: Option<MessageClaim>,
-    stay: StayRef,
-    lease: Option<Lease>,
+pub(super) struct Work {
+    pub(super) hospital: Arc<Hospital>,
+    pub(super) persons: Vec<PersonRef>,
+    pub(super) asked: Asked,
+    pub(super) claim: Option<MessageClaim>,
+    pub(super) stay: StayRef,
 }
 
 fn rules_item(item: CatalogueItem) -> Item {
@@ -378,15 +494,6 @@ fn same_message_other_content() -> Refusal {
     )
 }
 
-/// The lease ran out before the step: whoever took it over does the work.
-fn somebody_else_acts() -> Refusal {
-    Refusal::new(
-        Code::StoreUnavailable,
-        "该次住院正由另一网关处理",
-        "another gateway acts for the stay by now",
-    )
-}
-
 /// A step that failed in the store moved nothing.
 pub fn store_refusal(error: &StoreError) -> Refusal {
     match error {
@@ -395,7 +502,6 @@ pub fn store_refusal(error: &StoreError) -> Refusal {
         }
         StoreError::Damaged(_)
         | StoreError::WrongKey { .. }
-        | StoreError::NoKey(_)
         | StoreError::Schema(_)
         | StoreError::Taken(_) => {
             Refusal::new(Code::Internal, "存储内容无法读取", "what is stored cannot be read")
@@ -415,7 +521,7 @@ impl Asked {
             Self::Message { message, .. } => {
                 matches!(message.trigger, Trigger::Complete | Trigger::Admit | Trigger::CancelAdmit)
             }
-            Self::Commit { .. } | Self::Reverse { .. } | Self::ChargesQuiet { .. } => false,
+            Self::Commit { .. } | Self::Reverse { .. } | Self::ChargesQuiet { .. } | Self::Carry(_) => false,
         }
     }
 
@@ -423,7 +529,7 @@ impl Asked {
     fn is_to_settle(&self) -> bool {
         match self {
             Self::Message { message, mode } => message.trigger == Trigger::Complete && *mode == Mode::Settle,
-            Self::Commit { .. } | Self::Reverse { .. } | Self::ChargesQuiet { .. } => false,
+            Self::Commit { .. } | Self::Reverse { .. } | Self::ChargesQuiet { .. } | Self::Carry(_) => false,
         }
     }
 
@@ -432,7 +538,7 @@ impl Asked {
             Self::Message { message, .. } => {
                 !matches!(message.trigger, Trigger::CancelAdmit | Trigger::CancelDischarge)
             }
-            Self::Commit { .. } | Self::ChargesQuiet { .. } => true,
+            Self::Commit { .. } | Self::ChargesQuiet { .. } | Self::Carry(_) => true,
             Self::Reverse { .. } => false,
         }
     }
@@ -440,7 +546,7 @@ impl Asked {
     fn part(&self) -> Option<&StayPart> {
         match self {
             Self::Message { message, .. } => Some(&message.part),
-            Self::Commit { .. } | Self::Reverse { .. } | Self::ChargesQuiet { .. } => None,
+            Self::Commit { .. } | Self::Reverse { .. } | Self::ChargesQuiet { .. } | Self::Carry(_) => None,
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Answer {
     pub answered: Answered,
     /// For payers later in the chain.
     pub also_paid: Vec<SettledElsewhere>,
+    /// Of the quote it came with.
+    pub quote_id: Option<String>,
 }
 
 /// How far the chain could be walked.
@@ -39,22 +41,32 @@ pub enum Walked {
 impl Answer {
     pub fn quoted(asked: Option<AskedLeg>, amount: Money, steps: Vec<Step>) -> Self {
         let answered = Answered::Paid { amount, reference: None, state: PayerState::Quoted, steps };
-        Self { asked, answered, also_paid: Vec::new() }
+        Self { asked, answered, also_paid: Vec::new(), quote_id: None }
     }
 
     /// A fact: the payer committed this.
     pub fn confirmed(amount: Money, reference: Arc<str>) -> Self {
         let reference = Some(reference);
         let answered = Answered::Paid { amount, reference, state: PayerState::Committed, steps: Vec::new() };
-        Self { asked: None, answered, also_paid: Vec::new() }
+        Self { asked: None, answered, also_paid: Vec::new(), quote_id: None }
     }
 
     pub fn refused(asked: Option<AskedLeg>) -> Self {
-        Self { asked, answered: Answered::Refused, also_paid: Vec::new() }
+        Self { asked, answered: Answered::Refused, also_paid: Vec::new(), quote_id: None }
     }
 
     pub fn deferred(asked: Option<AskedLeg>) -> Self {
-        Self { asked, answered: Answered::Deferred, also_paid: Vec::new() }
+        Self { asked, answered: Answered::Deferred, also_paid: Vec::new(), quote_id: None }
+    }
+
+    #[must_use]
+    pub fn under(self, quote_id: String) -> Self {
+        Self { quote_id: Some(quote_id), ..self }
+    }
+
+    /// Whether it is a quote, to be committed.
+    pub fn is_quoted(&self) -> bool {
+        matches!(self.answered, Answered::Paid { state: PayerState::Quoted, .. })
     }
 
     fn fits(&self, leg: &AskedLeg) -> bool {

@@ -36,7 +36,7 @@ pub struct Ground<'a> {
     pub roster: Option<&'a RosterEntry>,
     pub years: &'a BTreeMap<i16, Accumulators>,
     /// Set aside by other stays in flight.
-    pub reserved: &'a BTreeMap<i16, Accumulators>,
+    pub reserved: BTreeMap<i16, Accumulators>,
     pub at: Timestamp,
     /// Used where the stay has no open quote.
     pub new_id: Uuid,
@@ -85,7 +85,7 @@ pub fn price(
     let assessment = assess(&discharge.lines, item)
         .map_err(|error| vec![refusals::assess(&error, &discharge, places, dialect)])?;
     let claim = claim(&discharge, region, &assessment, ground);
-    let year = YearUsed::of(ground.years, ground.reserved, day.year());
+    let year = YearUsed::of(ground.years, &ground.reserved, day.year());
     let adjudication = match year.walk(policy, &claim, &ground.payers.served(), ground.given) {
         Ok(Walked::Done(adjudication)) => *adjudication,
         Err(AdjudicateError::AnswerOutOfBounds { payer, amount, pay_at_most }) => {
@@ -121,6 +121,12 @@ pub fn price(
         bill,
         discharge,
     })))
+}
+
+/// How much the patient's share may rise between quote and settlement, by the policy it was priced under.
+pub fn share_tolerance(policies: &PolicyShelf, settlement: &Settlement) -> Money {
+    let policy = policies.policies().iter().find(|policy| *policy.label() == settlement.bill.policy);
+    policy.map_or(Money::ZERO, |policy| policy.settings().share_tolerance.value)
 }
 
 fn to_ask(

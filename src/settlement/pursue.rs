@@ -15,7 +15,7 @@ use yizhan_contract::{Money, PayerCode};
 
 use super::carried::Carry;
 use super::decide::Asked;
-use super::gateway::{Gateway, Work, outcome_of, store_refusal};
+use super::gateway::{Gateway, Stepped, Work, record, store_refusal};
 use super::given::{Answer, Given};
 use super::bill::BillState;
 use super::message::{Hospital, Mode, SettleOn};
@@ -24,6 +24,7 @@ use super::payers::Adapter;
 use super::price::{Ground, Priced, ToAsk, price};
 use super::record::{Pricing, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
+use super::reserved::reserved_by_others;
 use super::saga::event::Part;
 use super::saga::{COMMIT_DEADLINE, Call, LEASE, Operation, Terms, plan};
 use crate::refusal::Refusal;
@@ -53,6 +54,18 @@ pub struct Handled {
     pub outcome: Outcome,
     /// Outside payers have to be asked: drive it with [`Gateway::pursue`].
     pub pursuit: Option<Pursuit>,
+    /// The stay to look at for what it comes to, where the outcome is under way and somebody else drives it.
+    pub stay: Option<StayRef>,
+}
+
+impl Handled {
+    pub(super) fn outcome(outcome: Outcome) -> Self {
+        Self { outcome, pursuit: None, stay: None }
+    }
+
+    pub(super) fn refused(refusal: Refusal) -> Self {
+        Self::outcome(refusal.into())
+    }
 }
 
 /// Why a pursuit ended without an outcome of its own.
@@ -111,7 +124,7 @@ impl Gateway {
             Ok(outcome) => outcome,
             Err(Stop::LeaseLost) => {
                 tracing::info!(%stay_id, "another gateway acts for the stay");
-                self.standing(StayRef::Stay(stay_id)).await
+                self.settle_down(StayRef::Stay(stay_id)).await
             }
             Err(Stop::Store(error)) => {
                 tracing::error!(error = %error, %stay_id, "a stay under way is left to be taken up again");
@@ -145,8 +158,13 @@ impl Gateway {
         Ok(taken.into_iter().flatten().map(|lease| Pursuit { lease, until, is_holder_gone }).collect())
     }
 
-    pub(super) fn lease_end(&self) -> Timestamp {
-        later(self.runtime().now(), LEASE)
+    /// Sees a message or an order through to its end: drives it, or waits for whoever does.
+    pub async fn see_through(&self, handled: Handled) -> Outcome {
+        match handled {
+            Handled { pursuit: Some(pursuit), .. } => self.pursue(pursuit).await,
+            Handled { outcome, stay: Some(stay), .. } if outcome.is_under_way() => self.settle_down(stay).await,
+            Handled { outcome, .. } => outcome,
+        }
     }
 }
 
@@ -214,8 +232,7 @@ impl Drive<'_> {
         let facts = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(facts) = facts else { return Ok(None) };
         let Some(stay) = &facts.stay else { return Ok(None) };
-        let record =
-            StayRecord::read(&stay.document).map_err(|why| StoreError::Damaged(why.to_string()))?;
+        let record = record(stay)?;
         let Some(hospital) = self.gateway.hospital(&record.part.hospital) else { return Ok(None) };
         Ok(Some(Seen { record, facts, hospital }))
     }
@@ -302,17 +319,17 @@ impl Drive<'_> {
         mode: Mode,
         given: &Given,
     ) -> Result<Result<Priced, Vec<Refusal>>, Stop> {
-        let work = self.work(seen, Asked::ChargesQuiet { mode, now: self.gateway.runtime().now() });
         let at = self.gateway.runtime().now();
+        let work = self.work(seen, Asked::ChargesQuiet { mode, now: at });
         let lookups = self.gateway.look_up(&work, Some(&seen.record), at).await?;
         let Some(owner) = &seen.facts.person else { return Ok(Err(vec![refusals::no_such_stay()])) };
-        let years = super::decide::years(owner, &seen.record);
         let ground = Ground {
             hospital: &seen.hospital,
             policies: self.gateway.policies(),
             items: &lookups.items,
             roster: owner.roster.as_ref(),
-            years: &years,
+            years: &owner.years,
+            reserved: reserved_by_others(owner, &seen.record),
             at,
             new_id: uuid::Uuid::nil(),
             payers: self.gateway.payers(),
@@ -362,7 +379,7 @@ impl Drive<'_> {
         let manifests: Vec<_> = planned.iter().map(|(adapter, _)| adapter.manifest()).collect();
         let waves = plan::waves(&manifests);
         let call = |((adapter, legs), wave): ((&Adapter, Vec<(PayerCode, Money)>), u8)| {
-            let quote_id = legs.first().and_then(|(payer, _)| given.get(payer)).and_then(Answer::quote_id);
+            let quote_id = legs.first().and_then(|(payer, _)| given.get(payer)).and_then(|answer| answer.quote_id.clone());
             let commit = self.prepare(adapter, OperationKind::Commit, quote_id.clone(), &legs)?;
             Ok(Call {
                 adapter: Arc::clone(&adapter.name),
@@ -407,7 +424,7 @@ impl Drive<'_> {
     pub(super) async fn carry(&self, seen: &Seen, carry: Carry) -> Result<Option<Outcome>, Stop> {
         let work = self.work(seen, Asked::Carry(Arc::new(carry)));
         let done = self.gateway.step(&work, Some(&seen.record), Some(self.lease)).await?;
-        self.said(done)
+        said(done)
     }
 
     /// Nothing is to be asked: charges that went quiet close the stay, else it is let go as it stands.
@@ -415,19 +432,10 @@ impl Drive<'_> {
         let mode = if seen.hospital.settle_on == SettleOn::Desk { Mode::Quote } else { seen.hospital.mode };
         let asked = Asked::ChargesQuiet { mode, now: self.gateway.runtime().now() };
         let done = self.gateway.step(&self.work(seen, asked), Some(&seen.record), Some(self.lease)).await?;
-        Ok(match self.said(done)? {
-            Some(Outcome::Bill(bill)) if bill.state == BillState::Settling => Went::On,
-            Some(outcome) => Went::Ended(outcome),
-            None => Went::On,
+        Ok(match said(done)? {
+            Some(outcome) if !outcome.is_under_way() => Went::Ended(outcome),
+            Some(_) | None => Went::On,
         })
-    }
-
-    fn said(&self, done: Done) -> Result<Option<Outcome>, Stop> {
-        match done {
-            Done::Decided(answer) => Ok(Some(outcome_of(&answer)?)),
-            Done::LeaseLost => Err(Stop::LeaseLost),
-            Done::Undecided | Done::Repeated(_) | Done::OtherContent => Ok(None),
-        }
     }
 
     fn work(&self, seen: &Seen, asked: Asked) -> Work {
@@ -463,6 +471,14 @@ impl Drive<'_> {
         let nth = usize::try_from(tries).unwrap_or(usize::MAX).min(POSTPONED_S.len() - 1);
         let pause_s = POSTPONED_S.get(nth).copied().unwrap_or_default();
         later(self.gateway.runtime().now(), SignedDuration::from_secs(pause_s))
+    }
+}
+
+fn said(stepped: Stepped) -> Result<Option<Outcome>, Stop> {
+    match stepped {
+        Stepped::Decided { outcome, .. } => Ok(Some(outcome)),
+        Stepped::LeaseLost => Err(Stop::LeaseLost),
+        Stepped::Undecided | Stepped::Repeated(_) | Stepped::OtherContent => Ok(None),
     }
 }
 

@@ -12,6 +12,8 @@ use yizhan_rules::{AdjudicateError, Adjudication, Policy};
 use super::findings;
 use super::given::{Given, Walked, legs, walk};
 use super::payers::Adapter;
+use super::record::{Phase, StayRecord};
+use crate::store::PersonFacts;
 
 /// The sums of one year, side by side.
 #[derive(Debug, Default)]
@@ -81,6 +83,22 @@ impl YearUsed {
         }
         Ok(both)
     }
+}
+
+/// What other stays of the person have set aside; a stay under way does not see its own part.
+pub(super) fn reserved_by_others(person: &PersonFacts, record: &StayRecord) -> BTreeMap<i16, Accumulators> {
+    let mut reserved = person.reserved.clone();
+    let own = record.settlement.as_ref().filter(|_| record.phase == Phase::Committing);
+    let Some(settlement) = own else { return reserved };
+    let Some(year) = reserved.get_mut(&settlement.bill.benefit_year) else { return reserved };
+    year.admissions = year.admissions.saturating_sub(1);
+    for moved in &settlement.moves {
+        if let Some(used) = year.payers.get_mut(&moved.payer) {
+            used.paid -= moved.paid;
+            used.base = used.base.plus(moved.base.negated()).unwrap_or(used.base);
+        }
+    }
+    reserved
 }
 
 fn paid_less(outcome: &Adjudication, without: &Adjudication) -> Vec<Finding> {

@@ -16,8 +16,8 @@ use yizhan::runtime::{FixedClock, RandomIds, Runtime};
 use yizhan::settlement::gateway::Gateway;
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::Outcome;
-use yizhan::store::Store;
 use yizhan::store::seal::Key;
+use yizhan::store::{StayRef, Store};
 use yizhan::telemetry::Channel;
 use yizhan_rules::PolicyShelf;
 
@@ -195,4 +195,21 @@ async fn a_store_of_record_format_1_is_worked_on() {
 #[tokio::test]
 async fn a_store_of_schema_1_is_worked_on() {
     works_on(house(in_schema_1)).await;
+}
+
+#[tokio::test]
+async fn a_settled_stay_is_written_with_every_fact_once() {
+    let house = house(|path| _ = std::fs::copy(fixture("store"), path).unwrap());
+    house.send("05a-ordinary-resident-charges.gb18030.hl7", None).await;
+    let stay =
+        StayRef::Visit { hospital: "H37132301".into(), number: "ZY20201012006".into(), admitted: None };
+    let stored = house.reception.gateway().store().stay(stay).await.unwrap().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&stored.document).unwrap();
+    assert_eq!(document["format"], 2);
+    assert_eq!(document["part"]["lines"].as_array().unwrap().len(), 6);
+    let settlement = &document["settlement"];
+    assert_eq!(settlement["discharge"]["lines"].as_array().unwrap().len(), 0);
+    assert!(settlement["bill"].is_null(), "the bill has a place of its own");
+    let bill: serde_json::Value = serde_json::from_slice(&stored.bill.unwrap()).unwrap();
+    assert_eq!(bill["settlement_id"], settlement["id"]);
 }

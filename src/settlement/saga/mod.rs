@@ -25,6 +25,10 @@ use yizhan_contract::{Money, PayerCode};
 pub use event::{Event, Part, Wanted};
 pub use step::{Stepped, step};
 
+/// What moves sagas; the gateway's is [`step`](step()).
+#[derive(Clone, Copy)]
+pub struct Stepping(pub fn(Saga, Event, Timestamp) -> Stepped);
+
 /// How long a payer may take to answer a commit or a reversal.
 pub const COMMIT_DEADLINE: SignedDuration = SignedDuration::from_secs(10);
 /// How long a gateway acts for a stay before it has to say again that it is alive.
@@ -99,6 +103,8 @@ pub struct Ordered {
     pub reason: String,
     pub operator: String,
     pub at: Timestamp,
+    /// ADT^A13: the discharge itself is taken back with it.
+    pub is_discharge_cancelled: bool,
 }
 
 /// One adapter's part: the payers it serves commit and are taken back together.
@@ -195,6 +201,19 @@ impl Saga {
             }
             _ => None,
         })
+    }
+
+    /// The first adapter that cannot take its commit back, or not any more.
+    pub fn not_reversible(&self, at: Timestamp) -> Option<&str> {
+        let is_kept = |call: &&Call| match (&call.commit.state, call.terms.reverse_window_s) {
+            (Sent::Done { .. }, None) => true,
+            (Sent::Done { at: done, .. }, Some(window_s)) => {
+                let window = SignedDuration::from_secs(i64::try_from(window_s).unwrap_or(i64::MAX));
+                done.saturating_add(window).is_ok_and(|end| end < at)
+            }
+            _ => false,
+        };
+        self.calls.iter().find(is_kept).map(|call| &*call.adapter)
     }
 
     fn note(&mut self, at: Timestamp, operation: Option<&Arc<str>>, what: impl Into<String>) {
