@@ -118,7 +118,7 @@ pub fn refused_message_not_kept(trace_id: &str, error: &dyn std::error::Error) {
 }
 
 /// Stays whose charges went quiet could not be looked up; tried again at the next tick.
-pub fn quiet_stays_not_closed(error: &dyn std::error::Error) {
+pub fn stays_not_taken_up(error: &dyn std::error::Error) {
     warn!(error = %error, "stays whose charges went quiet could not be closed");
 }
 

@@ -178,5 +178,5 @@ impl ResolveArgs {
 }
 
 fn shown(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::fixed(CIVIL_OFFSET)).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    at.to_zoned_datetime(TimeZone::fixed(CIVIL_OFFSET)).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }

@@ -58,8 +58,12 @@ impl OrderError {
     /// The same for the operator, in both languages.
     pub fn text(&self) -> Text {
         let zh = match self {
-            Self::NothingWaits => "没有以此编号等待人工处理的业务，请用 yizhan attention list 查看".to_owned(),
-            Self::NoSuchOperation(id) => format!("该结算没有待定的业务号 {id}，请用 yizhan attention show 查看"),
+            Self::NothingWaits => {
+                "没有以此编号等待人工处理的业务，请用 yizhan attention list 查看".to_owned()
+            }
+            Self::NoSuchOperation(id) => {
+                format!("该结算没有待定的业务号 {id}，请用 yizhan attention show 查看")
+            }
             Self::Busy => "网关正在处理该次住院，请稍后再试".to_owned(),
             Self::Store(error) => format!("存储无法读写：{error}"),
         };
@@ -91,12 +95,23 @@ impl Gateway {
         let visit_number = record.part.visit_number.clone();
         let about = match (&record.saga, &record.pricing) {
             (Some(saga), _) if saga.attention.is_some() => saga.attention.as_ref().map(Waited::of),
-            (_, Some(pricing)) => pricing.waits_for.as_ref().map(|what| Waited::for_quote(what, pricing.since)),
+            (_, Some(pricing)) => {
+                pricing.waits_for.as_ref().map(|what| Waited::for_quote(what, pricing.since))
+            }
             _ => None,
         };
         let log = record.saga.map(|saga| saga.log).unwrap_or_default();
         Ok(about.map(|Waited { since, owner, what, next_step, operation }| Waiting {
-            stay_id, settlement_id, hospital, visit_number, since, owner, what, next_step, operation, log,
+            stay_id,
+            settlement_id,
+            hospital,
+            visit_number,
+            since,
+            owner,
+            what,
+            next_step,
+            operation,
+            log,
         }))
     }
 
@@ -105,12 +120,19 @@ impl Gateway {
     /// # Errors
     /// See [`OrderError`].
     pub async fn order(&self, id: Uuid, order: Order, operator: String) -> Result<(), OrderError> {
-        let Some((stay_id, record, hold)) = self.found(id).await? else { return Err(OrderError::NothingWaits) };
+        let Some((stay_id, record, hold)) = self.found(id).await? else {
+            return Err(OrderError::NothingWaits);
+        };
         let now = self.runtime().now();
         if hold.held_by.is_some() && hold.due_at.is_some_and(|end| now < end) {
             return Err(OrderError::Busy);
         }
-        let due = Due { stay_id, epoch: hold.epoch, due_at: hold.due_at.unwrap_or(now) };
+        let due = Due {
+            stay_id,
+            epoch: hold.epoch,
+            due_at: hold.due_at.unwrap_or(now),
+            is_held: hold.held_by.is_some(),
+        };
         let Some(saga) = record.saga.filter(|_| record.phase.is_under_way()) else {
             // Nothing was sent: to be tried again now is all there is to order.
             record.pricing.ok_or(OrderError::NothingWaits)?;
@@ -122,7 +144,8 @@ impl Gateway {
             Order::Resolve { operation, as_, reason } => {
                 let operations = saga.calls.iter().flat_map(|call| call.undo.iter().chain([&call.commit]));
                 let is_open = operations.into_iter().any(|known| {
-                    known.id == operation && matches!(known.state, Sent::Unknown { .. } | Sent::Refused { .. })
+                    known.id == operation
+                        && matches!(known.state, Sent::Unknown { .. } | Sent::Refused { .. })
                 });
                 if !is_open {
                     return Err(OrderError::NoSuchOperation(operation));
@@ -132,14 +155,12 @@ impl Gateway {
         };
         let until = self.lease_end();
         let lease = self.store().take(due, Arc::clone(self.name()), until).await?.ok_or(OrderError::Busy)?;
-        let drive = Drive { gateway: self, lease, until, has_intended: false, is_holder_gone: false };
+        let drive =
+            Drive { gateway: self, lease, until, has_intended: false, is_holder_gone: false, as_of: None };
         drive.ordered(event).await
     }
 
-    async fn found(
-        &self,
-        id: Uuid,
-    ) -> Result<Option<(Uuid, super::record::StayRecord, Hold)>, StoreError> {
+    async fn found(&self, id: Uuid) -> Result<Option<(Uuid, super::record::StayRecord, Hold)>, StoreError> {
         let stored = match self.store().stay(StayRef::Stay(id)).await? {
             Some(stored) => Some(stored),
             None => self.store().stay(StayRef::Settlement(id)).await?,

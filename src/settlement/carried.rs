@@ -69,9 +69,8 @@ impl Decision {
             Err(refusals) => return Ok(self.dropped(record, refusals, owner)),
         };
         let expected = pricing.expected_patient_share;
-        let rose = expected.filter(|expected| {
-            *expected + self.tolerance(&settlement) < settlement.bill.patient_share
-        });
+        let rose = expected
+            .filter(|expected| *expected + self.tolerance(&settlement) < settlement.bill.patient_share);
         match (pricing.mode, rose) {
             (_, Some(expected)) => {
                 let quote = match priced(Mode::Quote) {
@@ -226,9 +225,8 @@ fn covers(calls: &[Call], bill: &Bill, payers: &Payers) -> bool {
     });
     let paid = |payer: &PayerCode| calls.iter().flat_map(|call| &call.legs).find(|(code, _)| code == payer);
     paying.all(|line| paid(&line.payer).is_some_and(|(_, amount)| *amount == line.paid))
-        && legs.all(|(code, amount)| {
-            bill.payers.iter().any(|line| line.payer == *code && line.paid == *amount)
-        })
+        && legs
+            .all(|(code, amount)| bill.payers.iter().any(|line| line.payer == *code && line.paid == *amount))
 }
 
 impl Bill {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
-use yizhan_contract::stay::civil_date;
 use yizhan_contract::Money;
 use yizhan_rules::{Item, PolicyShelf};
 
@@ -21,11 +20,10 @@ use super::message::{Hospital, Message, Mode, Trigger};
 use super::outcome::{Outcome, Refused};
 use super::payers::Payers;
 use super::price::{Ground, Priced, price, share_tolerance};
-use super::reserved::reserved_by_others;
 use super::record::{Phase, Pricing, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
+use super::reserved::reserved_by_others;
 use super::saga::{Event, Ordered, step};
-use crate::refusal::Refusal;
 use crate::store::{Changes, Facts, Hold, Lease, PersonFacts, PersonRef, StayRef};
 
 /// What is asked of a stay.
@@ -241,7 +239,9 @@ impl Decision {
         }
         let settlement = match price(&record, &self.ground(person, &record, &Given::new()), mode, places) {
             Ok(Priced::Bill(settlement)) => *settlement,
-            Ok(Priced::Ask(_) | Priced::Breach { .. }) => return Ok(self.ask_payers(record, mode, None, person)),
+            Ok(Priced::Ask(_) | Priced::Breach { .. }) => {
+                return Ok(self.ask_payers(record, mode, None, person));
+            }
             Err(refusals) => return Ok(Verdict::answer(refusals.into())),
         };
         record.pricing = None;

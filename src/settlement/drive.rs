@@ -11,10 +11,9 @@ use yizhan_contract::Money;
 use yizhan_contract::payer::{Performed, Prepared, Status};
 
 use super::carried::Carry;
+use super::gateway::Gateway;
 use super::given::{Answer, Given};
 use super::message::Mode;
-use super::outcome::Outcome;
-use super::gateway::Gateway;
 use super::pursue::{ASK_DEADLINE, Drive, Quoted, Seen, Stop, Went, later, no_answer};
 use super::saga::event::{Event, Part, Wanted};
 use super::saga::{COMMIT_DEADLINE, Course, Saga, Sent, Why};

@@ -83,11 +83,15 @@ pub fn given_up(why: &Why) -> Finding {
     let (zh, en) = match why {
         Why::Refused { payer, code, message } => (
             format!("{payer} 拒绝支付（{code} {message}），整笔结算未成立，已确认的款项均已退回"),
-            format!("{payer} refused ({code} {message}); nothing was settled, and what was committed is taken back"),
+            format!(
+                "{payer} refused ({code} {message}); nothing was settled, and what was committed is taken back"
+            ),
         ),
         Why::ShareRose { from, to } => (
             format!("付款方确认的金额与试算不同，个人负担将由 {from} 元升至 {to} 元，已全部退回"),
-            format!("a payer confirmed another amount and the patient's share would rise from {from} to {to}; all is taken back"),
+            format!(
+                "a payer confirmed another amount and the patient's share would rise from {from} to {to}; all is taken back"
+            ),
         ),
         Why::Breach { payer, quoted, committed } => (
             format!("{payer} 确认 {committed} 元，与其固定试算 {quoted} 元不符，已全部退回"),
@@ -95,7 +99,9 @@ pub fn given_up(why: &Why) -> Finding {
         ),
         Why::NoQuote { payer } => (
             format!("{payer} 确认后，其后的付款方无法重新试算，已全部退回"),
-            format!("after {payer} confirmed, the payers behind it could not be asked again; all is taken back"),
+            format!(
+                "after {payer} confirmed, the payers behind it could not be asked again; all is taken back"
+            ),
         ),
     };
     finding(FindingCode::GivenUp, zh, en)

@@ -78,16 +78,7 @@ impl Gateway {
         runtime: Runtime,
     ) -> Self {
         let stepping = Stepping(saga::step);
-        Self {
-            store,
-            policies,
-            hospitals,
-            payers,
-            name,
-            runtime,
-            stepping,
-            outbox_written: Arc::default(),
-        }
+        Self { store, policies, hospitals, payers, name, runtime, stepping, outbox_written: Arc::default() }
     }
 
     /// The same gateway whose sagas move by another function: for proving that a wrong one is found out.
@@ -294,10 +285,11 @@ impl Gateway {
                     self.outbox_written.notify_one();
                 }
                 let said = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let (outcome, taken) = said.ok_or_else(|| StoreError::Defect("decided by nobody".to_owned()))?;
+                let (outcome, taken) =
+                    said.ok_or_else(|| StoreError::Defect("decided by nobody".to_owned()))?;
                 // A lease this step was made under is somebody's already.
                 let taken = taken.filter(|_| lease.is_none());
-                let pursuit = taken.map(|lease| Pursuit { lease, until, is_holder_gone: false });
+                let pursuit = taken.map(|lease| Pursuit { lease, until, is_holder_gone: false, as_of: None });
                 Stepped::Decided { outcome, pursuit }
             }
             Done::Repeated(kept) => Stepped::Repeated(kept),
@@ -361,7 +353,12 @@ impl Gateway {
             visit_number: part.visit_number.clone(),
             lines: part.lines.len(),
             total: part.lines.iter().filter_map(|line| line.signed_amount().ok()).sum(),
-            beneficiary: Beneficiary::of(roster.as_ref(), region.as_deref().unwrap_or_default(), on, &self.policies),
+            beneficiary: Beneficiary::of(
+                roster.as_ref(),
+                region.as_deref().unwrap_or_default(),
+                on,
+                &self.policies,
+            ),
             findings: record.findings.clone(),
         })
     }
@@ -502,6 +499,7 @@ pub fn store_refusal(error: &StoreError) -> Refusal {
         }
         StoreError::Damaged(_)
         | StoreError::WrongKey { .. }
+        | StoreError::NoKey(_)
         | StoreError::Schema(_)
         | StoreError::Taken(_) => {
             Refusal::new(Code::Internal, "存储内容无法读取", "what is stored cannot be read")

@@ -10,7 +10,7 @@ use yizhan_contract::{Accumulators, NumberError, Used};
 
 use super::message::{Message, Trigger};
 use super::names::Head;
-use super::record::{Phase, StayRecord};
+use super::record::StayRecord;
 use crate::refusal::{Code, Money, Refusal};
 use crate::store::{Facts, PersonFacts, PersonRef};
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::findings;
 use super::meaning::{differences, meaning};
 use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
-use super::part::{Absorbed, Patch, StayPart, repeated_line_differs, repeated_payment_differs};
+use super::part::{Absorbed, StayPart, repeated_line_differs, repeated_payment_differs};
 use super::record::{Phase, StayRecord};
 use super::refusals::{self, LinePlaces};
 use crate::refusal::{Code, Money, Refusal};

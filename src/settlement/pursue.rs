@@ -8,16 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::payer::{
-    Ask, Memo, Operation as Ordered, OperationKind, PrepareError, Quote, QuoteAnswer, QuotedAmount, Unavailable,
+    Ask, Memo, Operation as Ordered, OperationKind, PrepareError, Quote, QuoteAnswer, QuotedAmount,
+    Unavailable,
 };
 use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::{Money, PayerCode};
 
+use super::bill::BillState;
 use super::carried::Carry;
 use super::decide::Asked;
 use super::gateway::{Gateway, Stepped, Work, record, store_refusal};
 use super::given::{Answer, Given};
-use super::bill::BillState;
 use super::message::{Hospital, Mode, SettleOn};
 use super::outcome::Outcome;
 use super::payers::Adapter;
@@ -26,7 +27,7 @@ use super::record::{Pricing, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
 use super::reserved::reserved_by_others;
 use super::saga::event::Part;
-use super::saga::{COMMIT_DEADLINE, Call, LEASE, Operation, Terms, plan};
+use super::saga::{COMMIT_DEADLINE, Call, Operation, Terms, plan};
 use crate::refusal::Refusal;
 use crate::store::{Done, Due, Facts, Hold, Lease, StayRef, Step, StoreError};
 
@@ -34,6 +35,8 @@ use crate::store::{Done, Due, Facts, Hold, Lease, StayRef, Step, StoreError};
 pub const ASK_DEADLINE: SignedDuration = SignedDuration::from_secs(5);
 /// Pauses before a stay that waits for a payer is tried again; the last one repeats.
 const POSTPONED_S: [i64; 6] = [2, 5, 15, 60, 120, 300];
+/// Stays taken up at a time when a gateway begins.
+const REARM_PAGE: u32 = 256;
 /// How often a stay is looked at again because it, or the person's year, moved while payers were asked.
 const ROUNDS_MAX: usize = 50;
 
@@ -45,6 +48,8 @@ pub struct Pursuit {
     pub until: Timestamp,
     /// Whoever held the stay before is known to have ended.
     pub is_holder_gone: bool,
+    /// Charges count as quiet that are so by then; absent: by the clock.
+    pub as_of: Option<Timestamp>,
 }
 
 /// What a message or a desk's order came to.
@@ -90,6 +95,7 @@ pub(super) struct Drive<'g> {
     pub(super) has_intended: bool,
     /// Whoever held the stay before has ended: it sends nothing any more.
     pub(super) is_holder_gone: bool,
+    pub(super) as_of: Option<Timestamp>,
 }
 
 /// The stay and its person as they are now.
@@ -107,7 +113,10 @@ pub(super) enum Went {
 
 /// What asking for quotes came to.
 pub(super) enum Quoted {
-    All { given: Given, settlement: Box<Settlement> },
+    All {
+        given: Given,
+        settlement: Box<Settlement>,
+    },
     Refused(Vec<Refusal>),
     /// A payer that is needed cannot be asked now.
     Waits(Refusal),
@@ -118,8 +127,8 @@ impl Gateway {
     /// What it answers is durable.
     pub async fn pursue(&self, pursuit: Pursuit) -> Outcome {
         let stay_id = pursuit.lease.stay_id;
-        let Pursuit { lease, until, is_holder_gone } = pursuit;
-        let mut drive = Drive { gateway: self, lease, until, has_intended: false, is_holder_gone };
+        let Pursuit { lease, until, is_holder_gone, as_of } = pursuit;
+        let mut drive = Drive { gateway: self, lease, until, has_intended: false, is_holder_gone, as_of };
         match drive.run().await {
             Ok(outcome) => outcome,
             Err(Stop::LeaseLost) => {
@@ -133,13 +142,22 @@ impl Gateway {
         }
     }
 
-    /// Takes up what this gateway's name held when it died; to be called before anything else is taken up.
+    /// Takes up, oldest first, what this gateway's name held when it died; to be called before anything else is.
     ///
     /// # Errors
     /// Where the store cannot be read or written.
-    pub async fn rearm(&self, limit: u32) -> Result<Vec<Pursuit>, StoreError> {
-        let held = self.store().held_by(Arc::clone(self.name()), limit).await?;
-        self.take_all(held, true).await
+    pub async fn rearm(&self) -> Result<Vec<Pursuit>, StoreError> {
+        // What is taken from here on ends later: it is not taken again.
+        let old = self.lease_end();
+        let mut pursuits = Vec::new();
+        loop {
+            let mut held = self.store().held_by(Arc::clone(self.name()), REARM_PAGE).await?;
+            held.retain(|due| due.due_at < old);
+            if held.is_empty() {
+                return Ok(pursuits);
+            }
+            pursuits.extend(self.take_all(held, true, None).await?);
+        }
     }
 
     /// Takes up stays whose time has come: leases that ran out, payers to be tried again, charges gone quiet.
@@ -148,21 +166,38 @@ impl Gateway {
     /// Where the store cannot be read or written.
     pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Pursuit>, StoreError> {
         let due = self.store().due(now, limit).await?;
-        self.take_all(due, false).await
+        self.take_all(due, false, Some(now)).await
     }
 
-    async fn take_all(&self, due: Vec<Due>, is_holder_gone: bool) -> Result<Vec<Pursuit>, StoreError> {
+    /// Takes up every stay that waits for charges to go quiet, however long it would still wait.
+    ///
+    /// # Errors
+    /// Where the store cannot be read or written.
+    pub async fn all_quiet(&self, limit: u32) -> Result<Vec<Pursuit>, StoreError> {
+        let due = self.store().due(Timestamp::MAX, limit).await?;
+        let free = due.into_iter().filter(|due| !due.is_held).collect();
+        self.take_all(free, false, Some(Timestamp::MAX)).await
+    }
+
+    async fn take_all(
+        &self,
+        due: Vec<Due>,
+        is_holder_gone: bool,
+        as_of: Option<Timestamp>,
+    ) -> Result<Vec<Pursuit>, StoreError> {
         let until = self.lease_end();
         let taking = due.into_iter().map(|due| self.store().take(due, Arc::clone(self.name()), until));
         let taken = futures_util::future::try_join_all(taking).await?;
-        Ok(taken.into_iter().flatten().map(|lease| Pursuit { lease, until, is_holder_gone }).collect())
+        Ok(taken.into_iter().flatten().map(|lease| Pursuit { lease, until, is_holder_gone, as_of }).collect())
     }
 
     /// Sees a message or an order through to its end: drives it, or waits for whoever does.
     pub async fn see_through(&self, handled: Handled) -> Outcome {
         match handled {
             Handled { pursuit: Some(pursuit), .. } => self.pursue(pursuit).await,
-            Handled { outcome, stay: Some(stay), .. } if outcome.is_under_way() => self.settle_down(stay).await,
+            Handled { outcome, stay: Some(stay), .. } if outcome.is_under_way() => {
+                self.settle_down(stay).await
+            }
             Handled { outcome, .. } => outcome,
         }
     }
@@ -193,7 +228,9 @@ impl Drive<'_> {
                 Err(refusal) => Carry::Dropped { refusals: vec![refusal] },
             },
             Quoted::Refused(refusals) => Carry::Dropped { refusals },
-            Quoted::Waits(waits_for) if pricing.mode == Mode::Quote => Carry::Dropped { refusals: vec![waits_for] },
+            Quoted::Waits(waits_for) if pricing.mode == Mode::Quote => {
+                Carry::Dropped { refusals: vec![waits_for] }
+            }
             Quoted::Waits(waits_for) => {
                 let hold = self.hold_until(self.pause(pricing.tries), false);
                 Carry::Postponed { waits_for, hold }
@@ -379,7 +416,10 @@ impl Drive<'_> {
         let manifests: Vec<_> = planned.iter().map(|(adapter, _)| adapter.manifest()).collect();
         let waves = plan::waves(&manifests);
         let call = |((adapter, legs), wave): ((&Adapter, Vec<(PayerCode, Money)>), u8)| {
-            let quote_id = legs.first().and_then(|(payer, _)| given.get(payer)).and_then(|answer| answer.quote_id.clone());
+            let quote_id = legs
+                .first()
+                .and_then(|(payer, _)| given.get(payer))
+                .and_then(|answer| answer.quote_id.clone());
             let commit = self.prepare(adapter, OperationKind::Commit, quote_id.clone(), &legs)?;
             Ok(Call {
                 adapter: Arc::clone(&adapter.name),
@@ -409,9 +449,16 @@ impl Drive<'_> {
         Ok(Operation::intended(id, prepared, self.gateway.runtime().now()))
     }
 
-    pub(super) fn prepare_part(&self, call: &Call, part: Part) -> Result<Operation, (Arc<str>, PrepareError)> {
+    pub(super) fn prepare_part(
+        &self,
+        call: &Call,
+        part: Part,
+    ) -> Result<Operation, (Arc<str>, PrepareError)> {
         let Some(adapter) = self.gateway.payers().named(&call.adapter) else {
-            return Err((Arc::clone(&call.adapter), PrepareError("no such adapter is configured".to_owned())));
+            return Err((
+                Arc::clone(&call.adapter),
+                PrepareError("no such adapter is configured".to_owned()),
+            ));
         };
         let kind = match part {
             Part::Commit => OperationKind::Commit,
@@ -430,7 +477,8 @@ impl Drive<'_> {
     /// Nothing is to be asked: charges that went quiet close the stay, else it is let go as it stands.
     async fn close_quiet(&self, seen: &Seen) -> Result<Went, Stop> {
         let mode = if seen.hospital.settle_on == SettleOn::Desk { Mode::Quote } else { seen.hospital.mode };
-        let asked = Asked::ChargesQuiet { mode, now: self.gateway.runtime().now() };
+        let now = self.as_of.unwrap_or_else(|| self.gateway.runtime().now());
+        let asked = Asked::ChargesQuiet { mode, now };
         let done = self.gateway.step(&self.work(seen, asked), Some(&seen.record), Some(self.lease)).await?;
         Ok(match said(done)? {
             Some(outcome) if !outcome.is_under_way() => Went::Ended(outcome),
@@ -455,7 +503,8 @@ impl Drive<'_> {
             return Ok(());
         }
         let until = self.gateway.lease_end();
-        let due = Due { stay_id: self.lease.stay_id, epoch: self.lease.epoch, due_at: self.until };
+        let due =
+            Due { stay_id: self.lease.stay_id, epoch: self.lease.epoch, due_at: self.until, is_held: true };
         let taken = self.gateway.store().take(due, Arc::clone(self.gateway.name()), until).await?;
         self.lease = taken.ok_or(Stop::LeaseLost)?;
         self.until = until;
@@ -500,7 +549,11 @@ fn quoted(quote: &Quote, payer: &PayerCode, asked: Option<yizhan_contract::payer
     let found = quote.amounts.iter().find(|amount| amount.payer == *payer);
     let (amount, steps) = found.map(|found| (found.amount, found.steps.clone())).unwrap_or_default();
     let answer = Answer::quoted(asked, amount, steps).under(quote.id.clone());
-    if is_last { Answer { also_paid: quote.also_paid.iter().map(elsewhere).collect(), ..answer } } else { answer }
+    if is_last {
+        Answer { also_paid: quote.also_paid.iter().map(elsewhere).collect(), ..answer }
+    } else {
+        answer
+    }
 }
 
 pub(super) fn no_answer() -> Unavailable {

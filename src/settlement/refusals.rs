@@ -1,8 +1,8 @@
 //! What the settlement side refuses, in the words of the desk and with the sender's own places.
 
 use jiff::civil::Date;
-use yizhan_contract::stay::Line;
 use yizhan_contract::payer::{PrepareError, Unavailable};
+use yizhan_contract::stay::Line;
 use yizhan_contract::{Discharge, Money, PayerCode, Text};
 use yizhan_rules::{AdjudicateError, AssessError, Policy};
 
@@ -133,7 +133,11 @@ pub fn payer_unavailable(payer: &PayerCode, why: &Unavailable) -> Refusal {
 }
 
 pub fn payer_not_ready(payer: &PayerCode, what: &str) -> Refusal {
-    Refusal::new(Code::PayerNotReady, format!("{payer} 尚缺：{what}"), format!("{payer} must have first: {what}"))
+    Refusal::new(
+        Code::PayerNotReady,
+        format!("{payer} 尚缺：{what}"),
+        format!("{payer} must have first: {what}"),
+    )
 }
 
 /// An adapter that cannot make its own operation ready: nothing was sent.

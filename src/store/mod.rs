@@ -343,6 +343,8 @@ pub struct Due {
     pub stay_id: Uuid,
     pub epoch: u64,
     pub due_at: Timestamp,
+    /// Somebody acts for it until then.
+    pub is_held: bool,
 }
 
 /// One settlement in the books, for checking them against each other.
