@@ -22,7 +22,7 @@ use crate::runtime::Shutdown;
 use crate::settlement::gateway::Gateway;
 use crate::store::{OutboxEntry, StoreError};
 use crate::telemetry;
-use delivery::Courier;
+use delivery::{Courier, Ended};
 use pace::{Receivers, backoff};
 
 pub use delivery::{DELIVERY_TIMEOUT_S, OUTBOX_ID_HEADER};
@@ -45,8 +45,7 @@ pub struct Outbox {
     profiles: Arc<Profiles>,
     courier: Courier,
     receivers: Receivers,
-    /// Each says whether its receiver was reached.
-    under_way: JoinSet<bool>,
+    under_way: JoinSet<Ended>,
     /// The receivers of the deliveries under way.
     addresses: HashMap<Id, String>,
 }
@@ -89,11 +88,13 @@ impl Outbox {
         telemetry::outbox_waits(since.map_or(0, |since| now.duration_since(since).as_secs()));
     }
 
-    fn note(&mut self, ended: Result<(Id, bool), JoinError>) {
-        // A delivery that broke off reached nobody.
-        let (id, was_reached) = ended.unwrap_or_else(|broken| (broken.id(), false));
+    fn note(&mut self, ended: Result<(Id, Ended), JoinError>) {
+        let (id, Ended { was_reached, at }) = ended.unwrap_or_else(|broken| {
+            // A delivery that broke off reached nobody.
+            (broken.id(), Ended { was_reached: false, at: self.gateway.runtime().now() })
+        });
         if let Some(address) = self.addresses.remove(&id) {
-            self.receivers.ended(&address, was_reached, self.gateway.runtime().now());
+            self.receivers.ended(&address, was_reached, at);
         }
     }
 

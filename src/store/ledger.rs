@@ -149,12 +149,14 @@ pub fn report_lines(sums: impl IntoIterator<Item = DaySum>) -> Vec<ReportLine> {
             PostingKind::Reversal => "reversed",
             PostingKind::Clearing => continue,
         };
-        // A reversal counts what it takes back; a settlement whose amounts fell counts less.
-        let (owing, hospital, amount) = match (debit, credit, kind) {
+        // What a later version takes off is less of what stands, and no settlement more.
+        let (owing, hospital, settlements, amount) = match (debit, credit, kind) {
             (owing, Account::Hospital(hospital), PostingKind::Settlement)
-            | (Account::Hospital(hospital), owing, PostingKind::Reversal) => (owing, hospital, amount),
+            | (Account::Hospital(hospital), owing, PostingKind::Reversal) => {
+                (owing, hospital, settlements, amount)
+            }
             (owing, Account::Hospital(hospital), _) | (Account::Hospital(hospital), owing, _) => {
-                (owing, hospital, -amount)
+                (owing, hospital, 0, -amount)
             }
             _ => continue,
         };
