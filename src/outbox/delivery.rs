@@ -26,10 +26,10 @@ const WHY_CHARS_MAX: usize = 200;
 /// Why a bill was not handed over.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("{0}")]
+    #[error("未能送达，将自动重试 | not reached, will be tried again: {0}")]
     NotReached(String),
     /// Only this bill: others may well be taken.
-    #[error("{0}")]
+    #[error("接收方未接收该结算单 | this bill was not taken: {0}")]
     NotTaken(String),
 }
 

@@ -132,7 +132,8 @@ impl Outbox {
         let Some((profile, address)) =
             profile.and_then(|profile| profile.return_address.clone().map(|address| (profile, address)))
         else {
-            let why = "the hospital's profile has no return_address".to_owned();
+            let why =
+                "该院配置中没有 return_address | the hospital's profile has no return_address".to_owned();
             let due_at = backoff(u32::MAX, now);
             self.gateway.store().outbox_failed(entry.outbox_id, due_at, why).await?;
             return Ok(false);

@@ -6,6 +6,7 @@ mod books;
 mod corpus;
 mod house;
 mod random;
+mod reserved;
 mod sender;
 mod wire;
 
