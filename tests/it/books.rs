@@ -17,12 +17,26 @@ fn shown(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Settles samples in a fresh store and gives back the bills.
-fn settled(store: &Path, more: &[&str]) -> Vec<Value> {
+/// A store with its key and the sample roster and catalogue in it.
+fn new_store(path: &Path) {
+    let sample = |name: &str| project("tests/samples").join(name).to_str().unwrap().to_owned();
+    let key = path.with_extension("key");
+    let made = Command::new(env!("CARGO_BIN_EXE_yizhan")).args(["key", "new"]).arg(&key).output().unwrap();
+    assert!(made.status.success());
+    for arguments in [
+        &["roster", "import", &sample("roster.csv"), "--mode", "delta"][..],
+        &["catalogue", "import", &sample("catalogue.csv")],
+    ] {
+        assert!(yizhan(path, arguments).status.success(), "{arguments:?}");
+    }
+}
+
+/// Settles samples and gives back the bills.
+fn settled(store: &Path) -> Vec<Value> {
+    new_store(store);
     let files = ["01-worked.json", "04-drowning.json", "02-yishui-2017.xml"];
     let files = files.map(|file| project("tests/samples").join(file).to_str().unwrap().to_owned());
     let mut arguments = vec!["settle", "--json"];
-    arguments.extend(more);
     arguments.extend(files.iter().map(String::as_str));
     let output = yizhan(store, &arguments);
     let bills: Vec<Value> = shown(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -34,12 +48,12 @@ fn settled(store: &Path, more: &[&str]) -> Vec<Value> {
 fn whole_books_are_added_up_and_damage_is_named_with_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("yizhan.db");
-    let bills = settled(&store, &[]);
+    let bills = settled(&store);
     let output = yizhan(&store, &["ledger", "check"]);
     let text = shown(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("已核对 3 人 3 次结算，差异 0 处") && text.contains("0 differences"), "{text}");
-    assert!(text.contains("basic 371323") && text.contains("8560.00"), "{text}");
+    assert!(text.contains("basic 371323") && text.contains("41418.64"), "{text}");
 
     let id = |bill: &Value| bill["settlement_id"].as_str().unwrap().to_owned();
     let blob = |bill: &Value| format!("x'{}'", id(bill).replace('-', ""));
@@ -88,6 +102,7 @@ fn whole_books_are_added_up_and_damage_is_named_with_what_to_do() {
 fn what_waits_to_be_told_is_listed_with_its_hospital_and_bill() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("yizhan.db");
+    new_store(&store);
     let profile = directory.path().join("hospital.toml");
     let sample = std::fs::read_to_string(project("tests/samples/hospitals/H37132301.toml")).unwrap();
     std::fs::write(&profile, format!("return_address = \"127.0.0.1:6661\"\n{sample}")).unwrap();
@@ -101,7 +116,7 @@ fn what_waits_to_be_told_is_listed_with_its_hospital_and_bill() {
     assert!(named.iter().all(|word| text.contains(word)), "{text}");
 
     let other = directory.path().join("other.db");
-    settled(&other, &[]);
+    settled(&other);
     let text = shown(&yizhan(&other, &["outbox"]));
     assert!(text.contains("没有待送的结算单"), "{text}");
 }
