@@ -84,7 +84,7 @@ impl Outbox {
     async fn tell_of_waiting(&self) {
         let Ok(waiting) = self.gateway.store().outbox_waiting(1).await else { return };
         let now = self.gateway.runtime().now();
-        let since = waiting.first().and_then(|oldest| since(oldest));
+        let since = waiting.first().and_then(since);
         telemetry::outbox_waits(since.map_or(0, |since| now.duration_since(since).as_secs()));
     }
 

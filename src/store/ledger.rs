@@ -66,12 +66,12 @@ impl<'b, L: IntoIterator<Item = (&'b PayerCode, Money)>> Stated<'b, L> {
         match Standing::of(self.state) {
             Standing::Nothing => balances.is_empty(),
             Standing::AllOrNothing if balances.is_empty() => true,
-            Standing::All | Standing::AllOrNothing => self.is_all_of(balances),
+            Standing::All | Standing::AllOrNothing => self.fills(balances),
         }
     }
 
     /// Each payer's part on one fund of that payer's, the patient's on the patient, the sum with the hospital.
-    fn is_all_of(self, balances: &Balances) -> bool {
+    fn fills(self, balances: &Balances) -> bool {
         let mut owed: BTreeMap<Option<&PayerCode>, Money> = BTreeMap::new();
         owed.insert(None, self.patient_share);
         for (payer, paid) in self.legs {

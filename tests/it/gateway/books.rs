@@ -124,7 +124,7 @@ async fn run(acts: Vec<Act>) {
         let wanted = expected.days.remove(&day).unwrap_or_default();
         assert_eq!(reported(&house, day).await, wanted, "{day}");
     }
-    let (audit, differences) = audit(&house).await;
+    let (audit, differences) = audit(&*house.store).await;
     assert_eq!(differences, []);
     let mut owed: BTreeMap<String, Money> = BTreeMap::new();
     for (account, amount) in audit.accounts {
@@ -182,10 +182,10 @@ async fn reported(house: &House, day: Date) -> Lines {
     lines.map(|line| ((line.hospital, line.payer, line.state), (line.count, line.paid))).collect()
 }
 
-async fn audit(house: &House) -> (Audit, Vec<Difference>) {
+pub(crate) async fn audit(store: &dyn Store) -> (Audit, Vec<Difference>) {
     let (mut audit, mut differences, mut after) = (Audit::default(), Vec::new(), None);
     loop {
-        let page = house.store.books(after, 2).await.unwrap();
+        let page = store.books(after, 2).await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.person_id);
         for book in &page {

@@ -22,6 +22,7 @@ use yizhan::store::{PersonRef, Store};
 use yizhan_contract::{Accumulators, Finding, Personal};
 
 use crate::project;
+pub(crate) use books::audit;
 pub(crate) use house::{House, profiles};
 pub(crate) use sender::Sent;
 
