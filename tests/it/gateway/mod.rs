@@ -6,6 +6,7 @@ mod books;
 mod corpus;
 mod house;
 mod random;
+mod reserved;
 mod sender;
 mod wire;
 
@@ -22,6 +23,7 @@ use yizhan_contract::{Accumulators, Finding, Personal};
 use yizhan_rules::{PolicyShelf, SHIPPED};
 
 use crate::project;
+pub(crate) use books::audit;
 pub(crate) use house::{House, profiles};
 pub(crate) use sender::Sent;
 
