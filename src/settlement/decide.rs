@@ -374,10 +374,21 @@ impl Decision {
         let due_at = due_at.filter(|_| record.phase == Phase::AwaitingCharges);
         let visit_number = Arc::from(record.part.visit_number.as_str());
         let admitted = record.part.admitted.value().map(|moment| moment.date);
+        let settlement_id = record.settlement.as_ref().map(|settlement| settlement.id);
         let (document, bill) = record.into_document();
         let hospital = Arc::clone(&self.hospital.code);
         let person_id = person.person_id;
-        (StayWrite { stay_id, person_id, hospital, visit_number, admitted, document, due_at }, bill)
+        let stay = StayWrite {
+            stay_id,
+            person_id,
+            hospital,
+            visit_number,
+            admitted,
+            document,
+            settlement_id,
+            due_at,
+        };
+        (stay, bill)
     }
 
     fn bill(&self, stay_id: Uuid, bill: &Bill) -> BillWrite {

@@ -143,6 +143,7 @@ impl Decided {
             claimed_before: before.filter(|before| *before != admitted),
             admitted,
             due_at: stay.due_at,
+            settlement_id: stay.settlement_id,
             document: seal_stay(&owner.data_key, stay.stay_id, &stay.document)?,
         })
     }

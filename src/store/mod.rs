@@ -181,6 +181,8 @@ pub struct StayWrite {
     pub visit_number: Arc<str>,
     pub admitted: Option<Date>,
     pub document: Vec<u8>,
+    /// The settlement whose newest bill belongs to the document; it is read with it.
+    pub settlement_id: Option<Uuid>,
     /// When to look at the stay again without a message (charges went quiet).
     pub due_at: Option<Timestamp>,
 }

@@ -130,6 +130,7 @@ pub(super) struct StayRow {
     /// The date under which the stay was claimed before, where that was another one.
     pub(super) claimed_before: Option<String>,
     pub(super) due_at: Option<Timestamp>,
+    pub(super) settlement_id: Option<Uuid>,
     pub(super) document: Vec<u8>,
 }
 

@@ -143,6 +143,7 @@ pub(crate) fn stay_write(facts: &Facts, number: &str, admitted: Option<&str>, do
         visit_number: number.into(),
         admitted: admitted.map(day),
         document: document.as_bytes().to_vec(),
+        settlement_id: None,
         due_at: None,
     }
 }
