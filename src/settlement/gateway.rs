@@ -3,7 +3,7 @@
 //! Everything that decides about money is pure and runs inside one step of the store. Here is only the
 //! looking up before, and the trying again where a stay moved meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::civil::Date;
@@ -396,11 +396,9 @@ impl Gateway {
         let on = told
             .or_else(|| known.and_then(|record| record.part.discharged.value().copied()))
             .map_or_else(|| civil_date(at), |moment| moment.date);
-        let mut codes: Vec<String> =
-            part.map_or_else(Vec::new, |part| part.lines.iter().map(|line| line.code.clone()).collect());
-        codes.extend(known.iter().flat_map(|record| record.part.lines.iter().map(|line| line.code.clone())));
-        codes.sort_unstable();
-        codes.dedup();
+        let lines = part.into_iter().chain(known.map(|record| &record.part)).flat_map(|part| &part.lines);
+        let codes: BTreeSet<&str> = lines.map(|line| line.code.as_str()).collect();
+        let codes: Vec<String> = codes.into_iter().map(str::to_owned).collect();
         let found = if work.asked.may_price() && !codes.is_empty() {
             let hospital = Arc::clone(&work.hospital.code);
             self.store.items(hospital, Arc::clone(&work.hospital.region), on, codes.clone()).await?

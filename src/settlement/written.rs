@@ -79,6 +79,7 @@ impl Decision {
         let (stay_id, needs_attention) = (record.stay_id, record.needs_attention());
         let visit_number = Arc::from(record.part.visit_number.as_str());
         let admitted = record.part.admitted.value().map(|moment| moment.date);
+        let settlement_id = record.settlement.as_ref().map(|settlement| settlement.id);
         let (document, bill) = record.into_document();
         let write = StayWrite {
             stay_id,
@@ -87,6 +88,7 @@ impl Decision {
             visit_number,
             admitted,
             document,
+            settlement_id,
             hold,
             needs_attention,
         };

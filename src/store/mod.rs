@@ -235,6 +235,8 @@ pub struct StayWrite {
     pub hold: Hold,
     /// A person has to act before the stay can go on.
     pub needs_attention: bool,
+    /// The settlement whose newest bill belongs to the document; it is read with it.
+    pub settlement_id: Option<Uuid>,
 }
 
 /// A bill version: the document as issued, and what reports are made of.

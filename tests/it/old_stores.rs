@@ -84,13 +84,14 @@ fn house(make: impl FnOnce(&Path)) -> House {
 
 impl House {
     async fn send(&self, file: &str, mode: Option<Mode>) -> String {
-        self.send_as(file, mode, ("", "")).await
+        self.send_as(file, mode, &[]).await
     }
 
-    /// With one word of the message replaced.
-    async fn send_as(&self, file: &str, mode: Option<Mode>, (from, to): (&str, &str)) -> String {
+    /// With words of the message replaced.
+    async fn send_as(&self, file: &str, mode: Option<Mode>, replaced: &[(&str, &str)]) -> String {
         let mut bytes = std::fs::read(fixture("messages").join(file)).unwrap();
-        if let Some(at) = bytes.windows(from.len().max(1)).position(|window| window == from.as_bytes()) {
+        for (from, to) in replaced {
+            let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
             bytes.splice(at..at + from.len(), to.bytes());
         }
         let format = Format::detect(&bytes).unwrap();
@@ -150,7 +151,7 @@ async fn works_on(house: House) {
         house.send("08d-late-charges-late.hl7", None).await,
         house.send("02-yishui-2017.xml", Some(Mode::Quote)).await,
         house.send("09-does-not-balance.json", None).await,
-        house.send_as("01-worked.json", None, ("S01", "S91")).await,
+        house.send_as("01-worked.json", None, &[("S01", "S91")]).await,
     ];
     assert_eq!(
         again,
@@ -165,10 +166,12 @@ async fn works_on(house: House) {
         ]
     );
     let later = [
+        house.send_as("08d-late-charges-late.hl7", None, &[("S08-4", "S08-5"), ("FT1|1|5", "FT1|1|6")]).await,
+        house.read(LATE).await,
         house.reverse(SETTLED).await,
         house.reverse(LATE).await,
         house.send("05a-ordinary-resident-charges.gb18030.hl7", None).await,
-        house.send_as("03b-critical-illness-discharge.hl7", None, ("S03-2", "S03-4")).await,
+        house.send_as("03b-critical-illness-discharge.hl7", None, &[("S03-2", "S03-4")]).await,
         house.commit(QUOTED, "8.16").await,
         house.read(LATE).await,
         house.read(QUOTED).await,
@@ -176,6 +179,8 @@ async fn works_on(house: House) {
     assert_eq!(
         later,
         [
+            "noted settled lines 4",
+            "settled v1 share 238.80 of 刘, 4 lines",
             "reversed v2 share 1632.00",
             "reversed v2 share 238.80",
             "settled v1 share 1918.00",
