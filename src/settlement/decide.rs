@@ -6,50 +6,26 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
-use yizhan_contract::stay::civil_date;
-use yizhan_contract::{Money, Used};
+use yizhan_contract::Money;
 use yizhan_rules::{Item, PolicyShelf};
 
-use super::bill::{Bill, BillState, BilledPayer, Reversal};
-use super::complete::signed_amount;
+use super::asked::Asked;
+use super::bill::{BillState, Reversal};
 use super::findings;
 use super::identity::{Identity, identify};
 use super::lifecycle::{Received, Todo, receive};
 use super::message::{Hospital, Message, Mode, Trigger};
-use super::outcome::{Beneficiary, Noted, Outcome, Refused};
+use super::outcome::{Outcome, Refused};
 use super::price::{Ground, price};
 use super::record::{Phase, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
-use crate::refusal::Refusal;
-use crate::store::{
-    AccumulatorMove, BillWrite, Changes, Facts, LegWrite, PersonFacts, PersonRef, StayRef, StayWrite,
-};
-
-/// What is asked of a stay.
-#[derive(Debug, Clone)]
-pub enum Asked {
-    Message {
-        message: Arc<Message>,
-        mode: Mode,
-    },
-    Commit {
-        expected_patient_share: Money,
-    },
-    Reverse {
-        reason: String,
-        operator: String,
-    },
-    /// No charge has come for as long as the profile asks, as of `now`.
-    ChargesQuiet {
-        mode: Mode,
-        now: Timestamp,
-    },
-}
+use super::verdict::{Verdict, answer, issued, moves, refused};
+use crate::store::{Changes, Facts, PersonFacts, PersonRef, StayRef};
 
 /// A quiet stay that could not be settled is tried again after this long: a policy may have been published.
 const QUIET_RETRY_S: i64 = 3600;
 
-/// Looked up before the transaction; the decision refuses to go on where it does not fit any more.
+/// Looked up before the step; the decision refuses to go on where it does not fit any more.
 pub struct Lookups {
     pub on: Date,
     pub codes: Vec<String>,
@@ -77,12 +53,6 @@ pub struct Decision {
     pub persons: Vec<PersonRef>,
     pub new_stay_id: Uuid,
     pub new_settlement_id: Uuid,
-}
-
-/// What is written, and what is answered once it is.
-pub struct Verdict {
-    pub changes: Changes,
-    pub outcome: Outcome,
 }
 
 /// Looked-up data no longer fits: nothing is written, the caller looks again.
@@ -229,7 +199,7 @@ impl Decision {
         Ok(self.write(record, person, moves, Outcome::Bill))
     }
 
-    /// Priced again inside the transaction: what was quoted may have moved.
+    /// Priced again on the facts of this step: what was quoted may have moved.
     fn commit(
         &self,
         mut record: StayRecord,
@@ -315,102 +285,6 @@ impl Decision {
         Verdict { changes, outcome: Outcome::Noted(Box::new(noted)) }
     }
 
-    fn noted(&self, record: &StayRecord, repeated: usize, person: &PersonFacts) -> Noted {
-        let on = record.part.discharged.value().or(record.part.admitted.value()).copied();
-        let on = on.map_or_else(|| civil_date(self.at), |moment| moment.date);
-        let is_settled = record.phase == Phase::Settled;
-        let mut findings = record.findings.clone();
-        if repeated > 0 {
-            findings.push(findings::repeated_lines(repeated));
-        }
-        if is_settled && !record.late_lines.is_empty() {
-            let total = record.late_lines.iter().filter_map(|line| signed_amount(line).ok()).sum();
-            findings.push(findings::late_charges(record.late_lines.len(), total));
-        }
-        Noted {
-            state: if is_settled { BillState::Settled } else { BillState::AwaitingCharges },
-            hospital: Arc::clone(&self.hospital.code),
-            visit_number: record.part.visit_number.clone(),
-            lines: record.part.lines.len(),
-            total: record.part.lines.iter().filter_map(|line| signed_amount(line).ok()).sum(),
-            beneficiary: Beneficiary::of(person.roster.as_ref(), on),
-            findings,
-        }
-    }
-
-    fn noted_without_stay(&self, message: &Message, person: &PersonFacts) -> Noted {
-        Noted {
-            state: BillState::AwaitingCharges,
-            hospital: Arc::clone(&self.hospital.code),
-            visit_number: message.part.visit_number.clone(),
-            lines: 0,
-            total: Money::ZERO,
-            beneficiary: Beneficiary::of(person.roster.as_ref(), civil_date(self.at)),
-            findings: message.findings.clone(),
-        }
-    }
-
-    /// The stay with its newest bill, which is also what is answered.
-    fn write(
-        &self,
-        record: StayRecord,
-        person: &PersonFacts,
-        moves: Option<AccumulatorMove>,
-        told: impl FnOnce(Box<Bill>) -> Outcome,
-    ) -> Verdict {
-        let (stay, bill) = self.stay(record, person);
-        let Some(bill) = bill else { return answer(refused(refusals::no_such_stay())) };
-        let changes = Changes {
-            bill: Some(self.bill(stay.stay_id, &bill)),
-            stay: Some(stay),
-            accumulators: moves.into_iter().collect(),
-            ..Changes::default()
-        };
-        Verdict { changes, outcome: told(Box::new(bill)) }
-    }
-
-    fn stay(&self, record: StayRecord, person: &PersonFacts) -> (StayWrite, Option<Bill>) {
-        let (stay_id, due_at) = (record.stay_id, record.quiet_until);
-        let due_at = due_at.filter(|_| record.phase == Phase::AwaitingCharges);
-        let visit_number = Arc::from(record.part.visit_number.as_str());
-        let admitted = record.part.admitted.value().map(|moment| moment.date);
-        let settlement_id = record.settlement.as_ref().map(|settlement| settlement.id);
-        let (document, bill) = record.into_document();
-        let hospital = Arc::clone(&self.hospital.code);
-        let person_id = person.person_id;
-        let stay = StayWrite {
-            stay_id,
-            person_id,
-            hospital,
-            visit_number,
-            admitted,
-            document,
-            settlement_id,
-            due_at,
-        };
-        (stay, bill)
-    }
-
-    fn bill(&self, stay_id: Uuid, bill: &Bill) -> BillWrite {
-        let leg = |payer: &BilledPayer| LegWrite {
-            payer: payer.payer.clone(),
-            state: payer.state,
-            paid: payer.paid,
-        };
-        BillWrite {
-            settlement_id: bill.settlement_id,
-            stay_id,
-            version: bill.version,
-            hospital: Arc::clone(&self.hospital.code),
-            state: bill.state.word(),
-            day: civil_date(self.at),
-            total: bill.amounts.total,
-            patient_share: bill.patient_share,
-            legs: bill.payers.iter().map(leg).collect(),
-            document: serde_json::to_vec(bill).unwrap_or_default(),
-        }
-    }
-
     fn ground<'a>(&'a self, person: &'a PersonFacts) -> Ground<'a> {
         Ground {
             hospital: &self.hospital,
@@ -427,37 +301,4 @@ impl Decision {
 /// Where the stay is not known, what the message wants is so already.
 fn cancels(message: &Message) -> bool {
     matches!(message.trigger, Trigger::CancelAdmit | Trigger::CancelDischarge)
-}
-
-/// What the settlement adds to its year, or with `-1` takes back.
-fn moves(settlement: &Settlement, sign: i32) -> AccumulatorMove {
-    let signed = |used: Used| {
-        if sign < 0 { Used { base: used.base.negated(), paid: -used.paid } } else { used }
-    };
-    AccumulatorMove {
-        year: settlement.bill.benefit_year,
-        admissions: sign,
-        payers: settlement
-            .moves
-            .iter()
-            .map(|moved| (moved.payer.clone(), signed(Used { base: moved.base, paid: moved.paid })))
-            .collect(),
-    }
-}
-
-/// Answered, nothing else written.
-fn answer(outcome: Outcome) -> Verdict {
-    Verdict { changes: Changes::default(), outcome }
-}
-
-/// The newest bill, as issued.
-fn issued(record: StayRecord) -> Outcome {
-    match record.settlement {
-        Some(settlement) => Outcome::Bill(Box::new(settlement.bill)),
-        None => refused(refusals::no_such_stay()),
-    }
-}
-
-fn refused(refusal: Refusal) -> Outcome {
-    Outcome::from(refusal)
 }

@@ -13,12 +13,12 @@ use yizhan_contract::stay::{CatalogueClass, civil_date};
 use yizhan_contract::{Money, Personal};
 use yizhan_rules::{Item, PolicyShelf};
 
+use super::asked::Asked;
 use super::bill::BillState;
-use super::decide::{Asked, Decision, Lookups};
+use super::decide::{Decision, Lookups};
 use super::findings;
-use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
+use super::message::{Hospital, Message, Mode, SettleOn};
 use super::outcome::{Beneficiary, Kept, Outcome};
-use super::part::StayPart;
 use super::record::{Settlement, StayRecord};
 use crate::refusal::{Code, Refusal};
 use crate::runtime::Runtime;
@@ -357,42 +357,5 @@ pub fn store_refusal(error: &StoreError) -> Refusal {
             "网关内部错误，未发生资金变动",
             "an error inside the gateway; no money moved",
         ),
-    }
-}
-
-/// Messages that say all there is to price need no look at the stay before.
-impl Asked {
-    fn is_self_contained(&self) -> bool {
-        match self {
-            Self::Message { message, .. } => {
-                matches!(message.trigger, Trigger::Complete | Trigger::Admit | Trigger::CancelAdmit)
-            }
-            Self::Commit { .. } | Self::Reverse { .. } | Self::ChargesQuiet { .. } => false,
-        }
-    }
-
-    /// A whole document, sent to be settled and not to be quoted.
-    fn is_to_settle(&self) -> bool {
-        match self {
-            Self::Message { message, mode } => message.trigger == Trigger::Complete && *mode == Mode::Settle,
-            Self::Commit { .. } | Self::Reverse { .. } | Self::ChargesQuiet { .. } => false,
-        }
-    }
-
-    fn may_price(&self) -> bool {
-        match self {
-            Self::Message { message, .. } => {
-                !matches!(message.trigger, Trigger::CancelAdmit | Trigger::CancelDischarge)
-            }
-            Self::Commit { .. } | Self::ChargesQuiet { .. } => true,
-            Self::Reverse { .. } => false,
-        }
-    }
-
-    fn part(&self) -> Option<&StayPart> {
-        match self {
-            Self::Message { message, .. } => Some(&message.part),
-            Self::Commit { .. } | Self::Reverse { .. } | Self::ChargesQuiet { .. } => None,
-        }
     }
 }

@@ -4,8 +4,9 @@
 //! [`complete`] (parts adding up to a discharge), [`record`] (what is known of a stay) and its stored
 //! [`document`], [`identity`] (whose message it is), [`lifecycle`] (what a message does to a stay), [`price`]
 //! (from a gathered stay to a bill), [`bill`], [`decide`] (all of it from what is known to what is written,
-//! pure), [`gateway`] (the driver: the only place here that waits for anything).
+//! a [`verdict`], pure), [`gateway`] (the driver: the only place here that waits for anything).
 
+pub mod asked;
 pub mod bill;
 pub mod complete;
 pub mod decide;
@@ -22,3 +23,4 @@ pub mod part;
 pub mod price;
 pub mod record;
 pub mod refusals;
+pub mod verdict;
