@@ -8,11 +8,14 @@
 //! What implementations share knows no SQL: what is read for a step ([`seen`], of people in [`person`]), the
 //! decision on it ([`deciding`]), and rows, sealed by [`finished`], to be written if all is as it was ([`writes`]).
 
+pub mod address;
 mod deciding;
 mod documents;
 mod finished;
+mod incoming;
 pub mod key_file;
 mod person;
+pub mod postgres;
 pub mod registers;
 pub mod seal;
 mod seen;
@@ -36,12 +39,15 @@ use yizhan_contract::{Accumulators, IdNumber, Money, PayerCode, Personal, Used};
 
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// Why the store could not do a step. Nothing of the step happened.
+/// Why the store could not do a step. Nothing of it happened, unless it is [`StoreError::InDoubt`].
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Busy, full, unreachable: the same step may succeed later.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// Nobody can say whether the step took place. A message sent again is answered with what became of it.
+    #[error("it is not known whether the step took place: {0}")]
+    InDoubt(String),
     /// A document that does not open or does not read: wrong key, or damage.
     #[error("the store holds what cannot be read: {0}")]
     Damaged(String),
@@ -61,7 +67,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same step may succeed later without anybody's doing.
     pub fn may_retry(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::InDoubt(_))
     }
 }
 

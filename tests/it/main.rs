@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod cli;
+mod cluster;
 mod crash;
 mod demo;
 mod desk;

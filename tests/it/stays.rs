@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use uuid::Uuid;
 use yizhan::runtime::RandomIds;
+use yizhan::store::postgres::{self, Postgres};
 use yizhan::store::registers::Registers;
 use yizhan::store::seal::Key;
 use yizhan::store::sqlite::{Options, Sqlite};
@@ -34,6 +35,19 @@ pub(crate) async fn each_store(check: impl AsyncFn(&dyn Ports)) {
     let file = open(&directory.path().join("store.db"), Key::ephemeral().unwrap()).unwrap();
     check(&file).await;
     file.close().await;
+    check(&postgres().await).await;
+}
+
+/// A new store in the cluster that all tests share.
+pub(crate) async fn postgres() -> Postgres {
+    let cluster = crate::cluster::shared();
+    let address = cluster.address(&cluster.database().await);
+    open_postgres(&address, Key::ephemeral().unwrap()).await.unwrap()
+}
+
+pub(crate) async fn open_postgres(address: &str, key: Key) -> Result<Postgres, StoreError> {
+    let options = postgres::Options { connections_max: 8, ..postgres::Options::default() };
+    Postgres::open(&address.parse().unwrap(), Some(key), Arc::new(RandomIds), options).await
 }
 
 /// Runs a check against every store whose steps decide beside each other.
@@ -42,6 +56,7 @@ pub(crate) async fn each_racing_store(check: impl AsyncFn(&dyn Ports)) {
     let file = open(&directory.path().join("store.db"), Key::ephemeral().unwrap()).unwrap();
     check(&file).await;
     file.close().await;
+    check(&postgres().await).await;
 }
 
 /// The other end of a decision that is held.
