@@ -7,6 +7,8 @@ mod demo;
 mod house;
 mod import;
 mod key;
+mod ledger;
+mod outbox;
 mod policy;
 mod report;
 mod roster;
@@ -56,6 +58,11 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// 某日各医院、各支付方的结算汇总 | Settlements of a day by hospital, payer and state
     Report(report::ReportArgs),
+    /// 账目 | The ledger
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
+    /// 待送医院的结算单 | Bills that hospitals are still to be told
+    Outbox(outbox::OutboxArgs),
     /// 在线备份 | Back up while the gateway runs
     Backup(backup::BackupArgs),
     /// 恢复备份 | Restore a backup
@@ -139,6 +146,8 @@ pub fn main() -> ExitCode {
         Command::Accumulators(command) => accumulators::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Report(args) => report::run(args),
+        Command::Ledger(command) => ledger::run(command),
+        Command::Outbox(args) => outbox::run(args),
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),
         Command::Key(command) => key::run(command),

@@ -18,8 +18,8 @@ use crate::http;
 use crate::intake::Profiles;
 use crate::intake::mllp;
 use crate::intake::reception::Reception;
+use crate::outbox::Outbox;
 use crate::runtime::{Runtime, Shutdown};
-use crate::settlement::outcome::Outcome;
 use crate::store::sqlite::Sqlite;
 use crate::telemetry::{self, Channel};
 use crate::tls;
@@ -145,11 +145,13 @@ pub(super) async fn serve(
         drain,
     };
     let service = mllp::Service::new(reception.clone());
+    let outbox = Outbox::new(reception.gateway().clone(), Arc::clone(reception.profiles()))
+        .context("no trusted certificates on this machine to post bills with")?;
     let mllp = mllp::serve(
         tokio::net::TcpListener::from_std(listeners.mllp)?,
         tls.map(mllp_acceptor).transpose()?,
         settings,
-        Arc::new(service.clone()),
+        Arc::new(service),
         stopped.receiver(),
     );
     let state = http::State {
@@ -168,15 +170,17 @@ pub(super) async fn serve(
         stopped.clone(),
         drain,
     );
-    let timer = tokio::spawn(close_quiet_stays(reception, service, stopped.clone()));
+    let timer = tokio::spawn(close_quiet_stays(reception, stopped.clone()));
+    let telling = tokio::spawn(outbox.serve(stopped.clone()));
     let (served, ()) = tokio::join!(http, mllp);
     stopped.requested().await;
     timer.await.context("the timer broke off")?;
+    telling.await.context("the outbox broke off")?;
     served.context("the HTTP port")
 }
 
 /// Settles or quotes stays whose charges went quiet, until the signal to stop.
-async fn close_quiet_stays(reception: Reception, service: mllp::Service, mut stopped: Shutdown) {
+async fn close_quiet_stays(reception: Reception, mut stopped: Shutdown) {
     let mut tick = tokio::time::interval(QUIET_TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -185,18 +189,9 @@ async fn close_quiet_stays(reception: Reception, service: mllp::Service, mut sto
             _ = tick.tick() => {}
         }
         let now = reception.gateway().runtime().now();
-        match reception.gateway().close_due(now, QUIET_STAYS_MAX).await {
-            Ok(outcomes) => outcomes.iter().for_each(|outcome| hand_over(&reception, &service, outcome)),
-            Err(error) => telemetry::quiet_stays_not_closed(&error),
+        if let Err(error) = reception.gateway().close_due(now, QUIET_STAYS_MAX).await {
+            telemetry::quiet_stays_not_closed(&error);
         }
-    }
-}
-
-fn hand_over(reception: &Reception, service: &mllp::Service, outcome: &Outcome) {
-    if let Outcome::Bill(bill) = outcome
-        && let Some(profile) = reception.profiles().of_hospital(&bill.hospital)
-    {
-        service.deliver(bill.settlement_id, Arc::clone(profile), None);
     }
 }
 

@@ -59,7 +59,7 @@ impl Reception {
         &self.gateway
     }
 
-    pub fn profiles(&self) -> &Profiles {
+    pub fn profiles(&self) -> &Arc<Profiles> {
         &self.profiles
     }
 

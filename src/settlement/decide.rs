@@ -6,12 +6,13 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
+use yizhan_contract::Money;
 use yizhan_contract::stay::civil_date;
-use yizhan_contract::{Money, Used};
 use yizhan_rules::{Item, PolicyShelf};
 
 use super::bill::{BillState, Reversal};
 use super::complete::signed_amount;
+use super::effect::Effect;
 use super::findings;
 use super::identity::{Identity, identify};
 use super::lifecycle::{Received, Todo, receive};
@@ -22,7 +23,7 @@ use super::record::{Phase, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
 use crate::refusal::Refusal;
 use crate::store::{
-    AccumulatorMove, BillWrite, Changes, Facts, LegWrite, PersonFacts, PersonRef, StayRef, StayWrite,
+    BillWrite, Changes, Facts, Hold, LegWrite, OutboxWrite, PersonFacts, PersonRef, StayRef, StayWrite,
 };
 
 /// What is asked of a stay.
@@ -77,6 +78,7 @@ pub struct Decision {
     pub persons: Vec<PersonRef>,
     pub new_stay_id: Uuid,
     pub new_settlement_id: Uuid,
+    pub new_outbox_id: Uuid,
 }
 
 /// Looked-up data no longer fits: nothing is written, the caller looks again.
@@ -94,7 +96,12 @@ impl Decision {
             Asked::Message { message, mode } => self.message(message, *mode, stored, &facts),
             _ => self.at_desk(stored, facts.person.as_ref()),
         };
-        decided.ok()
+        let mut changes = decided.ok()?;
+        // Whoever held the stay holds it no longer; how often it was held goes on counting.
+        if let (Some(written), Some(before)) = (&mut changes.stay, &facts.stay) {
+            written.hold.epoch = before.hold.epoch;
+        }
+        Some(changes)
     }
 
     /// What is asked without a message: the stay and its owner are there, or there is nothing to do.
@@ -185,8 +192,7 @@ impl Decision {
     ) -> Result<Changes, LookAgain> {
         // A message came between the timer and this step: it decided what is waited for.
         if record.phase != Phase::AwaitingCharges || record.quiet_until.is_none_or(|until| now < until) {
-            let noted = self.noted(&record, 0, person);
-            return Ok(answer(&Outcome::Noted(Box::new(noted))));
+            return Ok(self.note(&record, 0, person));
         }
         let changes = self.price(record.clone(), mode, person, &LinePlaces::none())?;
         if !changes.is_refused {
@@ -210,14 +216,14 @@ impl Decision {
             Ok(settlement) => settlement,
             Err(refusals) => return Ok(answer(&refusals.into())),
         };
-        let moves = (mode == Mode::Settle).then(|| moves(&settlement, 1));
+        let effect = if mode == Mode::Settle { Effect::by_settling(&settlement) } else { Effect::default() };
         record.phase = match mode {
             Mode::Quote => Phase::Quoted,
             Mode::Settle => Phase::Settled,
         };
         let outcome = Outcome::Bill(Box::new(settlement.bill.clone()));
         record.settlement = Some(settlement);
-        Ok(self.write(&record, person, moves, &outcome))
+        Ok(self.write(&record, person, effect, &outcome))
     }
 
     /// Priced again inside the transaction: what was quoted may have moved.
@@ -254,13 +260,13 @@ impl Decision {
                 quote: Some(Box::new(again.bill.clone())),
             });
             record.settlement = Some(again);
-            return Ok(self.write(&record, person, None, &outcome));
+            return Ok(self.write(&record, person, Effect::default(), &outcome));
         }
-        let moves = moves(&settled, 1);
+        let effect = Effect::by_settling(&settled);
         let outcome = Outcome::Bill(Box::new(settled.bill.clone()));
         record.phase = Phase::Settled;
         record.settlement = Some(settled);
-        Ok(self.write(&record, person, Some(moves), &outcome))
+        Ok(self.write(&record, person, effect, &outcome))
     }
 
     fn tolerance(&self, settlement: &Settlement) -> Money {
@@ -293,7 +299,7 @@ impl Decision {
         let Some(mut settlement) = record.settlement.take() else {
             return answer(&refused(refusals::no_such_stay()));
         };
-        let moves = moves(&settlement, -1);
+        let effect = Effect::by_taking_back(&settlement);
         settlement.bill = settlement.bill.reversed(Reversal { reason, operator, at: self.at });
         let outcome = Outcome::Bill(Box::new(settlement.bill.clone()));
         record.settlement = Some(settlement);
@@ -301,7 +307,7 @@ impl Decision {
         record.part.payments.append(&mut record.late_payments);
         record.is_closed = false;
         record.quiet_until = None;
-        self.write(&record, person, Some(moves), &outcome)
+        self.write(&record, person, effect, &outcome)
     }
 
     fn note(&self, record: &StayRecord, repeated: usize, person: &PersonFacts) -> Changes {
@@ -346,17 +352,18 @@ impl Decision {
     }
 
     /// The stay with its newest bill.
-    fn write(
-        &self,
-        record: &StayRecord,
-        person: &PersonFacts,
-        moves: Option<AccumulatorMove>,
-        outcome: &Outcome,
-    ) -> Changes {
+    fn write(&self, record: &StayRecord, person: &PersonFacts, effect: Effect, outcome: &Outcome) -> Changes {
         Changes {
             stay: Some(self.stay(record, person)),
             bill: record.settlement.as_ref().map(|settlement| self.bill(record, settlement)),
-            accumulators: moves.into_iter().collect(),
+            accumulators: effect.accumulators,
+            postings: effect.postings,
+            outbox: record
+                .settlement
+                .as_ref()
+                .and_then(|settlement| self.telling(record, settlement))
+                .into_iter()
+                .collect(),
             ..answer(outcome)
         }
     }
@@ -369,7 +376,11 @@ impl Decision {
             visit_number: Arc::from(record.part.visit_number.as_str()),
             admitted: record.part.admitted.value().map(|moment| moment.date),
             document: record.document(),
-            due_at: record.quiet_until.filter(|_| record.phase == Phase::AwaitingCharges),
+            hold: Hold {
+                due_at: record.quiet_until.filter(|_| record.phase == Phase::AwaitingCharges),
+                ..Hold::default()
+            },
+            needs_attention: false,
         }
     }
 
@@ -394,6 +405,18 @@ impl Decision {
         }
     }
 
+    /// The bill goes to the hospital's return address, where it has one.
+    fn telling(&self, record: &StayRecord, settlement: &Settlement) -> Option<OutboxWrite> {
+        self.hospital.is_told.then(|| OutboxWrite {
+            outbox_id: self.new_outbox_id,
+            stay_id: record.stay_id,
+            hospital: Arc::clone(&self.hospital.code),
+            settlement_id: settlement.id,
+            version: settlement.bill.version,
+            due_at: self.at,
+        })
+    }
+
     fn ground<'a>(&'a self, person: &'a PersonFacts) -> Ground<'a> {
         Ground {
             hospital: &self.hospital,
@@ -401,6 +424,7 @@ impl Decision {
             items: &self.lookups.items,
             roster: person.roster.as_ref(),
             years: &person.years,
+            reserved: &person.reserved,
             at: self.at,
             new_id: self.new_settlement_id,
         }
@@ -410,22 +434,6 @@ impl Decision {
 /// Where the stay is not known, what the message wants is so already.
 fn cancels(message: &Message) -> bool {
     matches!(message.trigger, Trigger::CancelAdmit | Trigger::CancelDischarge)
-}
-
-/// What the settlement adds to its year, or with `-1` takes back.
-fn moves(settlement: &Settlement, sign: i32) -> AccumulatorMove {
-    let signed = |used: Used| {
-        if sign < 0 { Used { base: used.base.negated(), paid: -used.paid } } else { used }
-    };
-    AccumulatorMove {
-        year: settlement.bill.benefit_year,
-        admissions: sign,
-        payers: settlement
-            .moves
-            .iter()
-            .map(|moved| (moved.payer.clone(), signed(Used { base: moved.base, paid: moved.paid })))
-            .collect(),
-    }
 }
 
 fn serialise(outcome: &Outcome) -> Vec<u8> {

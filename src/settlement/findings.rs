@@ -24,6 +24,21 @@ pub fn earlier_stay_reversed(count: u32) -> Finding {
     )
 }
 
+pub fn reserved_by_other_stay(payer: &Text, less: Money) -> Finding {
+    finding(
+        FindingCode::ReservedByOtherStay,
+        format!(
+            "本人另一次住院正在结算，已预占本年度额度：{}因此少付 {less} 元；该次结算未成时请重新试算",
+            payer.zh
+        ),
+        format!(
+            "another stay of this person is being settled and has set part of the year aside: {} pays {less} less; \
+             if that settlement falls through, price this one again",
+            payer.en
+        ),
+    )
+}
+
 pub fn nothing_to_cancel() -> Finding {
     finding(
         FindingCode::NothingToCancel,

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
 use uuid::Uuid;
 use yizhan_contract::stay::{CatalogueClass, civil_date};
 use yizhan_contract::{Money, Personal};
@@ -22,10 +23,18 @@ use super::part::StayPart;
 use super::record::{Settlement, StayRecord};
 use crate::refusal::{Code, Refusal};
 use crate::runtime::Runtime;
-use crate::store::{CatalogueItem, Done, MessageClaim, PersonRef, StayRef, Step, Store, StoreError};
+use crate::store::{
+    CatalogueItem, Done, Due, Lease, MessageClaim, PersonRef, StayRef, Step, Store, StoreError,
+    StoredSettlement,
+};
 
 /// How often a step is tried again because the stay moved between looking up and deciding.
 const TRIES_MAX: usize = 4;
+
+/// How long a stay whose charges went quiet is this gateway's to settle.
+const QUIET_LEASE_S: i64 = 60;
+/// Who holds leases here. A SQLite store has one gateway.
+const HOLDER: &str = "gateway";
 
 /// Finds a hospital's settlement side by its code; the profiles know it.
 pub type Hospitals = Arc<dyn Fn(&str) -> Option<Arc<Hospital>> + Send + Sync>;
@@ -36,6 +45,7 @@ pub struct Gateway {
     policies: Arc<PolicyShelf>,
     hospitals: Hospitals,
     runtime: Runtime,
+    outbox_written: Arc<Notify>,
 }
 
 /// A settlement as stored, for reading and printing.
@@ -60,7 +70,7 @@ impl Gateway {
         hospitals: Hospitals,
         runtime: Runtime,
     ) -> Self {
-        Self { store, policies, hospitals, runtime }
+        Self { store, policies, hospitals, runtime, outbox_written: Arc::default() }
     }
 
     pub fn runtime(&self) -> &Runtime {
@@ -69,6 +79,11 @@ impl Gateway {
 
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// Rings when a step may have left something to be told to a hospital.
+    pub fn outbox_written(&self) -> Arc<Notify> {
+        Arc::clone(&self.outbox_written)
     }
 
     /// One message, handled once; durable when this returns.
@@ -93,6 +108,7 @@ impl Gateway {
             },
             claim: Some(claim),
             stay,
+            lease: None,
         };
         self.run(work).await
     }
@@ -136,50 +152,52 @@ impl Gateway {
             return no_such_settlement().into();
         };
         let stay = StayRef::Settlement(id);
-        self.run(Work { hospital, persons: Vec::new(), asked, claim: None, stay }).await
+        self.run(Work { hospital, persons: Vec::new(), asked, claim: None, stay, lease: None }).await
     }
 
     /// Settles or quotes the stays whose charges went quiet; answers what became of each.
     pub async fn close_due(&self, now: Timestamp, limit: u32) -> Result<Vec<Outcome>, StoreError> {
         let mut outcomes = Vec::new();
-        for stay_id in self.store.due(now, limit).await? {
-            let stay = StayRef::Stay(stay_id);
-            let record = match self.read(stay.clone()).await {
-                Ok(Some(record)) => record,
-                Ok(None) => continue,
-                // One stay that cannot be read keeps no other from being settled.
-                Err(error) => {
-                    tracing::error!(error = %error, %stay_id, "a quiet stay cannot be read");
-                    continue;
-                }
-            };
-            let Some(hospital) = (self.hospitals)(&record.part.hospital) else { continue };
-            let mode = if hospital.settle_on == SettleOn::Desk { Mode::Quote } else { hospital.mode };
-            let asked = Asked::ChargesQuiet { mode, now };
-            outcomes.push(self.run(Work { hospital, persons: Vec::new(), asked, claim: None, stay }).await);
+        for due in self.store.due(now, limit).await? {
+            outcomes.extend(self.close(due, now).await?);
         }
         Ok(outcomes)
+    }
+
+    /// Absent: another gateway is at it, or the stay is none that can be closed.
+    async fn close(&self, due: Due, now: Timestamp) -> Result<Option<Outcome>, StoreError> {
+        let stay_id = due.stay_id;
+        let until = self.runtime.now().saturating_add(SignedDuration::from_secs(QUIET_LEASE_S));
+        let until = until.unwrap_or(Timestamp::MAX);
+        let Some(lease) = self.store.take(due, Arc::from(HOLDER), until).await? else { return Ok(None) };
+        let stay = StayRef::Stay(stay_id);
+        let record = match self.read(stay.clone()).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(None),
+            // One stay that cannot be read keeps no other from being settled.
+            Err(error) => {
+                tracing::error!(error = %error, %stay_id, "a quiet stay cannot be read");
+                return Ok(None);
+            }
+        };
+        let Some(hospital) = (self.hospitals)(&record.part.hospital) else { return Ok(None) };
+        let mode = if hospital.settle_on == SettleOn::Desk { Mode::Quote } else { hospital.mode };
+        let asked = Asked::ChargesQuiet { mode, now };
+        let lease = Some(lease);
+        let work = Work { hospital, persons: Vec::new(), asked, claim: None, stay, lease };
+        Ok(Some(self.run(work).await))
     }
 
     /// A settlement as issued, and what has to be said of it since.
     pub async fn settlement(&self, id: Uuid) -> Result<Option<Found>, StoreError> {
         let Some(stored) = self.store.settlement(id).await? else { return Ok(None) };
-        let record =
-            StayRecord::read(&stored.stay.document).map_err(|why| StoreError::Damaged(why.to_string()))?;
-        let mut settlement = match &record.settlement {
-            Some(settlement) if settlement.id == id => settlement.clone(),
-            // An earlier settlement of the stay: its bill as issued, the newest stay for the name.
-            Some(settlement) => Settlement { id, ..settlement.clone() },
-            None => return Ok(None),
-        };
-        settlement.bill =
-            serde_json::from_slice(&stored.bill).map_err(|why| StoreError::Damaged(why.to_string()))?;
-        settlement.bill.check().map_err(|why| StoreError::Damaged(why.to_string()))?;
-        if stored.earlier_reversed > 0 && settlement.bill.state == BillState::Settled {
-            let finding = findings::earlier_stay_reversed(stored.earlier_reversed);
-            settlement.bill.findings.push(finding);
-        }
-        Ok(Some(Found { record, settlement }))
+        found(stored).map(Some)
+    }
+
+    /// One bill as it was issued under this version.
+    pub async fn bill(&self, id: Uuid, version: u32) -> Result<Option<Found>, StoreError> {
+        let Some(stored) = self.store.bill(id, version).await? else { return Ok(None) };
+        found(stored).map(Some)
     }
 
     /// What the roster says of a person on a day.
@@ -214,19 +232,27 @@ impl Gateway {
                 persons: work.persons.clone(),
                 new_stay_id: self.runtime.next_id(),
                 new_settlement_id: self.runtime.next_id(),
+                new_outbox_id: self.runtime.next_id(),
             };
             let step = Step {
                 at,
                 claim: work.claim.clone(),
                 stay: work.stay.clone(),
                 persons: work.persons.clone(),
+                lease: work.lease,
                 decide: Box::new(move |facts| decision.decide(facts)),
             };
             match self.store.step(step).await? {
-                Done::Decided(answer) => return outcome_of(&answer),
+                Done::Decided(answer) => {
+                    if work.hospital.is_told {
+                        self.outbox_written.notify_one();
+                    }
+                    return outcome_of(&answer);
+                }
                 Done::Repeated(answer) => return self.as_it_stands(work, outcome_of(&answer)?).await,
                 Done::OtherContent => return Ok(same_message_other_content().into()),
                 Done::Undecided => needs_stay = true,
+                Done::LeaseLost => return Ok(somebody_else_acts().into()),
             }
         }
         Err(StoreError::Unavailable("the stay kept changing while it was looked up".to_owned()))
@@ -280,6 +306,27 @@ impl Gateway {
     }
 }
 
+/// A stored settlement, opened and checked.
+fn found(stored: StoredSettlement) -> Result<Found, StoreError> {
+    let id = stored.settlement_id;
+    let record =
+        StayRecord::read(&stored.stay.document).map_err(|why| StoreError::Damaged(why.to_string()))?;
+    let mut settlement = match &record.settlement {
+        Some(settlement) if settlement.id == id => settlement.clone(),
+        // An earlier settlement of the stay: its bill as issued, the newest stay for the name.
+        Some(settlement) => Settlement { id, ..settlement.clone() },
+        None => return Err(StoreError::Damaged("a bill without its settlement".to_owned())),
+    };
+    settlement.bill =
+        serde_json::from_slice(&stored.bill).map_err(|why| StoreError::Damaged(why.to_string()))?;
+    settlement.bill.check().map_err(|why| StoreError::Damaged(why.to_string()))?;
+    if stored.earlier_reversed > 0 && settlement.bill.state == BillState::Settled {
+        let finding = findings::earlier_stay_reversed(stored.earlier_reversed);
+        settlement.bill.findings.push(finding);
+    }
+    Ok(Found { record, settlement })
+}
+
 fn outcome_of(answer: &[u8]) -> Result<Outcome, StoreError> {
     serde_json::from_slice(answer).map_err(|why| StoreError::Damaged(why.to_string()))
 }
@@ -291,6 +338,7 @@ struct Work {
     asked: Asked,
     claim: Option<MessageClaim>,
     stay: StayRef,
+    lease: Option<Lease>,
 }
 
 fn rules_item(item: CatalogueItem) -> Item {
@@ -326,6 +374,15 @@ fn same_message_other_content() -> Refusal {
         Code::SameMessageOtherContent,
         "同一发送方已用该消息号发送过其他内容",
         "the sender used this message id before for other content",
+    )
+}
+
+/// The lease ran out before the step: whoever took it over does the work.
+fn somebody_else_acts() -> Refusal {
+    Refusal::new(
+        Code::StoreUnavailable,
+        "该次住院正由另一网关处理",
+        "another gateway acts for the stay by now",
     )
 }
 

@@ -10,7 +10,7 @@ use yizhan_contract::person::RosterEntry;
 use yizhan_contract::stay::Discharge;
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{Accumulators, Money};
-use yizhan_rules::{Adjudication, Assessment, Item, Policy, PolicyShelf, adjudicate, assess};
+use yizhan_rules::{Adjudication, Assessment, Item, Policy, PolicyShelf, assess};
 
 use super::bill::{Bill, BillState, BilledPatient, BilledPayer, ComputedBy};
 use super::complete::Completed;
@@ -18,6 +18,7 @@ use super::findings;
 use super::message::{Hospital, Mode};
 use super::record::{Moved, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
+use super::reserved::YearUsed;
 use crate::refusal::Refusal;
 
 /// How long a quote may be committed as it stands.
@@ -31,6 +32,8 @@ pub struct Ground<'a> {
     pub items: &'a BTreeMap<String, Item>,
     pub roster: Option<&'a RosterEntry>,
     pub years: &'a BTreeMap<i16, Accumulators>,
+    /// Set aside by other stays in flight.
+    pub reserved: &'a BTreeMap<i16, Accumulators>,
     pub at: Timestamp,
     /// Used where the stay has no open quote.
     pub new_id: Uuid,
@@ -54,10 +57,9 @@ pub fn price(
     let assessment = assess(&discharge.lines, item)
         .map_err(|error| vec![refusals::assess(&error, &discharge, places, dialect)])?;
     let claim = claim(&discharge, region, &assessment, ground);
-    let year = day.year();
-    let used = ground.years.get(&year).cloned().unwrap_or_default();
-    let adjudication =
-        adjudicate(policy, &claim, &used).map_err(|error| vec![refusals::adjudicate(&error, dialect)])?;
+    let adjudication = YearUsed::of(ground.years, ground.reserved, day.year())
+        .adjudicate(policy, &claim)
+        .map_err(|error| vec![refusals::adjudicate(&error, dialect)])?;
     if let Some(stated) =
         discharge.stated.patient_share.filter(|stated| *stated != adjudication.patient_share)
     {
@@ -77,6 +79,7 @@ pub fn price(
             .iter()
             .map(|(payer, used)| Moved { payer: payer.clone(), base: used.base, paid: used.paid })
             .collect(),
+        insured_region: claim.insured_region,
         bill,
         discharge,
     })

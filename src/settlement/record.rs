@@ -87,6 +87,9 @@ pub struct Settlement {
     pub discharge: Discharge,
     /// What it added to the year; a reversal takes exactly this back.
     pub moves: Vec<Moved>,
+    /// 统筹区 whose funds pay; empty where it was settled before this was kept.
+    #[serde(default)]
+    pub insured_region: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

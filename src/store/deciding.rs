@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::person::{Hashed, Person, damaged, nothing_known};
 use super::seen::{FoundStay, Named, Seen};
 use super::vault::Vault;
-use super::{Changes, Facts, Step, StoreError, StoredStay};
+use super::{Changes, Done, Facts, Step, StoreError, StoredStay};
 
 /// A step that knows what it wants written.
 pub(super) struct Decided {
@@ -23,8 +23,12 @@ pub(super) struct Decided {
     pub(super) unknown: Vec<Hashed>,
 }
 
-/// Lets the step decide. Absent: it wants to look something up first.
-pub(super) fn decide(vault: &Vault, step: &Step, seen: Seen) -> Result<Option<Decided>, StoreError> {
+/// Lets the step decide; or says why nothing is to be written: somebody else has its lease, or it wants to look
+/// something up first.
+pub(super) fn decide(vault: &Vault, step: &Step, seen: Seen) -> Result<Result<Decided, Done>, StoreError> {
+    if !seen.is_under(step.lease) {
+        return Ok(Err(Done::LeaseLost));
+    }
     let open = |row| Person::open(&vault.key, row);
     let mut people = seen.people.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let mut named = (!step.persons.is_empty()).then(|| seen.named());
@@ -37,7 +41,7 @@ pub(super) fn decide(vault: &Vault, step: &Step, seen: Seen) -> Result<Option<De
         }
     };
     let facts = facts(&seen, &people, named.as_ref(), of_message)?;
-    let Some(changes) = run(step, facts)? else { return Ok(None) };
+    let Some(changes) = run(step, facts)? else { return Ok(Err(Done::Undecided)) };
 
     let owner = changes.stay.as_ref().map(|stay| stay.person_id).or(changes.person_id);
     let owner = owner.or(seen.stay.as_ref().map(|stay| stay.person_id)).or(of_message);
@@ -52,7 +56,7 @@ pub(super) fn decide(vault: &Vault, step: &Step, seen: Seen) -> Result<Option<De
     if writes && owner.is_none() {
         return Err(StoreError::Defect("a step writes for nobody it named".to_owned()));
     }
-    Ok(Some(Decided { changes, seen, owner, unknown }))
+    Ok(Ok(Decided { changes, seen, owner, unknown }))
 }
 
 /// Whether the message's references name the person from now on.
@@ -103,6 +107,8 @@ impl Changes {
         self.stay.is_some()
             || self.bill.is_some()
             || !self.accumulators.is_empty()
+            || !self.postings.is_empty()
+            || !self.outbox.is_empty()
             || !self.person_aliases.is_empty()
             || !self.joined.is_empty()
             || self.person_id.is_some()

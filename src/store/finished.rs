@@ -12,7 +12,7 @@ use super::writes::{
     Belongings, BillRow, KeptReference, KeptStay, LegRow, MessageRow, Moved, Moving, ReferenceRow, Sought,
     StayRow, Writes,
 };
-use super::{BillWrite, LegWrite, StayWrite, Step, StoreError};
+use super::{BillWrite, LegWrite, Posting, Pot, StayWrite, Step, StoreError, ledger};
 
 impl Decided {
     /// What other people had and is the owner's from now on; mostly nothing.
@@ -93,16 +93,28 @@ impl Decided {
         }
         if let Some(bill) = &self.changes.bill {
             let mut row = bill_row(bill, owner)?;
-            for one in &self.changes.accumulators {
-                if one.admissions > 0 {
-                    row.settled = Some((one.year, settled_number + 1));
-                } else {
-                    writes.taken_back = Some((bill.settlement_id, one.year));
+            for one in self.changes.accumulators.iter().filter(|one| one.pot == Pot::Settled) {
+                match one.admissions {
+                    1.. => row.settled = Some((one.year, settled_number + 1)),
+                    0 => {}
+                    ..0 => writes.taken_back = Some((bill.settlement_id, one.year)),
                 }
             }
             writes.bill = Some(row);
         }
+        writes.postings = self.postings()?;
+        writes.outbox.clone_from(&self.changes.outbox);
         Ok(())
+    }
+
+    /// Postings that bring the ledger to where the bill says it is; others are not written.
+    fn postings(&self) -> Result<Vec<Posting>, StoreError> {
+        let bill = self.changes.bill.as_ref();
+        let settlement = bill.map(|bill| bill.settlement_id);
+        let before = self.seen.posted.iter().filter(|(of, _)| Some(*of) == settlement);
+        let before: Vec<Posting> = before.map(|(_, posting)| posting.clone()).collect();
+        ledger::check(bill, &before, &self.changes.postings)?;
+        Ok(self.changes.postings.clone())
     }
 
     /// The owner's sums with those of people who join them; returns the number of the newest settlement.
@@ -114,6 +126,7 @@ impl Decided {
     ) -> Result<u32, StoreError> {
         let row = self.seen.row(owner.id);
         let mut sums = Sums::of(row.map(|row| row.moved.clone()).unwrap_or_default());
+        let mut reserved = Sums::of(row.map(|row| row.reserved.clone()).unwrap_or_default());
         let mut settled_number = row.map_or(0, |row| row.settled_number);
         for Belongings { of, is_everything, .. } in belongings {
             if writes.people.iter().all(|(known, _)| *known != of.person_id) {
@@ -121,15 +134,20 @@ impl Decided {
             }
             if *is_everything {
                 sums.join(&of.moved)?;
+                reserved.join(&of.reserved)?;
                 settled_number = settled_number.max(of.settled_number);
             }
         }
         // Two steps that touch the same people wait for each other in one order.
         writes.people.sort_unstable();
         for one in &self.changes.accumulators {
-            sums.add(one)?;
+            match one.pot {
+                Pot::Settled => sums.add(one)?,
+                Pot::Reserved => reserved.add(one)?,
+            }
         }
         writes.sums = sums.rows();
+        writes.reserved = reserved.rows();
         Ok(settled_number)
     }
 
@@ -142,7 +160,8 @@ impl Decided {
             visit_hash: vault.visit_hash(&stay.hospital, &stay.visit_number),
             claimed_before: before.filter(|before| *before != admitted),
             admitted,
-            due_at: stay.due_at,
+            hold: stay.hold.clone(),
+            needs_attention: stay.needs_attention,
             document: seal_stay(&owner.data_key, stay.stay_id, &stay.document)?,
         })
     }

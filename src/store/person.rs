@@ -92,6 +92,8 @@ pub(super) struct PersonRow {
     pub(super) openings: BTreeMap<i16, Accumulators>,
     /// What settlements here have used up since.
     pub(super) moved: BTreeMap<i16, Accumulators>,
+    /// What settlements in flight have set aside.
+    pub(super) reserved: BTreeMap<i16, Accumulators>,
     /// The number of the newest settlement among those of the person.
     pub(super) settled_number: u32,
 }
@@ -116,6 +118,7 @@ impl PersonRow {
             facts.roster_name = Some(Personal::new(name.map_err(|_| damaged("a name"))?));
             facts.roster = Some(row.entry.clone());
         }
+        facts.reserved.clone_from(&self.reserved);
         facts.years.clone_from(&self.openings);
         for (year, moved) in &self.moved {
             let sum = facts.years.entry(*year).or_default();
@@ -139,6 +142,7 @@ pub(super) fn nothing_known(person_id: Uuid, is_ambiguous: bool) -> PersonFacts 
         roster_name: None,
         roster: None,
         years: BTreeMap::new(),
+        reserved: BTreeMap::new(),
     }
 }
 

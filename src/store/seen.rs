@@ -6,7 +6,7 @@ use super::documents::{BillId, message_place, open_stay};
 use super::person::{BY_ID_NUMBER, Hashed, PersonRow};
 use super::seal::DataKey;
 use super::vault::Vault;
-use super::{Done, MessageClaim, StoreError, StoredStay};
+use super::{Done, Hold, Lease, MessageClaim, Posting, StoreError, StoredStay};
 
 /// Everything a step may look at, as of one moment.
 pub(super) struct Seen {
@@ -15,6 +15,8 @@ pub(super) struct Seen {
     pub(super) references: Vec<(Hashed, Option<Uuid>)>,
     /// Everybody named and the stay's owner, each once.
     pub(super) people: Vec<PersonRow>,
+    /// What was posted so far for the settlements of the stay.
+    pub(super) posted: Vec<(Uuid, Posting)>,
 }
 
 /// A stay as it lies in the store.
@@ -24,6 +26,7 @@ pub(super) struct FoundStay {
     /// As written; empty until it is known.
     pub(super) admitted: String,
     pub(super) document: Vec<u8>,
+    pub(super) hold: Hold,
     /// Its newest bill; absent before one was issued, and in stays of the first two schemas.
     pub(super) bill: Option<(BillId, Vec<u8>)>,
 }
@@ -35,6 +38,7 @@ impl FoundStay {
             stay_id: self.stay_id,
             person_id: self.person_id,
             document: open_stay(owner, self.stay_id, &self.document)?,
+            hold: self.hold.clone(),
             bill,
         })
     }
@@ -73,6 +77,15 @@ pub(super) struct Named {
 }
 
 impl Seen {
+    /// Whether the stay is still the lease's to act for, where a step is under one.
+    pub(super) fn is_under(&self, lease: Option<Lease>) -> bool {
+        let holds = |lease: Lease| {
+            let stay = self.stay.as_ref().filter(|stay| stay.stay_id == lease.stay_id);
+            stay.is_some_and(|stay| stay.hold.epoch == lease.epoch)
+        };
+        lease.is_none_or(holds)
+    }
+
     pub(super) fn row(&self, person: Uuid) -> Option<&PersonRow> {
         self.people.iter().find(|row| row.person_id == person)
     }

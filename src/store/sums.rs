@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use yizhan_contract::{Accumulators, Exact, PayerCode};
 
 use super::person::damaged;
-use super::{AccumulatorMove, StoreError};
+use super::{AccumulatorMove, Pot, StoreError};
 
 /// The sums of a person while a step moves them.
 pub(super) struct Sums {
@@ -60,7 +60,8 @@ impl Sums {
             let admissions = i32::try_from(moved.admissions)
                 .map_err(|_| StoreError::Defect("too many admissions".to_owned()))?;
             let payers = moved.payers.iter().map(|(payer, used)| (payer.clone(), *used)).collect();
-            self.add(&AccumulatorMove { year: *year, admissions, payers })?;
+            // Which pot does not matter here: the caller has one of these for each.
+            self.add(&AccumulatorMove { pot: Pot::Settled, year: *year, admissions, payers })?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::person::{Hashed, PersonRow};
 use super::seal::DataKey;
 use super::sums::SumRows;
 use super::vault::Vault;
-use super::{MessageClaim, StayRef, StoreError};
+use super::{Hold, MessageClaim, OutboxWrite, Posting, StayRef, StoreError};
 
 #[derive(Default)]
 pub(super) struct Writes {
@@ -40,6 +40,11 @@ pub(super) struct Writes {
     pub(super) stay: Option<StayRow>,
     pub(super) bill: Option<BillRow>,
     pub(super) sums: SumRows,
+    /// Set aside after the step; a row of nothing goes.
+    pub(super) reserved: SumRows,
+    /// Of the bill.
+    pub(super) postings: Vec<Posting>,
+    pub(super) outbox: Vec<OutboxWrite>,
     /// The settlement that was taken back, and its year: later ones of that year are marked.
     pub(super) taken_back: Option<(Uuid, i16)>,
 
@@ -129,7 +134,8 @@ pub(super) struct StayRow {
     pub(super) admitted: String,
     /// The date under which the stay was claimed before, where that was another one.
     pub(super) claimed_before: Option<String>,
-    pub(super) due_at: Option<Timestamp>,
+    pub(super) hold: Hold,
+    pub(super) needs_attention: bool,
     pub(super) document: Vec<u8>,
 }
 

@@ -13,8 +13,8 @@ use yizhan::store::registers::Registers;
 use yizhan::store::seal::Key;
 use yizhan::store::sqlite::{Options, Sqlite};
 use yizhan::store::{
-    BillWrite, Changes, Decide, Facts, LegWrite, MessageClaim, PersonRef, StayRef, StayWrite, Step, Store,
-    StoreError,
+    Account, BillWrite, Changes, Decide, Facts, Hold, LegWrite, MessageClaim, PersonRef, Posting,
+    PostingKind, StayRef, StayWrite, Step, Store, StoreError,
 };
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{Exact, Money, Personal, Used};
@@ -146,7 +146,7 @@ pub(crate) fn visit(number: &str, admitted: Option<&str>) -> StayRef {
 }
 
 pub(crate) fn step(id: &str, stay: StayRef, persons: Vec<PersonRef>, decide: Decide) -> Step {
-    Step { at: now(), claim: Some(message(id, id)), stay, persons, decide }
+    Step { at: now(), claim: Some(message(id, id)), stay, persons, lease: None, decide }
 }
 
 /// The stay a message is about: the one that is there, or a new one.
@@ -158,7 +158,8 @@ pub(crate) fn stay_write(facts: &Facts, number: &str, admitted: Option<&str>, do
         visit_number: number.into(),
         admitted: admitted.map(day),
         document: document.as_bytes().to_vec(),
-        due_at: None,
+        hold: Hold { epoch: facts.stay.as_ref().map_or(0, |stay| stay.hold.epoch), ..Hold::default() },
+        needs_attention: false,
     }
 }
 
@@ -186,6 +187,29 @@ pub(crate) fn bill(settlement: Uuid, stay: Uuid, version: u32, state: &'static s
         legs: vec![leg("basic", "1313.04"), leg("medical_assistance", "292.54")],
         document: format!("bill {version} {state}").into_bytes(),
     }
+}
+
+/// What a bill posts when it is settled.
+pub(crate) fn postings(bill: &BillWrite) -> Vec<Posting> {
+    let fund = |leg: &LegWrite| Account::Fund { payer: leg.payer.clone(), region: "371323".into() };
+    let legs = bill.legs.iter().map(|leg| (fund(leg), leg.paid));
+    let owed = legs.chain([(Account::Patient, bill.patient_share)]);
+    let posting = |(debit, amount)| {
+        let credit = Account::Hospital(bill.hospital.clone());
+        Posting { kind: PostingKind::Settlement, debit, credit, amount }
+    };
+    owed.map(posting).collect()
+}
+
+/// The same taken back.
+pub(crate) fn mirrored(postings: &[Posting]) -> Vec<Posting> {
+    let swap = |one: &Posting| Posting {
+        kind: PostingKind::Reversal,
+        debit: one.credit.clone(),
+        credit: one.debit.clone(),
+        amount: one.amount,
+    };
+    postings.iter().map(swap).collect()
 }
 
 /// A decision that opens or rewrites the stay and answers `answer`.

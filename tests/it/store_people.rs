@@ -1,7 +1,7 @@
 //! What a step may say of people: references given to them, stays moved to them, two made one.
 
 use uuid::Uuid;
-use yizhan::store::{AccumulatorMove, Changes, Decide, StayRef};
+use yizhan::store::{AccumulatorMove, Changes, Decide, Pot, StayRef};
 
 use crate::stays::*;
 
@@ -58,8 +58,9 @@ fn settled(number: &'static str, settlement: Uuid) -> Decide {
         let payers = vec![("critical_illness".parse().unwrap(), used("100.00", "60.00"))];
         Some(Changes {
             stay: Some(stay),
+            postings: postings(&bill),
             bill: Some(bill),
-            accumulators: vec![AccumulatorMove { year: 2020, admissions: 1, payers }],
+            accumulators: vec![AccumulatorMove { pot: Pot::Settled, year: 2020, admissions: 1, payers }],
             ..Changes::default()
         })
     })

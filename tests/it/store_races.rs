@@ -1,6 +1,6 @@
 //! Steps that decide at the same time: what one looked at must be so still when it is written.
 
-use yizhan::store::{AccumulatorMove, Changes, Decide, Done, Facts, StayRef, Step};
+use yizhan::store::{AccumulatorMove, Changes, Decide, Done, Facts, Pot, StayRef, Step};
 use yizhan_contract::Accumulators;
 
 use crate::stays::*;
@@ -17,6 +17,7 @@ fn settle(number: &'static str) -> Decide {
         Some(Changes {
             stay: Some(stay_write(&facts, number, None, number)),
             accumulators: vec![AccumulatorMove {
+                pot: Pot::Settled,
                 year: 2020,
                 admissions: 1,
                 payers: vec![("critical_illness".parse().unwrap(), used("100.00", "60.00"))],

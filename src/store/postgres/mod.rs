@@ -2,9 +2,11 @@
 //!
 //! [`open`] has the connections ([`tls`]), migrations and the key; [`pipeline`] sends statements together.
 //! [`step`] is the protocol of one step, with [`seen`] (and [`people`], [`moving`]) reading and [`write`]
-//! writing; [`fault`] says what may be concluded when a connection ends. [`read`] and [`items`] answer
-//! questions, [`import`] brings files in, [`values`] are days and instants on the wire.
+//! writing, [`sums`] among it; [`fault`] says what may be concluded when a connection ends. [`read`] and
+//! [`items`] answer questions, [`books`] those about money; [`lease`] and [`outbox`] hold what waits;
+//! [`import`] brings files in, [`values`] are days and instants on the wire.
 
+mod books;
 mod fault;
 mod import;
 mod import_catalogue;
@@ -12,13 +14,16 @@ mod import_openings;
 mod import_people;
 mod import_roster;
 mod items;
+mod lease;
 mod moving;
 mod open;
+mod outbox;
 mod people;
 mod pipeline;
 mod read;
 mod seen;
 mod step;
+mod sums;
 mod tls;
 mod values;
 mod write;
@@ -37,8 +42,8 @@ use super::seal::Key;
 use super::vault::Vault;
 use super::writes::{MessageRow, Writes};
 use super::{
-    Answer, CatalogueItem, Done, MessageClaim, PersonFacts, PersonRef, ReportLine, StayRef, Step, Store,
-    StoreError, StoredSettlement, StoredStay,
+    Answer, Book, CatalogueItem, Done, Due, Lease, MessageClaim, OutboxEntry, PersonFacts, PersonRef,
+    ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
 };
 use crate::catalogue::CatalogueRow;
 use crate::roster::opening::OpeningRow;
@@ -126,7 +131,11 @@ impl Store for Postgres {
     }
 
     fn settlement(&self, id: Uuid) -> Answer<'_, Option<StoredSettlement>> {
-        Box::pin(self.read_settlement(id))
+        Box::pin(self.read_settlement(id, None))
+    }
+
+    fn bill(&self, id: Uuid, version: u32) -> Answer<'_, Option<StoredSettlement>> {
+        Box::pin(self.read_settlement(id, Some(version)))
     }
 
     fn items(
@@ -139,8 +148,44 @@ impl Store for Postgres {
         Box::pin(async move { self.read_items(&hospital, &region, on, codes).await })
     }
 
-    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Uuid>> {
+    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Due>> {
         Box::pin(self.read_due(now, limit))
+    }
+
+    fn held_by(&self, holder: Arc<str>, limit: u32) -> Answer<'_, Vec<Due>> {
+        Box::pin(async move { self.read_held_by(&holder, limit).await })
+    }
+
+    fn take(&self, due: Due, holder: Arc<str>, until: Timestamp) -> Answer<'_, Option<Lease>> {
+        Box::pin(async move { self.take_lease(&due, &holder, until).await })
+    }
+
+    fn attention(&self, limit: u32) -> Answer<'_, Vec<Uuid>> {
+        Box::pin(self.read_attention(limit))
+    }
+
+    fn outbox_due(&self, now: Timestamp, busy: Vec<Arc<str>>, limit: u32) -> Answer<'_, Vec<OutboxEntry>> {
+        Box::pin(async move { self.read_outbox_due(now, &busy, limit).await })
+    }
+
+    fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool> {
+        Box::pin(async move { self.take_from_outbox(&entry, until).await })
+    }
+
+    fn outbox_delivered(&self, outbox_id: Uuid) -> Answer<'_, ()> {
+        Box::pin(self.delivered(outbox_id))
+    }
+
+    fn outbox_failed(&self, outbox_id: Uuid, due_at: Timestamp, why: String) -> Answer<'_, ()> {
+        Box::pin(async move { self.failed(outbox_id, due_at, &why).await })
+    }
+
+    fn outbox_waiting(&self, limit: u32) -> Answer<'_, Vec<OutboxEntry>> {
+        Box::pin(self.read_outbox_waiting(limit))
+    }
+
+    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, Vec<Book>> {
+        Box::pin(self.read_books(after, people))
     }
 
     fn report(&self, day: Date) -> Answer<'_, Vec<ReportLine>> {

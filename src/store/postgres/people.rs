@@ -35,6 +35,12 @@ const SUMS: &str =
     UNION ALL
     SELECT 'used', person_id, year, 0, 0, payer, base::text, paid FROM accumulator WHERE person_id = ANY($1)
     UNION ALL
+    SELECT 'reserved year', person_id, year, 0, admissions, '', '0', 0 FROM reserved_year
+      WHERE person_id = ANY($1)
+    UNION ALL
+    SELECT 'reserved', person_id, year, 0, 0, payer, base::text, paid FROM reservation
+      WHERE person_id = ANY($1)
+    UNION ALL
     SELECT 'opening', o.person_id, o.year, o.generation, o.admissions, o.payer, o.base::text, o.paid
       FROM opening o JOIN generation g ON g.generation = o.generation
       WHERE o.person_id = ANY($1) AND g.visible_at IS NOT NULL
@@ -70,7 +76,8 @@ pub(super) fn rows(people: &[Uuid], answers: &[Vec<Row>]) -> Result<Vec<PersonRo
                 has_id_number: found.get(3),
                 roster: of(roster, 0).first().map(|at| roster_row(&roster[*at])).transpose()?,
                 openings: openings(&sums)?,
-                moved: moved(&sums)?,
+                moved: pot(&sums, "year", "used")?,
+                reserved: pot(&sums, "reserved year", "reserved")?,
                 settled_number: number.unsigned_abs(),
             })
         })
@@ -99,13 +106,13 @@ fn used_of(row: &Row) -> Result<(yizhan_contract::PayerCode, yizhan_contract::Us
     used(row.get(5), row.get(6), row.get(7))
 }
 
-/// What settlements here have used up.
-fn moved(sums: &[&Row]) -> Result<BTreeMap<i16, Accumulators>, StoreError> {
+/// What settlements here have used up, or set aside.
+fn pot(sums: &[&Row], admissions_of: &str, used_up: &str) -> Result<BTreeMap<i16, Accumulators>, StoreError> {
     let mut years: BTreeMap<i16, Accumulators> = BTreeMap::new();
-    for (year, _, admissions, _) in of_kind(sums, "year") {
+    for (year, _, admissions, _) in of_kind(sums, admissions_of) {
         years.entry(year).or_default().admissions = admissions;
     }
-    for (year, _, _, row) in of_kind(sums, "used") {
+    for (year, _, _, row) in of_kind(sums, used_up) {
         let (payer, used) = used_of(row)?;
         years.entry(year).or_default().payers.insert(payer, used);
     }

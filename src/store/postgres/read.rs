@@ -1,18 +1,14 @@
 //! Questions that change nothing.
 
-use jiff::Timestamp;
-use jiff::civil::Date;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
-use yizhan_contract::Money;
 
 use super::super::documents::BillId;
 use super::super::person::{Person, damaged};
 use super::super::seen::Seen;
-use super::super::{PersonFacts, PersonRef, ReportLine, StayRef, StoreError, StoredSettlement, StoredStay};
+use super::super::{PersonFacts, PersonRef, StayRef, StoreError, StoredSettlement, StoredStay};
 use super::seen::Question;
-use super::values::{Day, Instant};
 use super::{Failed, Postgres, open};
 
 impl Postgres {
@@ -43,14 +39,19 @@ impl Postgres {
         }
     }
 
-    pub(super) async fn read_settlement(&self, id: Uuid) -> Result<Option<StoredSettlement>, StoreError> {
-        let sql = "SELECT t.person_id, p.wrapped_key, t.hospital, t.version, b.document, t.earlier_reversed,
+    /// A settlement with one version of its bill; absent: the newest.
+    pub(super) async fn read_settlement(
+        &self,
+        id: Uuid,
+        version: Option<u32>,
+    ) -> Result<Option<StoredSettlement>, StoreError> {
+        let sql = "SELECT t.person_id, p.wrapped_key, t.hospital, b.version, b.document, t.earlier_reversed,
                      t.stay_id
                    FROM settlement t JOIN person p ON p.person_id = t.person_id
                    JOIN bill b ON b.person_id = t.person_id AND b.settlement_id = t.settlement_id
-                     AND b.version = t.version
+                     AND b.version = coalesce($2, t.version)
                    WHERE t.settlement_id = $1";
-        let found = self.rows(sql, &[&id]).await?;
+        let found = self.rows(sql, &[&id, &version.map(|version| version as i32)]).await?;
         let Some(row) = found.first() else { return Ok(None) };
         let owner = self.vault.key.unwrap_data_key(row.get(0), row.get(1))?;
         let Some(stay) = self.read_stay(&StayRef::Stay(row.get(6))).await? else { return Ok(None) };
@@ -63,30 +64,6 @@ impl Postgres {
             stay,
             earlier_reversed: row.get::<_, i32>(5).unsigned_abs(),
         }))
-    }
-
-    pub(super) async fn read_due(&self, now: Timestamp, limit: u32) -> Result<Vec<Uuid>, StoreError> {
-        let sql = "SELECT stay_id FROM stay WHERE due_at <= $1 ORDER BY due_at LIMIT $2";
-        let rows = self.rows(sql, &[&Instant(now), &i64::from(limit)]).await?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
-    }
-
-    pub(super) async fn read_report(&self, day: Date) -> Result<Vec<ReportLine>, StoreError> {
-        let sql = "SELECT s.hospital, l.payer, s.state, count(*), sum(l.paid)::bigint FROM settlement s
-                   JOIN leg l ON l.person_id = s.person_id AND l.settlement_id = s.settlement_id
-                   WHERE s.day = $1 GROUP BY s.hospital, l.payer, s.state
-                   UNION ALL
-                   SELECT hospital, 'patient', state, count(*), sum(patient_share)::bigint FROM settlement
-                   WHERE day = $1 GROUP BY hospital, state
-                   ORDER BY 1, 2, 3";
-        let line = |row: &Row| ReportLine {
-            hospital: row.get(0),
-            payer: row.get(1),
-            state: row.get(2),
-            count: row.get::<_, i64>(3).unsigned_abs(),
-            paid: Money::from_fen(row.get(4)),
-        };
-        Ok(self.rows(sql, &[&Day(Some(day))]).await?.iter().map(line).collect())
     }
 
     /// One statement's rows.

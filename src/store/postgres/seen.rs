@@ -15,7 +15,7 @@ use super::super::vault::Vault;
 use super::super::{MessageClaim, PersonRef, StayRef, StoreError};
 use super::pipeline::{Batch, given};
 use super::values::Day;
-use super::{Failed, people};
+use super::{Failed, books, lease, people};
 
 /// Readings that somebody else's writing may disturb, one after the other.
 const READINGS_MAX: usize = 8;
@@ -34,7 +34,8 @@ const BY_VISIT: &str = "SELECT person_id, stay_id FROM stay_claim
 const BY_SETTLEMENT: &str = "SELECT person_id, stay_id FROM settlement WHERE settlement_id = $1";
 const BY_STAY: &str = "SELECT person_id, stay_id FROM stay WHERE stay_id = $1";
 
-const STAY: &str = "SELECT s.admitted, s.document, b.settlement_id, b.version, b.document FROM stay s
+const STAY: &str = "SELECT s.admitted, s.document, b.settlement_id, b.version, b.document,
+      s.due_at, s.epoch, s.held_by FROM stay s
     LEFT JOIN settlement n ON n.person_id = s.person_id AND n.settlement_id = s.settlement_id
     LEFT JOIN bill b ON b.person_id = n.person_id AND b.settlement_id = n.settlement_id
       AND b.version = n.version
@@ -144,6 +145,7 @@ impl Question {
         }
         if let Some((person, stay)) = led.stay {
             batch.add(STAY, given![person, stay]);
+            batch.add(books::POSTED, given![person, stay]);
         }
         batch.add(VERSIONS, given![&people]);
         self.add_questions(&mut batch);
@@ -153,6 +155,7 @@ impl Question {
         let mut rest = rest.iter();
         let answer = led.claim.as_ref().and_then(|_| rest.next()).and_then(|rows| rows.first());
         let stay = led.stay.and_then(|_| rest.next()).and_then(|rows| rows.first());
+        let posted = led.stay.and_then(|_| rest.next()).into_iter().flatten();
         let versions = rest.next().into_iter().flatten();
         let now = self.led(&rest.as_slice().iter().map(|rows| rows.to_vec()).collect::<Vec<_>>());
         let rows = people::rows(&people, of_people)?;
@@ -178,8 +181,9 @@ impl Question {
         let stay =
             led.stay.zip(stay).map(|((person, stay), row)| found_stay(person, stay, row)).transpose()?;
         let references = self.references.iter().map(|one| (one.clone(), led.holder(one))).collect();
-        let people = rows;
-        Ok(Followed::Whole(Box::new(Read { earlier, seen: Seen { stay, references, people } })))
+        let posted = posted.map(books::posted).collect::<Result<_, _>>()?;
+        let seen = Seen { stay, references, people: rows, posted };
+        Ok(Followed::Whole(Box::new(Read { earlier, seen })))
     }
 }
 
@@ -225,5 +229,6 @@ fn found_stay(person_id: Uuid, stay_id: Uuid, row: &Row) -> Result<FoundStay, St
         admitted: admitted.map(|day| day.to_string()).unwrap_or_default(),
         document: row.get(1),
         bill,
+        hold: lease::hold(row, 5),
     })
 }

@@ -51,7 +51,7 @@ enum Attempt {
 
 /// What a decision came to.
 enum Decided {
-    Nothing,
+    Done(Done),
     /// What these people had is read first.
     Moves(Box<deciding::Decided>, Vec<Moving>),
     Writes(Box<Writes>),
@@ -156,7 +156,10 @@ impl Postgres {
         }
         let (vault, deciding) = (Arc::clone(&self.vault), Arc::clone(step));
         let decided = aside(move || {
-            let Some(decided) = decide(&vault, &deciding, seen)? else { return Ok(Decided::Nothing) };
+            let decided = match decide(&vault, &deciding, seen)? {
+                Ok(decided) => decided,
+                Err(done) => return Ok(Decided::Done(done)),
+            };
             let moving = decided.moving();
             if !moving.is_empty() {
                 return Ok(Decided::Moves(Box::new(decided), moving));
@@ -164,7 +167,7 @@ impl Postgres {
             Ok(Decided::Writes(Box::new(decided.writes(&vault, &deciding, Vec::new())?)))
         });
         let writes = match decided.await? {
-            Decided::Nothing => return Ok(Attempt::Done(Done::Undecided)),
+            Decided::Done(done) => return Ok(Attempt::Done(done)),
             Decided::Writes(writes) => *writes,
             Decided::Moves(decided, moving) => {
                 let belongings = moving::belongings(client, &moving).await?;

@@ -7,12 +7,12 @@
 use uuid::Uuid;
 
 use super::super::person::KEY_VERSION;
-use super::super::sums::SumRows;
 use super::super::writes::{
     BillRow, KeptReference, KeptStay, MessageRow, Moved, ReferenceRow, Sought, StayRow, Writes,
 };
 use super::pipeline::{Batch, given};
 use super::values::{Day, Instant};
+use super::{books, lease, outbox, sums};
 
 const TOUCH: &str = "WITH touched AS (
       UPDATE person SET version = version + 1, last_step = $3 WHERE person_id = $1 AND version = $2 RETURNING 1
@@ -72,7 +72,16 @@ pub(super) fn write<'a>(batch: &mut Batch<'a>, writes: &'a Writes, step: Uuid) {
             batch.add(sql, given![owner, bill.stay_id, bill.id.settlement]);
         }
     }
-    write_sums(batch, owner, &writes.sums);
+    if let Some(bill) = &writes.bill {
+        for posting in &writes.postings {
+            books::write(batch, owner, bill.id, bill.day, posting);
+        }
+    }
+    for told in &writes.outbox {
+        outbox::write(batch, owner, told);
+    }
+    sums::write(batch, owner, &writes.sums);
+    sums::write_reserved(batch, owner, &writes.reserved);
     if let Some((settlement, year)) = writes.taken_back {
         mark_later(batch, owner, settlement, year);
     }
@@ -122,9 +131,12 @@ fn write_moved<'a>(batch: &mut Batch<'a>, to: Uuid, moved: &'a Moved) {
         move_stay(batch, moved.from, to, stay);
     }
     if moved.is_everything {
-        for sql in
-            ["DELETE FROM person_year WHERE person_id = $1", "DELETE FROM accumulator WHERE person_id = $1"]
-        {
+        for sql in [
+            "DELETE FROM person_year WHERE person_id = $1",
+            "DELETE FROM accumulator WHERE person_id = $1",
+            "DELETE FROM reserved_year WHERE person_id = $1",
+            "DELETE FROM reservation WHERE person_id = $1",
+        ] {
             batch.add(sql, given![moved.from]);
         }
     }
@@ -146,10 +158,13 @@ fn move_stay<'a>(batch: &mut Batch<'a>, from: Uuid, to: Uuid, stay: &'a KeptStay
         for sql in [
             "UPDATE settlement SET person_id = $1 WHERE person_id = $2 AND settlement_id = $3",
             "UPDATE leg SET person_id = $1 WHERE person_id = $2 AND settlement_id = $3",
+            "UPDATE posting SET person_id = $1 WHERE person_id = $2 AND settlement_id = $3",
         ] {
             batch.add(sql, given![to, from, *settlement]);
         }
     }
+    let sql = "UPDATE outbox SET person_id = $1 WHERE person_id = $2 AND stay_id = $3";
+    batch.add(sql, given![to, from, stay.stay_id]);
 }
 
 /// Claims the visit for the stay, if it leads where it led.
@@ -180,11 +195,13 @@ fn write_stay<'a>(batch: &mut Batch<'a>, owner: Uuid, stay: &'a StayRow, newest:
     let admitted = Day::of_word(&stay.admitted);
     batch.add(CLAIM_STAY, given![&stay.visit_hash[..], admitted, owner, stay.stay_id]);
     let sql = "INSERT INTO stay AS s (person_id, stay_id, hospital, admitted, due_at, document, visit_hash,
-                 settlement_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                 settlement_id, epoch, held_by, needs_attention)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
                ON CONFLICT (person_id, stay_id) DO UPDATE SET hospital = excluded.hospital,
                  admitted = excluded.admitted, due_at = excluded.due_at, document = excluded.document,
                  visit_hash = excluded.visit_hash,
-                 settlement_id = coalesce(excluded.settlement_id, s.settlement_id)";
+                 settlement_id = coalesce(excluded.settlement_id, s.settlement_id), epoch = excluded.epoch,
+                 held_by = excluded.held_by, needs_attention = excluded.needs_attention";
     batch.add(
         sql,
         given![
@@ -192,10 +209,13 @@ fn write_stay<'a>(batch: &mut Batch<'a>, owner: Uuid, stay: &'a StayRow, newest:
             stay.stay_id,
             &*stay.hospital,
             admitted,
-            stay.due_at.map(Instant),
+            stay.hold.due_at.map(Instant),
             &stay.document,
             &stay.visit_hash[..],
             newest,
+            lease::stored(stay.hold.epoch),
+            stay.hold.held_by.as_deref(),
+            stay.needs_attention,
         ],
     );
 }
@@ -240,30 +260,6 @@ fn write_bill<'a>(batch: &mut Batch<'a>, owner: Uuid, bill: &'a BillRow) {
     let sql = "INSERT INTO bill (person_id, settlement_id, version, document) VALUES ($1, $2, $3, $4)
                ON CONFLICT (person_id, settlement_id, version) DO UPDATE SET document = excluded.document";
     batch.add(sql, given![owner, settlement, version, &bill.document]);
-}
-
-fn write_sums(batch: &mut Batch<'_>, owner: Uuid, sums: &SumRows) {
-    if !sums.years.is_empty() {
-        let sql = "INSERT INTO person_year (person_id, year, admissions)
-                   SELECT $1::uuid, * FROM unnest($2::smallint[], $3::integer[])
-                   ON CONFLICT (person_id, year) DO UPDATE SET admissions = excluded.admissions";
-        let years: Vec<i16> = sums.years.iter().map(|(year, _)| *year).collect();
-        let admissions: Vec<i32> = sums.years.iter().map(|(_, admissions)| *admissions as i32).collect();
-        batch.add(sql, given![owner, years, admissions]);
-    }
-    if !sums.used.is_empty() {
-        let sql = "INSERT INTO accumulator (person_id, year, payer, base, paid)
-                   SELECT $1::uuid, year, payer, base::numeric, paid
-                   FROM unnest($2::smallint[], $3::text[], $4::text[], $5::bigint[])
-                     AS sum (year, payer, base, paid)
-                   ON CONFLICT (person_id, year, payer)
-                   DO UPDATE SET base = excluded.base, paid = excluded.paid";
-        let years: Vec<i16> = sums.used.iter().map(|sum| sum.year).collect();
-        let payers: Vec<String> = sums.used.iter().map(|sum| sum.payer.as_str().to_owned()).collect();
-        let bases: Vec<String> = sums.used.iter().map(|sum| sum.base.to_string()).collect();
-        let paid: Vec<i64> = sums.used.iter().map(|sum| sum.paid_fen).collect();
-        batch.add(sql, given![owner, years, payers, bases, paid]);
-    }
 }
 
 /// Settlements of the year that came after one that was taken back.

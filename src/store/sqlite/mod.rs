@@ -2,17 +2,20 @@
 //!
 //! [`step`] drives a step: [`seen`] reads for it on a connection of its own, [`write`] writes what it decided;
 //! [`writer`] holds the one connection that writes and lets steps share commits; [`readers`] hold the others.
-//! [`read`] answers questions;
+//! [`read`] answers questions, [`books`] those about money; [`lease`] and [`outbox`] hold what waits;
 //! [`import`] brings files in; [`copy`] makes and restores backups; [`open`] has the settings.
 //! In memory there is one connection only: questions queue with the steps, which decide in their turn.
 
+mod books;
 mod copy;
 mod import;
 mod import_catalogue;
 mod import_openings;
 mod import_people;
 mod import_roster;
+mod lease;
 mod open;
+mod outbox;
 mod person;
 mod read;
 mod readers;
@@ -36,8 +39,8 @@ use super::seal::{Key, SealError};
 use super::vault::Vault;
 use super::writes::MessageRow;
 use super::{
-    Answer, CatalogueItem, Done, MessageClaim, PersonFacts, PersonRef, ReportLine, StayRef, Step, Store,
-    StoreError, StoredSettlement, StoredStay,
+    Answer, Book, CatalogueItem, Done, Due, Lease, MessageClaim, OutboxEntry, PersonFacts, PersonRef,
+    ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
 };
 use crate::catalogue::CatalogueRow;
 use crate::roster::opening::OpeningRow;
@@ -183,7 +186,12 @@ impl Store for Sqlite {
 
     fn settlement(&self, id: Uuid) -> Answer<'_, Option<StoredSettlement>> {
         let vault = Arc::clone(&self.vault);
-        Box::pin(self.read(move |connection| read::settlement(connection, &vault, id)))
+        Box::pin(self.read(move |connection| read::settlement(connection, &vault, id, None)))
+    }
+
+    fn bill(&self, id: Uuid, version: u32) -> Answer<'_, Option<StoredSettlement>> {
+        let vault = Arc::clone(&self.vault);
+        Box::pin(self.read(move |connection| read::settlement(connection, &vault, id, Some(version))))
     }
 
     fn items(
@@ -196,12 +204,49 @@ impl Store for Sqlite {
         Box::pin(self.read(move |connection| read::items(connection, &hospital, &region, on, codes)))
     }
 
-    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Uuid>> {
-        Box::pin(self.read(move |connection| read::due(connection, now, limit)))
+    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Due>> {
+        Box::pin(self.read(move |connection| lease::due(connection, now, limit)))
+    }
+
+    fn held_by(&self, holder: Arc<str>, limit: u32) -> Answer<'_, Vec<Due>> {
+        Box::pin(self.read(move |connection| lease::held_by(connection, &holder, limit)))
+    }
+
+    fn take(&self, due: Due, holder: Arc<str>, until: Timestamp) -> Answer<'_, Option<Lease>> {
+        Box::pin(self.writer.run(move |connection, _| lease::take(connection, &due, &holder, until)))
+    }
+
+    fn attention(&self, limit: u32) -> Answer<'_, Vec<Uuid>> {
+        Box::pin(self.read(move |connection| lease::attention(connection, limit)))
+    }
+
+    fn outbox_due(&self, now: Timestamp, busy: Vec<Arc<str>>, limit: u32) -> Answer<'_, Vec<OutboxEntry>> {
+        Box::pin(self.read(move |connection| outbox::due(connection, now, &busy, limit)))
+    }
+
+    fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool> {
+        Box::pin(self.writer.run(move |connection, _| outbox::take(connection, &entry, until)))
+    }
+
+    fn outbox_delivered(&self, outbox_id: Uuid) -> Answer<'_, ()> {
+        Box::pin(self.writer.run(move |connection, _| outbox::delivered(connection, outbox_id)))
+    }
+
+    fn outbox_failed(&self, outbox_id: Uuid, due_at: Timestamp, why: String) -> Answer<'_, ()> {
+        Box::pin(self.writer.run(move |connection, _| outbox::failed(connection, outbox_id, due_at, &why)))
+    }
+
+    fn outbox_waiting(&self, limit: u32) -> Answer<'_, Vec<OutboxEntry>> {
+        Box::pin(self.read(move |connection| outbox::waiting(connection, limit)))
+    }
+
+    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, Vec<Book>> {
+        let vault = Arc::clone(&self.vault);
+        Box::pin(self.read(move |connection| books::books(connection, &vault, after, people)))
     }
 
     fn report(&self, day: Date) -> Answer<'_, Vec<ReportLine>> {
-        Box::pin(self.read(move |connection| read::report(connection, day)))
+        Box::pin(self.read(move |connection| books::report(connection, day)))
     }
 
     fn ping(&self) -> Answer<'_, ()> {

@@ -60,6 +60,7 @@ fn bare(connection: &Connection, person_id: Uuid) -> Result<PersonRow, StoreErro
             roster: None,
             openings: BTreeMap::new(),
             moved: BTreeMap::new(),
+            reserved: BTreeMap::new(),
             settled_number: 0,
         })
     });
@@ -77,22 +78,29 @@ pub(super) fn row(connection: &Connection, person: Uuid) -> Result<PersonRow, St
     Ok(PersonRow {
         roster: roster_row(connection, person)?,
         openings: openings(connection, person)?,
-        moved: moved(connection, person)?,
+        moved: sums(connection, person, "person_year", "accumulator")?,
+        reserved: sums(connection, person, "reserved_year", "reservation")?,
         settled_number: select.query_row([person.into_bytes()], |row| row.get(0))?,
         ..bare(connection, person)?
     })
 }
 
-fn moved(connection: &Connection, person: Uuid) -> Result<BTreeMap<i16, Accumulators>, StoreError> {
+/// The two tables of a pot: admissions by year, and what each payer has.
+fn sums(
+    connection: &Connection,
+    person: Uuid,
+    admissions: &str,
+    used_up: &str,
+) -> Result<BTreeMap<i16, Accumulators>, StoreError> {
     let mut years: BTreeMap<i16, Accumulators> = BTreeMap::new();
-    let sql = "SELECT year, admissions FROM person_year WHERE person_id = ?1";
-    let mut select = connection.prepare_cached(sql)?;
+    let sql = format!("SELECT year, admissions FROM {admissions} WHERE person_id = ?1");
+    let mut select = connection.prepare_cached(&sql)?;
     let mut rows = select.query([person.into_bytes()])?;
     while let Some(row) = rows.next()? {
         years.entry(row.get(0)?).or_default().admissions = row.get(1)?;
     }
-    let sql = "SELECT year, payer, base, paid FROM accumulator WHERE person_id = ?1";
-    let mut select = connection.prepare_cached(sql)?;
+    let sql = format!("SELECT year, payer, base, paid FROM {used_up} WHERE person_id = ?1");
+    let mut select = connection.prepare_cached(&sql)?;
     let mut rows = select.query([person.into_bytes()])?;
     while let Some(row) = rows.next()? {
         let (payer, used) = used(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?, row.get(3)?)?;

@@ -1,19 +1,15 @@
 //! Questions that change nothing.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
-use yizhan_contract::Money;
 use yizhan_contract::stay::CatalogueClass;
 
 use super::super::documents::BillId;
 use super::super::person::{Person, damaged};
 use super::super::seen::Seen;
 use super::super::vault::Vault;
-use super::super::{
-    CatalogueItem, PersonFacts, PersonRef, ReportLine, StayRef, StoreError, StoredSettlement,
-};
+use super::super::{CatalogueItem, PersonFacts, PersonRef, StayRef, StoreError, StoredSettlement};
 use super::{person, seen};
 use crate::catalogue::{Candidate, in_force, scopes_of};
 
@@ -24,25 +20,27 @@ pub(super) fn person(
 ) -> Result<Option<PersonFacts>, StoreError> {
     let references = seen::references(connection, vault, references)?;
     let people = seen::people(connection, references.iter().filter_map(|(_, holder)| *holder))?;
-    let seen = Seen { stay: None, references, people };
+    let seen = Seen { stay: None, references, people, posted: Vec::new() };
     let named = seen.named();
     let Some(row) = named.person.and_then(|id| seen.row(id)) else { return Ok(None) };
     let data_key = Person::open(&vault.key, row)?.data_key;
     row.facts(&data_key, named.is_ambiguous).map(Some)
 }
 
+/// A settlement with one version of its bill; absent: the newest.
 pub(super) fn settlement(
     connection: &Connection,
     vault: &Vault,
     id: Uuid,
+    version: Option<u32>,
 ) -> Result<Option<StoredSettlement>, StoreError> {
-    let sql = "SELECT t.person_id, t.hospital, t.version, b.document, t.earlier_reversed, t.stay_id
+    let sql = "SELECT t.person_id, t.hospital, b.version, b.document, t.earlier_reversed, t.stay_id
                FROM settlement t
                JOIN bill b ON b.person_id = t.person_id AND b.settlement_id = t.settlement_id
-                 AND b.version = t.version
+                 AND b.version = coalesce(?2, t.version)
                WHERE t.settlement_id = ?1";
     let mut select = connection.prepare_cached(sql)?;
-    let mut rows = select.query([id.into_bytes()])?;
+    let mut rows = select.query(params![id.into_bytes(), version])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let owner = person::load(connection, &vault.key, Uuid::from_bytes(row.get(0)?))?;
     let (hospital, sealed): (String, Vec<u8>) = (row.get(1)?, row.get(3)?);
@@ -57,34 +55,6 @@ pub(super) fn settlement(
         stay,
         earlier_reversed: row.get(4)?,
     }))
-}
-
-pub(super) fn due(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Uuid>, StoreError> {
-    let sql = "SELECT stay_id FROM stay WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
-    let mut select = connection.prepare_cached(sql)?;
-    let stays = select.query_map(params![now.as_microsecond(), limit], |row| row.get(0))?;
-    Ok(stays.map(|stay| stay.map(Uuid::from_bytes)).collect::<Result<_, _>>()?)
-}
-
-pub(super) fn report(connection: &Connection, day: Date) -> Result<Vec<ReportLine>, StoreError> {
-    let sql = "SELECT s.hospital, l.payer, s.state, count(*), sum(l.paid) FROM settlement s
-               JOIN leg l ON l.person_id = s.person_id AND l.settlement_id = s.settlement_id
-               WHERE s.day = ?1 GROUP BY s.hospital, l.payer, s.state
-               UNION ALL
-               SELECT hospital, 'patient', state, count(*), sum(patient_share) FROM settlement
-               WHERE day = ?1 GROUP BY hospital, state
-               ORDER BY 1, 2, 3";
-    let mut select = connection.prepare_cached(sql)?;
-    let lines = select.query_map([day.to_string()], |row| {
-        Ok(ReportLine {
-            hospital: row.get(0)?,
-            payer: row.get(1)?,
-            state: row.get(2)?,
-            count: row.get::<_, i64>(3)?.unsigned_abs(),
-            paid: Money::from_fen(row.get(4)?),
-        })
-    })?;
-    Ok(lines.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn items(

@@ -9,7 +9,7 @@ use super::super::seen::{Earlier, FoundStay, Seen};
 use super::super::vault::Vault;
 use super::super::writes::{Belongings, KeptReference, KeptStay, Moving};
 use super::super::{MessageClaim, PersonRef, StayRef, Step, StoreError, StoredStay};
-use super::person;
+use super::{books, lease, person};
 
 /// What became of the same message id before.
 pub(super) fn earlier(
@@ -39,7 +39,11 @@ pub(super) fn seen(connection: &Connection, vault: &Vault, step: &Step) -> Resul
     let references = references(connection, vault, &step.persons)?;
     let owner = stay.as_ref().map(|stay| stay.person_id);
     let people = people(connection, references.iter().filter_map(|(_, holder)| *holder).chain(owner))?;
-    Ok(Seen { stay, references, people })
+    let posted = match &stay {
+        Some(stay) => books::posted_for(connection, stay.person_id, stay.stay_id)?,
+        None => Vec::new(),
+    };
+    Ok(Seen { stay, references, people, posted })
 }
 
 pub(super) fn references(
@@ -83,7 +87,8 @@ pub(super) fn stay(
 macro_rules! found_by {
     ($condition:literal) => {
         concat!(
-            "SELECT s.person_id, s.stay_id, s.admitted, s.document, b.settlement_id, b.version, b.document
+            "SELECT s.person_id, s.stay_id, s.admitted, s.document, b.settlement_id, b.version, b.document,
+               s.due_at, s.epoch, s.held_by
              FROM stay s
              LEFT JOIN settlement n ON n.person_id = s.person_id AND n.settlement_id = s.settlement_id
              LEFT JOIN bill b ON b.person_id = n.person_id AND b.settlement_id = n.settlement_id
@@ -139,6 +144,7 @@ fn found_stay(row: &Row<'_>) -> rusqlite::Result<FoundStay> {
         admitted: row.get(2)?,
         document: row.get(3)?,
         bill: bill.transpose()?,
+        hold: lease::hold(row, 7)?,
     })
 }
 

@@ -89,7 +89,10 @@ fn ready(connection: &Connection, vault: &Vault, step: &Step) -> Result<Ready, S
         Ok(seen) => seen,
         Err(done) => return Ok(Ready::Done(done)),
     };
-    let Some(decided) = decide(vault, step, seen)? else { return Ok(Ready::Done(Done::Undecided)) };
+    let decided = match decide(vault, step, seen)? {
+        Ok(decided) => decided,
+        Err(done) => return Ok(Ready::Done(done)),
+    };
     let moving = decided.moving();
     let belongings = if moving.is_empty() {
         Vec::new()
@@ -104,7 +107,7 @@ fn ready(connection: &Connection, vault: &Vault, step: &Step) -> Result<Ready, S
 }
 
 /// Runs questions that must fit each other; the writer's transaction is one moment already.
-fn at_one_moment<T>(
+pub(super) fn at_one_moment<T>(
     connection: &Connection,
     read: impl FnOnce() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {

@@ -7,7 +7,7 @@ use super::super::StoreError;
 use super::super::person::KEY_VERSION;
 use super::super::sums::SumRows;
 use super::super::writes::{BillRow, KeptReference, KeptStay, MessageRow, Moved, Sought, StayRow, Writes};
-use super::person;
+use super::{books, lease, outbox, person};
 
 /// False: something that was read has changed since. What is written by then must be taken back.
 pub(super) fn write(connection: &Connection, writes: &Writes) -> Result<bool, StoreError> {
@@ -38,7 +38,16 @@ pub(super) fn write(connection: &Connection, writes: &Writes) -> Result<bool, St
             connection.prepare_cached(sql)?.execute(of)?;
         }
     }
+    if let Some(bill) = &writes.bill {
+        for posting in &writes.postings {
+            books::write(connection, owner, bill.id, bill.day, posting)?;
+        }
+    }
+    for told in &writes.outbox {
+        outbox::write(connection, owner, told)?;
+    }
     write_sums(connection, owner, &writes.sums)?;
+    write_reserved(connection, owner, &writes.reserved)?;
     if let Some((settlement, year)) = writes.taken_back {
         mark_later(connection, owner, settlement, year)?;
     }
@@ -135,9 +144,12 @@ fn write_moved(connection: &Connection, to: Uuid, moved: &Moved) -> Result<(), S
         move_stay(connection, moved.from, to, stay)?;
     }
     if moved.is_everything {
-        for sql in
-            ["DELETE FROM person_year WHERE person_id = ?1", "DELETE FROM accumulator WHERE person_id = ?1"]
-        {
+        for sql in [
+            "DELETE FROM person_year WHERE person_id = ?1",
+            "DELETE FROM accumulator WHERE person_id = ?1",
+            "DELETE FROM reserved_year WHERE person_id = ?1",
+            "DELETE FROM reservation WHERE person_id = ?1",
+        ] {
             connection.prepare_cached(sql)?.execute([moved.from.into_bytes()])?;
         }
     }
@@ -164,10 +176,13 @@ fn move_stay(connection: &Connection, from: Uuid, to: Uuid, stay: &KeptStay) -> 
         for sql in [
             "UPDATE settlement SET person_id = ?1 WHERE person_id = ?2 AND settlement_id = ?3",
             "UPDATE leg SET person_id = ?1 WHERE person_id = ?2 AND settlement_id = ?3",
+            "UPDATE posting SET person_id = ?1 WHERE person_id = ?2 AND settlement_id = ?3",
         ] {
             connection.prepare_cached(sql)?.execute([to, from, settlement.into_bytes()])?;
         }
     }
+    let sql = "UPDATE outbox SET person_id = ?1 WHERE person_id = ?2 AND stay_id = ?3";
+    connection.prepare_cached(sql)?.execute([to, from, id])?;
     Ok(())
 }
 
@@ -190,19 +205,24 @@ fn write_stay(
         return Err(StoreError::Defect("a second stay under one visit number and admission".to_owned()));
     }
     let sql = "INSERT INTO stay (person_id, stay_id, hospital, admitted, due_at, document, visit_hash,
-                 settlement_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 settlement_id, epoch, held_by, needs_attention)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                ON CONFLICT DO UPDATE SET hospital = excluded.hospital, admitted = excluded.admitted,
                  due_at = excluded.due_at, document = excluded.document, visit_hash = excluded.visit_hash,
-                 settlement_id = coalesce(excluded.settlement_id, settlement_id)";
+                 settlement_id = coalesce(excluded.settlement_id, settlement_id), epoch = excluded.epoch,
+                 held_by = excluded.held_by, needs_attention = excluded.needs_attention";
     connection.prepare_cached(sql)?.execute(params![
         owner,
         id,
         &*stay.hospital,
         stay.admitted,
-        stay.due_at.map(jiff::Timestamp::as_microsecond),
+        stay.hold.due_at.map(jiff::Timestamp::as_microsecond),
         stay.document,
         stay.visit_hash,
         newest.map(Uuid::into_bytes),
+        lease::stored(stay.hold.epoch),
+        stay.hold.held_by.as_deref(),
+        stay.needs_attention,
     ])?;
     Ok(())
 }
@@ -254,6 +274,34 @@ fn write_sums(connection: &Connection, owner: Uuid, sums: &SumRows) -> Result<()
                    ON CONFLICT DO UPDATE SET base = excluded.base, paid = excluded.paid";
         let base = sum.base.to_string();
         let row = params![owner.into_bytes(), sum.year, sum.payer.as_str(), base, sum.paid_fen];
+        connection.prepare_cached(sql)?.execute(row)?;
+    }
+    Ok(())
+}
+
+/// A row of nothing goes: most people have nothing set aside, and a look at them costs as little.
+fn write_reserved(connection: &Connection, owner: Uuid, sums: &SumRows) -> Result<(), StoreError> {
+    let owner = owner.into_bytes();
+    for (year, admissions) in &sums.years {
+        let sql = match admissions {
+            0 => "DELETE FROM reserved_year WHERE person_id = ?1 AND year = ?2 AND ?3 = 0",
+            _ => {
+                "INSERT INTO reserved_year (person_id, year, admissions) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET admissions = excluded.admissions"
+            }
+        };
+        connection.prepare_cached(sql)?.execute(params![owner, year, admissions])?;
+    }
+    for sum in &sums.used {
+        if sum.base.is_zero() && sum.paid_fen == 0 {
+            let sql = "DELETE FROM reservation WHERE person_id = ?1 AND year = ?2 AND payer = ?3";
+            connection.prepare_cached(sql)?.execute(params![owner, sum.year, sum.payer.as_str()])?;
+            continue;
+        }
+        let sql = "INSERT INTO reservation (person_id, year, payer, base, paid) VALUES (?1, ?2, ?3, ?4, ?5)
+                   ON CONFLICT DO UPDATE SET base = excluded.base, paid = excluded.paid";
+        let base = sum.base.to_string();
+        let row = params![owner, sum.year, sum.payer.as_str(), base, sum.paid_fen];
         connection.prepare_cached(sql)?.execute(row)?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 //! memory and one on disk.
 
 mod answers;
+mod books;
 mod corpus;
 mod house;
 mod random;
