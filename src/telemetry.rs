@@ -128,6 +128,7 @@ pub fn outbox_not_read(error: &dyn std::error::Error) {
 }
 
 /// How long the oldest bill has been waiting to be told; 0: none waits.
+#[expect(clippy::disallowed_types, reason = "seconds of a gauge, no money")]
 pub fn outbox_waits(oldest_s: i64) {
     gauge!("yizhan_outbox_oldest_seconds").set(u32::try_from(oldest_s).map_or(0.0, f64::from));
 }

@@ -74,6 +74,8 @@ fn print(audit: &Audit, found: &Found) {
     super::say("账目 | accounts");
     for (account, amount) in &audit.accounts {
         let (zh, en, name) = match account {
+            // Settled before the region was kept.
+            Account::Fund { payer, region } if region.is_empty() => ("应付", "owes", format!("{payer} -")),
             Account::Fund { payer, region } => ("应付", "owes", format!("{payer} {region}")),
             Account::Patient => ("个人应付", "patients owe", String::new()),
             Account::Hospital(code) => ("医院应收", "hospital is owed", code.to_string()),

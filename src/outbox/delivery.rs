@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderName};
 use reqwest::{Client, StatusCode, Url, redirect};
 use tokio::time::timeout;
@@ -25,10 +26,10 @@ const WHY_CHARS_MAX: usize = 200;
 /// Why a bill was not handed over.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("{0}")]
+    #[error("未能送达，将自动重试 | not reached, will be tried again: {0}")]
     NotReached(String),
     /// Only this bill: others may well be taken.
-    #[error("{0}")]
+    #[error("接收方未接收该结算单 | this bill was not taken: {0}")]
     NotTaken(String),
 }
 
@@ -39,6 +40,13 @@ impl From<SendError> for Failure {
             SendError::Connection { .. } | SendError::NoAnswer { .. } => Self::NotReached(why.to_string()),
         }
     }
+}
+
+/// For the pace of the receiver.
+pub(super) struct Ended {
+    /// It answered, whatever it said of this one bill.
+    pub(super) was_reached: bool,
+    pub(super) at: Timestamp,
 }
 
 #[derive(Clone)]
@@ -59,23 +67,23 @@ impl Courier {
         Ok(Self { gateway, http: Some(http) })
     }
 
-    /// Whether the receiver answered, whatever it said of this one bill.
     pub(super) async fn deliver(
         self,
         entry: OutboxEntry,
         profile: Arc<Profile>,
         address: ReturnAddress,
-    ) -> bool {
+    ) -> Ended {
         let patience = Duration::from_secs(DELIVERY_TIMEOUT_S);
         let ended = timeout(patience, self.hand_over(&entry, &profile, &address)).await;
         let ended = ended
             .unwrap_or_else(|_| Err(Failure::NotReached(format!("no end within {DELIVERY_TIMEOUT_S} s"))));
         let was_reached = !matches!(ended, Err(Failure::NotReached(_)));
-        if let Err(error) = self.write_down(&entry, &address, ended).await {
+        let at = self.gateway.runtime().now();
+        if let Err(error) = self.write_down(&entry, &address, ended, at).await {
             // It comes again when its time is up.
             telemetry::delivery_not_written_down(&entry.settlement_id, &error);
         }
-        was_reached
+        Ended { was_reached, at }
     }
 
     async fn write_down(
@@ -83,6 +91,7 @@ impl Courier {
         entry: &OutboxEntry,
         address: &ReturnAddress,
         ended: Result<(), Failure>,
+        at: Timestamp,
     ) -> Result<(), StoreError> {
         let (settlement, address) = (&entry.settlement_id, address.to_string());
         match ended {
@@ -92,7 +101,7 @@ impl Courier {
             }
             Err(why) => {
                 telemetry::bill_not_delivered(settlement, &address, &why);
-                let due_at = backoff(entry.attempts.saturating_add(1), self.gateway.runtime().now());
+                let due_at = backoff(entry.attempts.saturating_add(1), at);
                 let why = why.to_string().chars().take(WHY_CHARS_MAX).collect();
                 self.gateway.store().outbox_failed(entry.outbox_id, due_at, why).await
             }

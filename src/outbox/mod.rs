@@ -22,7 +22,7 @@ use crate::runtime::Shutdown;
 use crate::settlement::gateway::Gateway;
 use crate::store::{OutboxEntry, StoreError};
 use crate::telemetry;
-use delivery::Courier;
+use delivery::{Courier, Ended};
 use pace::{Receivers, backoff};
 
 pub use delivery::{DELIVERY_TIMEOUT_S, OUTBOX_ID_HEADER};
@@ -45,8 +45,7 @@ pub struct Outbox {
     profiles: Arc<Profiles>,
     courier: Courier,
     receivers: Receivers,
-    /// Each says whether its receiver was reached.
-    under_way: JoinSet<bool>,
+    under_way: JoinSet<Ended>,
     /// The receivers of the deliveries under way.
     addresses: HashMap<Id, String>,
 }
@@ -85,15 +84,17 @@ impl Outbox {
     async fn tell_of_waiting(&self) {
         let Ok(waiting) = self.gateway.store().outbox_waiting(1).await else { return };
         let now = self.gateway.runtime().now();
-        let since = waiting.first().and_then(|oldest| since(oldest));
+        let since = waiting.first().and_then(since);
         telemetry::outbox_waits(since.map_or(0, |since| now.duration_since(since).as_secs()));
     }
 
-    fn note(&mut self, ended: Result<(Id, bool), JoinError>) {
-        // A delivery that broke off reached nobody.
-        let (id, was_reached) = ended.unwrap_or_else(|broken| (broken.id(), false));
+    fn note(&mut self, ended: Result<(Id, Ended), JoinError>) {
+        let (id, Ended { was_reached, at }) = ended.unwrap_or_else(|broken| {
+            // A delivery that broke off reached nobody.
+            (broken.id(), Ended { was_reached: false, at: self.gateway.runtime().now() })
+        });
         if let Some(address) = self.addresses.remove(&id) {
-            self.receivers.ended(&address, was_reached, self.gateway.runtime().now());
+            self.receivers.ended(&address, was_reached, at);
         }
     }
 
@@ -131,7 +132,8 @@ impl Outbox {
         let Some((profile, address)) =
             profile.and_then(|profile| profile.return_address.clone().map(|address| (profile, address)))
         else {
-            let why = "the hospital's profile has no return_address".to_owned();
+            let why =
+                "该院配置中没有 return_address | the hospital's profile has no return_address".to_owned();
             let due_at = backoff(u32::MAX, now);
             self.gateway.store().outbox_failed(entry.outbox_id, due_at, why).await?;
             return Ok(false);

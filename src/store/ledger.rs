@@ -66,12 +66,12 @@ impl<'b, L: IntoIterator<Item = (&'b PayerCode, Money)>> Stated<'b, L> {
         match Standing::of(self.state) {
             Standing::Nothing => balances.is_empty(),
             Standing::AllOrNothing if balances.is_empty() => true,
-            Standing::All | Standing::AllOrNothing => self.is_all_of(balances),
+            Standing::All | Standing::AllOrNothing => self.fills(balances),
         }
     }
 
     /// Each payer's part on one fund of that payer's, the patient's on the patient, the sum with the hospital.
-    fn is_all_of(self, balances: &Balances) -> bool {
+    fn fills(self, balances: &Balances) -> bool {
         let mut owed: BTreeMap<Option<&PayerCode>, Money> = BTreeMap::new();
         owed.insert(None, self.patient_share);
         for (payer, paid) in self.legs {
@@ -149,12 +149,14 @@ pub fn report_lines(sums: impl IntoIterator<Item = DaySum>) -> Vec<ReportLine> {
             PostingKind::Reversal => "reversed",
             PostingKind::Clearing => continue,
         };
-        // A reversal counts what it takes back; a settlement whose amounts fell counts less.
-        let (owing, hospital, amount) = match (debit, credit, kind) {
+        // What a later version takes off is less of what stands, and no settlement more.
+        let (owing, hospital, settlements, amount) = match (debit, credit, kind) {
             (owing, Account::Hospital(hospital), PostingKind::Settlement)
-            | (Account::Hospital(hospital), owing, PostingKind::Reversal) => (owing, hospital, amount),
+            | (Account::Hospital(hospital), owing, PostingKind::Reversal) => {
+                (owing, hospital, settlements, amount)
+            }
             (owing, Account::Hospital(hospital), _) | (Account::Hospital(hospital), owing, _) => {
-                (owing, hospital, -amount)
+                (owing, hospital, 0, -amount)
             }
             _ => continue,
         };

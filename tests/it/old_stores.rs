@@ -21,7 +21,7 @@ use yizhan::store::seal::Key;
 use yizhan::telemetry::Channel;
 use yizhan_rules::PolicyShelf;
 
-use crate::gateway::profiles;
+use crate::gateway::{audit, profiles};
 use crate::project;
 use crate::stays::open;
 
@@ -185,6 +185,9 @@ async fn works_on(house: House) {
             "settled v2 share 8.16 of 孙, 8 lines"
         ]
     );
+    // What was settled before there was a ledger stands in it, and was taken back in it.
+    let (books, differences) = audit(&**house.reception.gateway().store()).await;
+    assert_eq!((books.settlements, differences), (6, vec![]));
 }
 
 #[tokio::test]

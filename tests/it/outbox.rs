@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use uuid::Uuid;
 use yizhan::intake::hl7::{Message, Reading};
-use yizhan::intake::hl7_answer::control_id;
+use yizhan::intake::hl7_answer::{addressed_by_profile, bill_message, control_id};
 use yizhan::intake::mllp::listener::BoxFuture;
 use yizhan::intake::mllp::{Answers, Peer, Settings, serve};
 use yizhan::intake::{Profile, Profiles};
@@ -177,15 +177,19 @@ async fn outbox(house: &House, wanted: impl Fn(&[OutboxEntry]) -> bool) -> Vec<O
 }
 
 async fn settle(house: &House, hospital: &str, visit: &str) -> Bill {
+    settle_for(house, hospital, visit, "1000.00").await
+}
+
+async fn settle_for(house: &House, hospital: &str, visit: &str, amount: &str) -> Bill {
     let sent = Sent {
         kind: "json".to_owned(),
-        id: visit.to_owned(),
+        id: format!("{visit} {amount}"),
         hospital: Some(hospital.to_owned()),
         who: Some("zhang".to_owned()),
         visit: visit.to_owned(),
         admitted: Some("2020-06-24".to_owned()),
         discharged: Some("2020-07-02".to_owned()),
-        lines: vec!["1 CG S001 1000.00".to_owned()],
+        lines: vec![format!("1 CG S001 {amount}")],
         ..Sent::default()
     };
     let (bytes, format) = sent.bytes();
@@ -224,6 +228,46 @@ async fn a_receiver_that_was_dead_is_told_everything_in_order() {
     assert!(messages[0].1.contains("|PAID|") && !messages[0].1.contains("|REJECT|"), "{}", messages[0].1);
     assert!(messages[1].1.contains("|REJECT|"), "{}", messages[1].1);
     worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bills_of_a_stay_whose_charges_changed_since_are_told_as_they_were_issued() {
+    let port = free_port().await;
+    let house = house(&[(COUNTY, port.to_string())]).await;
+    let first = settle(&house, COUNTY, "V1").await;
+    reverse(&house, first.settlement_id).await;
+    let second = settle_for(&house, COUNTY, "V1", "2500.00").await;
+    let told = Told::answering(&[]);
+    let _listening = listen(TcpListener::bind(port).await.unwrap(), Arc::clone(&told)).await;
+    let worker = Worker::start(&house);
+    let messages = told.reach(3).await;
+    for ((_, message), (bill, amount)) in
+        messages.iter().zip([(&first, "|1000.00&CNY"), (&first, "|1000.00&CNY"), (&second, "|2500.00&CNY")])
+    {
+        assert!(message.contains(&bill.settlement_id.to_string()) && message.contains(amount), "{message}");
+    }
+    outbox(&house, <[_]>::is_empty).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_bill_is_addressed_as_the_profile_says() {
+    let text = std::fs::read_to_string(project("tests/samples/hospitals/H37132301.toml")).unwrap();
+    let address = "return_address = \"his:1\"\nsenders = [\"HIS|COUNTY\"]\ncharset = \"GB18030\"\n";
+    let profile = Profile::from_toml(&format!("{address}{text}")).unwrap();
+    let house = house(&[]).await;
+    let bill = settle(&house, COUNTY, "V1").await;
+    let found = house.reception.gateway().bill(bill.settlement_id, 1).await.unwrap().unwrap();
+    for (answered, shown) in [("MSG-1", "MSG-1"), ("a|b", "0"), ("", "0")] {
+        let header = addressed_by_profile(&profile, answered);
+        let bytes = bill_message(&header, "ID-1", &found.settlement, &profile.hospital.name).unwrap();
+        let message = Message::parse(&bytes, &Reading::default()).unwrap();
+        let field = |segment: &str, number| message.first(segment).unwrap().field(number).text().into_owned();
+        let addressed =
+            [field("MSH", 5), field("MSH", 6), field("MSH", 10), field("MSH", 18), field("MSA", 2)];
+        assert_eq!(addressed, ["HIS", "COUNTY", "ID-1", "GB 18030-2000", shown]);
+        assert!(field("IN1", 4).contains("居民"), "the names survive the character set");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

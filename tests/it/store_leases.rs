@@ -52,7 +52,7 @@ async fn two_that_take_one_lease_share_nothing() {
 
         let holder = if a.is_some() { "a" } else { "b" };
         let held = Due { stay_id, epoch: 1, due_at: after(70) };
-        assert_eq!(store.held_by(Arc::from(holder), 10).await.unwrap(), [held.clone()]);
+        assert_eq!(store.held_by(Arc::from(holder), 10).await.unwrap(), std::slice::from_ref(&held));
         assert_eq!(store.due(after(69), 10).await.unwrap(), []);
         assert_eq!(store.due(after(70), 10).await.unwrap(), [held]);
         let stay = store.stay(StayRef::Stay(stay_id)).await.unwrap().unwrap();

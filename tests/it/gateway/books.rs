@@ -9,8 +9,10 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 use yizhan::settlement::audit::{Audit, Difference};
 use yizhan::settlement::bill::{Bill, BillState};
+use yizhan::settlement::ledger::{self, Standing};
 use yizhan::settlement::outcome::Outcome;
-use yizhan::store::{Account, Store};
+use yizhan::store::ledger::balances;
+use yizhan::store::{Account, PostingKind, Store};
 use yizhan_contract::Money;
 use yizhan_contract::stay::civil_date;
 
@@ -122,7 +124,7 @@ async fn run(acts: Vec<Act>) {
         let wanted = expected.days.remove(&day).unwrap_or_default();
         assert_eq!(reported(&house, day).await, wanted, "{day}");
     }
-    let (audit, differences) = audit(&house).await;
+    let (audit, differences) = audit(&*house.store).await;
     assert_eq!(differences, []);
     let mut owed: BTreeMap<String, Money> = BTreeMap::new();
     for (account, amount) in audit.accounts {
@@ -139,6 +141,40 @@ async fn run(acts: Vec<Act>) {
     assert_eq!(owed, expected.owed);
 }
 
+#[tokio::test]
+async fn a_bill_posts_what_it_says_and_a_later_one_the_difference_alone() {
+    let house = House::new(profiles("", None), false).await;
+    let (bytes, format) = stay("li", HOSPITALS[0], 1, 1, 9_000).bytes();
+    let Outcome::Bill(bill) = house.receive(&bytes, format, None).await.outcome else { panic!("no bill") };
+    let standing = |bill| Some(Standing { bill, insured_region: "371323" });
+    let settled = ledger::postings(None, standing(&bill));
+    assert!(settled.iter().all(|posting| posting.kind == PostingKind::Settlement));
+    let owing = bill.payers.iter().filter(|payer| !payer.paid.is_zero()).count() + 1;
+    assert_eq!(settled.len(), owing, "who owes nothing is not posted");
+    assert_eq!(balances(&settled)[&Account::Hospital(bill.hospital.clone())], -bill.amounts.total);
+
+    let back = ledger::postings(standing(&bill), None);
+    assert!(back.iter().all(|posting| posting.kind == PostingKind::Reversal));
+    assert!(balances(settled.iter().chain(&back)).is_empty());
+    assert_eq!(ledger::postings(standing(&bill), standing(&bill)), []);
+    assert_eq!(ledger::postings(None, None), []);
+
+    let mut later = (*bill).clone();
+    later.patient_share -= "1.00".parse().unwrap();
+    later.payers[0].paid += "1.00".parse().unwrap();
+    let moved = ledger::postings(standing(&bill), standing(&later));
+    assert_eq!(moved.iter().map(|posting| posting.amount.to_string()).collect::<Vec<_>>(), ["1.00", "1.00"]);
+    let all = settled.iter().chain(&moved);
+    assert_eq!(balances(all), balances(&ledger::postings(None, standing(&later))));
+
+    // Another region's fund pays: the first one's part is taken back whole.
+    let elsewhere = Some(Standing { bill: &bill, insured_region: "371302" });
+    let moved = ledger::postings(standing(&bill), elsewhere);
+    assert_eq!(moved.len(), 2 * (owing - 1));
+    let all = settled.iter().chain(&moved);
+    assert_eq!(balances(all), balances(&ledger::postings(None, elsewhere)));
+}
+
 /// The report, without quotes: those are in no ledger.
 async fn reported(house: &House, day: Date) -> Lines {
     let lines = house.store.report(day).await.unwrap().into_iter();
@@ -146,10 +182,10 @@ async fn reported(house: &House, day: Date) -> Lines {
     lines.map(|line| ((line.hospital, line.payer, line.state), (line.count, line.paid))).collect()
 }
 
-async fn audit(house: &House) -> (Audit, Vec<Difference>) {
+pub(crate) async fn audit(store: &dyn Store) -> (Audit, Vec<Difference>) {
     let (mut audit, mut differences, mut after) = (Audit::default(), Vec::new(), None);
     loop {
-        let page = house.store.books(after, 2).await.unwrap();
+        let page = store.books(after, 2).await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.person_id);
         for book in &page {

@@ -6,6 +6,7 @@ mod books;
 mod corpus;
 mod house;
 mod random;
+mod reserved;
 mod sender;
 mod wire;
 
@@ -21,6 +22,7 @@ use yizhan::store::{PersonRef, Store};
 use yizhan_contract::{Accumulators, Finding, Personal};
 
 use crate::project;
+pub(crate) use books::audit;
 pub(crate) use house::{House, profiles};
 pub(crate) use sender::Sent;
 
