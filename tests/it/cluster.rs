@@ -4,6 +4,7 @@
 //! tests end, however they end, the shell's input closes and it stops the server and removes the folder.
 
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -38,6 +39,8 @@ impl Cluster {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            // A signal to all of the tests must not end it before its work is done.
+            .process_group(0)
             .spawn()
             .unwrap();
         if let Some((user, group)) = server_user() {
@@ -159,7 +162,6 @@ fn server_user() -> Option<(u32, u32)> {
 }
 
 fn as_server_user(program: impl AsRef<std::ffi::OsStr>) -> Command {
-    use std::os::unix::process::CommandExt as _;
     let mut command = Command::new(program);
     if let Some((user, group)) = server_user() {
         command.uid(user).gid(group);

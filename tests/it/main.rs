@@ -21,6 +21,7 @@ mod mllp_frames;
 mod mllp_listener;
 mod old_stores;
 mod outbox;
+mod postgres;
 mod sealed;
 mod sqlite;
 mod stays;

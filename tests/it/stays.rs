@@ -222,3 +222,11 @@ pub(crate) fn keep(number: &'static str, admitted: Option<&'static str>, documen
         })
     })
 }
+
+/// Polls once, as somebody does who then gives up.
+pub(crate) fn futures_poll<T>(future: std::pin::Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {
+    match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    }
+}
