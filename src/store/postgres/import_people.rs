@@ -205,13 +205,11 @@ async fn write<K: Kind>(client: &ClientWrapper, kind: &K, piece: &[Ready<K>]) ->
         kind.write(client, piece).await?;
         check(client, piece).await
     };
-    let ended = if let Err(why) = written.await {
+    if let Err(why) = written.await {
         client.batch_execute("ROLLBACK").await?;
-        Err(why)
-    } else {
-        client.batch_execute("COMMIT").await.map_err(Failed::from)
-    };
-    ended
+        return Err(why);
+    }
+    Ok(client.batch_execute("COMMIT").await?)
 }
 
 /// People nobody has seen, with their numbers. A number that names somebody by now fails the piece.
