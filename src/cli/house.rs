@@ -1,10 +1,10 @@
 //! What `settle`, `serve` and `demo` have in common: store, policies, hospitals, and the reception over them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use yizhan_rules::PolicyShelf;
 
 use super::Exit;
@@ -14,15 +14,13 @@ use crate::intake::{Profile, Profiles};
 use crate::runtime::Runtime;
 use crate::samples;
 use crate::settlement::gateway::Gateway;
-use crate::store::StoreError;
 use crate::store::key_file::KeyError;
 use crate::store::registers::ImportError;
-use crate::store::seal::Key;
-use crate::store::sqlite::{Options, Sqlite};
+use crate::store::{Ports, StoreError};
 
 /// Puts store, policies and hospitals together.
 pub(super) fn reception(
-    store: Arc<Sqlite>,
+    store: Arc<dyn Ports>,
     policies: PolicyShelf,
     profiles: Profiles,
     runtime: Runtime,
@@ -33,37 +31,6 @@ pub(super) fn reception(
         Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
     let gateway = Gateway::new(store, Arc::new(policies), hospitals, runtime);
     Reception::new(gateway, profiles)
-}
-
-/// A store is a SQLite file; an address of another kind of store is no file name.
-fn check_is_file(path: &Path) -> anyhow::Result<()> {
-    if path.to_string_lossy().contains("://") {
-        bail!("{}: this gateway keeps its store in a SQLite file; give a path", path.display());
-    }
-    Ok(())
-}
-
-/// Opens a store to serve it; without its key the store itself says which one it wants.
-pub(super) fn open_store(path: &Path, key_file: &Path, runtime: &Runtime) -> anyhow::Result<Sqlite> {
-    check_is_file(path)?;
-    let opened = Sqlite::open(path, key(key_file)?, Arc::clone(&runtime.ids), Options::default());
-    opened.with_context(|| format!("store {} under key file {}", path.display(), key_file.display()))
-}
-
-/// Opens a store for one command, beside the gateway that may be serving it.
-pub(super) fn open_beside(path: &Path, key_file: &Path, runtime: &Runtime) -> anyhow::Result<Sqlite> {
-    check_is_file(path)?;
-    let opened = Sqlite::open_beside(path, key(key_file)?, Arc::clone(&runtime.ids));
-    opened.with_context(|| format!("store {} under key file {}", path.display(), key_file.display()))
-}
-
-fn key(file: &Path) -> anyhow::Result<Option<Key>> {
-    Ok(if file.exists() { Some(Key::read(file)?) } else { None })
-}
-
-/// Beside the store, unless said otherwise.
-pub(super) fn key_file_of(store: &Path, key: Option<&Path>) -> PathBuf {
-    key.map_or_else(|| store.with_extension("key"), Path::to_owned)
 }
 
 pub(super) fn sample_profiles() -> anyhow::Result<Profiles> {

@@ -6,7 +6,6 @@ use jiff::civil::Date;
 use super::import::Target;
 use super::{Exit, block_on};
 use crate::runtime::Runtime;
-use crate::store::Store;
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {

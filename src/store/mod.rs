@@ -394,6 +394,10 @@ pub struct ReportLine {
     pub paid: Money,
 }
 
+/// Both ports of one store.
+pub trait Ports: Store + registers::Registers {}
+impl<T: Store + registers::Registers> Ports for T {}
+
 pub trait Store: Send + Sync {
     /// Reads, lets the step decide, writes if what was read is so still, commits durably; concurrent steps
     /// share a commit. A step that others are faster than again and again is done while they wait.

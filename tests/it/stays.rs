@@ -9,23 +9,20 @@ use jiff::civil::Date;
 use uuid::Uuid;
 use yizhan::runtime::RandomIds;
 use yizhan::store::postgres::{self, Postgres};
-use yizhan::store::registers::Registers;
 use yizhan::store::seal::Key;
 use yizhan::store::sqlite::{Options, Sqlite};
 use yizhan::store::{
     Account, BillWrite, Changes, Decide, Facts, Hold, LegWrite, MessageClaim, PersonRef, Posting,
-    PostingKind, StayRef, StayWrite, Step, Store, StoreError,
+    PostingKind, StayRef, StayWrite, Step, StoreError,
 };
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{Exact, Money, Personal, Used};
 
+pub(crate) use yizhan::store::Ports;
+
 pub(crate) const HOSPITAL: &str = "H37132301";
 pub(crate) const WANG: &str = "371323195001010015";
 pub(crate) const LI: &str = "371323195001020029";
-
-/// Both ports of one store.
-pub(crate) trait Ports: Store + Registers {}
-impl<T: Store + Registers> Ports for T {}
 
 /// Runs a check against a fresh store of every kind.
 pub(crate) async fn each_store(check: impl AsyncFn(&dyn Ports)) {

@@ -1,9 +1,11 @@
 //! What only PostgreSQL can show: several gateways, a server that goes and comes back, connections that end at
 //! the worst moment, the shape of the tables.
 
+mod commands;
 mod cut;
 mod faults;
 mod gateways;
+mod importing;
 mod opening;
 mod proxy;
 mod shape;
