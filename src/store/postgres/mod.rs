@@ -58,15 +58,19 @@ pub struct Options {
     pub connections_max: usize,
     /// How long a step waits for one of them before the store says that it is busy.
     pub wait: Duration,
+    /// How long the store is asked whether a write took place, before nobody can say.
+    pub doubt: Duration,
 }
 
 /// Connections that keep two cores of a server busy with steps that wait for the disk.
 const CONNECTIONS_MAX: usize = 16;
 const WAIT_MS: u64 = 500;
+const DOUBT_MS: u64 = 15_000;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connections_max: CONNECTIONS_MAX, wait: Duration::from_millis(WAIT_MS) }
+        let (wait, doubt) = (Duration::from_millis(WAIT_MS), Duration::from_millis(DOUBT_MS));
+        Self { connections_max: CONNECTIONS_MAX, wait, doubt }
     }
 }
 
@@ -74,6 +78,7 @@ impl Default for Options {
 pub struct Postgres {
     pool: Pool,
     vault: Arc<Vault>,
+    doubt: Duration,
 }
 
 impl Postgres {
@@ -91,7 +96,7 @@ impl Postgres {
         let own = open::unlock(&client, key.as_ref()).await?;
         let key = key.ok_or_else(|| StoreError::Defect("a store was opened without a key".to_owned()))?;
         drop(client);
-        Ok(Self { pool, vault: Arc::new(Vault { key, own, ids }) })
+        Ok(Self { pool, vault: Arc::new(Vault { key, own, ids }), doubt: options.doubt })
     }
 
     /// Lets go of the connections; steps on their way end first.

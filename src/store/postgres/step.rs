@@ -8,7 +8,7 @@
 //! is done. Not found: it may still arrive, so the step is tried again, under the same conditions: whichever
 //! write comes first raises the versions and claims the message, and the other one fails. Nothing is written
 //! twice, and an answer is given only on what was seen in the store. Where nobody answers for
-//! [`DOUBT_MS`], the step ends [`StoreError::InDoubt`].
+//! [`super::Options::doubt`], the step ends [`StoreError::InDoubt`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +29,6 @@ const RACES_MAX: usize = 2;
 const CONFLICTS_MAX: usize = 8;
 /// Connections that may be lost under one step.
 const LOSSES_MAX: usize = 3;
-/// How long the store is asked whether a write took place.
-const DOUBT_MS: u64 = 15_000;
 /// Between two questions.
 const PAUSE_MS: u64 = 200;
 
@@ -201,7 +199,7 @@ impl Postgres {
                 tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await;
             }
         };
-        let asked = tokio::time::timeout(Duration::from_millis(DOUBT_MS), asking).await;
+        let asked = tokio::time::timeout(self.doubt, asking).await;
         asked.map_err(|_| StoreError::InDoubt("PostgreSQL does not answer".to_owned()))
     }
 }

@@ -100,7 +100,7 @@ async fn connections_that_are_ended_by_the_server_lose_nothing_and_do_nothing_tw
 async fn with_connections(connections_max: usize, wait: Duration) -> Postgres {
     let cluster = cluster::shared();
     let address = cluster.address(&cluster.database().await).parse().unwrap();
-    let options = Options { connections_max, wait };
+    let options = Options { connections_max, wait, ..Options::default() };
     Postgres::open(&address, Some(Key::ephemeral().unwrap()), Arc::new(RandomIds), options).await.unwrap()
 }
 

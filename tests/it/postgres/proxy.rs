@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
@@ -26,6 +27,7 @@ pub(crate) struct Proxy {
     folder: TempDir,
     next: Arc<Mutex<Option<Cut>>>,
     done: Arc<tokio::sync::Notify>,
+    is_down: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -33,13 +35,18 @@ impl Proxy {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join(".s.PGSQL.5432")).unwrap();
         let (next, done) = (Arc::new(Mutex::new(None)), Arc::new(tokio::sync::Notify::new()));
+        let is_down = Arc::new(AtomicBool::new(false));
+        let refuses = Arc::clone(&is_down);
         let (server, cut, cut_done) = (server.join(".s.PGSQL.5432"), Arc::clone(&next), Arc::clone(&done));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                if refuses.load(Ordering::Relaxed) {
+                    continue;
+                }
                 tokio::spawn(pass(client, server.clone(), Arc::clone(&cut), Arc::clone(&cut_done)));
             }
         });
-        Self { folder, next, done }
+        Self { folder, next, done, is_down }
     }
 
     pub(crate) fn address(&self, database: &str) -> String {
@@ -48,6 +55,16 @@ impl Proxy {
 
     pub(crate) fn cut_next(&self, cut: Cut) {
         *self.next.lock().unwrap() = Some(cut);
+    }
+
+    /// Whether what was asked for has happened.
+    pub(crate) fn has_cut(&self) -> bool {
+        self.next.lock().unwrap().is_none()
+    }
+
+    /// From now on nobody gets a new connection, or everybody again.
+    pub(crate) fn refuse(&self, refuse: bool) {
+        self.is_down.store(refuse, Ordering::Relaxed);
     }
 
     /// Waits until the server has answered what was sent late.
