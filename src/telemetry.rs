@@ -33,9 +33,9 @@ impl Channel {
 
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    #[error("log.level: {0}")]
+    #[error("log.level 无法识别（{0}），请写如 info | log.level is not known: {0}; write such as info")]
     Level(String),
-    #[error("logging is set up already: {0}")]
+    #[error("日志已经启动（{0}）| logging is set up already: {0}")]
     Twice(String),
 }
 
@@ -118,7 +118,7 @@ pub fn refused_message_not_kept(trace_id: &str, error: &dyn std::error::Error) {
 }
 
 /// Stays whose charges went quiet could not be looked up; tried again at the next tick.
-pub fn quiet_stays_not_closed(error: &dyn std::error::Error) {
+pub fn stays_not_taken_up(error: &dyn std::error::Error) {
     warn!(error = %error, "stays whose charges went quiet could not be closed");
 }
 

@@ -1,36 +1,64 @@
 //! What `settle`, `serve` and `demo` have in common: store, policies, hospitals, and the reception over them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use yizhan_rules::PolicyShelf;
 
 use super::Exit;
+use super::opened::Opened;
 use crate::config::ConfigError;
 use crate::intake::reception::Reception;
 use crate::intake::{Profile, Profiles};
 use crate::runtime::Runtime;
 use crate::samples;
 use crate::settlement::gateway::Gateway;
+use crate::settlement::payers::Payers;
+use crate::store::StoreError;
 use crate::store::key_file::KeyError;
 use crate::store::registers::ImportError;
-use crate::store::{Ports, StoreError};
+use crate::system;
 
-/// Puts store, policies and hospitals together.
+/// Puts store, policies and hospitals together; every payer is computed by rules.
 pub(super) fn reception(
-    store: Arc<dyn Ports>,
+    store: &Opened,
     policies: PolicyShelf,
     profiles: Profiles,
     runtime: Runtime,
+) -> Reception {
+    let name = store.gateway_name(&runtime);
+    reception_of(store, policies, profiles, runtime, Payers::none(), &name)
+}
+
+/// The same with outside payers, under the name this gateway holds leases by.
+pub(super) fn reception_of(
+    store: &Opened,
+    policies: PolicyShelf,
+    profiles: Profiles,
+    runtime: Runtime,
+    payers: Payers,
+    name: &str,
 ) -> Reception {
     let profiles = Arc::new(profiles);
     let known = Arc::clone(&profiles);
     let hospitals =
         Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
-    let gateway = Gateway::new(store, Arc::new(policies), hospitals, runtime);
+    let name = Arc::from(name);
+    let gateway = Gateway::new(store.share(), Arc::new(policies), hospitals, Arc::new(payers), name, runtime);
     Reception::new(gateway, profiles)
+}
+
+/// A file or folder that cannot be used, in words.
+pub(super) fn unusable(path: &Path, why: &io::Error) -> anyhow::Error {
+    let (path, text) = (path.display(), system::refused(why));
+    anyhow!("{path} {} | {path} {}", text.zh, text.en)
+}
+
+pub(super) fn text_of(file: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(file).map_err(|why| unusable(file, &why))
 }
 
 pub(super) fn sample_profiles() -> anyhow::Result<Profiles> {
@@ -39,17 +67,15 @@ pub(super) fn sample_profiles() -> anyhow::Result<Profiles> {
 
 /// Profiles from files, one hospital each.
 pub(super) fn profiles(files: &[PathBuf]) -> anyhow::Result<Profiles> {
-    let read = |file: &PathBuf| {
-        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Ok((file.display().to_string(), text))
-    };
+    let read = |file: &PathBuf| Ok((file.display().to_string(), text_of(file)?));
     profiles_of(files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?)
 }
 
 fn profiles_of(texts: impl IntoIterator<Item = (String, String)>) -> anyhow::Result<Profiles> {
     let profile = |(name, text): (String, String)| {
-        Profile::from_toml(&text)
-            .map_err(|why| anyhow::Error::new(why).context(format!("hospital profile {name}")))
+        Profile::from_toml(&text).map_err(|why| {
+            anyhow::Error::new(why).context(format!("医院配置 {name} | hospital profile {name}"))
+        })
     };
     let profiles = texts.into_iter().map(profile).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Profiles::new(profiles)?)
@@ -66,7 +92,7 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
         }
         if let Some(store) = cause.downcast_ref::<StoreError>() {
             return match store {
-                StoreError::WrongKey { .. } | StoreError::Taken(_) => Exit::Usage,
+                StoreError::WrongKey { .. } | StoreError::NoKey(_) | StoreError::Taken(_) => Exit::Usage,
                 _ => Exit::Failed,
             };
         }

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod accumulators;
+mod attention;
 mod backup;
 mod catalogue;
 mod demo;
@@ -62,6 +63,9 @@ enum Command {
     /// 账目 | The ledger
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// 等待人工处理的结算 | Settlements that wait for a person
+    #[command(subcommand)]
+    Attention(attention::AttentionCommand),
     /// 待送医院的结算单 | Bills that hospitals are still to be told
     Outbox(outbox::OutboxArgs),
     /// 在线备份 | Back up while the gateway runs
@@ -148,6 +152,7 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => policy::run(command),
         Command::Report(args) => report::run(args),
         Command::Ledger(command) => ledger::run(command),
+        Command::Attention(command) => attention::run(command),
         Command::Outbox(args) => outbox::run(args),
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),

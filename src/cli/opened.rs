@@ -43,6 +43,15 @@ impl Opened {
         }
     }
 
+    /// What a gateway on this store holds leases by. A file has one gateway, which finds its own after a restart;
+    /// the gateways of a database must differ, and leases of one that ended run out.
+    pub(super) fn gateway_name(&self, runtime: &Runtime) -> String {
+        match self {
+            Self::File(_) => "gateway".to_owned(),
+            Self::Postgres(_) => format!("gateway {}", runtime.next_id()),
+        }
+    }
+
     /// Lets go of the file, so that the next gateway may open it, or of the connections.
     pub(super) fn close(self) {
         match self {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
@@ -20,15 +20,17 @@ use crate::intake::mllp;
 use crate::intake::reception::Reception;
 use crate::outbox::Outbox;
 use crate::runtime::{Runtime, Shutdown};
+use crate::settlement::gateway::{Gateway, Pursuit};
 use crate::store::address::Address;
 use crate::store::postgres;
+use crate::system;
 use crate::telemetry::{self, Channel};
 use crate::tls;
 
 /// How often stays are looked at whose charges may have gone quiet.
 const QUIET_TICK: Duration = Duration::from_secs(1);
-/// Stays closed at one tick.
-const QUIET_STAYS_MAX: u32 = 100;
+/// Stays taken up at one tick.
+const PURSUITS_PAGE: u32 = 256;
 /// A TLS handshake, or the writing of one answer, that takes longer closes an MLLP connection.
 const MLLP_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -56,7 +58,7 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
         ..postgres::Options::default()
     };
     let store = opened::open_store(&config.store, &config.key_file, options, &runtime)?;
-    let reception = house::reception(store.share(), policies, profiles, runtime);
+    let reception = house::reception(&store, policies, profiles, runtime);
     let (stop, stopped) = Shutdown::new();
     block_on(async {
         tokio::spawn(stop_on_signal(stop));
@@ -68,21 +70,26 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn policies(config: &Config) -> anyhow::Result<PolicyShelf> {
+pub(super) fn policies(config: &Config) -> anyhow::Result<PolicyShelf> {
     match &config.policies {
         Some(folder) => policy::shelf_of_folder(folder),
         None => policy::shelf(&[]),
     }
 }
 
-fn profiles(config: &Config) -> anyhow::Result<Profiles> {
+pub(super) fn profiles(config: &Config) -> anyhow::Result<Profiles> {
     let files = policy::files_in(&config.hospitals)?;
     if files.is_empty() {
-        bail!("no hospital profile (*.toml) in {}", config.hospitals.display());
+        bail!(
+            "文件夹 {folder} 中没有医院配置（*.toml）| no hospital profile (*.toml) in {folder}",
+            folder = config.hospitals.display()
+        );
     }
     let profiles = house::profiles(&files)?;
     if profiles.iter().any(|profile| profile.is_any_hospital()) {
-        bail!("a profile with code \"*\" answers to anybody; it is for conformance tests, not for serving");
+        bail!(
+            "code = \"*\" 的医院配置对任何发送方应答，只用于一致性测试；请从文件夹中移走 | a profile with code \"*\" answers to anybody and is for conformance tests; take it out of the folder"
+        );
     }
     Ok(profiles)
 }
@@ -109,7 +116,10 @@ pub(super) struct Listeners {
 impl Listeners {
     fn bind(config: &Config) -> anyhow::Result<Self> {
         let bind = |key: &str, address| {
-            TcpListener::bind(address).with_context(|| format!("{key}: cannot listen on {address}"))
+            TcpListener::bind(address).map_err(|why| {
+                let text = system::refused(&why);
+                anyhow!("{key} = {address} {} | {key} = {address} {}", text.zh, text.en)
+            })
         };
         Ok(Self {
             http: bind("http.listen", config.http.listen)?,
@@ -145,12 +155,14 @@ pub(super) async fn serve(
     listeners.mllp.set_nonblocking(true)?;
     let settings = mllp::Settings {
         frame_bytes_max: config.limits.message_bytes_max,
-        release: mllp::Release::One,
+        release: config.mllp.release,
         connections_max: config.limits.mllp_connections_max,
         idle: Duration::from_secs(config.limits.mllp_idle_s),
         patience: MLLP_PATIENCE,
         drain,
     };
+    // Nothing new is taken in before everything this gateway held is in hand again.
+    drive(reception.gateway(), reception.gateway().rearm().await?);
     let service = mllp::Service::new(reception.clone());
     let outbox = Outbox::new(reception.gateway().clone(), Arc::clone(reception.profiles()))
         .context("no trusted certificates on this machine to post bills with")?;
@@ -166,6 +178,7 @@ pub(super) async fn serve(
         reading: front.reading,
         metrics: front.metrics,
         message_bytes_max: config.limits.message_bytes_max,
+        waits: http::Waits::default(),
         requests_per_second_max: config.limits.requests_per_second_max,
         recent: front.recent,
     };
@@ -177,17 +190,18 @@ pub(super) async fn serve(
         stopped.clone(),
         drain,
     );
-    let timer = tokio::spawn(close_quiet_stays(reception, stopped.clone()));
+    let timer = tokio::spawn(take_up_stays(reception.gateway().clone(), stopped.clone()));
     let telling = tokio::spawn(outbox.serve(stopped.clone()));
     let (served, ()) = tokio::join!(http, mllp);
     stopped.requested().await;
-    timer.await.context("the timer broke off")?;
-    telling.await.context("the outbox broke off")?;
-    served.context("the HTTP port")
+    timer.await.context("定时任务中断 | the timer broke off")?;
+    telling.await.context("结算单回送中断 | the outbox broke off")?;
+    served.context("HTTP 端口 | the HTTP port")
 }
 
-/// Settles or quotes stays whose charges went quiet, until the signal to stop.
-async fn close_quiet_stays(reception: Reception, mut stopped: Shutdown) {
+/// Takes up stays whose time has come, until the signal to stop: charges gone quiet, payers to be asked again, and
+/// what another gateway let lapse.
+async fn take_up_stays(gateway: Gateway, mut stopped: Shutdown) {
     let mut tick = tokio::time::interval(QUIET_TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -195,10 +209,19 @@ async fn close_quiet_stays(reception: Reception, mut stopped: Shutdown) {
             () = stopped.requested() => return,
             _ = tick.tick() => {}
         }
-        let now = reception.gateway().runtime().now();
-        if let Err(error) = reception.gateway().close_due(now, QUIET_STAYS_MAX).await {
-            telemetry::quiet_stays_not_closed(&error);
+        let now = gateway.runtime().now();
+        match gateway.due(now, PURSUITS_PAGE).await {
+            Ok(pursuits) => drive(&gateway, pursuits),
+            Err(error) => telemetry::stays_not_taken_up(&error),
         }
+    }
+}
+
+/// Each stay is driven by itself: one whose payer is slow keeps no other waiting.
+fn drive(gateway: &Gateway, pursuits: Vec<Pursuit>) {
+    for pursuit in pursuits {
+        let gateway = gateway.clone();
+        tokio::spawn(async move { gateway.pursue(pursuit).await });
     }
 }
 

@@ -5,9 +5,8 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
 use clap::Args;
-use jiff::Timestamp;
+use yizhan_contract::counted;
 use yizhan_rules::PolicyShelf;
 
 use super::import::import_of;
@@ -75,7 +74,7 @@ pub(super) fn run(args: SettleArgs) -> anyhow::Result<Exit> {
     let store = open(&args, &runtime)?;
     block_on(async {
         registers(&args, &*store, &runtime).await?;
-        let reception = house::reception(store.share(), policies, profiles, runtime.clone());
+        let reception = house::reception(&store, policies, profiles, runtime.clone());
         settle(&args, &reception).await
     })
 }
@@ -127,14 +126,15 @@ async fn settle(args: &SettleArgs, reception: &Reception) -> anyhow::Result<Exit
     let mut exit = Exit::Ok;
     let show = Show { json: args.json, style: style(args.explain) };
     for file in &args.files {
-        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let bytes = fs::read(file).map_err(|why| house::unusable(file, &why))?;
         for outcome in outcomes_of(reception, &bytes, args.quote.then_some(Mode::Quote)).await {
             exit = exit.max(Exit::of(&outcome));
             show.outcome(&outcome);
         }
     }
     // No more charges can come from these files: stays that wait for quiet have it now.
-    for outcome in reception.gateway().close_due(Timestamp::MAX, QUIET_STAYS_MAX).await? {
+    for pursuit in reception.gateway().all_quiet(QUIET_STAYS_MAX).await? {
+        let outcome = reception.gateway().pursue(pursuit).await;
         exit = exit.max(Exit::of(&outcome));
         show.outcome(&outcome);
     }
@@ -209,11 +209,12 @@ fn noted_text(noted: &Noted) -> String {
     let state = noted.state.text();
     let who = noted.beneficiary.sentence();
     let mut text = format!(
-        "已收到 {visit}：{zh}（{lines} 行费用，{total} 元）| received {visit}: {en} ({lines} charge lines, {total})\n  {who_zh} | {who_en}\n",
+        "已收到 {visit}：{zh}（{lines} 行费用，{total} 元）| received {visit}: {en} ({charges}, {total})\n  {who_zh} | {who_en}\n",
         visit = noted.visit_number,
         zh = state.zh,
         en = state.en.to_lowercase(),
         lines = noted.lines,
+        charges = counted(noted.lines, "charge line", "charge lines"),
         total = noted.total,
         who_zh = who.zh,
         who_en = who.en,

@@ -119,7 +119,7 @@ impl Asked {
         let token = self.header(&AUTHORIZATION).and_then(bearer);
         let caller = token.and_then(|token| Caller::of_token(token, self.reception().profiles()));
         let caller = caller.ok_or_else(unauthorized)?;
-        if self.shared.limiter.admits(caller.name()) { Ok(caller) } else { Err(too_many_requests()) }
+        if self.shared.limiter.admits(&caller.hospital) { Ok(caller) } else { Err(too_many_requests()) }
     }
 
     /// Who reads; `None`: anybody may, and nobody said who.

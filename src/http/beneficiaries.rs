@@ -41,14 +41,14 @@ pub(super) async fn look_up(asked: Asked, payload: web::Payload) -> HttpResponse
 async fn look_up_one(asked: &Asked, payload: web::Payload) -> Answered {
     let caller = asked.caller()?;
     asked.wish(&[Form::Json], None)?;
-    let Lookup { id_number, on } = body::json(&asked.request, payload).await?;
+    let Lookup { id_number, on } = body::json(asked, payload).await?;
     // Why it is wrong says nothing of the number itself but its check character, which is left out, too.
     let id_number: IdNumber = id_number.reveal().parse().map_err(|_| bad_number())?;
     let gateway = asked.reception().gateway();
     let on = on.unwrap_or_else(|| civil_date(gateway.runtime().now()));
     let person = PersonRef::IdNumber(Personal::new(id_number));
     let beneficiary = gateway.beneficiary(person, on).await.map_err(|error| store_refusal(&error))?;
-    telemetry::beneficiary_looked_up(&asked.trace_id.to_string(), caller.name(), beneficiary.on_roster);
+    telemetry::beneficiary_looked_up(&asked.trace_id.to_string(), &caller.hospital, beneficiary.on_roster);
     let says = beneficiary.sentence();
     let body = serde_json::to_string(&LookedUp { beneficiary, says }).unwrap_or_default();
     Ok(HttpResponse::Ok().content_type(answer::JSON).body(body))

@@ -1,28 +1,21 @@
 //! The body of a request: its limits, its form, and small JSON documents in it.
 
-use std::time::Duration;
-
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpMessage, HttpRequest};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use super::asked::Asked;
 use crate::intake::Format;
 use crate::refusal::{Code, Refusal};
 
-/// A body that takes longer is refused, however slowly it still comes.
-const BODY_WAIT: Duration = Duration::from_secs(30);
 /// Bytes of a commit, a reversal or a look-up.
 pub(super) const REQUEST_BYTES_MAX: usize = 16 * 1024;
 
 /// The whole body.
-pub(super) async fn read(
-    request: &HttpRequest,
-    payload: Payload,
-    bytes_max: usize,
-) -> Result<Bytes, Refusal> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+pub(super) async fn read(asked: &Asked, payload: Payload, bytes_max: usize) -> Result<Bytes, Refusal> {
+    let header = |name| asked.request.headers().get(name).and_then(|value| value.to_str().ok());
     if header(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
         return Err(Refusal::new(
             Code::UnsupportedMedia,
@@ -34,14 +27,14 @@ pub(super) async fn read(
     if stated.is_some_and(|bytes| bytes > bytes_max) {
         return Err(too_large(bytes_max));
     }
-    match timeout(BODY_WAIT, payload.to_bytes_limited(bytes_max)).await {
+    let within = asked.shared.given.waits.body;
+    match timeout(within, payload.to_bytes_limited(bytes_max)).await {
         Ok(Ok(Ok(bytes))) => Ok(bytes),
         Ok(Ok(Err(_))) => Err(Refusal::new(Code::Malformed, "报文没有发完", "the body was cut off")),
         Ok(Err(_)) => Err(too_large(bytes_max)),
         Err(_) => {
-            let seconds = BODY_WAIT.as_secs();
-            let zh = format!("{seconds} 秒内未收完报文");
-            Err(Refusal::new(Code::TooSlow, zh, format!("the body took longer than {seconds} s")))
+            let zh = format!("{within:?} 内未收完报文");
+            Err(Refusal::new(Code::TooSlow, zh, format!("the body took longer than {within:?}")))
         }
     }
 }
@@ -66,15 +59,15 @@ pub(super) fn format(request: &HttpRequest) -> Result<(Format, Option<String>), 
 }
 
 /// A small JSON document; where it does not read, the refusal names the path.
-pub(super) async fn json<T: DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, Refusal> {
-    match format(request) {
+pub(super) async fn json<T: DeserializeOwned>(asked: &Asked, payload: Payload) -> Result<T, Refusal> {
+    match format(&asked.request) {
         Ok((Format::Json, _)) => {}
         _ => {
             let (zh, en) = ("请使用 application/json", "use application/json");
             return Err(Refusal::new(Code::UnsupportedMedia, zh, en));
         }
     }
-    parsed(&read(request, payload, REQUEST_BYTES_MAX).await?)
+    parsed(&read(asked, payload, REQUEST_BYTES_MAX).await?)
 }
 
 /// The error's own words are not repeated: they could quote an identity card number.

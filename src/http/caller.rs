@@ -9,10 +9,10 @@ use subtle::ConstantTimeEq;
 
 use crate::intake::Profiles;
 
-/// The hospitals a token was given to: one, but for the samples, which share theirs. At least one.
+/// The hospital a token was given to; profiles that share one are refused when they are loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Caller {
-    pub hospitals: Vec<Arc<str>>,
+    pub hospital: Arc<str>,
 }
 
 impl Caller {
@@ -20,21 +20,8 @@ impl Caller {
     pub(super) fn of_token(token: &str, profiles: &Profiles) -> Option<Self> {
         let hash = Sha256::digest(token.as_bytes());
         let fits = |own: &[u8; 32]| bool::from(own.as_slice().ct_eq(hash.as_slice()));
-        let hospitals: Vec<_> = profiles
-            .iter()
-            .filter(|profile| profile.token_sha256.as_ref().is_some_and(fits))
-            .map(|profile| Arc::clone(&profile.hospital.code))
-            .collect();
-        (!hospitals.is_empty()).then_some(Self { hospitals })
-    }
-
-    pub(super) fn speaks_for(&self, hospital: &str) -> bool {
-        self.hospitals.iter().any(|own| **own == *hospital)
-    }
-
-    /// For logs and limits.
-    pub(super) fn name(&self) -> &Arc<str> {
-        &self.hospitals[0]
+        let fitting = profiles.iter().filter(|profile| profile.token_sha256.as_ref().is_some_and(fits));
+        fitting.last().map(|profile| Self { hospital: Arc::clone(&profile.hospital.code) })
     }
 }
 

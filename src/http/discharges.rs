@@ -11,6 +11,7 @@ use super::asked::{Answered, Asked, Wish};
 use super::caller::Caller;
 use super::work::Begun;
 use super::{answer, body};
+use crate::intake::only_message;
 use crate::intake::reception::{Arrival, Received};
 use crate::settlement::message::Mode;
 use crate::settlement::outcome::Refused;
@@ -33,13 +34,14 @@ async fn take_in(asked: &Asked, payload: web::Payload) -> Answered {
     let Query { mode, lang } = asked.query()?;
     let wish = asked.wish(Form::ALL, lang.as_deref())?;
     let (format, charset) = body::format(&asked.request)?;
-    let bytes = body::read(&asked.request, payload, asked.shared.given.message_bytes_max).await?;
+    let bytes = body::read(asked, payload, asked.shared.given.message_bytes_max).await?;
+    let message = bytes.slice_ref(only_message(&bytes, format)?);
     let (reception, trace_id) = (asked.reception().clone(), asked.trace_id.to_string());
-    let only: Arc<[Arc<str>]> = caller.hospitals.as_slice().into();
+    let only = Arc::clone(&caller.hospital);
     let begun = asked.shared.work.begin(async move {
         let arrival = Arrival {
             channel: Channel::Http,
-            bytes: &bytes,
+            bytes: &message,
             format,
             charset: charset.as_deref(),
             mode,

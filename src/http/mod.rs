@@ -20,4 +20,4 @@ mod settlements;
 mod work;
 
 pub use recent::Recent;
-pub use server::{Reading, State, serve};
+pub use server::{Reading, State, Waits, serve};

@@ -6,7 +6,7 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::DefaultHeaders;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Resource, Route};
+use actix_web::{Resource, Route, guard};
 
 use super::asked::{Asked, other_method};
 use super::server::Reading;
@@ -17,7 +17,7 @@ pub use super::house::OPENAPI;
 
 /// One method at one address.
 pub struct Endpoint {
-    /// `GET` or `POST`.
+    /// `GET`, which answers `HEAD` as well (RFC 9110 §9.1), or `POST`.
     pub method: &'static str,
     /// With `{name}` for what differs.
     pub path: &'static str,
@@ -32,16 +32,16 @@ const fn endpoint(method: &'static str, path: &'static str, route: fn() -> Route
 
 pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("POST", "/v1/discharges", || web::post().to(discharges::take)),
-    endpoint("GET", "/v1/settlements/{id}", || web::get().to(settlements::read)),
+    endpoint("GET", "/v1/settlements/{id}", || reading().to(settlements::read)),
     endpoint("POST", "/v1/settlements/{id}/commit", || web::post().to(settlements::commit)),
     endpoint("POST", "/v1/settlements/{id}/reversal", || web::post().to(settlements::reverse)),
     endpoint("POST", "/v1/beneficiaries/lookup", || web::post().to(beneficiaries::look_up)),
-    endpoint("GET", "/healthz", || web::get().to(house::health)),
-    endpoint("GET", "/readyz", || web::get().to(house::ready)),
-    endpoint("GET", "/metrics", || web::get().to(house::metrics)),
-    endpoint("GET", "/openapi.json", || web::get().to(house::openapi)),
-    endpoint("GET", "/assets/{file}", || web::get().to(house::asset)),
-    Endpoint { is_open_only: true, ..endpoint("GET", "/", || web::get().to(house::index)) },
+    endpoint("GET", "/healthz", || reading().to(house::health)),
+    endpoint("GET", "/readyz", || reading().to(house::ready)),
+    endpoint("GET", "/metrics", || reading().to(house::metrics)),
+    endpoint("GET", "/openapi.json", || reading().to(house::openapi)),
+    endpoint("GET", "/assets/{file}", || reading().to(house::asset)),
+    Endpoint { is_open_only: true, ..endpoint("GET", "/", || reading().to(house::index)) },
 ];
 
 pub(super) fn configure(config: &mut ServiceConfig, reading: Reading) {
@@ -51,9 +51,14 @@ pub(super) fn configure(config: &mut ServiceConfig, reading: Reading) {
     }
 }
 
+/// By `GET`, and by `HEAD`, whose answer is the same without its body.
+fn reading() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
 fn resource(endpoint: &Endpoint) -> Resource {
-    let method = endpoint.method;
-    let refuse = move |asked: Asked| async move { other_method(&asked, method) };
+    let methods = if endpoint.method == "GET" { "GET, HEAD" } else { endpoint.method };
+    let refuse = move |asked: Asked| async move { other_method(&asked, methods) };
     web::resource(endpoint.path).route((endpoint.route)()).default_service(web::to(refuse))
 }
 

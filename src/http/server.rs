@@ -21,8 +21,6 @@ use crate::telemetry;
 
 /// Connections open at once, for each worker.
 const CONNECTIONS_MAX: usize = 1_000;
-/// A request's head that takes longer closes the connection.
-const HEAD_WAIT: Duration = Duration::from_secs(5);
 /// A connection without a request is closed after this time; longer than most load balancers wait.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const TLS_HANDSHAKE_WAIT: Duration = Duration::from_secs(5);
@@ -38,6 +36,20 @@ pub enum Reading {
     Open,
 }
 
+/// How long a client may take to say what it wants; then its connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    pub head: Duration,
+    /// However slowly it still comes.
+    pub body: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(5), body: Duration::from_secs(30) }
+    }
+}
+
 /// What the interface stands on.
 #[derive(Clone)]
 pub struct State {
@@ -45,6 +57,7 @@ pub struct State {
     pub reading: Reading,
     pub metrics: PrometheusHandle,
     pub message_bytes_max: usize,
+    pub waits: Waits,
     /// For each hospital.
     pub requests_per_second_max: u32,
     /// Filled by every channel of the demonstration, shown by its first page.
@@ -100,6 +113,7 @@ fn start(
     workers: u16,
     drain: Duration,
 ) -> io::Result<Server> {
+    let head_wait = shared.given.waits.head;
     let app = move || {
         App::new()
             .app_data(web::Data::from(Arc::clone(&shared)))
@@ -111,7 +125,7 @@ fn start(
     let server = HttpServer::new(app)
         .workers(usize::from(workers.max(1)))
         .max_connections(CONNECTIONS_MAX)
-        .client_request_timeout(HEAD_WAIT)
+        .client_request_timeout(head_wait)
         .client_disconnect_timeout(DISCONNECT_WAIT)
         .tls_handshake_timeout(TLS_HANDSHAKE_WAIT)
         .keep_alive(KEEP_ALIVE)

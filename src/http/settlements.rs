@@ -63,10 +63,13 @@ async fn commit_one(asked: &Asked, payload: web::Payload) -> Answered {
     let caller = asked.caller()?;
     let wish = wish(asked)?;
     let id = asked.settlement_id()?;
-    let Commit { expected_patient_share } = body::json(&asked.request, payload).await?;
+    let Commit { expected_patient_share } = body::json(asked, payload).await?;
     found(asked, Some(&caller), id).await?;
     let gateway = asked.reception().gateway().clone();
-    let work = async move { gateway.commit(id, expected_patient_share).await };
+    let work = async move {
+        let handled = gateway.commit(id, expected_patient_share).await;
+        gateway.see_through(handled).await
+    };
     act(asked, wish, Act { caller, id, name: "commit" }, work).await
 }
 
@@ -78,15 +81,18 @@ async fn reverse_one(asked: &Asked, payload: web::Payload) -> Answered {
     let caller = asked.caller()?;
     let wish = wish(asked)?;
     let id = asked.settlement_id()?;
-    let Reversal { reason, operator } = body::json(&asked.request, payload).await?;
+    let Reversal { reason, operator } = body::json(asked, payload).await?;
     let reason = written(&reason, "$.reason", REASON_CHARS_MAX)?;
     let operator = match operator {
         Some(operator) => written(&operator, "$.operator", OPERATOR_CHARS_MAX)?,
-        None => caller.name().to_string(),
+        None => caller.hospital.to_string(),
     };
     found(asked, Some(&caller), id).await?;
     let gateway = asked.reception().gateway().clone();
-    let work = async move { gateway.reverse(id, reason, operator).await };
+    let work = async move {
+        let handled = gateway.reverse(id, reason, operator).await;
+        gateway.see_through(handled).await
+    };
     act(asked, wish, Act { caller, id, name: "reversal" }, work).await
 }
 
@@ -103,7 +109,7 @@ async fn act(
     act: Act,
     work: impl Future<Output = Outcome> + Send + 'static,
 ) -> Answered {
-    let (trace_id, hospital) = (asked.trace_id.to_string(), act.caller.name().to_string());
+    let (trace_id, hospital) = (asked.trace_id.to_string(), act.caller.hospital.to_string());
     let mut begun = asked.shared.work.begin(async move {
         let outcome = work.await;
         let ended = match &outcome {
@@ -129,7 +135,7 @@ fn wish(asked: &Asked) -> Result<Wish, Refusal> {
 async fn found(asked: &Asked, reader: Option<&Caller>, id: Uuid) -> Result<Found, Refusal> {
     let found = asked.reception().gateway().settlement(id).await.map_err(|error| store_refusal(&error))?;
     let found = found.ok_or_else(no_such_settlement)?;
-    if reader.is_none_or(|reader| reader.speaks_for(&found.record.part.hospital)) {
+    if reader.is_none_or(|reader| *reader.hospital == *found.record.part.hospital) {
         Ok(found)
     } else {
         Err(no_such_settlement())

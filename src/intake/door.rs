@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use yizhan_contract::Personal;
 
-use super::format::{BYTE_ORDER_MARK, Format, unframed};
+use super::format::{BYTE_ORDER_MARK, Format, unframed, utf_16_beginning};
 use super::hl7::charset::Named;
 use super::hl7::{self, Charset, Header, Message, Reading};
 use super::inbound::{Channel, Inbound, Rejected};
@@ -21,7 +21,7 @@ use super::xml::{discharge, map};
 use super::{hl7_map, json, xml};
 use crate::refusal::{Code, Refusal};
 use crate::settlement::complete::Dialect;
-use crate::settlement::message::{self as settlement, LinePlace, Trigger};
+use crate::settlement::message::{self as settlement, Places, Trigger};
 use crate::settlement::names::Head;
 use crate::settlement::part::StayPart;
 
@@ -69,6 +69,9 @@ pub fn read(
         Ok(content) => content,
         Err(refusal) => return Err(known.rejected(vec![refusal])),
     };
+    if format != Format::Xml && utf_16_beginning(content).is_some() {
+        return Err(known.rejected(vec![in_utf_16()]));
+    }
     match format {
         Format::Hl7 => read_hl7(content, known, channel, profiles, now),
         Format::Json => read_json(content, known, profiles, now),
@@ -119,7 +122,7 @@ fn map_hl7(
     };
     let read = Read {
         part: mapped.part,
-        line_places: mapped.line_places,
+        places: mapped.places,
         envelope: mapped.envelope,
         problems: mapped.problems,
         trigger: mapped.trigger,
@@ -264,7 +267,7 @@ fn whole_stay(
     known.message_id = message_id(raw);
     let mut reader = Reader::new(profile, dialect, now, problems);
     reader.stay(raw);
-    let Finished { part, line_places, envelope, mut problems } = reader.finish();
+    let Finished { part, places, envelope, mut problems } = reader.finish();
     known.sender = format!("{}|{}", part.hospital, format_of(dialect));
     for name in [Head::MessageId, Head::SentAt] {
         if raw.head[name.index()].as_text().is_none() {
@@ -280,7 +283,7 @@ fn whole_stay(
         found.into_iter().for_each(|refusal| problems.push(placed(refusal, raw, dialect)));
     }
     let trigger = Trigger::Complete;
-    Read { part, line_places, envelope, problems, trigger, dialect, prior_mrn: None }.finish(
+    Read { part, places, envelope, problems, trigger, dialect, prior_mrn: None }.finish(
         known,
         profile.clone(),
         now,
@@ -318,6 +321,12 @@ fn missing(name: Head, field: &Field<'_>, dialect: Dialect) -> Refusal {
     Refusal::new(Code::MissingField, "该项必填", "this field is required").at(place)
 }
 
+fn in_utf_16() -> Refusal {
+    let (zh, en) =
+        ("报文是 UTF-16 编码，请改用 UTF-8 发送", "the bytes are UTF-16; send the message in UTF-8");
+    Refusal::new(Code::WrongCharset, zh, en)
+}
+
 fn unknown_hospital(place: &str) -> Refusal {
     Refusal::new(Code::UnknownHospital, "未登记该医疗机构", "no hospital profile answers to it").at(place)
 }
@@ -325,7 +334,7 @@ fn unknown_hospital(place: &str) -> Refusal {
 /// A message read to its end.
 struct Read {
     part: StayPart,
-    line_places: Vec<LinePlace>,
+    places: Places,
     envelope: Envelope,
     problems: Problems,
     trigger: Trigger,
@@ -355,7 +364,7 @@ impl Read {
                 trigger: self.trigger,
                 dialect: self.dialect,
                 part: self.part,
-                line_places: self.line_places,
+                places: self.places,
                 prior_mrn: self.prior_mrn,
                 findings: self.problems.findings,
             },

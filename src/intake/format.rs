@@ -15,16 +15,30 @@ pub enum Format {
 impl Format {
     /// By the first bytes, for files; `None` for what is none of them.
     pub fn detect(bytes: &[u8]) -> Option<Self> {
+        let utf_16 = utf_16_beginning(bytes);
+        let bytes = utf_16.as_deref().unwrap_or(bytes);
         let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes).trim_ascii_start();
         match bytes.first()? {
             b'{' => Some(Self::Json),
             b'<' => Some(Self::Xml),
-            // UTF-16, whose declaration is not ASCII; only XML may come in it.
-            0xFE | 0xFF => Some(Self::Xml),
             &VT => Some(Self::Hl7),
             _ => matches!(bytes.get(..3)?, b"MSH" | b"FHS" | b"BHS").then_some(Self::Hl7),
         }
     }
+}
+
+/// The first characters of a text in UTF-16, by its byte order mark or by the zero beside its first
+/// character, which ASCII is in every format. Only XML is read in it; the others are refused by this name.
+pub(super) fn utf_16_beginning(bytes: &[u8]) -> Option<Vec<u8>> {
+    const BYTES_LOOKED_AT: usize = 32;
+    let (low, pairs) = match bytes {
+        [0xFF, 0xFE, rest @ ..] => (0, rest),
+        [0xFE, 0xFF, rest @ ..] => (1, rest),
+        [b'\t'..=b'~', 0, ..] => (0, bytes),
+        [0, b'\t'..=b'~', ..] => (1, bytes),
+        _ => return None,
+    };
+    Some(pairs[..pairs.len().min(BYTES_LOOKED_AT)].chunks_exact(2).map(|pair| pair[low]).collect())
 }
 
 /// A byte order mark in UTF-8.
@@ -55,6 +69,24 @@ pub fn split(bytes: &[u8], format: Format) -> Result<Vec<&[u8]>, Refusal> {
         messages = batch(rest)?;
     }
     Ok(messages)
+}
+
+/// The message of a channel that answers each request once; an envelope around a single message is opened.
+pub fn only_message(bytes: &[u8], format: Format) -> Result<&[u8], Refusal> {
+    match split(bytes, format)?.as_slice() {
+        [message] => Ok(message),
+        messages => Err(several_messages(messages.len())),
+    }
+}
+
+/// One answer has one status and one word on money: a batch that is done by half has neither.
+fn several_messages(count: usize) -> Refusal {
+    Refusal::new(
+        Code::SeveralMessages,
+        format!("请求中有 {count} 条报文，均未处理"),
+        format!("the request holds {count} messages; none was processed"),
+    )
+    .at("MSH[2]")
 }
 
 fn batch(bytes: &[u8]) -> Result<Vec<&[u8]>, Refusal> {

@@ -12,6 +12,7 @@ use super::hl7::{Charset, Header};
 use super::inbound::{self, Rejected};
 use super::profile::{Profile, Profiles};
 use crate::refusal::{Code, Refusal};
+use crate::settlement::gateway::Handled;
 use crate::settlement::gateway::{Gateway, Unread};
 use crate::settlement::message::{Mode, Trigger};
 use crate::settlement::outcome::Outcome;
@@ -34,8 +35,8 @@ pub struct Arrival<'a> {
     pub charset: Option<&'a str>,
     /// What the sender asks for; absent: as the hospital's profile says.
     pub mode: Option<Mode>,
-    /// The hospitals the sender may speak for; absent: any.
-    pub only: Option<&'a [Arc<str>]>,
+    /// The hospital the sender speaks for; absent: any.
+    pub only: Option<&'a str>,
 }
 
 /// What became of it.
@@ -85,13 +86,26 @@ impl Reception {
         };
         let (profile, header) = (Some(inbound.profile), inbound.header);
         let trigger = Some(inbound.message.trigger);
-        let named = &inbound.message.hospital.code;
-        if arrival.only.is_some_and(|only| !only.contains(named)) {
+        if arrival.only.is_some_and(|only| *only != *inbound.message.hospital.code) {
             let outcome = Outcome::from(names_another_hospital());
             return Received { outcome, profile, header, trigger, trace_id, at };
         }
-        let outcome = self.gateway.handle(inbound.message, arrival.bytes.to_vec(), arrival.mode).await;
+        let handled = self.gateway.handle(inbound.message, arrival.bytes.to_vec(), arrival.mode).await;
+        let outcome = self.see_through(handled, arrival.channel).await;
         Received { outcome, profile, header, trigger, trace_id, at }
+    }
+
+    /// An acknowledgement never waits for an outside payer: the message is durable, its bill is told when it is
+    /// there. Who asked by other channels is answered with the bill.
+    async fn see_through(&self, handled: Handled, channel: Channel) -> Outcome {
+        if channel != Channel::Mllp {
+            return self.gateway.see_through(handled).await;
+        }
+        if let Some(pursuit) = handled.pursuit {
+            let gateway = self.gateway.clone();
+            tokio::spawn(async move { gateway.pursue(pursuit).await });
+        }
+        handled.outcome
     }
 
     /// Nothing is stored of a refused message but the message itself and its answer, sealed.

@@ -15,13 +15,31 @@ pub(super) struct Effect {
 impl Effect {
     pub(super) fn by_settling(settlement: &Settlement) -> Self {
         let postings = ledger::postings(None, Some(standing(settlement)));
-        Self { accumulators: vec![moves(settlement, 1)], postings }
+        Self { accumulators: vec![moves(settlement, Pot::Settled, 1)], postings }
     }
 
     /// Of the settlement as it stood.
     pub(super) fn by_taking_back(settlement: &Settlement) -> Self {
         let postings = ledger::postings(Some(standing(settlement)), None);
-        Self { accumulators: vec![moves(settlement, -1)], postings }
+        Self { accumulators: vec![moves(settlement, Pot::Settled, -1)], postings }
+    }
+}
+
+impl Effect {
+    /// Sets aside what the settlement would use up, until its payers have answered.
+    pub(super) fn by_reserving(settlement: &Settlement) -> Self {
+        Self { accumulators: vec![moves(settlement, Pot::Reserved, 1)], postings: Vec::new() }
+    }
+
+    pub(super) fn by_releasing(settlement: &Settlement) -> Self {
+        Self { accumulators: vec![moves(settlement, Pot::Reserved, -1)], postings: Vec::new() }
+    }
+
+    #[must_use]
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.accumulators.extend(other.accumulators);
+        self.postings.extend(other.postings);
+        self
     }
 }
 
@@ -30,12 +48,12 @@ fn standing(settlement: &Settlement) -> Standing<'_> {
 }
 
 /// What the settlement adds to its year, or with `-1` takes back.
-fn moves(settlement: &Settlement, sign: i32) -> AccumulatorMove {
+fn moves(settlement: &Settlement, pot: Pot, sign: i32) -> AccumulatorMove {
     let signed = |used: Used| {
         if sign < 0 { Used { base: used.base.negated(), paid: -used.paid } } else { used }
     };
     AccumulatorMove {
-        pot: Pot::Settled,
+        pot,
         year: settlement.bill.benefit_year,
         admissions: sign,
         payers: settlement

@@ -1,6 +1,7 @@
 //! Findings of the settlement side; those of the policy come from the rules.
 
-use yizhan_contract::{Finding, FindingCode, Money, Text};
+use super::saga::Why;
+use yizhan_contract::{Finding, FindingCode, Money, Text, counted};
 
 fn finding(code: FindingCode, zh: String, en: String) -> Finding {
     Finding { code, message: Text::new(zh, en), clause: None }
@@ -11,7 +12,8 @@ pub fn late_charges(lines: usize, total: Money) -> Finding {
         FindingCode::LateCharges,
         format!("结算后又收到 {lines} 行费用，共 {total} 元；原结算单不变，如需计入请先撤销结算"),
         format!(
-            "{lines} charge lines of {total} came after settlement; the bill stands, reverse it to include them"
+            "{}, {total}, came after settlement; the bill stands, reverse it to include them",
+            counted(lines, "charge line", "charge lines")
         ),
     )
 }
@@ -20,7 +22,10 @@ pub fn earlier_stay_reversed(count: u32) -> Finding {
     finding(
         FindingCode::EarlierStayReversed,
         format!("本年度较早的 {count} 次结算在此之后被撤销；本结算单金额不变"),
-        format!("{count} earlier settlements of the year were reversed since; the amounts here stand"),
+        format!(
+            "earlier in the year {} reversed since; the amounts here stand",
+            counted(count, "settlement was", "settlements were")
+        ),
     )
 }
 
@@ -47,10 +52,57 @@ pub fn nothing_to_cancel() -> Finding {
     )
 }
 
+pub fn cancelled_charges(lines: usize, total: Money) -> Finding {
+    finding(
+        FindingCode::CancelledCharges,
+        format!(
+            "入院已取消，此前收到的 {lines} 行费用（共 {total} 元）及预交款不再计入；再次入院后仍有效的，请以新的消息号重新发送"
+        ),
+        format!(
+            "the admission is cancelled: {}, {total}, and payments before it count no more; \
+             send again, under new message ids, what belongs to a new admission",
+            counted(lines, "charge line", "charge lines")
+        ),
+    )
+}
+
 pub fn repeated_lines(lines: usize) -> Finding {
     finding(
         FindingCode::RepeatedLines,
         format!("{lines} 行费用重复发送，只计一次"),
-        format!("{lines} charge lines were sent again and count once"),
+        counted(
+            lines,
+            "charge line was sent again and counts once",
+            "charge lines were sent again and count once",
+        ),
     )
+}
+
+/// Why a settlement under way was given up; nobody owes or is owed anything by it.
+pub fn given_up(why: &Why) -> Finding {
+    let (zh, en) = match why {
+        Why::Refused { payer, code, message } => (
+            format!("{payer} 拒绝支付（{code} {message}），整笔结算未成立，已确认的款项均已退回"),
+            format!(
+                "{payer} refused ({code} {message}); nothing was settled, and what was committed is taken back"
+            ),
+        ),
+        Why::ShareRose { from, to } => (
+            format!("付款方确认的金额与试算不同，个人负担将由 {from} 元升至 {to} 元，已全部退回"),
+            format!(
+                "a payer confirmed another amount and the patient's share would rise from {from} to {to}; all is taken back"
+            ),
+        ),
+        Why::Breach { payer, quoted, committed } => (
+            format!("{payer} 确认 {committed} 元，与其固定试算 {quoted} 元不符，已全部退回"),
+            format!("{payer} committed {committed} against its firm quote of {quoted}; all is taken back"),
+        ),
+        Why::NoQuote { payer } => (
+            format!("{payer} 确认后，其后的付款方无法重新试算，已全部退回"),
+            format!(
+                "after {payer} confirmed, the payers behind it could not be asked again; all is taken back"
+            ),
+        ),
+    };
+    finding(FindingCode::GivenUp, zh, en)
 }

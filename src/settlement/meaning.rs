@@ -5,6 +5,9 @@ use sha2::{Digest, Sha256};
 use yizhan_contract::revealing;
 use yizhan_contract::stay::{Discharge, Line, Moment, Visit};
 
+use super::complete::Dialect;
+use super::names::Head;
+
 /// SHA-256 of a stay's canonical form: no message id, no time of sending, no ward or bed and no time of day
 /// (two systems of one hospital differ in them, and no payer looks at them), lines in order of their ids,
 /// diagnoses and payers settled elsewhere in order of their codes, numbers without trailing zeros.
@@ -68,18 +71,25 @@ fn sorted(lines: &[Line]) -> Vec<&Line> {
     lines
 }
 
-/// Everything in which two versions of a stay differ: sections by name, lines by id.
-pub fn differences(settled: &Discharge, sent: &Discharge) -> Vec<String> {
+/// Everything in which two versions of a stay differ, in the sender's terms: fields and sections by their
+/// places, lines by their ids.
+pub fn differences(settled: &Discharge, sent: &Discharge, dialect: Dialect) -> Vec<String> {
     let mut named = Vec::new();
+    let (before, after) = (weighed(&settled.visit), weighed(&sent.visit));
+    for (name, is_equal) in [
+        (Head::Admitted, before.admitted == after.admitted),
+        (Head::Discharged, before.discharged == after.discharged),
+        (Head::VisitClass, before.class == after.class),
+    ] {
+        if !is_equal {
+            named.push(dialect.place_of(name));
+        }
+    }
     let mut compare = |name: &str, is_equal: bool| {
         if !is_equal {
             named.push(name.to_owned());
         }
     };
-    let (before, after) = (weighed(&settled.visit), weighed(&sent.visit));
-    compare("visit.admitted", before.admitted == after.admitted);
-    compare("visit.discharged", before.discharged == after.discharged);
-    compare("visit.class", before.class == after.class);
     compare("patient", settled.patient == sent.patient);
     compare("cause", settled.cause == sent.cause && settled.third_party_liable == sent.third_party_liable);
     compare("referral", settled.referral == sent.referral);
@@ -88,6 +98,6 @@ pub fn differences(settled: &Discharge, sent: &Discharge) -> Vec<String> {
     compare("settled_elsewhere", settled.settled_elsewhere == sent.settled_elsewhere);
     compare("stated", settled.stated == sent.stated);
     compare("deposit", settled.deposit == sent.deposit);
-    named.extend(differing_lines(settled, sent).into_iter().map(|id| format!("lines[{id}]")));
+    named.extend(differing_lines(settled, sent).iter().map(|id| dialect.place_of_line(id)));
     named
 }

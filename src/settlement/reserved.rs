@@ -5,10 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use yizhan_contract::{Accumulators, Claim, Finding, Used};
-use yizhan_rules::{AdjudicateError, Adjudication, Policy, adjudicate};
+use yizhan_contract::payer::AskedLeg;
+use yizhan_contract::{Accumulators, Claim, Finding, PayerCode, Used};
+use yizhan_rules::{AdjudicateError, Adjudication, Policy};
 
 use super::findings;
+use super::given::{Given, Walked, legs, walk};
+use super::payers::Adapter;
+use super::record::{Phase, StayRecord};
+use crate::store::PersonFacts;
 
 /// The sums of one year, side by side.
 #[derive(Debug, Default)]
@@ -28,15 +33,43 @@ impl YearUsed {
         Self { settled: of(settled), reserved: of(reserved) }
     }
 
-    /// Adjudicates with both, so that no cap is passed however the other stays end.
-    pub fn adjudicate(&self, policy: &Policy, claim: &Claim) -> Result<Adjudication, AdjudicateError> {
-        if self.reserved == Accumulators::default() {
-            return adjudicate(policy, claim, &self.settled);
+    /// Walks the chain with both, so that no cap is passed however the other stays end.
+    ///
+    /// # Errors
+    /// As [`walk`].
+    pub fn walk(
+        &self,
+        policy: &Policy,
+        claim: &Claim,
+        outside: &[PayerCode],
+        given: &Given,
+    ) -> Result<Walked, AdjudicateError> {
+        let mut walked = walk(policy, claim, &self.both()?, outside, given)?;
+        if let Walked::Done(outcome) = &mut walked
+            && self.reserved != Accumulators::default()
+            // Outside payers were asked about what is left beside the reservations: without an answer for the other
+            // case there is nothing to compare.
+            && let Ok(Walked::Done(without)) = walk(policy, claim, &self.settled, outside, given)
+        {
+            let less = paid_less(outcome, &without);
+            outcome.findings.extend(less);
         }
-        let mut outcome = adjudicate(policy, claim, &self.both()?)?;
-        let without = adjudicate(policy, claim, &self.settled)?;
-        outcome.findings.extend(paid_less(&outcome, &without));
-        Ok(outcome)
+        Ok(walked)
+    }
+
+    /// As [`legs`], with both.
+    ///
+    /// # Errors
+    /// As [`walk`].
+    pub fn legs(
+        &self,
+        policy: &Policy,
+        claim: &Claim,
+        outside: &[PayerCode],
+        given: &Given,
+        first: (&Adapter, AskedLeg),
+    ) -> Result<Vec<AskedLeg>, AdjudicateError> {
+        legs(policy, claim, &self.both()?, outside, given, first)
     }
 
     fn both(&self) -> Result<Accumulators, AdjudicateError> {
@@ -50,6 +83,22 @@ impl YearUsed {
         }
         Ok(both)
     }
+}
+
+/// What other stays of the person have set aside; a stay under way does not see its own part.
+pub(super) fn reserved_by_others(person: &PersonFacts, record: &StayRecord) -> BTreeMap<i16, Accumulators> {
+    let mut reserved = person.reserved.clone();
+    let own = record.settlement.as_ref().filter(|_| record.phase == Phase::Committing);
+    let Some(settlement) = own else { return reserved };
+    let Some(year) = reserved.get_mut(&settlement.bill.benefit_year) else { return reserved };
+    year.admissions = year.admissions.saturating_sub(1);
+    for moved in &settlement.moves {
+        if let Some(used) = year.payers.get_mut(&moved.payer) {
+            used.paid -= moved.paid;
+            used.base = used.base.plus(moved.base.negated()).unwrap_or(used.base);
+        }
+    }
+    reserved
 }
 
 fn paid_less(outcome: &Adjudication, without: &Adjudication) -> Vec<Finding> {

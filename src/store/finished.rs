@@ -162,6 +162,7 @@ impl Decided {
             admitted,
             hold: stay.hold.clone(),
             needs_attention: stay.needs_attention,
+            settlement_id: stay.settlement_id,
             document: seal_stay(&owner.data_key, stay.stay_id, &stay.document)?,
         })
     }

@@ -38,14 +38,12 @@ impl Vault {
 /// The store's own data key, from how it lies in the store: it opens under the right key file only.
 pub(super) fn proven(wrapped: &[u8], key: Option<&Key>) -> Result<DataKey, StoreError> {
     let expected = key_id_of(wrapped).map(|id| id.to_string()).unwrap_or_default();
-    let Some(key) = key else {
-        return Err(StoreError::WrongKey { expected, given: "no key file".to_owned() });
-    };
+    let key = key.ok_or_else(|| StoreError::NoKey(Some(expected.clone())))?;
     if expected != key.id().to_string() {
-        return Err(StoreError::WrongKey { expected, given: format!("key {}", key.id()) });
+        return Err(StoreError::WrongKey { expected, given: key.id().to_string() });
     }
     key.unwrap_data_key(Uuid::nil(), wrapped).map_err(|_| StoreError::WrongKey {
         expected,
-        given: format!("another key with the id {}", key.id()),
+        given: format!("{}（同号异钥 another key of this id）", key.id()),
     })
 }

@@ -136,6 +136,7 @@ pub(super) struct StayRow {
     pub(super) claimed_before: Option<String>,
     pub(super) hold: Hold,
     pub(super) needs_attention: bool,
+    pub(super) settlement_id: Option<Uuid>,
     pub(super) document: Vec<u8>,
 }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use yizhan::intake::limits::{LINES_MAX, MESSAGE_BYTES_MAX, PROBLEMS_MAX, XML_ATTRIBUTES_MAX, XML_DEPTH_MAX};
 use yizhan::intake::{Channel, Format, Inbound, Profile, Profiles, Rejected, door, split, xml};
+use yizhan::samples;
 use yizhan::settlement::meaning::{differing_lines, meaning};
 use yizhan::settlement::message::Trigger;
 use yizhan_contract::{Discharge, revealing};
@@ -204,6 +205,7 @@ fn what_could_hurt_is_refused() {
         (format!("<a{attributes}/>").into_bytes(), "too_large @ line 1"),
         (vec![0, 159, 146, 150], "malformed @ MSH"),
         (Vec::new(), "malformed @ MSH"),
+        (b"MSH\n|HIS|".to_vec(), "malformed @ MSH-1"),
     ] {
         assert_eq!(places(read_with(&bytes, &profiles)), [expected]);
     }
@@ -271,6 +273,26 @@ fn profiles_name_the_key_that_is_wrong() {
         let why = Profile::from_toml(&text.replace(from, to)).unwrap_err().to_string();
         assert!(why.contains(key), "{key}: {why}");
     }
+}
+
+#[test]
+fn a_token_belongs_to_one_hospital() {
+    use sha2::{Digest, Sha256};
+    let mut read: Vec<Profile> =
+        samples::HOSPITALS.iter().map(|sample| Profile::from_toml(sample.profile).unwrap()).collect();
+    for (profile, sample) in read.iter().zip(samples::HOSPITALS) {
+        assert_eq!(profile.token_sha256, Some(Sha256::digest(sample.token).into()), "{}", profile.code());
+    }
+    assert!(Profiles::new(read.clone()).is_ok());
+    read[2].token_sha256 = read[0].token_sha256;
+    let why = Profiles::new(read.clone()).unwrap_err().to_string();
+    for part in ["token_sha256", read[0].code(), read[2].code(), "各生成一个令牌", "a token of its own"]
+    {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    // Hospitals that send by MLLP alone have none.
+    read.iter_mut().for_each(|profile| profile.token_sha256 = None);
+    assert!(Profiles::new(read).is_ok());
 }
 
 #[test]

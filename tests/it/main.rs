@@ -1,6 +1,7 @@
 //! Everything that is tested from outside, in one binary. Each module is one subject, its cases are data.
 #![cfg(test)]
 
+mod authority;
 mod books;
 mod cli;
 mod cluster;
@@ -23,6 +24,7 @@ mod old_stores;
 mod outbox;
 mod postgres;
 mod sealed;
+mod serve;
 mod sqlite;
 mod stays;
 mod store_contract;

@@ -1,17 +1,20 @@
 //! The listener over loopback: bytes in, bytes out.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use yizhan::intake::mllp::listener::{BoxFuture, converse};
 use yizhan::intake::mllp::{Answers, Peer, Release, Settings, serve};
+use yizhan::tls;
+
+use crate::authority::Authority;
 
 /// Answers `x` with `ack x`.
 fn echo(content: Vec<u8>, _: Peer) -> BoxFuture<Answers> {
@@ -21,7 +24,7 @@ fn echo(content: Vec<u8>, _: Peer) -> BoxFuture<Answers> {
 }
 
 struct Served {
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -106,35 +109,58 @@ async fn what_was_received_is_answered_before_the_listener_stops() {
     assert!(TcpStream::connect(address).await.is_err());
 }
 
+fn acceptor(authority: &Authority, asks_clients: bool) -> TlsAcceptor {
+    TlsAcceptor::from(Arc::new(tls::server_config(&authority.configured(asks_clients), &[]).unwrap()))
+}
+
+/// Sends `a` over TLS and gives back all that is heard; an error where the connection was refused.
+async fn heard_over_tls(connector: TlsConnector, address: SocketAddr) -> std::io::Result<Vec<u8>> {
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut stream = connector.connect(name, TcpStream::connect(address).await.unwrap()).await?;
+    stream.write_all(b"\x0ba\x1c\r").await?;
+    stream.shutdown().await?;
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).await.map(|_| heard)
+}
+
 #[tokio::test]
 async fn the_same_is_said_over_tls() {
-    let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let certificate = certified.cert.der().clone();
-    let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let server =
-        ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
-    let server = server.with_no_client_auth().with_single_cert(vec![certificate.clone()], key).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let client = client.with_root_certificates(roots).with_no_client_auth();
-
-    let served = served(Settings::default(), Some(TlsAcceptor::from(Arc::new(server)))).await;
-    let plain = TcpStream::connect(served.address).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    let mut stream = TlsConnector::from(Arc::new(client)).connect(name, plain).await.unwrap();
-    stream.write_all(b"\x0ba\x1c\r").await.unwrap();
-    expect(&mut stream, b"\x0back a\x1c\r").await;
-
+    let authority = Authority::new();
+    let served = served(Settings::default(), Some(acceptor(&authority, false))).await;
+    let heard = heard_over_tls(authority.client(false, &[]), served.address).await.unwrap();
+    assert_eq!(heard, b"\x0back a\x1c\r");
     let mut unencrypted = TcpStream::connect(served.address).await.unwrap();
     unencrypted.write_all(b"\x0ba\x1c\r").await.unwrap();
     let mut read = Vec::new();
     let _ = unencrypted.read_to_end(&mut read).await;
     assert!(!read.windows(3).any(|bytes| bytes == b"ack"));
     served.stop.send(true).unwrap();
-    drop((stream, unencrypted));
     served.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn where_a_client_authority_is_named_a_sender_shows_its_certificate() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let note = {
+        let seen = Arc::clone(&seen);
+        move |content: Vec<u8>, peer: Peer| -> BoxFuture<Answers> {
+            seen.lock().unwrap().push(peer.certificate.is_some());
+            echo(content, peer)
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let acceptor = Some(acceptor(&authority, true));
+    let task = tokio::spawn(serve(listener, acceptor, Settings::default(), Arc::new(note), stopped));
+    assert!(heard_over_tls(authority.client(false, &[]), address).await.is_err());
+    assert!(heard_over_tls(authority.client_signed_by(&stranger), address).await.is_err());
+    let heard = heard_over_tls(authority.client(true, &[]), address).await.unwrap();
+    assert_eq!(heard, b"\x0back a\x1c\r");
+    assert_eq!(*seen.lock().unwrap(), [true]);
+    stop.send(true).unwrap();
+    task.await.unwrap();
 }
 
 /// One end of a connection served in memory, where time can be stopped.

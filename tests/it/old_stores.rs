@@ -16,8 +16,8 @@ use yizhan::runtime::{FixedClock, RandomIds, Runtime};
 use yizhan::settlement::gateway::Gateway;
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::Outcome;
-use yizhan::store::Store;
 use yizhan::store::seal::Key;
+use yizhan::store::{StayRef, Store};
 use yizhan::telemetry::Channel;
 use yizhan_rules::PolicyShelf;
 
@@ -78,19 +78,27 @@ fn house(make: impl FnOnce(&Path)) -> House {
     let now: Timestamp = NOW.parse().unwrap();
     let runtime = Runtime { clock: Arc::new(FixedClock::at(now)), ids: Arc::new(RandomIds) };
     let policies = Arc::new(PolicyShelf::shipped().unwrap());
-    let gateway = Gateway::new(store as Arc<dyn Store>, policies, hospitals, runtime);
+    let gateway = Gateway::new(
+        store as Arc<dyn Store>,
+        policies,
+        hospitals,
+        Arc::default(),
+        Arc::from("test"),
+        runtime,
+    );
     House { reception: Reception::new(gateway, profiles), _directory: directory }
 }
 
 impl House {
     async fn send(&self, file: &str, mode: Option<Mode>) -> String {
-        self.send_as(file, mode, ("", "")).await
+        self.send_as(file, mode, &[]).await
     }
 
-    /// With one word of the message replaced.
-    async fn send_as(&self, file: &str, mode: Option<Mode>, (from, to): (&str, &str)) -> String {
+    /// With words of the message replaced.
+    async fn send_as(&self, file: &str, mode: Option<Mode>, replaced: &[(&str, &str)]) -> String {
         let mut bytes = std::fs::read(fixture("messages").join(file)).unwrap();
-        if let Some(at) = bytes.windows(from.len().max(1)).position(|window| window == from.as_bytes()) {
+        for (from, to) in replaced {
+            let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
             bytes.splice(at..at + from.len(), to.bytes());
         }
         let format = Format::detect(&bytes).unwrap();
@@ -108,11 +116,12 @@ impl House {
     }
 
     async fn commit(&self, id: Uuid, expected: &str) -> String {
-        shown(&self.reception.gateway().commit(id, expected.parse().unwrap()).await)
+        shown(&self.reception.gateway().commit(id, expected.parse().unwrap()).await.outcome)
     }
 
     async fn reverse(&self, id: Uuid) -> String {
-        let outcome = self.reception.gateway().reverse(id, "费用有误".to_owned(), "desk 7".to_owned()).await;
+        let outcome =
+            self.reception.gateway().reverse(id, "费用有误".to_owned(), "desk 7".to_owned()).await.outcome;
         shown(&outcome)
     }
 }
@@ -150,7 +159,7 @@ async fn works_on(house: House) {
         house.send("08d-late-charges-late.hl7", None).await,
         house.send("02-yishui-2017.xml", Some(Mode::Quote)).await,
         house.send("09-does-not-balance.json", None).await,
-        house.send_as("01-worked.json", None, ("S01", "S91")).await,
+        house.send_as("01-worked.json", None, &[("S01", "S91")]).await,
     ];
     assert_eq!(
         again,
@@ -165,10 +174,12 @@ async fn works_on(house: House) {
         ]
     );
     let later = [
+        house.send_as("08d-late-charges-late.hl7", None, &[("S08-4", "S08-5"), ("FT1|1|5", "FT1|1|6")]).await,
+        house.read(LATE).await,
         house.reverse(SETTLED).await,
         house.reverse(LATE).await,
         house.send("05a-ordinary-resident-charges.gb18030.hl7", None).await,
-        house.send_as("03b-critical-illness-discharge.hl7", None, ("S03-2", "S03-4")).await,
+        house.send_as("03b-critical-illness-discharge.hl7", None, &[("S03-2", "S03-4")]).await,
         house.commit(QUOTED, "8.16").await,
         house.read(LATE).await,
         house.read(QUOTED).await,
@@ -176,6 +187,8 @@ async fn works_on(house: House) {
     assert_eq!(
         later,
         [
+            "noted settled lines 4",
+            "settled v1 share 238.80 of 刘, 4 lines",
             "reversed v2 share 1632.00",
             "reversed v2 share 238.80",
             "settled v1 share 1918.00",
@@ -198,4 +211,21 @@ async fn a_store_of_record_format_1_is_worked_on() {
 #[tokio::test]
 async fn a_store_of_schema_1_is_worked_on() {
     works_on(house(in_schema_1)).await;
+}
+
+#[tokio::test]
+async fn a_settled_stay_is_written_with_every_fact_once() {
+    let house = house(|path| _ = std::fs::copy(fixture("store"), path).unwrap());
+    house.send("05a-ordinary-resident-charges.gb18030.hl7", None).await;
+    let stay =
+        StayRef::Visit { hospital: "H37132301".into(), number: "ZY20201012006".into(), admitted: None };
+    let stored = house.reception.gateway().store().stay(stay).await.unwrap().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&stored.document).unwrap();
+    assert_eq!(document["format"], 2);
+    assert_eq!(document["part"]["lines"].as_array().unwrap().len(), 6);
+    let settlement = &document["settlement"];
+    assert_eq!(settlement["discharge"]["lines"].as_array().unwrap().len(), 0);
+    assert!(settlement["bill"].is_null(), "the bill has a place of its own");
+    let bill: serde_json::Value = serde_json::from_slice(&stored.bill.unwrap()).unwrap();
+    assert_eq!(bill["settlement_id"], settlement["id"]);
 }

@@ -157,6 +157,7 @@ pub(crate) fn stay_write(facts: &Facts, number: &str, admitted: Option<&str>, do
         document: document.as_bytes().to_vec(),
         hold: Hold { epoch: facts.stay.as_ref().map_or(0, |stay| stay.hold.epoch), ..Hold::default() },
         needs_attention: false,
+        settlement_id: None,
     }
 }
 

@@ -26,7 +26,8 @@ async fn a_quoted_stay_goes_to_another_person_with_its_quote() {
     each_store(async |store| {
         let settlement = new_id(1);
         let quote: Decide = Box::new(move |facts| {
-            let stay = stay_write(&facts, "ZY1", None, "stay");
+            let mut stay = stay_write(&facts, "ZY1", None, "stay");
+            stay.settlement_id = Some(settlement);
             Some(Changes {
                 bill: Some(bill(settlement, stay.stay_id, 1, "quoted", "2020-07-02")),
                 stay: Some(stay),
@@ -34,10 +35,12 @@ async fn a_quoted_stay_goes_to_another_person_with_its_quote() {
             })
         });
         store.step(step("1", visit("ZY1", None), vec![id_number(WANG)], quote)).await.unwrap();
-        store
-            .step(step("2", visit("ZY1", None), vec![id_number(LI)], keep("ZY1", None, "hers")))
-            .await
-            .unwrap();
+        let hers: Decide = Box::new(move |facts| {
+            let mut stay = stay_write(&facts, "ZY1", None, "hers");
+            stay.settlement_id = Some(settlement);
+            Some(Changes { stay: Some(stay), ..Changes::default() })
+        });
+        store.step(step("2", visit("ZY1", None), vec![id_number(LI)], hers)).await.unwrap();
         let li = store.person(vec![id_number(LI)]).await.unwrap().unwrap();
         let stay = store.stay(StayRef::Settlement(settlement)).await.unwrap().unwrap();
         assert_eq!(stay.person_id, li.person_id);

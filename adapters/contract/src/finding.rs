@@ -17,6 +17,12 @@ impl Text {
     }
 }
 
+/// `1 charge line`, `2 charge lines`.
+pub fn counted(count: impl TryInto<u64>, one: &str, many: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     pub code: FindingCode,
@@ -52,6 +58,10 @@ pub enum FindingCode {
     RepeatedLines,
     /// A cancellation (ADT^A11, A13) of a stay nobody has heard of.
     NothingToCancel,
+    /// An admission was cancelled (ADT^A11) that had charges or payments: they went with it.
+    CancelledCharges,
     /// Birth date or sex of the message differ from the identity card number.
     IdentityDiffers,
+    /// A settlement that was given up because a payer refused; what was committed is taken back.
+    GivenUp,
 }

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use clap::Args;
 
 use super::import::import_of;
@@ -22,6 +22,7 @@ use crate::store::address::Address;
 use crate::store::registers::Rows;
 use crate::store::seal::Key;
 use crate::store::{Ports, postgres};
+use crate::system;
 use crate::telemetry;
 use samples::{SAMPLES, Sample};
 use senders::Senders;
@@ -66,8 +67,7 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<Exit> {
         postgres::Options::default(),
         &runtime,
     )?;
-    let reception =
-        house::reception(store.share(), policy::shelf(&[])?, house::sample_profiles()?, runtime.clone());
+    let reception = house::reception(&store, policy::shelf(&[])?, house::sample_profiles()?, runtime.clone());
     let listeners = bind(&args)?;
     let ports = (listeners.http.local_addr()?, listeners.mllp.local_addr()?);
     let config = config(&store_path, &key_path, ports);
@@ -108,10 +108,10 @@ async fn show(
 ) -> anyhow::Result<Exit> {
     let mut senders = Senders::connect(http, mllp).await?;
     let style = settle::style(args.explain);
-    for Sample { title, files } in SAMPLES {
+    for Sample { title, sender, files } in SAMPLES {
         super::say(&format!("\n== {} | {}", title.0, title.1));
         for (name, bytes) in *files {
-            super::say(&senders.send(name, bytes, style, recent).await?);
+            super::say(&senders.send(sender.token, name, bytes, style, recent).await?);
         }
     }
     Ok(Exit::Ok)
@@ -121,10 +121,9 @@ fn bind(args: &DemoArgs) -> anyhow::Result<Listeners> {
     let port = |chosen: Option<u16>, usual| chosen.unwrap_or(if args.once { 0 } else { usual });
     let listen = |option: &str, port| {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        TcpListener::bind(address).with_context(|| {
-            format!(
-                "端口被占用，请用 {option} 另选 | cannot listen on {address}: choose another with {option}"
-            )
+        TcpListener::bind(address).map_err(|why| {
+            let text = system::refused(&why);
+            anyhow!("{address} {}（{option}）| {address} {} ({option})", text.zh, text.en)
         })
     };
     Ok(Listeners {
@@ -141,7 +140,7 @@ fn config(store: &std::path::Path, key: &std::path::Path, (http, mllp): (SocketA
         hospitals: PathBuf::new(),
         plain_text_beyond_loopback: false,
         http: Http { listen: http, ..Http::default() },
-        mllp: Mllp { listen: mllp },
+        mllp: Mllp { listen: mllp, ..Mllp::default() },
         tls: None,
         payers: std::collections::BTreeMap::new(),
         limits: Limits { drain_s: 1, ..Limits::default() },
@@ -172,7 +171,7 @@ impl Folder {
         let path = keep.unwrap_or_else(|| {
             std::env::temp_dir().join(format!("yizhan-demo-{}", runtime.next_id().simple()))
         });
-        std::fs::create_dir_all(&path).with_context(|| format!("cannot make folder {}", path.display()))?;
+        std::fs::create_dir_all(&path).map_err(|why| house::unusable(&path, &why))?;
         Ok(Self { path, is_temporary })
     }
 }

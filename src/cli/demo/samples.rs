@@ -1,8 +1,11 @@
 //! The demonstration's messages, in the order in which they are sent.
 
-/// One case: its title in both languages, and its messages.
+use crate::samples::{LINYI, SampleHospital, WANGZHUANG, YISHUI};
+
+/// One case: its title in both languages, who sends it, and its messages.
 pub(super) struct Sample {
     pub(super) title: (&'static str, &'static str),
+    pub(super) sender: &'static SampleHospital,
     pub(super) files: &'static [(&'static str, &'static [u8])],
 }
 
@@ -15,6 +18,7 @@ macro_rules! files {
 pub(super) const SAMPLES: &[Sample] = &[
     Sample {
         title: ("脱贫享受政策人口的一次住院", "A stay of a person out of poverty, still entitled"),
+        sender: &YISHUI,
         files: files!["01-worked.json"],
     },
     Sample {
@@ -22,18 +26,22 @@ pub(super) const SAMPLES: &[Sample] = &[
             "沂水 2017 年公布的结算单，两方已另行结算",
             "A settlement published in Yishui in 2017, two payers settled elsewhere",
         ),
+        sender: &WANGZHUANG,
         files: files!["02-yishui-2017.xml"],
     },
     Sample {
         title: ("大病跨两个分段", "Critical illness across two bands"),
+        sender: &LINYI,
         files: files!["03a-critical-illness-charges.hl7", "03b-critical-illness-discharge.hl7"],
     },
     Sample {
         title: ("溺水：灾害民生综合保险优先赔付", "Drowning: disaster insurance pays first"),
+        sender: &YISHUI,
         files: files!["04-drowning.json"],
     },
     Sample {
         title: ("普通居民（GB18030 编码的 HL7 2.4）", "An ordinary resident (HL7 2.4 in GB18030)"),
+        sender: &YISHUI,
         files: files![
             "05a-ordinary-resident-charges.gb18030.hl7",
             "05b-ordinary-resident-discharge.gb18030.hl7"
@@ -41,14 +49,17 @@ pub(super) const SAMPLES: &[Sample] = &[
     },
     Sample {
         title: ("住院期间纳入即时帮扶", "Taken into immediate assistance during the stay"),
+        sender: &YISHUI,
         files: files!["06-joined-mid-year.xml"],
     },
     Sample {
         title: ("跨年住院：按出院日", "A stay over the year's end: the discharge date decides"),
+        sender: &YISHUI,
         files: files!["07-over-new-year.xml"],
     },
     Sample {
         title: ("入院、费用、出院，之后又来费用", "Admission, charges, discharge, and charges after it"),
+        sender: &YISHUI,
         files: files![
             "08a-late-charges-admit.hl7",
             "08b-late-charges-charges.hl7",
@@ -61,6 +72,7 @@ pub(super) const SAMPLES: &[Sample] = &[
             "各方与个人之和不等于总额，必须拒绝",
             "Payers and patient do not make the total: must be refused",
         ),
+        sender: &LINYI,
         files: files!["09-does-not-balance.json"],
     },
 ];

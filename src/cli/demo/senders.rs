@@ -9,7 +9,6 @@ use crate::desk::table::{self, Style};
 use crate::http::Recent;
 use crate::intake::hl7::{Header, Message, Reading};
 use crate::intake::mllp::client::Sender;
-use crate::samples::TOKEN;
 use crate::settlement::bill::Bill;
 
 const ANSWER_WAIT: std::time::Duration = std::time::Duration::from_secs(20);
@@ -30,9 +29,11 @@ impl Senders {
         Ok(Self { http, agent, mllp: Sender::connect(&mllp.to_string()).await? })
     }
 
-    /// Sends one message through its port; what a person should see of the answer.
+    /// Sends one message through its port, a document under its hospital's token; what a person should see
+    /// of the answer.
     pub(super) async fn send(
         &mut self,
+        token: &'static str,
         name: &str,
         bytes: &[u8],
         style: Style,
@@ -42,7 +43,7 @@ impl Senders {
             self.send_hl7(name, bytes, style, recent).await
         } else {
             let kind = if name.ends_with(".json") { "application/json" } else { "application/xml" };
-            let (status, body) = self.post(kind, bytes.to_vec()).await?;
+            let (status, body) = self.post(token, kind, bytes.to_vec()).await?;
             Ok(format!("POST /v1/discharges ({name}) → {status}\n{}", shown_json(&body, style, recent)?))
         }
     }
@@ -71,13 +72,18 @@ impl Senders {
         Ok(text)
     }
 
-    async fn post(&self, kind: &'static str, body: Vec<u8>) -> anyhow::Result<(u16, String)> {
+    async fn post(
+        &self,
+        token: &'static str,
+        kind: &'static str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<(u16, String)> {
         let (agent, url) = (self.agent.clone(), format!("http://{}/v1/discharges", self.http));
         blocking(move || {
             let request = agent
                 .post(&url)
                 .header("Content-Type", kind)
-                .header("Authorization", format!("Bearer {TOKEN}"));
+                .header("Authorization", format!("Bearer {token}"));
             let mut answer = request.send(&body[..])?;
             Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))
         })
@@ -93,7 +99,7 @@ impl Senders {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
-    tokio::task::spawn_blocking(work).await.context("the request broke off")?
+    tokio::task::spawn_blocking(work).await.context("请求中断 | the request broke off")?
 }
 
 /// A bill as a table, a problem as its sentences.
@@ -102,7 +108,8 @@ fn shown_json(body: &str, style: Style, recent: &Recent) -> anyhow::Result<Strin
         recent.add(bill.settlement_id);
         return Ok(table::bill(&bill, style));
     }
-    let problem: serde_json::Value = serde_json::from_str(body).context("an answer that is no JSON")?;
+    let problem: serde_json::Value =
+        serde_json::from_str(body).context("答复不是 JSON | an answer that is no JSON")?;
     let word = |key: &str| problem[key].as_str().unwrap_or_default().to_owned();
     let next = &problem["next"];
     Ok(format!(

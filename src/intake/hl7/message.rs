@@ -206,8 +206,10 @@ fn header_line(content: &[u8]) -> Result<&[u8], SyntaxError> {
 }
 
 pub(super) fn delimiters_of(line: &[u8]) -> Result<(Delimiters, Option<WarningKind>), SyntaxError> {
-    let field = line[3];
-    let rest = &line[4..];
+    // A line that ends behind its name: what follows it in the message is no delimiter.
+    let Some((&field, rest)) = line.get(3..).and_then(<[u8]>::split_first) else {
+        return Err(SyntaxError::new(Place::MESSAGE, Fault::NoHeader));
+    };
     let end = rest.iter().position(|byte| *byte == field || matches!(byte, b'\r' | b'\n'));
     Delimiters::read(field, &rest[..end.unwrap_or(rest.len())])
 }

@@ -48,7 +48,11 @@ fn row<'m>(segment: Segment<'m>, profile: &Profile, reader: &mut Reader<'_, 'm>)
         let is_amount = matches!(name, LineField::Amount | LineField::UnitPrice);
         row[name.index()] = match selector {
             Some(selector) if selector.subcomponent > 0 => field(element),
-            _ if is_amount => money(element, profile, reader),
+            None if is_amount => {
+                let kind = segment.field(element.place().field).component(2);
+                money(element, Some(kind), profile, reader)
+            }
+            Some(_) if is_amount => money(element, None, profile, reader),
             _ => field(element),
         };
     }
@@ -87,9 +91,18 @@ fn default(segment: Segment<'_>, name: LineField) -> Option<Element<'_>> {
     Some(segment.field(number).component(1))
 }
 
-/// CP: `38512.40&CNY^TP`; before v2.3 a plain number.
-fn money<'m>(component: Element<'m>, profile: &Profile, reader: &mut Reader<'_, 'm>) -> Field<'m> {
-    if let Some(currency) = component.subcomponent(2).filled()
+/// CP: `38512.40&CNY^TP`; before v2.3 a plain number. A currency written a component too late (`26^USD`) is a
+/// currency all the same: the price types there (table 0205) have two letters.
+fn money<'m>(
+    component: Element<'m>,
+    price_type: Option<Element<'m>>,
+    profile: &Profile,
+    reader: &mut Reader<'_, 'm>,
+) -> Field<'m> {
+    let looks_like_one =
+        |text: &Cow<'_, str>| text.len() == 3 && text.bytes().all(|b| b.is_ascii_alphabetic());
+    let misplaced = || price_type.and_then(Element::filled).filter(looks_like_one);
+    if let Some(currency) = component.subcomponent(2).filled().or_else(misplaced)
         && !is_currency(&currency, &profile.currency)
     {
         let zh = format!("币种须为 {}", profile.currency);
@@ -100,8 +113,8 @@ fn money<'m>(component: Element<'m>, profile: &Profile, reader: &mut Reader<'_, 
 }
 
 fn is_currency(stated: &str, expected: &str) -> bool {
-    let is_yuan = expected == "CNY" && matches!(stated, "RMB" | "156");
-    stated == expected || expected == "*" || is_yuan
+    let is = |code: &str| stated.eq_ignore_ascii_case(code);
+    is(expected) || expected == "*" || (expected == "CNY" && (is("RMB") || is("156")))
 }
 
 /// Some systems fill the procedure code alone.

@@ -10,6 +10,7 @@ use super::super::profile::Profile;
 use super::super::raw::{Field, Place, Raw};
 use super::super::when;
 use super::{field, place_of, select, typed};
+use crate::refusal::Code;
 use crate::settlement::message::Trigger;
 use crate::settlement::names::Head;
 
@@ -121,7 +122,9 @@ impl<'m> Segments<'m> {
         found.unwrap_or_else(|| nothing(SegmentId::of(b"PV1"), 19))
     }
 
-    /// PV1-45, unless the patient is only coming; of a discharge also the time it occurred, else the time it was entered.
+    /// PV1-45, unless the patient is only coming; of a discharge that leaves it empty the time it occurred, else
+    /// the time it was entered. Cleared (`""`), the hospital says that it does not know the time: no other stands
+    /// in for it.
     fn discharged(&self, trigger: Trigger, problems: &mut Problems) -> Field<'m> {
         let stated = match self.pv1 {
             Some(pv1) => field(pv1.field(45).component(1)),
@@ -132,7 +135,12 @@ impl<'m> Segments<'m> {
             problems.warn(&stated.place, "入院消息中的出院时间未采用", en);
             return Field { raw: Raw::Absent, ..stated };
         }
-        if trigger != Trigger::Discharge || stated.as_text().is_some() {
+        if trigger != Trigger::Discharge || !stated.is_absent() {
+            if trigger == Trigger::Discharge && stated.raw == Raw::Null {
+                let zh = "出院消息清空了出院时间（\"\"）：请填写后重发；出院时间若在其他字段，请由管理员在医院配置的 [hl7] 中为 visit.discharged 指定";
+                let en = "the discharge clears its own time (\"\"): fill it in and send it again; where another field holds it, have the operator name that as visit.discharged under [hl7] of the hospital's profile";
+                problems.refuse(Code::MissingField, &stated.place, zh, en);
+            }
             return stated;
         }
         let evn = |number: u16| self.evn.map(|evn| field(evn.field(number).component(1)));

@@ -18,7 +18,7 @@ use super::raw::{Field, Place, Raw};
 use super::read::{Envelope, Finished, Reader};
 use crate::refusal::{Code, Refusal};
 use crate::settlement::complete::Dialect;
-use crate::settlement::message::{LinePlace, Trigger};
+use crate::settlement::message::{Places, Trigger};
 use crate::settlement::names::Head;
 use crate::settlement::part::StayPart;
 
@@ -26,7 +26,7 @@ use crate::settlement::part::StayPart;
 pub struct Mapped {
     pub trigger: Trigger,
     pub part: StayPart,
-    pub line_places: Vec<LinePlace>,
+    pub places: Places,
     pub envelope: Envelope,
     pub problems: Problems,
     /// MRG-1 of a merge.
@@ -65,7 +65,7 @@ pub fn map(message: &Message<'_>, profile: &Profile, now: Timestamp) -> Result<M
     let fields = head::fields(message, profile, trigger, &mut reader.problems);
     reader.head(&fields);
     charges::read(message, profile, &mut reader);
-    let Finished { mut part, line_places, envelope, mut problems } = reader.finish();
+    let Finished { mut part, places, envelope, mut problems } = reader.finish();
     if trigger == Trigger::CancelDischarge {
         part.discharged = crate::settlement::part::Patch::Clear;
     }
@@ -84,7 +84,7 @@ pub fn map(message: &Message<'_>, profile: &Profile, now: Timestamp) -> Result<M
         let at = &fields[Head::VisitNumber.index()].place;
         problems.refuse(Code::MissingField, at, "缺少住院号", "the visit number is missing");
     }
-    Ok(Mapped { trigger, part, line_places, envelope, problems, prior_mrn })
+    Ok(Mapped { trigger, part, places, envelope, problems, prior_mrn })
 }
 
 fn syntax_warnings(message: &Message<'_>, checked: &Checked, problems: &mut Problems) {
@@ -94,33 +94,42 @@ fn syntax_warnings(message: &Message<'_>, checked: &Checked, problems: &mut Prob
     }
 }
 
-/// `BAR^P06` may close several accounts in one message, `ADT^A40` merge several patients; we take one at a
-/// time. The profile for every sender takes the first where no charge could go astray.
+/// `BAR^P01` may open several visits in one message, `BAR^P06` close several accounts, `ADT^A40` merge several
+/// patients; we take one at a time. The profile for every sender takes the first where no charge could go astray.
 fn only_one_patient(message: &Message<'_>, profile: &Profile, problems: &mut Problems) {
     let takes_first = profile.is_any_hospital() && message.first("FT1").is_none();
-    let mut patients = message.named("PID");
-    let Some(first) = patients.next() else { return };
-    for other in patients {
-        if other.field(3).raw() != first.field(3).raw() {
-            let en = "a second patient in the same message";
-            if takes_first {
-                problems.warn(other.place(), "报文中有第二名患者，未采用", en);
-            } else {
-                problems.refuse(Code::TwoPatients, other.place(), "报文中有第二名患者", en);
-            }
-            return;
+    let found = second_patient(message)
+        .map(|place| (Code::TwoPatients, place, "报文中有第二名患者", "a second patient in the same message"))
+        .or_else(|| {
+            let place = second_visit(message)?;
+            Some((Code::TwoVisits, place, "报文中有第二次住院", "a second visit in the same message"))
+        });
+    match found {
+        None => {}
+        Some((_, place, zh, en)) if takes_first => {
+            problems.warn(place, &format!("{zh}，未采用"), &format!("{en} was not used"));
         }
+        Some((code, place, zh, en)) => problems.refuse(code, place, zh, en),
     }
-    let mut visits = message.named("PV1").map(|visit| visit.field(19));
-    let Some(first) = visits.next() else { return };
-    if let Some(other) = visits.find(|visit| !visit.is_blank() && visit.raw() != first.raw()) {
-        let en = "a second visit in the same message";
-        if takes_first {
-            problems.warn(other.place(), "报文中有第二次住院，未采用", en);
-        } else {
-            problems.refuse(Code::BadValue, other.place(), "报文中有第二次住院", en);
-        }
-    }
+}
+
+/// Another patient number, or another number to be merged into the same one.
+fn second_patient(message: &Message<'_>) -> Option<hl7::Place> {
+    others(message, "PID", 3).chain(others(message, "MRG", 1)).next().map(Element::place)
+}
+
+/// Another visit number; where no PV1 gives one, another account.
+fn second_visit(message: &Message<'_>) -> Option<hl7::Place> {
+    let is_numbered = message.named("PV1").any(|visit| !visit.field(19).is_blank());
+    let accounts = others(message, "PID", 18).filter(|_| !is_numbered);
+    others(message, "PV1", 19).chain(accounts).find(|number| !number.is_blank()).map(Element::place)
+}
+
+/// A field of every segment of a name that differs from the field of the first.
+fn others<'m>(message: &'m Message<'_>, segment: &str, number: u16) -> impl Iterator<Item = Element<'m>> {
+    let mut fields = message.named(segment).map(move |segment| segment.field(number));
+    let first = fields.next();
+    fields.filter(move |other| first.is_some_and(|first| other.raw() != first.raw()))
 }
 
 fn processing_id(message: &Message<'_>, profile: &Profile, problems: &mut Problems) {

@@ -13,13 +13,26 @@ const CR: u8 = b'\r';
 const ACK: u8 = 0x06;
 const NAK: u8 = 0x15;
 
-/// The version of the protocol a listener speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The version of the protocol a listener speaks; 1 or 2 in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(try_from = "u8")]
 pub enum Release {
     #[default]
     One,
     /// Every block is answered by a commit block of its own (ANSI/HL7 V3 TRMLLP R2).
     Two,
+}
+
+impl TryFrom<u8> for Release {
+    type Error = &'static str;
+
+    fn try_from(number: u8) -> Result<Self, Self::Error> {
+        match number {
+            1 => Ok(Self::One),
+            2 => Ok(Self::Two),
+            _ => Err("须为 1 或 2 | must be 1 or 2"),
+        }
+    }
 }
 
 /// A commit acknowledgement of release 2.

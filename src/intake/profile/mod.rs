@@ -189,7 +189,7 @@ impl Profile {
 pub struct Profiles(Vec<Arc<Profile>>);
 
 impl Profiles {
-    /// Refuses two profiles of one code, and two that answer to the same sender.
+    /// Refuses two profiles of one code, two that answer to the same sender, and two with one token.
     pub fn new(profiles: Vec<Profile>) -> Result<Self, ProfileError> {
         for (at, profile) in profiles.iter().enumerate() {
             let rest = &profiles[at + 1..];
@@ -205,6 +205,12 @@ impl Profiles {
                     key: "senders".to_owned(),
                     why: format!("two profiles answer to {}", sender.facility),
                 });
+            }
+            let shares_token = |other: &&Profile| {
+                profile.token_sha256.is_some() && other.token_sha256 == profile.token_sha256
+            };
+            if let Some(other) = rest.iter().find(shares_token) {
+                return Err(shared_token(profile.code(), other.code()));
             }
         }
         Ok(Self(profiles.into_iter().map(Arc::new).collect()))
@@ -237,5 +243,17 @@ impl Profiles {
 
     fn any(&self) -> Option<&Arc<Profile>> {
         self.0.iter().find(|profile| profile.is_any_hospital())
+    }
+}
+
+/// Who acts by a token is one hospital: its name stands under every reversal.
+fn shared_token(one: &str, other: &str) -> ProfileError {
+    ProfileError::Value {
+        key: "token_sha256".to_owned(),
+        why: format!(
+            "医院 {one} 与 {other} 使用同一访问令牌；请为每家医院各生成一个令牌（如 openssl rand -hex 32），\
+             并将其 SHA-256 填入各自的配置 | hospitals {one} and {other} have the same bearer token; make each \
+             hospital a token of its own (such as openssl rand -hex 32) and put its SHA-256 into its profile"
+        ),
     }
 }

@@ -216,7 +216,13 @@ impl<'t> Builder<'t> {
             "amp" => Some('&'),
             "quot" => Some('"'),
             "apos" => Some('\''),
-            _ => reference.resolve_char_ref().ok().flatten(),
+            _ if reference.is_char_ref() => {
+                let character = reference.resolve_char_ref().ok().flatten().filter(|c| is_xml_character(*c));
+                let (zh, en) =
+                    ("字符引用不是 XML 允许的字符", "a character reference to no character that XML allows");
+                return character.ok_or_else(|| self.malformed(zh, en));
+            }
+            _ => None,
         };
         named.ok_or_else(|| self.malformed("未定义的实体", "an entity that is not defined"))
     }
@@ -235,4 +241,9 @@ impl<'t> Builder<'t> {
     fn too_large(&self, zh: &str, en: String) -> Refusal {
         Refusal::new(Code::TooLarge, zh, en).at(format_args!("line {}", self.line))
     }
+}
+
+/// XML 1.0 §2.2, `Char`.
+fn is_xml_character(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }

@@ -13,13 +13,12 @@ use super::{Failed, Postgres, open};
 
 impl Postgres {
     pub(super) async fn read_due(&self, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
-        let sql =
-            "SELECT stay_id, epoch, due_at FROM stay WHERE due_at <= $1 ORDER BY due_at, stay_id LIMIT $2";
+        let sql = "SELECT stay_id, epoch, due_at, held_by IS NOT NULL FROM stay WHERE due_at <= $1 ORDER BY due_at, stay_id LIMIT $2";
         self.dues(sql, &[&Instant(now), &i64::from(limit)]).await
     }
 
     pub(super) async fn read_held_by(&self, holder: &str, limit: u32) -> Result<Vec<Due>, StoreError> {
-        let sql = "SELECT stay_id, epoch, due_at FROM stay WHERE held_by = $1 AND due_at IS NOT NULL
+        let sql = "SELECT stay_id, epoch, due_at, held_by IS NOT NULL FROM stay WHERE held_by = $1 AND due_at IS NOT NULL
                    ORDER BY due_at, stay_id LIMIT $2";
         self.dues(sql, &[&holder, &i64::from(limit)]).await
     }
@@ -27,7 +26,7 @@ impl Postgres {
     async fn dues(&self, sql: &'static str, by: &[&(dyn ToSql + Sync)]) -> Result<Vec<Due>, StoreError> {
         let due = |row: &Row| {
             let Instant(due_at) = row.get(2);
-            Due { stay_id: row.get(0), epoch: epoch(row, 1), due_at }
+            Due { stay_id: row.get(0), epoch: epoch(row, 1), due_at, is_held: row.get(3) }
         };
         Ok(self.rows(sql, by).await?.iter().map(due).collect())
     }

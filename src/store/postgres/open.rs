@@ -122,14 +122,12 @@ async fn migrate_locked(client: &mut Client) -> Result<(), StoreError> {
 
 /// Opens the store's own data key, which proves the key file; makes it where the store is new.
 pub(super) async fn unlock(client: &Client, key: Option<&Key>) -> Result<DataKey, StoreError> {
-    let missing =
-        || StoreError::WrongKey { expected: "(none yet)".to_owned(), given: "no key file".to_owned() };
     let sql = "SELECT wrapped_key FROM person WHERE person_id = $1";
     let nil = Uuid::nil();
     if let Some(row) = client.query_opt(sql, &[&nil]).await.map_err(|why| broken(&why))? {
         return proven(row.get(0), key);
     }
-    let (_, wrapped) = key.ok_or_else(missing)?.new_data_key(nil)?;
+    let (_, wrapped) = key.ok_or(StoreError::NoKey(None))?.new_data_key(nil)?;
     // Two gateways may open a new store at the same moment: one of them names its key.
     let sql = "INSERT INTO person (person_id, wrapped_key, has_id_number) VALUES ($1, $2, false)
                ON CONFLICT DO NOTHING";

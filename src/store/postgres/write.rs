@@ -60,19 +60,11 @@ pub(super) fn write<'a>(batch: &mut Batch<'a>, writes: &'a Writes, step: Uuid) {
         take_over(batch, owner, one, step);
     }
     write_visit(batch, writes.sought.as_ref(), writes.stay.as_ref());
-    let newest = writes.bill.as_ref().map(|bill| (bill.stay_id, bill.id.settlement));
     if let Some(stay) = &writes.stay {
-        let newest = newest.filter(|(of, _)| *of == stay.stay_id).map(|(_, settlement)| settlement);
-        write_stay(batch, owner, stay, newest);
+        write_stay(batch, owner, stay);
     }
     if let Some(bill) = &writes.bill {
         write_bill(batch, owner, bill);
-        if writes.stay.as_ref().is_none_or(|stay| stay.stay_id != bill.stay_id) {
-            let sql = "UPDATE stay SET settlement_id = $3 WHERE person_id = $1 AND stay_id = $2";
-            batch.add(sql, given![owner, bill.stay_id, bill.id.settlement]);
-        }
-    }
-    if let Some(bill) = &writes.bill {
         for posting in &writes.postings {
             books::write(batch, owner, bill.id, bill.day, posting);
         }
@@ -186,21 +178,20 @@ fn lock_of(visit_hash: &[u8; 16]) -> i64 {
     visit_hash.iter().take(8).fold(0, |lock, byte| (lock << 8) | i64::from(*byte))
 }
 
-/// `newest`: the settlement that this step issues a bill of.
-fn write_stay<'a>(batch: &mut Batch<'a>, owner: Uuid, stay: &'a StayRow, newest: Option<Uuid>) {
+fn write_stay<'a>(batch: &mut Batch<'a>, owner: Uuid, stay: &'a StayRow) {
     if let Some(before) = &stay.claimed_before {
         let sql = "DELETE FROM stay_claim WHERE keyed_hash = $1 AND admitted = $2 AND stay_id = $3";
         batch.add(sql, given![&stay.visit_hash[..], Day::of_word(before), stay.stay_id]);
     }
     let admitted = Day::of_word(&stay.admitted);
     batch.add(CLAIM_STAY, given![&stay.visit_hash[..], admitted, owner, stay.stay_id]);
-    let sql = "INSERT INTO stay AS s (person_id, stay_id, hospital, admitted, due_at, document, visit_hash,
+    let sql = "INSERT INTO stay (person_id, stay_id, hospital, admitted, due_at, document, visit_hash,
                  settlement_id, epoch, held_by, needs_attention)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
                ON CONFLICT (person_id, stay_id) DO UPDATE SET hospital = excluded.hospital,
                  admitted = excluded.admitted, due_at = excluded.due_at, document = excluded.document,
                  visit_hash = excluded.visit_hash,
-                 settlement_id = coalesce(excluded.settlement_id, s.settlement_id), epoch = excluded.epoch,
+                 settlement_id = excluded.settlement_id, epoch = excluded.epoch,
                  held_by = excluded.held_by, needs_attention = excluded.needs_attention";
     batch.add(
         sql,
@@ -212,7 +203,7 @@ fn write_stay<'a>(batch: &mut Batch<'a>, owner: Uuid, stay: &'a StayRow, newest:
             stay.hold.due_at.map(Instant),
             &stay.document,
             &stay.visit_hash[..],
-            newest,
+            stay.settlement_id,
             lease::stored(stay.hold.epoch),
             stay.hold.held_by.as_deref(),
             stay.needs_attention,

@@ -10,12 +10,12 @@ use super::super::person::damaged;
 use super::super::{Due, Hold, Lease, StoreError};
 
 pub(super) fn due(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
-    let sql = "SELECT stay_id, epoch, due_at FROM stay WHERE due_at <= ?1 ORDER BY due_at, stay_id LIMIT ?2";
+    let sql = "SELECT stay_id, epoch, due_at, held_by IS NOT NULL FROM stay WHERE due_at <= ?1 ORDER BY due_at, stay_id LIMIT ?2";
     dues(connection, sql, params![now.as_microsecond(), limit])
 }
 
 pub(super) fn held_by(connection: &Connection, holder: &str, limit: u32) -> Result<Vec<Due>, StoreError> {
-    let sql = "SELECT stay_id, epoch, due_at FROM stay WHERE held_by = ?1 AND due_at IS NOT NULL
+    let sql = "SELECT stay_id, epoch, due_at, held_by IS NOT NULL FROM stay WHERE held_by = ?1 AND due_at IS NOT NULL
                ORDER BY due_at, stay_id LIMIT ?2";
     dues(connection, sql, params![holder, limit])
 }
@@ -26,7 +26,8 @@ fn dues(connection: &Connection, sql: &str, by: &[&dyn ToSql]) -> Result<Vec<Due
     let mut dues = Vec::new();
     while let Some(row) = rows.next()? {
         let due_at = instant(row, 2)?.ok_or_else(|| damaged("a due time"))?;
-        dues.push(Due { stay_id: Uuid::from_bytes(row.get(0)?), epoch: epoch(row, 1)?, due_at });
+        let stay_id = Uuid::from_bytes(row.get(0)?);
+        dues.push(Due { stay_id, epoch: epoch(row, 1)?, due_at, is_held: row.get(3)? });
     }
     Ok(dues)
 }

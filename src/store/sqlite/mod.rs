@@ -156,7 +156,7 @@ impl Sqlite {
         let Some(readers) = &self.readers else {
             return self.writer.run(move |connection, _| question(connection)).await;
         };
-        readers.ask(question).await
+        readers.ask(move |connection| step::at_one_moment(connection, || question(connection))).await
     }
 }
 
@@ -201,7 +201,7 @@ impl Store for Sqlite {
         on: Date,
         codes: Vec<String>,
     ) -> Answer<'_, Vec<Option<CatalogueItem>>> {
-        Box::pin(self.read(move |connection| read::items(connection, &hospital, &region, on, codes)))
+        Box::pin(self.read(move |connection| read::items(connection, &hospital, &region, on, &codes)))
     }
 
     fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Due>> {

@@ -30,10 +30,11 @@ enum Ready {
 impl Sqlite {
     pub(super) async fn do_step(&self, step: Step) -> Result<Done, StoreError> {
         let step = Arc::new(step);
-        let races = if self.readers.is_some() { RACES_MAX } else { 0 };
-        for _ in 0..races {
+        for _ in 0..RACES_MAX {
+            // In memory there is nobody else to read.
+            let Some(readers) = &self.readers else { break };
             let (vault, writer, step) = (Arc::clone(&self.vault), self.writer.clone(), Arc::clone(&step));
-            let aside = self.read(move |connection| aside(connection, &vault, &writer, &step));
+            let aside = readers.ask(move |connection| aside(connection, &vault, &writer, &step));
             match aside.await? {
                 Aside::Done(done) => return Ok(done),
                 Aside::Queued(written) => {

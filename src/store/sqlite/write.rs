@@ -25,18 +25,11 @@ pub(super) fn write(connection: &Connection, writes: &Writes) -> Result<bool, St
     for one in &writes.taken_over {
         take_over(connection, owner, one.kind, &one.hash, &one.sealed)?;
     }
-    let newest = writes.bill.as_ref().map(|bill| (bill.stay_id, bill.id.settlement));
     if let Some(stay) = &writes.stay {
-        let newest = newest.filter(|(of, _)| *of == stay.stay_id).map(|(_, settlement)| settlement);
-        write_stay(connection, owner, stay, newest)?;
+        write_stay(connection, owner, stay)?;
     }
     if let Some(bill) = &writes.bill {
         write_bill(connection, owner, bill)?;
-        if writes.stay.as_ref().is_none_or(|stay| stay.stay_id != bill.stay_id) {
-            let sql = "UPDATE stay SET settlement_id = ?1 WHERE person_id = ?2 AND stay_id = ?3";
-            let of = [bill.id.settlement, owner, bill.stay_id].map(Uuid::into_bytes);
-            connection.prepare_cached(sql)?.execute(of)?;
-        }
     }
     if let Some(bill) = &writes.bill {
         for posting in &writes.postings {
@@ -186,13 +179,7 @@ fn move_stay(connection: &Connection, from: Uuid, to: Uuid, stay: &KeptStay) -> 
     Ok(())
 }
 
-/// `newest`: the settlement that this step issues a bill of.
-fn write_stay(
-    connection: &Connection,
-    owner: Uuid,
-    stay: &StayRow,
-    newest: Option<Uuid>,
-) -> Result<(), StoreError> {
+fn write_stay(connection: &Connection, owner: Uuid, stay: &StayRow) -> Result<(), StoreError> {
     let (owner, id) = (owner.into_bytes(), stay.stay_id.into_bytes());
     if let Some(before) = &stay.claimed_before {
         let sql = "DELETE FROM stay_claim WHERE keyed_hash = ?1 AND admitted = ?2 AND stay_id = ?3";
@@ -209,7 +196,7 @@ fn write_stay(
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                ON CONFLICT DO UPDATE SET hospital = excluded.hospital, admitted = excluded.admitted,
                  due_at = excluded.due_at, document = excluded.document, visit_hash = excluded.visit_hash,
-                 settlement_id = coalesce(excluded.settlement_id, settlement_id), epoch = excluded.epoch,
+                 settlement_id = excluded.settlement_id, epoch = excluded.epoch,
                  held_by = excluded.held_by, needs_attention = excluded.needs_attention";
     connection.prepare_cached(sql)?.execute(params![
         owner,
@@ -219,7 +206,7 @@ fn write_stay(
         stay.hold.due_at.map(jiff::Timestamp::as_microsecond),
         stay.document,
         stay.visit_hash,
-        newest.map(Uuid::into_bytes),
+        stay.settlement_id.map(Uuid::into_bytes),
         lease::stored(stay.hold.epoch),
         stay.hold.held_by.as_deref(),
         stay.needs_attention,

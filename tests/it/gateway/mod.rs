@@ -20,6 +20,7 @@ use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::Outcome;
 use yizhan::store::{PersonRef, Store};
 use yizhan_contract::{Accumulators, Finding, Personal};
+use yizhan_rules::{PolicyShelf, SHIPPED};
 
 use crate::project;
 pub(crate) use books::audit;
@@ -41,6 +42,9 @@ struct Case {
     profile: String,
     /// Without the agreement of the sample.
     agreements: Option<String>,
+    /// A policy beside the shipped ones, such as a county's.
+    #[serde(default)]
+    policy: String,
     #[serde(default)]
     openings: String,
     step: Vec<Step>,
@@ -162,11 +166,11 @@ impl Step {
             }
             Self { commit: Some(letter), .. } => {
                 let id = letters.id(letter);
-                vec![gateway.commit(id, self.expected_share.parse().unwrap()).await]
+                vec![gateway.commit(id, self.expected_share.parse().unwrap()).await.outcome]
             }
             Self { reverse: Some(letter), .. } => {
                 let id = letters.id(letter);
-                vec![gateway.reverse(id, "费用有误".to_owned(), "desk 7".to_owned()).await]
+                vec![gateway.reverse(id, "费用有误".to_owned(), "desk 7".to_owned()).await.outcome]
             }
             Self { read: Some(letter), .. } => {
                 let found = gateway.settlement(letters.id(letter)).await.unwrap();
@@ -174,7 +178,11 @@ impl Step {
             }
             Self { quiet: true, .. } => {
                 let now = gateway.runtime().now();
-                gateway.close_due(now, 100).await.unwrap()
+                let mut outcomes = Vec::new();
+                for pursuit in gateway.due(now, 100).await.unwrap() {
+                    outcomes.push(gateway.pursue(pursuit).await);
+                }
+                outcomes
             }
             _ => vec![],
         };
@@ -206,7 +214,9 @@ async fn used(house: &House, who: &str) -> String {
 
 async fn run(case: &Case, on_disk: bool) -> Vec<String> {
     let profiles = profiles(&case.profile, case.agreements.as_deref());
-    let house = House::new(profiles, on_disk).await;
+    let county = [("county.toml", &*case.policy)].into_iter().filter(|(_, text)| !text.is_empty());
+    let policies = PolicyShelf::read(SHIPPED.iter().copied().chain(county)).unwrap();
+    let house = House::under(policies, profiles, on_disk).await;
     if !case.openings.is_empty() {
         house.openings(&case.openings).await;
     }

@@ -3,36 +3,63 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use yizhan::intake::mllp::client::Sender;
-use yizhan::intake::mllp::{Release, Service, Settings, serve};
+use yizhan::intake::mllp::{Commit, Event, Frames, Release, Service, Settings, commit_block, frame, serve};
 use yizhan::runtime::Shutdown;
 
 use super::{House, profiles};
 
 const FRAME_BYTES_MAX: usize = 2_000;
 
-/// Sends one message of `length` bytes and gives back MSA-1 and the whole answer.
+struct Port {
+    address: String,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+impl Port {
+    async fn open(release: Release) -> Self {
+        let house = House::new(profiles("", None), false).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let settings = Settings {
+            frame_bytes_max: FRAME_BYTES_MAX,
+            release,
+            drain: Duration::from_secs(1),
+            ..Settings::default()
+        };
+        let (stop, stopped) = Shutdown::new();
+        let service = Arc::new(Service::new(house.reception.clone()));
+        let serving = tokio::spawn(serve(listener, None, settings, service, stopped.receiver()));
+        Self { address, stop, serving }
+    }
+
+    async fn close(self) {
+        self.stop.send(true).unwrap();
+        self.serving.await.unwrap();
+    }
+}
+
+/// An admission of `length` bytes.
+fn admission(id: &str, length: usize) -> Vec<u8> {
+    let mut message = format!(
+        "MSH|^~\\&|HIS|H37132301|YIZHAN|GATEWAY|20200702||ADT^A01^ADT_A01|{id}|P|2.5\rEVN|A01|20200702\r\
+         PID|1||M1^^^H^MR||甲\rPV1|1|I|||||||||||||||||Z1\rNTE|1||"
+    );
+    message.push_str(&"x".repeat(length - message.len()));
+    message.into_bytes()
+}
+
+/// MSA-1 and the whole answer to a message of `length` bytes.
 async fn answer_to(length: usize) -> (String, String) {
-    let house = House::new(profiles("", None), false).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let settings = Settings {
-        frame_bytes_max: FRAME_BYTES_MAX,
-        release: Release::One,
-        drain: Duration::from_secs(1),
-        ..Settings::default()
-    };
-    let (stop, stopped) = Shutdown::new();
-    let service = Arc::new(Service::new(house.reception.clone()));
-    let serving = tokio::spawn(serve(listener, None, settings, service, stopped.receiver()));
-    let head = "MSH|^~\\&|HIS|H37132301|YIZHAN|GATEWAY|20200702||ADT^A01^ADT_A01|LONG1|P|2.5\rEVN|A01|20200702\r\
-                PID|1||M1^^^H^MR||甲\rPV1|1|I|||||||||||||||||Z1\rNTE|1||";
-    let mut message = head.to_owned();
-    message.push_str(&"x".repeat(length - head.len()));
-    let answer = Sender::connect(&address).await.unwrap().send(message.as_bytes(), "LONG1").await.unwrap();
-    stop.send(true).unwrap();
-    serving.await.unwrap();
+    let port = Port::open(Release::One).await;
+    let mut sender = Sender::connect(&port.address).await.unwrap();
+    let answer = sender.send(&admission("LONG1", length), "LONG1").await.unwrap();
+    port.close().await;
     (answer.code, String::from_utf8(answer.bytes).unwrap())
 }
 
@@ -46,4 +73,39 @@ async fn a_longer_frame_is_answered_and_names_the_limit() {
     let (code, answer) = answer_to(FRAME_BYTES_MAX + 1).await;
     assert_eq!(code, "AE", "{answer}");
     assert!(answer.contains("too_large") && answer.contains("2000"), "{answer}");
+}
+
+/// The next two blocks a release 2 sender reads: the commit, then the acknowledgement.
+async fn blocks(stream: &mut TcpStream) -> (Event, String) {
+    let mut frames = Frames::new(FRAME_BYTES_MAX, Release::Two);
+    let mut found = Vec::new();
+    while found.len() < 2 {
+        let mut bytes = [0; 1024];
+        let length = stream.read(&mut bytes).await.unwrap();
+        assert!(length > 0, "the connection ended after {found:?}");
+        frames.push(&bytes[..length]);
+        found.extend(std::iter::from_fn(|| frames.next_event()));
+    }
+    let Some(Event::Frame(answer)) = found.pop() else { panic!("{found:?}") };
+    (found.remove(0), String::from_utf8(answer).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn release_two_says_whether_it_is_stored_before_it_answers() {
+    let port = Port::open(Release::Two).await;
+    let mut stream = TcpStream::connect(&port.address).await.unwrap();
+    for (id, length, commit, code) in [
+        ("R1", 300, Commit::Stored, "MSA|AA|R1"),
+        ("R1", 300, Commit::Stored, "MSA|AA|R1"),
+        ("R2", FRAME_BYTES_MAX + 1, Commit::NotStored, "MSA|AE|R2"),
+    ] {
+        stream.write_all(&frame(&admission(id, length))).await.unwrap();
+        let (committed, answer) = blocks(&mut stream).await;
+        assert_eq!(committed, Event::Commit(commit), "{answer}");
+        assert!(answer.contains(code), "{answer}");
+        // The sender commits our answer; nothing comes back for that.
+        stream.write_all(&commit_block(Commit::Stored)).await.unwrap();
+    }
+    drop(stream);
+    port.close().await;
 }

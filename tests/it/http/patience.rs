@@ -1,12 +1,15 @@
-//! Clients that do not wait, hang up, or are in hand when the gateway is asked to stop.
+//! Clients that do not wait, hang up, dawdle, or are in hand when the gateway is asked to stop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::{interval, timeout};
+use yizhan::http::Waits;
 
 use super::client::Ask;
-use super::served::{LINYI, YISHUI, sample, served};
+use super::served::{LINYI, Served, Setting, YISHUI, sample, served};
 
 fn discharge() -> Ask {
     Ask::post("/v1/discharges", sample("01-worked.json")).token(YISHUI)
@@ -80,4 +83,57 @@ async fn what_is_in_hand_is_finished_before_the_end() {
     store.ended(2).await;
     assert_eq!(waiting.await.unwrap().is(200)["state"], "settled");
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+/// A gateway that waits a moment only, for what is given.
+async fn impatient(head: u64, body: u64) -> Served {
+    let waits = Waits { head: Duration::from_millis(head), body: Duration::from_millis(body) };
+    Setting { waits, ..Setting::default() }.serve().await
+}
+
+/// What a client hears that sends `begun` and then one blank after the other, until its connection is closed.
+async fn dawdle(served: &Served, begun: &[u8]) -> String {
+    let stream = TcpStream::connect(served.address).await.unwrap();
+    let (mut reading, mut writing) = stream.into_split();
+    writing.write_all(begun).await.unwrap();
+    let trickling = async {
+        let mut ticks = interval(Duration::from_millis(20));
+        loop {
+            ticks.tick().await;
+            let _ = writing.write_all(b" ").await;
+        }
+    };
+    let mut heard = Vec::new();
+    let closed = async {
+        // A connection that is reset has ended as well.
+        let _ = reading.read_to_end(&mut heard).await;
+    };
+    let closed = async {
+        tokio::select! {
+            () = closed => {}
+            () = trickling => {}
+        }
+    };
+    timeout(Duration::from_secs(20), closed).await.expect("the connection is held");
+    String::from_utf8(heard).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_does_not_end_is_not_waited_for() {
+    let served = impatient(200, 30_000).await;
+    let heard = dawdle(&served, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-slow:").await;
+    assert!(heard.starts_with("HTTP/1.1 408"), "{heard}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_does_not_end_is_refused_and_its_connection_closed() {
+    let served = impatient(30_000, 200).await;
+    for ask in [discharge(), Ask::post("/v1/beneficiaries/lookup", "{").token(YISHUI)] {
+        let ask = ask.with("content-length", "16000");
+        let kept = String::from_utf8(ask.bytes()).unwrap().replace("connection: close\r\n", "");
+        let heard = dawdle(&served, kept.as_bytes()).await;
+        assert!(heard.starts_with("HTTP/1.1 408"), "{heard}");
+        assert!(heard.contains("urn:yizhan:problem:too_slow") && heard.contains("not_moved"), "{heard}");
+    }
+    assert_eq!(served.ask(discharge()).await.status, 200);
 }

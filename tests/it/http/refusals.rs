@@ -16,6 +16,21 @@ fn post(path: &str, body: &str) -> Ask {
     Ask::post(path, body).token(YISHUI)
 }
 
+fn hl7(text: &str) -> Ask {
+    post("/v1/discharges", text).with("content-type", "application/hl7-v2")
+}
+
+fn admission(id: &str) -> String {
+    let text = String::from_utf8(sample("08a-late-charges-admit.hl7")).unwrap();
+    text.replace("|S08-1|", &format!("|{id}|")).replace('\n', "\r")
+}
+
+/// The admission under each of these message ids, as one batch.
+fn batch(ids: &[&str]) -> Ask {
+    let messages: String = ids.iter().map(|id| admission(id)).collect();
+    hl7(&format!("FHS|^~\\&|HIS\rBHS|^~\\&|HIS\r{messages}BTS|{}\rFTS|1\r", ids.len()))
+}
+
 /// Request, status, type, and the place it names.
 fn cases() -> Vec<(Ask, u16, &'static str, &'static str)> {
     let nobody = || discharge().with("authorization", "");
@@ -48,6 +63,9 @@ fn cases() -> Vec<(Ask, u16, &'static str, &'static str)> {
         (post("/v1/discharges", "{"), 400, "malformed", "line 1 column 1"),
         (post("/v1/discharges", ""), 400, "malformed", "line 1 column 0"),
         (discharge().with("content-type", "application/hl7-v2"), 400, "malformed", "MSH"),
+        (batch(&["a", "b"]), 422, "several_messages", "MSH[2]"),
+        (hl7(&[admission("a"), admission("b")].concat()), 422, "several_messages", "MSH[2]"),
+        (batch(&[]), 400, "malformed", "MSH"),
         (post(COMMIT, "{"), 400, "malformed", ""),
         (post(COMMIT, &format!("{GOOD_COMMIT}x")), 400, "malformed", ""),
         (post(COMMIT, r#"{"expected_patient_share":1}"#), 422, "bad_value", "$.expected_patient_share"),
@@ -77,6 +95,33 @@ async fn every_refusal_is_a_problem_that_moved_nothing() {
         assert_eq!(reply.header("www-authenticate").is_empty(), status != 401, "{ask:?}");
         assert_eq!(reply.header("allow").is_empty(), status != 405, "{ask:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_told_where_to_go_and_none_of_it_is_done() {
+    let served = served().await;
+    let problem = served.ask(batch(&["a", "b", "c"])).await.is_problem(422, "several_messages");
+    assert!(problem["detail"].as_str().unwrap().contains("3 条报文"), "{problem}");
+    assert!(problem["next"]["zh"].as_str().unwrap().contains("MLLP"), "{problem}");
+    assert!(problem["next"]["en"].as_str().unwrap().contains("one message per request"), "{problem}");
+    let discharge = hl7(&admission("d").replace("ADT^A01^ADT_A01", "ADT^A11^ADT_A09"));
+    let nothing = served.ask(discharge).await.is(200);
+    assert_eq!(nothing["findings"][0]["code"], "nothing_to_cancel");
+    // An envelope around one message is no batch.
+    assert_eq!(served.ask(batch(&["e"])).await.is(200)["state"], "awaiting_charges");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_read_by_get_answers_head() {
+    let served = served().await;
+    for path in ["/healthz", "/readyz", "/openapi.json", "/metrics"] {
+        let (head, get) =
+            (served.ask(Ask::new("HEAD", path, Vec::new())).await, served.ask(Ask::get(path)).await);
+        assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+    }
+    let refused = served.ask(Ask::new("DELETE", "/healthz", Vec::new())).await;
+    assert_eq!(refused.header("allow"), "GET, HEAD");
 }
 
 /// A body whose length nobody stated ends at the limit, too.

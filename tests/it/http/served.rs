@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 use yizhan::catalogue::CatalogueFile;
 use yizhan::config::Limits;
-use yizhan::http::{self, Reading, Recent, State};
+use yizhan::http::{self, Reading, Recent, State, Waits};
 use yizhan::intake::Profiles;
 use yizhan::intake::profile::Profile;
 use yizhan::intake::reception::Reception;
@@ -194,13 +194,14 @@ pub(crate) struct Setting {
     pub(crate) reading: Reading,
     pub(crate) limits: Limits,
     pub(crate) tls: Option<rustls::ServerConfig>,
+    pub(crate) waits: Waits,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         let limits =
             Limits { message_bytes_max: 64 * 1024, requests_per_second_max: 10_000, ..Limits::default() };
-        Self { reading: Reading::Token, limits, tls: None }
+        Self { reading: Reading::Token, limits, tls: None, waits: Waits::default() }
     }
 }
 
@@ -222,13 +223,21 @@ impl Setting {
         let hospitals =
             Arc::new(move |code: &str| known.of_hospital(code).map(|found| Arc::clone(&found.hospital)));
         let policies = Arc::new(PolicyShelf::shipped().unwrap());
-        let gateway = Gateway::new(Arc::clone(&store) as _, policies, hospitals, runtime);
+        let gateway = Gateway::new(
+            Arc::clone(&store) as _,
+            policies,
+            hospitals,
+            Arc::default(),
+            Arc::from("test"),
+            runtime,
+        );
         let reception = Reception::new(gateway, profiles);
         let state = State {
             reception,
             reading: self.reading,
             metrics: telemetry::start_metrics(),
             message_bytes_max: self.limits.message_bytes_max,
+            waits: self.waits,
             requests_per_second_max: self.limits.requests_per_second_max,
             recent: Arc::new(Recent::default()),
         };
@@ -279,8 +288,8 @@ async fn register_samples(store: &Sqlite, runtime: &Runtime) {
 
 /// The sample hospitals, each with a token of its own.
 fn profiles() -> Profiles {
-    let profile = |(_, text): &(&str, &str)| {
-        let mut profile = Profile::from_toml(text).unwrap();
+    let profile = |sample: &samples::SampleHospital| {
+        let mut profile = Profile::from_toml(sample.profile).unwrap();
         profile.token_sha256 = Some(Sha256::digest(format!("token-of-{}", profile.code())).into());
         profile
     };

@@ -1,80 +1,18 @@
 //! The interface over TLS, as the configuration's files make it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tempfile::TempDir;
+use h2::client::SendRequest;
+use rcgen::KeyPair;
+use rustls::pki_types::ServerName;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use yizhan::config::Tls;
 use yizhan::tls;
 
 use super::client::Ask;
-use super::served::Setting;
-
-/// A certificate authority, and the files it made.
-struct Authority {
-    folder: TempDir,
-    params: CertificateParams,
-    key: KeyPair,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self { folder: TempDir::new().unwrap(), params, key: KeyPair::generate().unwrap() }
-    }
-
-    fn own(&self) -> CertificateDer<'static> {
-        self.params.self_signed(&self.key).unwrap().der().clone()
-    }
-
-    fn signed(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &Issuer::from_params(&self.params, &self.key)).unwrap();
-        (certificate, key)
-    }
-
-    fn written(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
-    fn configured(&self, asks_clients: bool) -> Tls {
-        let (certificate, key) = self.signed("localhost");
-        let client_ca =
-            asks_clients.then(|| self.written("ca.pem", &self.params.self_signed(&self.key).unwrap().pem()));
-        Tls {
-            certificate: self.written("server.pem", &certificate.pem()),
-            key: self.written("server.key", &key.serialize_pem()),
-            client_ca,
-        }
-    }
-
-    fn client(&self, shows_certificate: bool) -> TlsConnector {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.own()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder =
-            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let builder = builder.with_root_certificates(roots);
-        let config = if shows_certificate {
-            let (certificate, key) = self.signed("hospital");
-            let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-            builder.with_client_auth_cert(vec![certificate.der().clone()], key).unwrap()
-        } else {
-            builder.with_no_client_auth()
-        };
-        TlsConnector::from(Arc::new(config))
-    }
-}
+use super::served::{Setting, YISHUI, sample};
+use crate::authority::Authority;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_tls_the_same_is_said_and_nothing_in_clear() {
@@ -84,7 +22,7 @@ async fn over_tls_the_same_is_said_and_nothing_in_clear() {
     let served = Setting { tls: Some(config), ..Setting::default() }.serve().await;
     let stream = TcpStream::connect(served.address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let stream = authority.client(false).connect(name, stream).await.unwrap();
+    let stream = authority.client(false, &[]).connect(name, stream).await.unwrap();
     let reply = Ask::get("/healthz").over(stream).await;
     assert_eq!((reply.status, reply.header("strict-transport-security")), (200, "max-age=31536000"));
 
@@ -95,6 +33,59 @@ async fn over_tls_the_same_is_said_and_nothing_in_clear() {
     assert!(!answer.windows(4).any(|bytes| bytes == b"HTTP"), "{answer:?}");
 }
 
+/// One request on a connection that carries many; its status and body.
+async fn on_stream(
+    client: &SendRequest<actix_web::web::Bytes>,
+    method: &str,
+    path: &str,
+    body: Vec<u8>,
+) -> (u16, Vec<u8>) {
+    let mut client = client.clone().ready().await.unwrap();
+    let request = ::http::Request::builder().method(method).uri(format!("https://localhost{path}"));
+    let request = request.header("authorization", format!("Bearer {YISHUI}"));
+    let request = request.header("content-type", "application/json").body(()).unwrap();
+    let (answer, mut sending) = client.send_request(request, body.is_empty()).unwrap();
+    if !body.is_empty() {
+        sending.send_data(body.into(), true).unwrap();
+    }
+    let answer = answer.await.unwrap();
+    let (status, mut receiving) = (answer.status().as_u16(), answer.into_body());
+    let mut bytes = Vec::new();
+    while let Some(chunk) = receiving.data().await {
+        let chunk = chunk.unwrap();
+        receiving.flow_control().release_capacity(chunk.len()).unwrap();
+        bytes.extend_from_slice(&chunk);
+    }
+    (status, bytes)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http_2_is_spoken_with_a_client_that_offers_it() {
+    let authority = Authority::new();
+    let config = tls::server_config(&authority.configured(false), tls::HTTP_PROTOCOLS).unwrap();
+    let served = Setting { tls: Some(config), ..Setting::default() }.serve().await;
+    let stream = TcpStream::connect(served.address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = authority.client(false, &[b"h2", b"http/1.1"]).connect(name, stream).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let (bill, health, head, refused) = tokio::join!(
+        on_stream(&client, "POST", "/v1/discharges", sample("01-worked.json")),
+        on_stream(&client, "GET", "/healthz", Vec::new()),
+        on_stream(&client, "HEAD", "/healthz", Vec::new()),
+        on_stream(&client, "POST", "/v1/discharges", b"{".to_vec()),
+    );
+    let settled: serde_json::Value = serde_json::from_slice(&bill.1).unwrap();
+    assert_eq!((bill.0, &settled["patient_share"]), (200, &"1632.00".into()));
+    assert_eq!(health, (200, br#"{"status":"ok"}"#.to_vec()));
+    assert_eq!(head, (200, Vec::new()));
+    let problem: serde_json::Value = serde_json::from_slice(&refused.1).unwrap();
+    assert_eq!((refused.0, &problem["type"]), (400, &"urn:yizhan:problem:malformed".into()));
+    drop(client);
+    connection.await.unwrap().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_a_client_authority_is_named_a_client_shows_its_certificate() {
     let authority = Authority::new();
@@ -103,7 +94,7 @@ async fn where_a_client_authority_is_named_a_client_shows_its_certificate() {
     let connected = async |shows_certificate| {
         let stream = TcpStream::connect(served.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let mut stream = authority.client(shows_certificate).connect(name, stream).await?;
+        let mut stream = authority.client(shows_certificate, &[]).connect(name, stream).await?;
         // TLS 1.3 tells a client that it was refused after its side of the handshake.
         tokio::io::AsyncWriteExt::write_all(&mut stream, &Ask::get("/healthz").bytes()).await?;
         let mut answer = Vec::new();

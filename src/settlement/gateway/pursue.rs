@@ -1,0 +1,342 @@
+//! The driver of stays that need outside payers: asks for quotes, records the intent, carries the saga out.
+//!
+//! No transaction is open and no person's row is held while a payer is asked. Everything that decides is pure
+//! ([`super::carried`], [`super::saga`]); here is the waiting. Whoever drives holds the stay's lease; where it is
+//! lost, what is under way is dropped, and the next holder goes on from what is durable.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::quote::Quoted;
+use super::standing::record;
+use super::step::{Stepped, Work};
+use super::{Gateway, store_refusal};
+use crate::refusal::Refusal;
+use crate::settlement::bill::BillState;
+use crate::settlement::carried::Carry;
+use crate::settlement::decide::Asked;
+use crate::settlement::given::Given;
+use crate::settlement::message::{Hospital, Mode, SettleOn};
+use crate::settlement::outcome::Outcome;
+use crate::settlement::record::{Pricing, Settlement, StayRecord};
+use crate::settlement::refusals;
+use crate::settlement::saga::COMMIT_DEADLINE;
+use crate::store::{Done, Due, Facts, Hold, Lease, StayRef, Step, StoreError};
+
+/// Pauses before a stay that waits for a payer is tried again; the last one repeats.
+const POSTPONED_S: [i64; 6] = [2, 5, 15, 60, 120, 300];
+/// Stays taken up at a time when a gateway begins.
+const REARM_PAGE: u32 = 256;
+/// How often a stay is looked at again because it, or the person's year, moved while payers were asked.
+const ROUNDS_MAX: usize = 50;
+
+/// A stay whose outside payers are to be asked, and the right to do it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pursuit {
+    pub lease: Lease,
+    /// Until when the right lasts.
+    pub until: Timestamp,
+    /// Whoever held the stay before is known to have ended.
+    pub is_holder_gone: bool,
+    /// Charges count as quiet that are so by then; absent: by the clock.
+    pub as_of: Option<Timestamp>,
+}
+
+/// What a message or a desk's order came to.
+#[derive(Debug)]
+pub struct Handled {
+    /// Durable.
+    pub outcome: Outcome,
+    /// Outside payers have to be asked: drive it with [`Gateway::pursue`].
+    pub pursuit: Option<Pursuit>,
+    /// The stay to look at for what it comes to, where the outcome is under way and somebody else drives it.
+    pub stay: Option<StayRef>,
+}
+
+impl Handled {
+    pub(super) fn outcome(outcome: Outcome) -> Self {
+        Self { outcome, pursuit: None, stay: None }
+    }
+
+    pub(super) fn refused(refusal: Refusal) -> Self {
+        Self::outcome(refusal.into())
+    }
+}
+
+/// Why a pursuit ended without an outcome of its own.
+pub(super) enum Stop {
+    /// Somebody else acts for the stay.
+    LeaseLost,
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// One stay while it is driven.
+pub(super) struct Drive<'g> {
+    pub(super) gateway: &'g Gateway,
+    pub(super) lease: Lease,
+    pub(super) until: Timestamp,
+    /// The intent was recorded by this very drive: nothing of it can have been sent before.
+    pub(super) has_intended: bool,
+    /// Whoever held the stay before has ended: it sends nothing any more.
+    pub(super) is_holder_gone: bool,
+    pub(super) as_of: Option<Timestamp>,
+}
+
+/// The stay and its person as they are now.
+pub(super) struct Seen {
+    pub(super) record: StayRecord,
+    pub(super) facts: Facts,
+    pub(super) hospital: Arc<Hospital>,
+}
+
+/// Whether a stay has to be looked at again.
+pub(super) enum Went {
+    On,
+    Ended(Outcome),
+}
+
+impl Gateway {
+    /// Drives a stay until its settlement or reversal is over, a person has to look, or somebody else took over.
+    /// What it answers is durable.
+    pub async fn pursue(&self, pursuit: Pursuit) -> Outcome {
+        let stay_id = pursuit.lease.stay_id;
+        let Pursuit { lease, until, is_holder_gone, as_of } = pursuit;
+        let mut drive = Drive { gateway: self, lease, until, has_intended: false, is_holder_gone, as_of };
+        match drive.run().await {
+            Ok(outcome) => outcome,
+            Err(Stop::LeaseLost) => {
+                tracing::info!(%stay_id, "another gateway acts for the stay");
+                self.settle_down(StayRef::Stay(stay_id)).await
+            }
+            Err(Stop::Store(error)) => {
+                tracing::error!(error = %error, %stay_id, "a stay under way is left to be taken up again");
+                store_refusal(&error).money(crate::refusal::Money::BeingConfirmed).into()
+            }
+        }
+    }
+
+    /// Takes up, oldest first, what this gateway's name held when it died; to be called before anything else is.
+    ///
+    /// # Errors
+    /// Where the store cannot be read or written.
+    pub async fn rearm(&self) -> Result<Vec<Pursuit>, StoreError> {
+        // What is taken from here on ends later: it is not taken again.
+        let old = self.lease_end();
+        let mut pursuits = Vec::new();
+        loop {
+            let mut held = self.store().held_by(Arc::clone(self.name()), REARM_PAGE).await?;
+            held.retain(|due| due.due_at < old);
+            if held.is_empty() {
+                return Ok(pursuits);
+            }
+            pursuits.extend(self.take_all(held, true, None).await?);
+        }
+    }
+
+    /// Takes up stays whose time has come: leases that ran out, payers to be tried again, charges gone quiet.
+    ///
+    /// # Errors
+    /// Where the store cannot be read or written.
+    pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Pursuit>, StoreError> {
+        let due = self.store().due(now, limit).await?;
+        self.take_all(due, false, Some(now)).await
+    }
+
+    /// Takes up every stay that waits for charges to go quiet, however long it would still wait.
+    ///
+    /// # Errors
+    /// Where the store cannot be read or written.
+    pub async fn all_quiet(&self, limit: u32) -> Result<Vec<Pursuit>, StoreError> {
+        let due = self.store().due(Timestamp::MAX, limit).await?;
+        let free = due.into_iter().filter(|due| !due.is_held).collect();
+        self.take_all(free, false, Some(Timestamp::MAX)).await
+    }
+
+    async fn take_all(
+        &self,
+        due: Vec<Due>,
+        is_holder_gone: bool,
+        as_of: Option<Timestamp>,
+    ) -> Result<Vec<Pursuit>, StoreError> {
+        let until = self.lease_end();
+        let taking = due.into_iter().map(|due| self.store().take(due, Arc::clone(self.name()), until));
+        let taken = futures_util::future::try_join_all(taking).await?;
+        Ok(taken.into_iter().flatten().map(|lease| Pursuit { lease, until, is_holder_gone, as_of }).collect())
+    }
+
+    /// Sees a message or an order through to its end: drives it, or waits for whoever does.
+    pub async fn see_through(&self, handled: Handled) -> Outcome {
+        match handled {
+            Handled { pursuit: Some(pursuit), .. } => self.pursue(pursuit).await,
+            Handled { outcome, stay: Some(stay), .. } if outcome.is_under_way() => {
+                self.settle_down(stay).await
+            }
+            Handled { outcome, .. } => outcome,
+        }
+    }
+}
+
+impl Drive<'_> {
+    async fn run(&mut self) -> Result<Outcome, Stop> {
+        for _ in 0..ROUNDS_MAX {
+            let Some(seen) = self.look().await? else { return Ok(refusals::no_such_stay().into()) };
+            let is_under_way = seen.record.phase.is_under_way();
+            let went = match seen.record.pricing.clone() {
+                _ if is_under_way => self.carry_out(seen).await?,
+                Some(pricing) => self.price_with_payers(&seen, &pricing).await?,
+                None => self.close_quiet(&seen).await?,
+            };
+            if let Went::Ended(outcome) = went {
+                return Ok(outcome);
+            }
+        }
+        let why = "the person's year kept moving while payers were asked".to_owned();
+        Err(Stop::Store(StoreError::Unavailable(why)))
+    }
+
+    async fn price_with_payers(&mut self, seen: &Seen, pricing: &Pricing) -> Result<Went, Stop> {
+        let carry = match self.quote(seen, pricing.mode, Given::new()).await? {
+            Quoted::All { given, settlement } => match self.intent(pricing.mode, given, &settlement).await? {
+                Ok(carry) => carry,
+                Err(refusal) => Carry::Dropped { refusals: vec![refusal] },
+            },
+            Quoted::Refused(refusals) => Carry::Dropped { refusals },
+            Quoted::Waits(waits_for) if pricing.mode == Mode::Quote => {
+                Carry::Dropped { refusals: vec![waits_for] }
+            }
+            Quoted::Waits(waits_for) => {
+                let hold = self.hold_until(self.pause(pricing.tries), false);
+                Carry::Postponed { waits_for, hold }
+            }
+        };
+        Ok(match self.carry(seen, carry).await? {
+            // The stay or the person's year moved: quote again.
+            None => Went::On,
+            Some(Outcome::Bill(bill)) if bill.state == BillState::Settling => {
+                self.has_intended = true;
+                Went::On
+            }
+            Some(outcome) => Went::Ended(outcome),
+        })
+    }
+
+    /// The stay and its owner in one consistent look.
+    pub(super) async fn look(&self) -> Result<Option<Seen>, Stop> {
+        let slot = Arc::new(Mutex::new(None));
+        let seen = Arc::clone(&slot);
+        let step = Step {
+            at: self.gateway.runtime().now(),
+            claim: None,
+            stay: StayRef::Stay(self.lease.stay_id),
+            persons: Vec::new(),
+            lease: Some(self.lease),
+            decide: Box::new(move |facts| {
+                *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts);
+                None
+            }),
+        };
+        match self.gateway.store().step(step).await? {
+            Done::LeaseLost => return Err(Stop::LeaseLost),
+            Done::Undecided | Done::Decided(_) | Done::Repeated(_) | Done::OtherContent => {}
+        }
+        let facts = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(facts) = facts else { return Ok(None) };
+        let Some(stay) = &facts.stay else { return Ok(None) };
+        let record = record(stay)?;
+        let Some(hospital) = self.gateway.hospital(&record.part.hospital) else { return Ok(None) };
+        Ok(Some(Seen { record, facts, hospital }))
+    }
+
+    /// The intent with its operations made ready, or why an adapter cannot make one.
+    async fn intent(
+        &mut self,
+        mode: Mode,
+        given: Given,
+        settlement: &Settlement,
+    ) -> Result<Result<Carry, Refusal>, Stop> {
+        self.renew().await?;
+        let calls = match mode {
+            Mode::Quote => Ok(Vec::new()),
+            Mode::Settle => self.plan(settlement, &given),
+        };
+        let hold = self.hold_until(self.until, true);
+        Ok(match calls {
+            Ok(calls) => Ok(Carry::Priced { given, calls, hold }),
+            Err((adapter, why)) => Err(refusals::not_prepared(&adapter, &why)),
+        })
+    }
+
+    /// One conditional step under the lease; `None` where it has to be seen anew first.
+    pub(super) async fn carry(&self, seen: &Seen, carry: Carry) -> Result<Option<Outcome>, Stop> {
+        let work = self.work(seen, Asked::Carry(Arc::new(carry)));
+        let done = self.gateway.step(&work, Some(&seen.record), Some(self.lease)).await?;
+        said(done)
+    }
+
+    /// Nothing is to be asked: charges that went quiet close the stay, else it is let go as it stands.
+    async fn close_quiet(&self, seen: &Seen) -> Result<Went, Stop> {
+        let mode = if seen.hospital.settle_on == SettleOn::Desk { Mode::Quote } else { seen.hospital.mode };
+        let now = self.as_of.unwrap_or_else(|| self.gateway.runtime().now());
+        let asked = Asked::ChargesQuiet { mode, now };
+        let done = self.gateway.step(&self.work(seen, asked), Some(&seen.record), Some(self.lease)).await?;
+        Ok(match said(done)? {
+            Some(outcome) if !outcome.is_under_way() => Went::Ended(outcome),
+            Some(_) | None => Went::On,
+        })
+    }
+
+    pub(super) fn work(&self, seen: &Seen, asked: Asked) -> Work {
+        Work {
+            hospital: Arc::clone(&seen.hospital),
+            persons: Vec::new(),
+            asked,
+            claim: None,
+            stay: StayRef::Stay(self.lease.stay_id),
+        }
+    }
+
+    /// Says that this gateway is alive, where the lease would not outlast one more call.
+    pub(super) async fn renew(&mut self) -> Result<(), Stop> {
+        let now = self.gateway.runtime().now();
+        if later(now, COMMIT_DEADLINE) < self.until {
+            return Ok(());
+        }
+        let until = self.gateway.lease_end();
+        let due =
+            Due { stay_id: self.lease.stay_id, epoch: self.lease.epoch, due_at: self.until, is_held: true };
+        let taken = self.gateway.store().take(due, Arc::clone(self.gateway.name()), until).await?;
+        self.lease = taken.ok_or(Stop::LeaseLost)?;
+        self.until = until;
+        Ok(())
+    }
+
+    pub(super) fn hold_until(&self, at: Timestamp, is_held: bool) -> Hold {
+        let held_by = is_held.then(|| Arc::clone(self.gateway.name()));
+        Hold { due_at: Some(at), epoch: self.lease.epoch, held_by }
+    }
+
+    fn pause(&self, tries: u32) -> Timestamp {
+        let nth = usize::try_from(tries).unwrap_or(usize::MAX).min(POSTPONED_S.len() - 1);
+        let pause_s = POSTPONED_S.get(nth).copied().unwrap_or_default();
+        later(self.gateway.runtime().now(), SignedDuration::from_secs(pause_s))
+    }
+}
+
+fn said(stepped: Stepped) -> Result<Option<Outcome>, Stop> {
+    match stepped {
+        Stepped::Decided { outcome, .. } => Ok(Some(outcome)),
+        Stepped::LeaseLost => Err(Stop::LeaseLost),
+        Stepped::Undecided | Stepped::Repeated(_) | Stepped::OtherContent => Ok(None),
+    }
+}
+
+pub(super) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,89 @@
+//! `yizhan serve` as a process, set up as the README says.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+use yizhan::intake::mllp::frame;
+
+use crate::project;
+
+struct Serving {
+    child: Child,
+    http: String,
+    mllp: String,
+    _folder: TempDir,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts it on free ports, with further variables of the environment.
+fn serve(environment: &[(&str, &str)]) -> Serving {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::copy(project("schemas/yizhan.example.toml"), path("yizhan.toml")).unwrap();
+    std::fs::create_dir(path("hospitals")).unwrap();
+    for file in std::fs::read_dir(project("tests/samples/hospitals")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), path("hospitals").join(file.file_name())).unwrap();
+    }
+    let yizhan = || Command::new(env!("CARGO_BIN_EXE_yizhan"));
+    let (samples, store) = (project("tests/samples"), path("yizhan.db"));
+    assert!(yizhan().args(["key", "new"]).arg(path("yizhan.key")).output().unwrap().status.success());
+    for (register, rows) in [("roster", "roster.csv"), ("catalogue", "catalogue.csv")] {
+        let mut command = yizhan();
+        command.args([register, "import"]).arg(samples.join(rows)).arg("--store").arg(&store);
+        if register == "roster" {
+            command.args(["--mode", "delta"]);
+        }
+        assert!(command.output().unwrap().status.success(), "{register}");
+    }
+    let mut command = yizhan();
+    command.arg("serve").arg("--config").arg(path("yizhan.toml")).stderr(Stdio::piped());
+    command.env("YIZHAN_HTTP_LISTEN", "127.0.0.1:0").env("YIZHAN_MLLP_LISTEN", "127.0.0.1:0");
+    let mut child = command.envs(environment.iter().copied()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut listening = |channel: &str| loop {
+        let line = log.next().expect("the gateway ended").unwrap();
+        if let Some((_, address)) = line.split_once(&format!("listening for {channel} on ")) {
+            return address.split('"').next().unwrap().to_owned();
+        }
+    };
+    let (mllp, http) = (listening("mllp"), listening("http"));
+    std::thread::spawn(move || log.for_each(drop));
+    Serving { child, http, mllp, _folder: folder }
+}
+
+#[test]
+fn the_readmes_example_is_quoted_under_the_token_of_its_own_hospital() {
+    let serving = serve(&[]);
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let url = format!("http://{}/v1/discharges?mode=quote", serving.http);
+    let body = std::fs::read(project("tests/samples/01-worked.json")).unwrap();
+    for (token, status, said) in [("demo", 200, "1632.00"), ("demo-linyi", 403, "forbidden")] {
+        let request = agent.post(&url).header("Authorization", format!("Bearer {token}"));
+        let mut answer = request.header("Content-Type", "application/json").send(&body[..]).unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{text}");
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+#[test]
+fn a_listener_of_release_two_commits_before_it_answers() {
+    let admission = std::fs::read(project("tests/samples/08a-late-charges-admit.hl7")).unwrap();
+    for (release, begins) in [("2", &b"\x0b\x06\x1c\r\x0bMSH"[..]), ("1", b"\x0bMSH")] {
+        let serving = serve(&[("YIZHAN_MLLP_RELEASE", release)]);
+        let mut stream = TcpStream::connect(&serving.mllp).unwrap();
+        stream.write_all(&frame(&admission)).unwrap();
+        let mut heard = vec![0; begins.len()];
+        stream.read_exact(&mut heard).unwrap();
+        assert_eq!(heard, begins, "release {release}");
+    }
+}
