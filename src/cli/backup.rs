@@ -28,8 +28,8 @@ pub(super) struct RestoreArgs {
 }
 
 pub(super) fn backup(args: BackupArgs) -> anyhow::Result<Exit> {
-    let dump = format!("pg_dump --format=custom --file={} '{}'", args.to.display(), args.target.store);
-    opened::only_file(&args.target.store, &dump)?;
+    let store = args.target.address()?;
+    opened::only_file(&store, &format!("pg_dump --format=custom --file={} '{store}'", args.to.display()))?;
     let Opened::File(store) = args.target.open(&Runtime::system())? else { return Ok(Exit::Usage) };
     let bar = Bar::new();
     block_on(store.backup(&args.to, bar.pages()))?;
@@ -42,10 +42,10 @@ pub(super) fn backup(args: BackupArgs) -> anyhow::Result<Exit> {
 }
 
 pub(super) fn restore(args: RestoreArgs) -> anyhow::Result<Exit> {
-    let restore =
-        format!("pg_restore --exit-on-error --dbname='{}' {}", args.target.store, args.from.display());
-    let to = opened::only_file(&args.target.store, &restore)?;
-    let key_file = opened::key_file_of(&args.target.store, args.target.key.as_deref())?;
+    let store = args.target.address()?;
+    let restore = format!("pg_restore --exit-on-error --dbname='{store}' {}", args.from.display());
+    let to = opened::only_file(&store, &restore)?;
+    let key_file = opened::key_file_of(&store, args.target.key.as_deref())?;
     let key = if key_file.exists() { Some(Key::read(&key_file)?) } else { None };
     let bar = Bar::new();
     sqlite::restore(&args.from, to, key.as_ref(), bar.pages())?;

@@ -9,7 +9,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use yizhan_contract::counted;
 
-use super::opened::{self, Opened};
+use super::opened::{self, Named, Opened};
 use crate::runtime::Runtime;
 use crate::sheet::{Problem, Problems};
 use crate::store::address::Address;
@@ -20,7 +20,7 @@ use crate::store::registers::{Import, ImportError, Imported, OnProgress, Progres
 pub(super) struct Target {
     /// 数据库文件，或 postgres:// 地址 | The store: a file, or a postgres:// address
     #[arg(long, env = "YIZHAN_STORE", hide_env_values = true)]
-    pub store: Address,
+    store: Named,
     /// 密钥文件（默认与数据库文件同名，扩展名 .key）| Key file; default: beside the store's file, ending in .key
     #[arg(long, env = "YIZHAN_KEY_FILE")]
     pub key: Option<PathBuf>,
@@ -28,8 +28,13 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn open(&self, runtime: &Runtime) -> anyhow::Result<Opened> {
-        let key_file = opened::key_file_of(&self.store, self.key.as_deref())?;
-        opened::open_beside(&self.store, &key_file, runtime)
+        let store = self.address()?;
+        let key_file = opened::key_file_of(&store, self.key.as_deref())?;
+        opened::open_beside(&store, &key_file, runtime)
+    }
+
+    pub(super) fn address(&self) -> anyhow::Result<Address> {
+        self.store.address()
     }
 }
 

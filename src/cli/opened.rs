@@ -1,7 +1,10 @@
 //! Opening the store that a command or a configuration names, and letting go of it.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
@@ -13,6 +16,30 @@ use crate::store::address::{Address, PostgresAddress};
 use crate::store::postgres::{self, Postgres};
 use crate::store::seal::Key;
 use crate::store::sqlite::{Options, Sqlite};
+
+/// `--store` as it was given: nothing that is wrong with it may print it, because it may hold a password.
+#[derive(Clone)]
+pub(super) struct Named(String);
+
+impl FromStr for Named {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Named(…)")
+    }
+}
+
+impl Named {
+    pub(super) fn address(&self) -> anyhow::Result<Address> {
+        Ok(self.0.parse::<Address>()?)
+    }
+}
 
 /// A store of either kind.
 pub(super) enum Opened {
@@ -115,8 +142,8 @@ pub(super) fn key_file_of(store: &Address, key: Option<&Path>) -> anyhow::Result
         (Some(key), _) => Ok(key.to_owned()),
         (None, Address::File(path)) => Ok(path.with_extension("key")),
         (None, Address::Postgres(_)) => Err(anyhow!(
-            "postgres:// 存储必须用 --key（或 YIZHAN_KEY_FILE）指明密钥文件 | \
-             a postgres:// store needs its key file: --key, or YIZHAN_KEY_FILE"
+            "{store}：请用 --key（或 YIZHAN_KEY_FILE）指明密钥文件 | {store}: name its key file by --key, or \
+             YIZHAN_KEY_FILE"
         )),
     }
 }

@@ -10,7 +10,7 @@ use yizhan_contract::counted;
 use yizhan_rules::PolicyShelf;
 
 use super::import::import_of;
-use super::opened::{self, Opened};
+use super::opened::{self, Named, Opened};
 use super::{Exit, block_on, house, policy};
 use crate::catalogue::CatalogueFile;
 use crate::desk::problem::Problem;
@@ -23,7 +23,6 @@ use crate::runtime::Runtime;
 use crate::samples;
 use crate::settlement::message::Mode;
 use crate::settlement::outcome::{Noted, Outcome};
-use crate::store::address::Address;
 use crate::store::registers::Rows;
 use crate::store::{Ports, postgres};
 use crate::telemetry::Channel;
@@ -48,7 +47,7 @@ pub(super) struct SettleArgs {
     /// 数据库文件或 postgres:// 地址（默认内存）| The store: a file, or a postgres:// address; default: in memory,
     /// shared by all files
     #[arg(long)]
-    store: Option<Address>,
+    store: Option<Named>,
     /// 密钥文件 | Key file; default: beside the store
     #[arg(long, requires = "store")]
     key: Option<PathBuf>,
@@ -90,8 +89,9 @@ fn policies(files: &[PathBuf]) -> anyhow::Result<PolicyShelf> {
 fn open(args: &SettleArgs, runtime: &Runtime) -> anyhow::Result<Opened> {
     match &args.store {
         Some(store) => {
-            let key_file = opened::key_file_of(store, args.key.as_deref())?;
-            opened::open_store(store, &key_file, postgres::Options::default(), runtime)
+            let store = store.address()?;
+            let key_file = opened::key_file_of(&store, args.key.as_deref())?;
+            opened::open_store(&store, &key_file, postgres::Options::default(), runtime)
         }
         None => Opened::in_memory(runtime),
     }

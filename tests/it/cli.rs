@@ -220,10 +220,10 @@ fn what_cannot_be_done_is_said_in_both_languages_with_its_place() {
         ),
         (&["key", "new", &no_key], "no.key", "已存在，不会覆盖", "exists already and is kept"),
         (
-            &["report", "--day", "2020-07-02", "--store", "postgres://x/y"],
-            "postgres://x/y",
-            "请给出文件路径",
-            "give a path",
+            &["report", "--day", "2020-07-02", "--store", "mysql://x/y"],
+            "mysql://",
+            "请填写 SQLite 文件路径或 postgres:// 地址",
+            "give a SQLite file's path or a postgres:// address",
         ),
     ] {
         let output = yizhan(arguments);

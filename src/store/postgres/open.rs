@@ -31,14 +31,16 @@ const MIGRATION_TIMEOUT_MS: u64 = 120_000;
 const MIGRATION_LOCK: i64 = 0x797a_686e;
 
 /// The settings our writes rely on: conditions are checked again after a wait for a row (READ COMMITTED),
-/// and COMMIT returns when it is durable, even where the server's default is otherwise.
+/// and COMMIT returns when it is durable, even where the server's default is otherwise. Every question goes by a
+/// key: a plan made while a table was small must not read all of it when it has grown.
 fn settings() -> String {
     format!(
         "SET default_transaction_isolation = 'read committed';
          SELECT set_config('synchronous_commit', 'on', false)
            WHERE current_setting('synchronous_commit') = 'off';
          SET statement_timeout = {STATEMENT_TIMEOUT_MS}; SET lock_timeout = {LOCK_TIMEOUT_MS};
-         SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}; SET jit = off;"
+         SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}; SET jit = off;
+         SET enable_seqscan = off;"
     )
 }
 

@@ -49,7 +49,12 @@ async fn what_a_command_cannot_do_is_said_with_what_to_do() {
         (&["restore", "copy.dump", "--store", store, "--key", "no.key"], 2, "pg_restore"),
         (&["report", "--day", "2020-07-02", "--store", store], 2, "--key"),
         (&["report", "--day", "2020-07-02", "--store", store, "--key", "no.key"], 4, "127.0.0.1:1/area"),
-        (&["report", "--day", "2020-07-02", "--store", "mysql://host/db"], 2, "mysql://"),
+        (
+            &["report", "--day", "2020-07-02", "--store", "postgres://yizhan:s3cret@db:port/area"],
+            2,
+            "postgres://user:",
+        ),
+        (&["settle", "x", "--store", "postgres://yizhan:s3cret@db/area?sslmode=prefer"], 2, "sslmode=prefer"),
     ] {
         let (said, ended) = shown(&yizhan(arguments));
         assert_eq!(ended, Some(code), "{arguments:?}: {said}");

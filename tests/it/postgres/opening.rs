@@ -24,7 +24,6 @@ async fn a_wrong_or_missing_key_is_refused_by_name() {
     };
     for (refused, given) in [(open(Some(other)).await, other_id.as_str()), (open(None).await, "no key file")]
     {
-        assert!(matches!(&refused, StoreError::WrongKey { .. }), "{refused}");
         let said = refused.to_string();
         assert!(said.contains(&id) && said.contains(given), "{said}");
     }
