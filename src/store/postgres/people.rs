@@ -1,6 +1,6 @@
 //! People in the tables: all that stands of each, for any number of them at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -58,30 +58,39 @@ pub(super) fn read<'a>(batch: &mut Batch<'a>, people: &'a [Uuid]) {
 /// From the answers to [`read`], one row for each person in the order of `people`.
 pub(super) fn rows(people: &[Uuid], answers: &[Vec<Row>]) -> Result<Vec<PersonRow>, StoreError> {
     let [who, roster, sums, numbers] = answers else { return Err(damaged("an answer")) };
-    people
-        .iter()
-        .map(|person| {
-            let of = |rows: &'_ [Row], column: usize| -> Vec<usize> {
-                let is = |at: &usize| rows[*at].get::<_, Uuid>(column) == *person;
-                (0..rows.len()).filter(is).collect()
-            };
-            let found =
-                of(who, 0).first().map(|at| &who[*at]).ok_or_else(|| damaged("a person without a key"))?;
-            let sums: Vec<&Row> = of(sums, 1).into_iter().map(|at| &sums[at]).collect();
-            let number = of(numbers, 0).first().map_or(0, |at| numbers[*at].get::<_, i32>(1));
-            Ok(PersonRow {
-                person_id: *person,
-                version: found.get(1),
-                wrapped_key: found.get(2),
-                has_id_number: found.get(3),
-                roster: of(roster, 0).first().map(|at| roster_row(&roster[*at])).transpose()?,
-                openings: openings(&sums)?,
-                moved: pot(&sums, "year", "used")?,
-                reserved: pot(&sums, "reserved year", "reserved")?,
-                settled_number: number.unsigned_abs(),
-            })
+    let (who, roster) = (by_person(who, 0), by_person(roster, 0));
+    let (sums, numbers) = (by_person(sums, 1), by_person(numbers, 0));
+    let row = |person: &Uuid| {
+        let found = who.get(person).and_then(|rows| rows.first());
+        let found = found.ok_or_else(|| damaged("a person without a key"))?;
+        let sums = sums.get(person).map_or(&[][..], Vec::as_slice);
+        let number = numbers.get(person).and_then(|rows| rows.first());
+        Ok(PersonRow {
+            person_id: *person,
+            version: found.get(1),
+            wrapped_key: found.get(2),
+            has_id_number: found.get(3),
+            roster: roster
+                .get(person)
+                .and_then(|rows| rows.first())
+                .map(|row| roster_row(row))
+                .transpose()?,
+            openings: openings(sums)?,
+            moved: pot(sums, "year", "used")?,
+            reserved: pot(sums, "reserved year", "reserved")?,
+            settled_number: number.map_or(0, |row| row.get::<_, i32>(1)).unsigned_abs(),
         })
-        .collect()
+    };
+    people.iter().map(row).collect()
+}
+
+/// The rows of each person, in their order. An import reads thousands of people at once.
+fn by_person(rows: &[Row], column: usize) -> HashMap<Uuid, Vec<&Row>> {
+    let mut of: HashMap<Uuid, Vec<&Row>> = HashMap::new();
+    for row in rows {
+        of.entry(row.get(column)).or_default().push(row);
+    }
+    of
 }
 
 pub(super) fn roster_row(row: &Row) -> Result<RosterRow, StoreError> {
