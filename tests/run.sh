@@ -7,18 +7,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 say() { printf '\n== %s\n' "$*"; }
 fail() { printf '\nFAILED: %s\n' "$*" >&2; exit 1; }
 
+as_root=()
+[ "$(id -u)" -eq 0 ] || as_root=(sudo -n)
+
 updated=no
-install() { # install PROGRAM PACKAGE...: makes PROGRAM available
-    local program=$1
-    shift
-    command -v "$program" >/dev/null 2>&1 && return 0
-    local as_root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null 2>&1 || return 1
-        as_root=(sudo -n)
-    fi
+from_debian() { # from_debian PACKAGE...: installs packages
+    [ "${#as_root[@]}" -eq 0 ] || command -v sudo >/dev/null 2>&1 || return 1
     command -v apt-get >/dev/null 2>&1 || return 1
-    say "$program is missing; installing $* from Debian"
     if [ "$updated" = no ]; then
         "${as_root[@]}" apt-get update -qq || return 1
         updated=yes
@@ -26,8 +21,28 @@ install() { # install PROGRAM PACKAGE...: makes PROGRAM available
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
+install() { # install PROGRAM PACKAGE...: makes PROGRAM available
+    local program=$1
+    shift
+    command -v "$program" >/dev/null 2>&1 && return 0
+    say "$program is missing; installing $* from Debian"
+    from_debian "$@"
+}
+
+have_postgresql() {
+    [ -n "${YIZHAN_TEST_PG_BIN:-}" ] || command -v initdb >/dev/null 2>&1 || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+install_postgresql() { # the programs alone: the tests start servers of their own, Debian's must not start one
+    say "PostgreSQL is missing; installing postgresql-15 from Debian, without a server that runs"
+    from_debian postgresql-common || return 1
+    "${as_root[@]}" sed -i -E 's/^#?create_main_cluster .*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf || return 1
+    from_debian postgresql-15
+}
+
 command -v cargo >/dev/null 2>&1 || fail "cargo is missing: install the Rust toolchain named in rust-toolchain.toml"
 install cc gcc libc6-dev || fail "no C compiler: install gcc (bundled SQLite and ring are built from C)"
+have_postgresql || install_postgresql || fail "no PostgreSQL: install postgresql-15, or name the folder of its programs by YIZHAN_TEST_PG_BIN"
 
 # The answer EHC^E10 is checked by a second HL7 library where Python is there; the tests say when it is not.
 say "independent HL7 library (hl7apy)"

@@ -9,6 +9,7 @@ mod house;
 mod import;
 mod key;
 mod ledger;
+mod opened;
 mod outbox;
 mod policy;
 mod report;

@@ -8,20 +8,20 @@ use tempfile::TempDir;
 
 use crate::project;
 
-fn yizhan(arguments: &[&str]) -> Output {
+pub(crate) fn yizhan(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_yizhan")).args(arguments).env_remove("YIZHAN_STORE").output().unwrap()
 }
 
-fn sample(name: &str) -> String {
+pub(crate) fn sample(name: &str) -> String {
     project("tests/samples").join(name).to_str().unwrap().to_owned()
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// Each line of standard output as JSON, and the exit code.
-fn lines(output: &Output) -> (Vec<Value>, i32) {
+pub(crate) fn lines(output: &Output) -> (Vec<Value>, i32) {
     let printed = String::from_utf8(output.stdout.clone()).unwrap();
     let parsed = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     (parsed, output.status.code().unwrap())
@@ -220,10 +220,10 @@ fn what_cannot_be_done_is_said_in_both_languages_with_its_place() {
         ),
         (&["key", "new", &no_key], "no.key", "已存在，不会覆盖", "exists already and is kept"),
         (
-            &["report", "--day", "2020-07-02", "--store", "postgres://x/y"],
-            "postgres://x/y",
-            "请给出文件路径",
-            "give a path",
+            &["report", "--day", "2020-07-02", "--store", "mysql://x/y"],
+            "mysql://",
+            "请填写 SQLite 文件路径或 postgres:// 地址",
+            "give a SQLite file's path or a postgres:// address",
         ),
     ] {
         let output = yizhan(arguments);

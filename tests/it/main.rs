@@ -4,6 +4,7 @@
 mod authority;
 mod books;
 mod cli;
+mod cluster;
 mod crash;
 mod demo;
 mod desk;
@@ -21,6 +22,7 @@ mod mllp_frames;
 mod mllp_listener;
 mod old_stores;
 mod outbox;
+mod postgres;
 mod sealed;
 mod serve;
 mod sqlite;
