@@ -58,6 +58,7 @@ pub fn start_metrics() -> PrometheusHandle {
     if metrics::set_global_recorder(recorder).is_ok() {
         describe_counter!("yizhan_messages_total", "Messages answered, by channel and what they ended in");
         describe_counter!("yizhan_refusals_total", "Refused messages and requests, by code");
+        describe_counter!("yizhan_stays_taken_up_total", "Stays taken up without a message, by their end");
         describe_counter!("yizhan_mllp_connections_total", "MLLP connections, by how they began");
         describe_counter!("yizhan_http_requests_total", "HTTP requests answered, by route and status");
         describe_counter!("yizhan_beneficiary_lookups_total", "Look-ups of a beneficiary for admission");
@@ -120,6 +121,18 @@ pub fn refused_message_not_kept(trace_id: &str, error: &dyn std::error::Error) {
 /// Stays whose charges went quiet could not be looked up; tried again at the next tick.
 pub fn stays_not_taken_up(error: &dyn std::error::Error) {
     warn!(error = %error, "stays whose charges went quiet could not be closed");
+}
+
+/// A stay was taken up without a message and came to this; `ended` is the bill's state.
+pub fn stay_ended(stay_id: &dyn std::fmt::Display, hospital: &str, ended: &'static str) {
+    info!(%stay_id, hospital, ended, "stay taken up: {ended}");
+    counter!("yizhan_stays_taken_up_total", "ended" => ended).increment(1);
+}
+
+/// A stay was taken up without a message and is refused: no sender hears of it, and it is tried again later.
+pub fn stay_refused(stay_id: &dyn std::fmt::Display, code: &'static str, place: Option<&str>) {
+    warn!(%stay_id, code, place, "stay taken up and refused: {code}");
+    counter!("yizhan_stays_taken_up_total", "ended" => "refused").increment(1);
 }
 
 /// The outbox could not be read; tried again at the next tick.

@@ -21,6 +21,7 @@ use crate::intake::reception::Reception;
 use crate::outbox::Outbox;
 use crate::runtime::{Runtime, Shutdown};
 use crate::settlement::gateway::{Gateway, Pursuit};
+use crate::settlement::outcome::Outcome;
 use crate::store::address::Address;
 use crate::store::postgres;
 use crate::system;
@@ -221,7 +222,23 @@ async fn take_up_stays(gateway: Gateway, mut stopped: Shutdown) {
 fn drive(gateway: &Gateway, pursuits: Vec<Pursuit>) {
     for pursuit in pursuits {
         let gateway = gateway.clone();
-        tokio::spawn(async move { gateway.pursue(pursuit).await });
+        tokio::spawn(async move {
+            let outcome = gateway.pursue(pursuit).await;
+            tell(&pursuit.lease.stay_id, &outcome);
+        });
+    }
+}
+
+/// No sender is told what a stay came to that no message closed: the log is where it can be seen.
+fn tell(stay_id: &dyn std::fmt::Display, outcome: &Outcome) {
+    match outcome {
+        Outcome::Bill(bill) => telemetry::stay_ended(stay_id, &bill.hospital, bill.state.word()),
+        Outcome::Noted(_) => {}
+        Outcome::Refused(refused) => {
+            for refusal in &refused.refusals {
+                telemetry::stay_refused(stay_id, refusal.code.slug(), refusal.place.as_deref());
+            }
+        }
     }
 }
 

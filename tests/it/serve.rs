@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use yizhan::intake::mllp::frame;
@@ -13,6 +15,7 @@ struct Serving {
     child: Child,
     http: String,
     mllp: String,
+    log: Receiver<String>,
     _folder: TempDir,
 }
 
@@ -23,15 +26,16 @@ impl Drop for Serving {
     }
 }
 
-/// Starts it on free ports, with further variables of the environment.
-fn serve(environment: &[(&str, &str)]) -> Serving {
+/// Starts it on free ports, with further variables of the environment and keys in every profile.
+fn serve(environment: &[(&str, &str)], profile: &str) -> Serving {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);
     std::fs::copy(project("schemas/yizhan.example.toml"), path("yizhan.toml")).unwrap();
     std::fs::create_dir(path("hospitals")).unwrap();
     for file in std::fs::read_dir(project("tests/samples/hospitals")).unwrap() {
         let file = file.unwrap();
-        std::fs::copy(file.path(), path("hospitals").join(file.file_name())).unwrap();
+        let sample = std::fs::read_to_string(file.path()).unwrap();
+        std::fs::write(path("hospitals").join(file.file_name()), format!("{profile}\n{sample}")).unwrap();
     }
     let yizhan = || Command::new(env!("CARGO_BIN_EXE_yizhan"));
     let (samples, store) = (project("tests/samples"), path("yizhan.db"));
@@ -56,13 +60,15 @@ fn serve(environment: &[(&str, &str)]) -> Serving {
         }
     };
     let (mllp, http) = (listening("mllp"), listening("http"));
-    std::thread::spawn(move || log.for_each(drop));
-    Serving { child, http, mllp, _folder: folder }
+    let (lines, log_lines) = channel();
+    // Reads on to the end even where nobody listens: a full pipe would stop the gateway.
+    std::thread::spawn(move || log.for_each(|line| drop(lines.send(line.unwrap_or_default()))));
+    Serving { child, http, mllp, log: log_lines, _folder: folder }
 }
 
 #[test]
 fn the_readmes_example_is_quoted_under_the_token_of_its_own_hospital() {
-    let serving = serve(&[]);
+    let serving = serve(&[], "");
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let url = format!("http://{}/v1/discharges?mode=quote", serving.http);
     let body = std::fs::read(project("tests/samples/01-worked.json")).unwrap();
@@ -79,11 +85,27 @@ fn the_readmes_example_is_quoted_under_the_token_of_its_own_hospital() {
 fn a_listener_of_release_two_commits_before_it_answers() {
     let admission = std::fs::read(project("tests/samples/08a-late-charges-admit.hl7")).unwrap();
     for (release, begins) in [("2", &b"\x0b\x06\x1c\r\x0bMSH"[..]), ("1", b"\x0bMSH")] {
-        let serving = serve(&[("YIZHAN_MLLP_RELEASE", release)]);
+        let serving = serve(&[("YIZHAN_MLLP_RELEASE", release)], "");
         let mut stream = TcpStream::connect(&serving.mllp).unwrap();
         stream.write_all(&frame(&admission)).unwrap();
         let mut heard = vec![0; begins.len()];
         stream.read_exact(&mut heard).unwrap();
         assert_eq!(heard, begins, "release {release}");
+    }
+}
+
+#[test]
+fn what_a_stay_came_to_that_fell_quiet_is_in_the_log() {
+    let charges = std::fs::read_to_string(project("tests/samples/08b-late-charges-charges.hl7")).unwrap();
+    let discharge = std::fs::read_to_string(project("tests/samples/08c-late-charges-discharge.hl7")).unwrap();
+    let said = [("202011", "stay taken up: settled"), ("201311", "refused: agreement_not_in_force")];
+    for (month, said) in said {
+        let serving = serve(&[], "charges_quiet_s = 1");
+        let mut stream = TcpStream::connect(&serving.mllp).unwrap();
+        for message in [&charges, &discharge] {
+            stream.write_all(&frame(message.replace("202011", month).as_bytes())).unwrap();
+        }
+        let heard = || serving.log.recv_timeout(Duration::from_secs(30)).expect(said);
+        while !heard().contains(said) {}
     }
 }
