@@ -117,11 +117,12 @@ async fn a_full_disk_leaves_nothing_half_written() {
     let big = |n: u32| -> Step {
         let decide: Decide = Box::new(move |facts| {
             let mut stay = stay_write(&facts, "ZY1", None, "");
-            stay.document = vec![n as u8; 20_000];
+            // Packed to nothing, a step might find room where the one before it did not.
+            stay.document = unpackable(n.into(), 20_000);
             Some(Changes { stay: Some(stay), answer: vec![n as u8], ..Changes::default() })
         });
         let mut step = step(&n.to_string(), visit("ZY1", None), vec![id_number(WANG)], decide);
-        step.claim.as_mut().unwrap().raw = vec![0; 20_000];
+        step.claim.as_mut().unwrap().raw = unpackable(n.into(), 20_000);
         step
     };
     let mut kept = 0;
