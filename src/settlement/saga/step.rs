@@ -296,6 +296,9 @@ impl Turn {
         for nth in 0..self.saga.calls.len() {
             let call = &mut self.saga.calls[nth];
             match call.commit.state {
+                _ if call.undo.as_ref().is_some_and(|fence| fence.state == Sent::Intended) => {
+                    self.send(nth, Part::Undo);
+                }
                 _ if call.wave != wave => {}
                 Sent::Intended => self.send(nth, Part::Commit),
                 Sent::Fenced => self.wanted.push(Wanted::Prepare { call: nth, part: Part::Commit }),
