@@ -120,7 +120,8 @@ impl Saga {
             Sent::Unknown { since, .. } => since.checked_add(UNKNOWN_ATTENTION).ok(),
             _ => None,
         };
-        let operations = self.calls.iter().flat_map(|call| call.undo.iter().chain([&call.commit]));
+        // A commit that is being fenced off waits for its fence.
+        let operations = self.calls.iter().map(|call| call.undo.as_ref().unwrap_or(&call.commit));
         operations.filter_map(unknown).min().filter(|_| self.attention.is_none())
     }
 }
