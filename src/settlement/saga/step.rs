@@ -138,6 +138,10 @@ impl Turn {
     /// The payer never saw the operation, and no request is on its way any more.
     fn missing(&mut self, nth: usize, part: Part) {
         let is_given_up = self.is_given_up();
+        // Sent by nobody yet, or so it seems: it keeps its place behind the payers it waits for.
+        if part == Part::Commit && !is_given_up && !self.is_its_turn(nth) {
+            return;
+        }
         let call = &mut self.saga.calls[nth];
         let can_undo = call.terms.reverse_window_s.is_some();
         match part {
@@ -149,6 +153,13 @@ impl Turn {
             // Neither sent again nor fenced: only a person can tell.
             Part::Commit => {}
         }
+    }
+
+    /// Whether every payer of an earlier wave is confirmed.
+    fn is_its_turn(&self, nth: usize) -> bool {
+        let wave = self.saga.calls[nth].wave;
+        self.saga.course == Course::Committing
+            && self.saga.calls.iter().all(|call| wave <= call.wave || call.is_committed())
     }
 
     fn send_again(&mut self, nth: usize, part: Part) {
@@ -279,11 +290,14 @@ impl Turn {
     }
 
     fn commit(&mut self) {
-        let is_moved = |call: &Call| match &call.commit.state {
+        let is_moved = |call: &&Call| match &call.commit.state {
             Sent::Done { amounts, .. } => !call.is_as_quoted(amounts),
             _ => false,
         };
-        if self.saga.calls.iter().any(is_moved) {
+        // Who takes over may hear of a later wave first: one that nobody knows of must not be quoted away.
+        let is_next =
+            |moved: &Call| self.saga.calls.iter().all(|call| call.is_committed() || moved.wave < call.wave);
+        if self.saga.calls.iter().filter(is_moved).any(is_next) {
             self.saga.course = Course::Requoting;
             self.wanted.push(Wanted::Requote);
             return;
