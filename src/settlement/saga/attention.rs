@@ -127,6 +127,16 @@ impl Saga {
 }
 
 impl Call {
+    /// Whether a person may say what became of it: nobody knows, or the payer will not take its money back. A
+    /// commit whose fence is on its way is the fence's.
+    pub(super) fn is_in_doubt(&self, part: Part) -> bool {
+        match (part, &self.commit.state, self.undo.as_ref().map(|undo| &undo.state)) {
+            (Part::Commit, Sent::Unknown { .. }, undo) => matches!(undo, None | Some(Sent::Refused { .. })),
+            (Part::Undo, _, undo) => matches!(undo, Some(Sent::Unknown { .. } | Sent::Refused { .. })),
+            _ => false,
+        }
+    }
+
     fn attention(&self, at: Timestamp, is_given_up: bool) -> Option<Attention> {
         if self.is_clear() {
             return None;

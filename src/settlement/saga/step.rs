@@ -79,6 +79,7 @@ impl Turn {
     /// What a gateway that is gone meant to send may have been sent.
     fn taken_over(&mut self, is_gone: bool) {
         let at = self.at;
+        self.saga.note(at, None, "taken over from another gateway");
         for call in &mut self.saga.calls {
             for operation in call.undo.iter_mut().chain([&mut call.commit]) {
                 if is_gone {
@@ -123,8 +124,9 @@ impl Turn {
         self.saga.calls.iter().enumerate().find_map(|(nth, call)| {
             let is_undo = call.undo.as_ref().is_some_and(|undo| undo.id == *id);
             match () {
-                () if call.commit.id == *id => Some((nth, Part::Commit)),
+                // A reversal that could not be made ready carries the id of its commit.
                 () if is_undo => Some((nth, Part::Undo)),
+                () if call.commit.id == *id => Some((nth, Part::Commit)),
                 () => None,
             }
         })
@@ -173,10 +175,11 @@ impl Turn {
     }
 
     fn prepared(&mut self, nth: usize, part: Part, operation: Operation) {
+        let is_committing = self.saga.course == Course::Committing;
         let Some(call) = self.saga.calls.get_mut(nth) else { return };
         match part {
-            Part::Undo if call.undo.is_none() => call.undo = Some(operation),
-            Part::Commit if call.commit.state == Sent::Fenced => {
+            Part::Undo if call.is_to_be_undone() => call.undo = Some(operation),
+            Part::Commit if is_committing && call.commit.state == Sent::Fenced => {
                 let fenced = std::mem::replace(&mut call.commit, operation);
                 call.tombstones.push(fenced.id);
                 call.undo = None;
@@ -192,11 +195,11 @@ impl Turn {
         let Some(call) = self.saga.calls.get_mut(nth) else { return };
         let refused = Sent::Refused { code: "not_prepared".to_owned(), message: why };
         match part {
-            Part::Commit => call.commit.state = refused,
-            Part::Undo if call.undo.is_none() => {
+            Part::Commit if call.commit.state == Sent::Fenced => call.commit.state = refused,
+            Part::Undo if call.is_to_be_undone() => {
                 call.undo = Some(Operation { state: refused, ..call.commit.clone() });
             }
-            Part::Undo => {}
+            _ => return,
         }
         self.is_to_be_kept = true;
     }
@@ -243,11 +246,12 @@ impl Turn {
     fn resolved(&mut self, id: &Arc<str>, as_: Resolution, operator: &str, reason: &str) {
         let Some((nth, part)) = self.find(id) else { return };
         let is_given_up = self.is_given_up();
+        let is_over = self.saga.is_over();
         let call = &mut self.saga.calls[nth];
-        let Some(operation) = call.operation_mut(part) else { return };
-        if !matches!(operation.state, Sent::Unknown { .. } | Sent::Refused { .. }) {
+        if is_over || !call.is_in_doubt(part) {
             return;
         }
+        let Some(operation) = call.operation_mut(part) else { return };
         match (as_, part) {
             (Resolution::Done { amounts, reference }, Part::Commit) => {
                 operation.state = Sent::Done { amounts, reference, at: self.at };
@@ -382,6 +386,12 @@ impl Turn {
         let asked = self.saga.calls.iter().filter_map(ask_at).min();
         let wake = [asked, self.saga.attention_due()].into_iter().flatten().min();
         self.wanted.extend(wake.map(|at| Wanted::Wake { at }));
+    }
+}
+
+impl Call {
+    fn is_to_be_undone(&self) -> bool {
+        self.undo.is_none() && matches!(self.commit.state, Sent::Done { .. } | Sent::Unknown { .. })
     }
 }
 
