@@ -42,8 +42,13 @@ impl Drive<'_> {
         let Some(saga) = seen.record.saga.clone() else { return Err(lost_saga()) };
         // The gateway that recorded an intent goes on with it under the same lease; to any other, what was
         // intended may have been sent.
-        let first =
-            if self.has_intended { Event::Begun } else { Event::TakenOver { is_gone: self.is_holder_gone } };
+        let first = if std::mem::take(&mut self.has_intended) {
+            // Seen again later, what this drive has sent meanwhile is not known to be unsent.
+            self.is_holder_gone = true;
+            Event::Begun
+        } else {
+            Event::TakenOver { is_gone: self.is_holder_gone }
+        };
         let mut turn = Turn { saga, wanted: VecDeque::new(), given: None, is_to_be_kept: false };
         self.step(&mut turn, first);
         let gateway = self.gateway;
