@@ -205,9 +205,10 @@ impl Drive<'_> {
             let payer = saga.calls.iter().flat_map(|call| &call.legs).next().map(|(payer, _)| payer.clone());
             payer.map_or(Event::Woken, |payer| Event::GivenUp(Why::NoQuote { payer }))
         };
-        let Quoted::All { given, settlement } = self.quote(seen, Mode::Settle, confirmed(&turn.saga)).await?
-        else {
-            return Ok(no_quote(&turn.saga));
+        let (given, settlement) = match self.quote(seen, Mode::Settle, confirmed(&turn.saga)).await? {
+            Quoted::All { given, settlement } => (given, settlement),
+            Quoted::Breach(why) => return Ok(Event::GivenUp(why)),
+            Quoted::Refused(_) | Quoted::Waits(_) => return Ok(no_quote(&turn.saga)),
         };
         let before = seen.record.settlement.as_ref().map(|settlement| settlement.bill.patient_share);
         let (from, to) = (before.unwrap_or_default(), settlement.bill.patient_share);
