@@ -96,6 +96,8 @@ impl Decision {
     /// of the year is set aside.
     fn intended(&self, mut record: StayRecord, calls: &[Call], hold: &Hold, owner: &PersonFacts) -> Verdict {
         if calls.is_empty() {
+            // An earlier settlement's payers have nothing to do with this one.
+            record.saga = None;
             return self.settled(record, owner);
         }
         record.phase = Phase::Committing;
