@@ -106,6 +106,16 @@ impl Attention {
 }
 
 impl Saga {
+    /// Whether a person may say what became of this operation.
+    pub fn is_for_a_person(&self, operation: &str) -> bool {
+        self.found(operation).is_some_and(|(call, part)| self.is_in_doubt(call, part))
+    }
+
+    pub(super) fn is_in_doubt(&self, call: usize, part: Part) -> bool {
+        let is_given_up = matches!(self.course, Course::Undoing(_) | Course::Reversing(_));
+        !self.is_over() && self.calls[call].is_in_doubt(part, is_given_up)
+    }
+
     /// Sets or clears what a person has to look at, as things stand at `at`.
     pub(super) fn look_for_attention(&mut self, at: Timestamp) {
         let is_given_up = matches!(self.course, Course::Undoing(_) | Course::Reversing(_));
@@ -127,10 +137,11 @@ impl Saga {
 }
 
 impl Call {
-    /// Whether a person may say what became of it: nobody knows, or the payer will not take its money back. A
+    /// Whether a person may say what became of it: nobody knows, or the payer does not take its money back. A
     /// commit whose fence is on its way is the fence's.
-    pub(super) fn is_in_doubt(&self, part: Part) -> bool {
+    fn is_in_doubt(&self, part: Part, is_given_up: bool) -> bool {
         match (part, &self.commit.state, self.undo.as_ref().map(|undo| &undo.state)) {
+            (Part::Commit, Sent::Done { .. }, None) => is_given_up && self.terms.reverse_window_s.is_none(),
             (Part::Commit, Sent::Unknown { .. }, undo) => matches!(undo, None | Some(Sent::Refused { .. })),
             (Part::Undo, _, undo) => matches!(undo, Some(Sent::Unknown { .. } | Sent::Refused { .. })),
             _ => false,

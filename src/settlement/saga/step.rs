@@ -102,7 +102,7 @@ impl Turn {
     /// Finds the operation an answer belongs to, and writes the answer down. An answer to an operation that was
     /// replaced, or that a fence is about to settle, is evidence and nothing else.
     fn still_open(&mut self, id: &Arc<str>, said: &str) -> Option<(usize, Part)> {
-        let found = self.find(id);
+        let found = self.saga.found(id);
         let counts = found.is_some_and(|(call, part)| {
             let call = &self.saga.calls[call];
             let is_open =
@@ -118,18 +118,6 @@ impl Turn {
     fn unknown(&mut self, id: &Arc<str>, said: &str) -> Option<(usize, Part)> {
         let (call, part) = self.still_open(id, said)?;
         self.is_unknown(call, part).then_some((call, part))
-    }
-
-    fn find(&self, id: &Arc<str>) -> Option<(usize, Part)> {
-        self.saga.calls.iter().enumerate().find_map(|(nth, call)| {
-            let is_undo = call.undo.as_ref().is_some_and(|undo| undo.id == *id);
-            match () {
-                // A reversal that could not be made ready carries the id of its commit.
-                () if is_undo => Some((nth, Part::Undo)),
-                () if call.commit.id == *id => Some((nth, Part::Commit)),
-                () => None,
-            }
-        })
     }
 
     fn is_unknown(&self, call: usize, part: Part) -> bool {
@@ -244,13 +232,12 @@ impl Turn {
     }
 
     fn resolved(&mut self, id: &Arc<str>, as_: Resolution, operator: &str, reason: &str) {
-        let Some((nth, part)) = self.find(id) else { return };
+        let Some((nth, part)) = self.saga.found(id) else { return };
         let is_given_up = self.is_given_up();
-        let is_over = self.saga.is_over();
-        let call = &mut self.saga.calls[nth];
-        if is_over || !call.is_in_doubt(part) {
+        if !self.saga.is_in_doubt(nth, part) {
             return;
         }
+        let call = &mut self.saga.calls[nth];
         let Some(operation) = call.operation_mut(part) else { return };
         match (as_, part) {
             (Resolution::Done { amounts, reference }, Part::Commit) => {
