@@ -151,7 +151,7 @@ impl Decision {
         if !record.phase.is_under_way() {
             return Ok(Verdict::issued(record));
         }
-        let effect = self.priced_anew(&mut record, given, owner)?;
+        let effect = self.priced_anew(&mut record, saga, given, owner)?;
         Ok(self.under_way(record, saga.clone(), hold, effect, owner))
     }
 
@@ -159,6 +159,7 @@ impl Decision {
     fn priced_anew(
         &self,
         record: &mut StayRecord,
+        saga: &Saga,
         given: Option<&Given>,
         owner: &PersonFacts,
     ) -> Result<Effect, LookAgain> {
@@ -169,6 +170,10 @@ impl Decision {
             Ok(settlement) => settlement?,
             Err(_) => return Err(LookAgain),
         };
+        // The person's year moved meanwhile: a payer would not be asked for what it is to commit.
+        if !covers(&saga.calls, &after.bill, &self.payers) {
+            return Err(LookAgain);
+        }
         (after.id, after.bill.settlement_id) = (before.id, before.id);
         (after.bill.version, after.bill.replaces) = (before.bill.version, before.bill.replaces);
         let effect = Effect::by_releasing(&before).and(Effect::by_reserving(&after));
@@ -203,7 +208,7 @@ impl Decision {
         if !record.phase.is_under_way() {
             return Ok(Verdict::issued(record));
         }
-        let anew = self.priced_anew(&mut record, given, owner)?;
+        let anew = self.priced_anew(&mut record, saga, given, owner)?;
         record.saga = Some(saga.clone());
         let Some(settlement) = &mut record.settlement else { return Ok(Verdict::issued(record)) };
         settlement.bill.show(saga);
