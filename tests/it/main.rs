@@ -23,6 +23,7 @@ mod old_stores;
 mod outbox;
 mod sealed;
 mod serve;
+mod simulation;
 mod sqlite;
 mod stays;
 mod store_contract;

@@ -11,9 +11,9 @@ use super::pursue::{Drive, Seen, Stop};
 use super::standing::record;
 use crate::settlement::carried::Carry;
 use crate::settlement::record::StayRecord;
+use crate::settlement::saga::Entry;
 use crate::settlement::saga::attention::Attention;
 use crate::settlement::saga::event::{Event, Resolution};
-use crate::settlement::saga::Entry;
 use crate::store::{Due, Hold, StayRef, StoreError};
 
 /// One stay that waits for a person.
