@@ -32,7 +32,7 @@ pub enum Carry {
     /// The saga as it is now, with what it was priced from anew, if it was.
     Kept { saga: Saga, given: Option<Given>, hold: Hold },
     /// The saga is over.
-    Over { saga: Saga },
+    Over { saga: Saga, given: Option<Given> },
 }
 
 impl Decision {
@@ -47,7 +47,7 @@ impl Decision {
             Carry::Postponed { waits_for, hold } => Ok(self.postponed(record, waits_for, hold, owner)),
             Carry::Dropped { refusals } => Ok(self.dropped(record, refusals.clone(), owner)),
             Carry::Kept { saga, given, hold } => self.kept(record, saga, given.as_ref(), hold, owner),
-            Carry::Over { saga } => Ok(self.over(record, saga, owner)),
+            Carry::Over { saga, given } => self.over(record, saga, given.as_ref(), owner),
         }
     }
 
@@ -96,6 +96,8 @@ impl Decision {
     /// of the year is set aside.
     fn intended(&self, mut record: StayRecord, calls: &[Call], hold: &Hold, owner: &PersonFacts) -> Verdict {
         if calls.is_empty() {
+            // An earlier settlement's payers have nothing to do with this one.
+            record.saga = None;
             return self.settled(record, owner);
         }
         record.phase = Phase::Committing;
@@ -149,18 +151,34 @@ impl Decision {
         if !record.phase.is_under_way() {
             return Ok(Verdict::issued(record));
         }
-        let mut effect = Effect::default();
-        if let (Some(given), Some(before)) = (given, record.settlement.clone()) {
-            let mut after = match self.settlement(&record, Mode::Settle, given, owner) {
-                Ok(settlement) => settlement?,
-                Err(_) => return Err(LookAgain),
-            };
-            (after.id, after.bill.settlement_id) = (before.id, before.id);
-            (after.bill.version, after.bill.replaces) = (before.bill.version, before.bill.replaces);
-            effect = Effect::by_releasing(&before).and(Effect::by_reserving(&after));
-            record.settlement = Some(after);
-        }
+        let effect = self.priced_anew(&mut record, saga, given, owner)?;
         Ok(self.under_way(record, saga.clone(), hold, effect, owner))
+    }
+
+    /// The settlement with the amounts payers have confirmed, and those the others quoted after them.
+    fn priced_anew(
+        &self,
+        record: &mut StayRecord,
+        saga: &Saga,
+        given: Option<&Given>,
+        owner: &PersonFacts,
+    ) -> Result<Effect, LookAgain> {
+        let (Some(given), Some(before)) = (given, record.settlement.clone()) else {
+            return Ok(Effect::default());
+        };
+        let mut after = match self.settlement(record, Mode::Settle, given, owner) {
+            Ok(settlement) => settlement?,
+            Err(_) => return Err(LookAgain),
+        };
+        // The person's year moved meanwhile: a payer would not be asked for what it is to commit.
+        if !covers(&saga.calls, &after.bill, &self.payers) {
+            return Err(LookAgain);
+        }
+        (after.id, after.bill.settlement_id) = (before.id, before.id);
+        (after.bill.version, after.bill.replaces) = (before.bill.version, before.bill.replaces);
+        let effect = Effect::by_releasing(&before).and(Effect::by_reserving(&after));
+        record.settlement = Some(after);
+        Ok(effect)
     }
 
     fn under_way(
@@ -180,16 +198,23 @@ impl Decision {
     }
 
     /// What the saga's end means for the stay.
-    fn over(&self, mut record: StayRecord, saga: &Saga, owner: &PersonFacts) -> Verdict {
+    fn over(
+        &self,
+        mut record: StayRecord,
+        saga: &Saga,
+        given: Option<&Given>,
+        owner: &PersonFacts,
+    ) -> Result<Verdict, LookAgain> {
         if !record.phase.is_under_way() {
-            return Verdict::issued(record);
+            return Ok(Verdict::issued(record));
         }
+        let anew = self.priced_anew(&mut record, saga, given, owner)?;
         record.saga = Some(saga.clone());
-        let Some(settlement) = &mut record.settlement else { return Verdict::issued(record) };
+        let Some(settlement) = &mut record.settlement else { return Ok(Verdict::issued(record)) };
         settlement.bill.show(saga);
         settlement.bill.issued_at = self.at;
-        let release = Effect::by_releasing(settlement);
-        match &saga.course {
+        let release = anew.and(Effect::by_releasing(settlement));
+        Ok(match &saga.course {
             Course::Committed => {
                 let settled = Effect::by_settling(settlement);
                 record.phase = Phase::Settled;
@@ -212,7 +237,7 @@ impl Decision {
             Course::Committing | Course::Requoting | Course::Undoing(_) | Course::Reversing(_) => {
                 Verdict::issued(record)
             }
-        }
+        })
     }
 }
 

@@ -69,6 +69,11 @@ impl Answer {
         matches!(self.answered, Answered::Paid { state: PayerState::Quoted, .. })
     }
 
+    /// A fact, which stands whatever is asked.
+    pub fn is_confirmed(&self) -> bool {
+        matches!(self.answered, Answered::Paid { state: PayerState::Committed, .. })
+    }
+
     fn fits(&self, leg: &AskedLeg) -> bool {
         self.asked.as_ref().is_none_or(|asked| asked == leg)
     }

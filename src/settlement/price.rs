@@ -187,7 +187,6 @@ fn bill(
 ) -> Bill {
     let before = record.settlement.as_ref();
     let open_quote = before.filter(|settlement| settlement.bill.state == BillState::Quoted);
-    let reversed = before.filter(|settlement| settlement.bill.state == BillState::Reversed);
     let valid_until = ground.at.checked_add(SignedDuration::from_secs(QUOTE_VALID_S)).ok();
     let mut findings = assessment.findings.clone();
     findings.extend(adjudication.findings.iter().cloned());
@@ -217,8 +216,11 @@ fn bill(
         benefit_year: adjudication.benefit_year,
         admission_ordinal: adjudication.admission_ordinal,
         issued_at: ground.at,
-        replaces: open_quote
-            .map_or_else(|| reversed.map(|settlement| settlement.id), |quote| quote.bill.replaces),
+        // One that was quoted or given up takes nobody's place: what it was to replace is replaced now.
+        replaces: before.and_then(|settlement| match settlement.bill.state {
+            BillState::Reversed => Some(settlement.id),
+            _ => settlement.bill.replaces,
+        }),
         valid_until: valid_until.filter(|_| mode == Mode::Quote),
         reversal: None,
         findings,

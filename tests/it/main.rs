@@ -25,6 +25,7 @@ mod outbox;
 mod postgres;
 mod sealed;
 mod serve;
+mod simulation;
 mod sqlite;
 mod stays;
 mod store_contract;

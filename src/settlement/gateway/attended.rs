@@ -11,9 +11,9 @@ use super::pursue::{Drive, Seen, Stop};
 use super::standing::record;
 use crate::settlement::carried::Carry;
 use crate::settlement::record::StayRecord;
+use crate::settlement::saga::Entry;
 use crate::settlement::saga::attention::Attention;
 use crate::settlement::saga::event::{Event, Resolution};
-use crate::settlement::saga::{Entry, Sent};
 use crate::store::{Due, Hold, StayRef, StoreError};
 
 /// One stay that waits for a person.
@@ -144,12 +144,7 @@ impl Gateway {
         let event = match order {
             Order::Retry => Event::RetryOrdered { operator },
             Order::Resolve { operation, as_, reason } => {
-                let operations = saga.calls.iter().flat_map(|call| call.undo.iter().chain([&call.commit]));
-                let is_open = operations.into_iter().any(|known| {
-                    known.id == operation
-                        && matches!(known.state, Sent::Unknown { .. } | Sent::Refused { .. })
-                });
-                if !is_open {
+                if !saga.is_for_a_person(&operation) {
                     return Err(OrderError::NoSuchOperation(operation));
                 }
                 Event::Resolved { operation, as_, operator, reason }

@@ -42,8 +42,13 @@ impl Drive<'_> {
         let Some(saga) = seen.record.saga.clone() else { return Err(lost_saga()) };
         // The gateway that recorded an intent goes on with it under the same lease; to any other, what was
         // intended may have been sent.
-        let first =
-            if self.has_intended { Event::Begun } else { Event::TakenOver { is_gone: self.is_holder_gone } };
+        let first = if std::mem::take(&mut self.has_intended) {
+            // Seen again later, what this drive has sent meanwhile is not known to be unsent.
+            self.is_holder_gone = true;
+            Event::Begun
+        } else {
+            Event::TakenOver { is_gone: self.is_holder_gone }
+        };
         let mut turn = Turn { saga, wanted: VecDeque::new(), given: None, is_to_be_kept: false };
         self.step(&mut turn, first);
         let gateway = self.gateway;
@@ -51,8 +56,9 @@ impl Drive<'_> {
         'turn: loop {
             self.prepare_wanted(&mut turn);
             // The end is written with what ended it.
-            if turn.is_to_be_kept && !turn.wanted.contains(&Wanted::Finish) {
-                self.keep(&mut seen, &mut turn).await?;
+            let is_over = turn.wanted.contains(&Wanted::Finish);
+            if turn.is_to_be_kept && !is_over && !self.keep(&mut seen, &mut turn).await? {
+                return Ok(Went::On);
             }
             let mut wake = None;
             while let Some(wanted) = turn.wanted.pop_front() {
@@ -68,7 +74,7 @@ impl Drive<'_> {
                         self.step(&mut turn, event);
                         continue 'turn;
                     }
-                    Wanted::Finish => return self.finish(&seen, turn.saga).await,
+                    Wanted::Finish => return self.finish(&seen, turn).await,
                     Wanted::Prepare { .. } => {}
                 }
             }
@@ -111,7 +117,7 @@ impl Drive<'_> {
 
     /// Makes the saga durable before anything it wants is done. A store that cannot be written is tried until the
     /// lease runs out: nothing was sent on the strength of what is not durable.
-    async fn keep(&mut self, seen: &mut Seen, turn: &mut Turn) -> Result<(), Stop> {
+    async fn keep(&mut self, seen: &mut Seen, turn: &mut Turn) -> Result<bool, Stop> {
         self.renew().await?;
         loop {
             let carry = Carry::Kept {
@@ -123,8 +129,10 @@ impl Drive<'_> {
                 Ok(Some(_)) => {
                     turn.is_to_be_kept = false;
                     turn.given = None;
-                    return Ok(());
+                    return Ok(true);
                 }
+                // The person's year moved since it was priced anew: none of that was sent, and it begins again.
+                Ok(None) if turn.given.is_some() => return Ok(false),
                 // The stay moved (late charges came): see it anew.
                 Ok(None) => *seen = self.look().await?.ok_or_else(lost_saga)?,
                 Err(Stop::Store(error)) if error.may_retry() => self.pause_for_store(error).await?,
@@ -134,14 +142,16 @@ impl Drive<'_> {
     }
 
     /// A share that rose is quoted again for the desk; every other end is said.
-    async fn finish(&mut self, seen: &Seen, saga: Saga) -> Result<Went, Stop> {
+    async fn finish(&mut self, seen: &Seen, turn: Turn) -> Result<Went, Stop> {
+        let Turn { saga, given, .. } = turn;
         let is_quoted_again = matches!(saga.course, Course::Undone(Why::ShareRose { .. }));
         let mut again = None;
         loop {
             let seen = again.as_ref().unwrap_or(seen);
-            match self.carry(seen, Carry::Over { saga: saga.clone() }).await {
+            match self.carry(seen, Carry::Over { saga: saga.clone(), given: given.clone() }).await {
                 Ok(Some(_)) if is_quoted_again => return Ok(Went::On),
                 Ok(Some(outcome)) => return Ok(Went::Ended(outcome)),
+                Ok(None) if given.is_some() => return Ok(Went::On),
                 Ok(None) => again = Some(self.look().await?.ok_or_else(lost_saga)?),
                 Err(Stop::Store(error)) if error.may_retry() => self.pause_for_store(error).await?,
                 Err(stop) => return Err(stop),
@@ -195,9 +205,10 @@ impl Drive<'_> {
             let payer = saga.calls.iter().flat_map(|call| &call.legs).next().map(|(payer, _)| payer.clone());
             payer.map_or(Event::Woken, |payer| Event::GivenUp(Why::NoQuote { payer }))
         };
-        let Quoted::All { given, settlement } = self.quote(seen, Mode::Settle, confirmed(&turn.saga)).await?
-        else {
-            return Ok(no_quote(&turn.saga));
+        let (given, settlement) = match self.quote(seen, Mode::Settle, confirmed(&turn.saga)).await? {
+            Quoted::All { given, settlement } => (given, settlement),
+            Quoted::Breach(why) => return Ok(Event::GivenUp(why)),
+            Quoted::Refused(_) | Quoted::Waits(_) => return Ok(no_quote(&turn.saga)),
         };
         let before = seen.record.settlement.as_ref().map(|settlement| settlement.bill.patient_share);
         let (from, to) = (before.unwrap_or_default(), settlement.bill.patient_share);

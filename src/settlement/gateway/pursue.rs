@@ -208,6 +208,7 @@ impl Drive<'_> {
                 Err(refusal) => Carry::Dropped { refusals: vec![refusal] },
             },
             Quoted::Refused(refusals) => Carry::Dropped { refusals },
+            Quoted::Breach(why) => Carry::Dropped { refusals: vec![refusals::given_up(&why)] },
             Quoted::Waits(waits_for) if pricing.mode == Mode::Quote => {
                 Carry::Dropped { refusals: vec![waits_for] }
             }

@@ -21,7 +21,7 @@ use crate::settlement::record::Settlement;
 use crate::settlement::refusals::{self, LinePlaces};
 use crate::settlement::reserved::reserved_by_others;
 use crate::settlement::saga::event::Part;
-use crate::settlement::saga::{Call, Operation, Terms, plan};
+use crate::settlement::saga::{Call, Operation, Terms, Why, plan};
 
 /// How long a payer may take to answer a question: a quote, or what became of an operation.
 pub(super) const ASK_DEADLINE: SignedDuration = SignedDuration::from_secs(5);
@@ -37,6 +37,8 @@ pub(super) enum Quoted {
     Refused(Vec<Refusal>),
     /// A payer that is needed cannot be asked now.
     Waits(Refusal),
+    /// What a payer has confirmed already is more than it may pay.
+    Breach(Why),
 }
 
 impl Drive<'_> {
@@ -46,6 +48,11 @@ impl Drive<'_> {
             match self.price(seen, mode, &given).await? {
                 Err(refusals) => return Ok(Quoted::Refused(refusals)),
                 Ok(Priced::Bill(settlement)) => return Ok(Quoted::All { given, settlement }),
+                Ok(Priced::Breach { payer, amount, pay_at_most })
+                    if given.get(&payer).is_some_and(Answer::is_confirmed) =>
+                {
+                    return Ok(Quoted::Breach(Why::Breach { payer, quoted: pay_at_most, committed: amount }));
+                }
                 Ok(Priced::Breach { payer, amount, pay_at_most }) => {
                     tracing::warn!(%payer, %amount, %pay_at_most, "a payer answered what it may not pay; its quote is refused");
                     given.insert(payer, Answer::refused(None));

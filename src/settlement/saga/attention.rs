@@ -106,6 +106,16 @@ impl Attention {
 }
 
 impl Saga {
+    /// Whether a person may say what became of this operation.
+    pub fn is_for_a_person(&self, operation: &str) -> bool {
+        self.found(operation).is_some_and(|(call, part)| self.is_in_doubt(call, part))
+    }
+
+    pub(super) fn is_in_doubt(&self, call: usize, part: Part) -> bool {
+        let is_given_up = matches!(self.course, Course::Undoing(_) | Course::Reversing(_));
+        !self.is_over() && self.calls[call].is_in_doubt(part, is_given_up)
+    }
+
     /// Sets or clears what a person has to look at, as things stand at `at`.
     pub(super) fn look_for_attention(&mut self, at: Timestamp) {
         let is_given_up = matches!(self.course, Course::Undoing(_) | Course::Reversing(_));
@@ -120,12 +130,24 @@ impl Saga {
             Sent::Unknown { since, .. } => since.checked_add(UNKNOWN_ATTENTION).ok(),
             _ => None,
         };
-        let operations = self.calls.iter().flat_map(|call| call.undo.iter().chain([&call.commit]));
+        // A commit that is being fenced off waits for its fence.
+        let operations = self.calls.iter().map(|call| call.undo.as_ref().unwrap_or(&call.commit));
         operations.filter_map(unknown).min().filter(|_| self.attention.is_none())
     }
 }
 
 impl Call {
+    /// Whether a person may say what became of it: nobody knows, or the payer does not take its money back. A
+    /// commit whose fence is on its way is the fence's.
+    fn is_in_doubt(&self, part: Part, is_given_up: bool) -> bool {
+        match (part, &self.commit.state, self.undo.as_ref().map(|undo| &undo.state)) {
+            (Part::Commit, Sent::Done { .. }, None) => is_given_up && self.terms.reverse_window_s.is_none(),
+            (Part::Commit, Sent::Unknown { .. }, undo) => matches!(undo, None | Some(Sent::Refused { .. })),
+            (Part::Undo, _, undo) => matches!(undo, Some(Sent::Unknown { .. } | Sent::Refused { .. })),
+            _ => false,
+        }
+    }
+
     fn attention(&self, at: Timestamp, is_given_up: bool) -> Option<Attention> {
         if self.is_clear() {
             return None;

@@ -216,6 +216,18 @@ impl Saga {
         self.calls.iter().find(is_kept).map(|call| &*call.adapter)
     }
 
+    /// Where an operation is; a reversal that could not be made ready carries the id of its commit.
+    fn found(&self, id: &str) -> Option<(usize, Part)> {
+        self.calls.iter().enumerate().find_map(|(nth, call)| {
+            let is_undo = call.undo.as_ref().is_some_and(|undo| *undo.id == *id);
+            match () {
+                () if is_undo => Some((nth, Part::Undo)),
+                () if *call.commit.id == *id => Some((nth, Part::Commit)),
+                () => None,
+            }
+        })
+    }
+
     fn note(&mut self, at: Timestamp, operation: Option<&Arc<str>>, what: impl Into<String>) {
         if self.log.len() >= LOG_ENTRIES_MAX {
             self.log.remove(0);

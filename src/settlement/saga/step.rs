@@ -79,6 +79,7 @@ impl Turn {
     /// What a gateway that is gone meant to send may have been sent.
     fn taken_over(&mut self, is_gone: bool) {
         let at = self.at;
+        self.saga.note(at, None, "taken over from another gateway");
         for call in &mut self.saga.calls {
             for operation in call.undo.iter_mut().chain([&mut call.commit]) {
                 if is_gone {
@@ -101,7 +102,7 @@ impl Turn {
     /// Finds the operation an answer belongs to, and writes the answer down. An answer to an operation that was
     /// replaced, or that a fence is about to settle, is evidence and nothing else.
     fn still_open(&mut self, id: &Arc<str>, said: &str) -> Option<(usize, Part)> {
-        let found = self.find(id);
+        let found = self.saga.found(id);
         let counts = found.is_some_and(|(call, part)| {
             let call = &self.saga.calls[call];
             let is_open =
@@ -119,17 +120,6 @@ impl Turn {
         self.is_unknown(call, part).then_some((call, part))
     }
 
-    fn find(&self, id: &Arc<str>) -> Option<(usize, Part)> {
-        self.saga.calls.iter().enumerate().find_map(|(nth, call)| {
-            let is_undo = call.undo.as_ref().is_some_and(|undo| undo.id == *id);
-            match () {
-                () if call.commit.id == *id => Some((nth, Part::Commit)),
-                () if is_undo => Some((nth, Part::Undo)),
-                () => None,
-            }
-        })
-    }
-
     fn is_unknown(&self, call: usize, part: Part) -> bool {
         let operation = self.saga.calls[call].operation(part);
         operation.is_some_and(|operation| matches!(operation.state, Sent::Unknown { .. }))
@@ -138,6 +128,10 @@ impl Turn {
     /// The payer never saw the operation, and no request is on its way any more.
     fn missing(&mut self, nth: usize, part: Part) {
         let is_given_up = self.is_given_up();
+        // Sent by nobody yet, or so it seems: it keeps its place behind the payers it waits for.
+        if part == Part::Commit && !is_given_up && !self.is_its_turn(nth) {
+            return;
+        }
         let call = &mut self.saga.calls[nth];
         let can_undo = call.terms.reverse_window_s.is_some();
         match part {
@@ -151,6 +145,13 @@ impl Turn {
         }
     }
 
+    /// Whether every payer of an earlier wave is confirmed.
+    fn is_its_turn(&self, nth: usize) -> bool {
+        let wave = self.saga.calls[nth].wave;
+        self.saga.course == Course::Committing
+            && self.saga.calls.iter().all(|call| wave <= call.wave || call.is_committed())
+    }
+
     fn send_again(&mut self, nth: usize, part: Part) {
         let at = self.at;
         if let Some(operation) = self.saga.calls[nth].operation_mut(part) {
@@ -162,10 +163,11 @@ impl Turn {
     }
 
     fn prepared(&mut self, nth: usize, part: Part, operation: Operation) {
+        let is_committing = self.saga.course == Course::Committing;
         let Some(call) = self.saga.calls.get_mut(nth) else { return };
         match part {
-            Part::Undo if call.undo.is_none() => call.undo = Some(operation),
-            Part::Commit if call.commit.state == Sent::Fenced => {
+            Part::Undo if call.is_to_be_undone() => call.undo = Some(operation),
+            Part::Commit if is_committing && call.commit.state == Sent::Fenced => {
                 let fenced = std::mem::replace(&mut call.commit, operation);
                 call.tombstones.push(fenced.id);
                 call.undo = None;
@@ -181,11 +183,11 @@ impl Turn {
         let Some(call) = self.saga.calls.get_mut(nth) else { return };
         let refused = Sent::Refused { code: "not_prepared".to_owned(), message: why };
         match part {
-            Part::Commit => call.commit.state = refused,
-            Part::Undo if call.undo.is_none() => {
+            Part::Commit if call.commit.state == Sent::Fenced => call.commit.state = refused,
+            Part::Undo if call.is_to_be_undone() => {
                 call.undo = Some(Operation { state: refused, ..call.commit.clone() });
             }
-            Part::Undo => {}
+            _ => return,
         }
         self.is_to_be_kept = true;
     }
@@ -230,13 +232,13 @@ impl Turn {
     }
 
     fn resolved(&mut self, id: &Arc<str>, as_: Resolution, operator: &str, reason: &str) {
-        let Some((nth, part)) = self.find(id) else { return };
+        let Some((nth, part)) = self.saga.found(id) else { return };
         let is_given_up = self.is_given_up();
-        let call = &mut self.saga.calls[nth];
-        let Some(operation) = call.operation_mut(part) else { return };
-        if !matches!(operation.state, Sent::Unknown { .. } | Sent::Refused { .. }) {
+        if !self.saga.is_in_doubt(nth, part) {
             return;
         }
+        let call = &mut self.saga.calls[nth];
+        let Some(operation) = call.operation_mut(part) else { return };
         match (as_, part) {
             (Resolution::Done { amounts, reference }, Part::Commit) => {
                 operation.state = Sent::Done { amounts, reference, at: self.at };
@@ -279,11 +281,14 @@ impl Turn {
     }
 
     fn commit(&mut self) {
-        let is_moved = |call: &Call| match &call.commit.state {
+        let is_moved = |call: &&Call| match &call.commit.state {
             Sent::Done { amounts, .. } => !call.is_as_quoted(amounts),
             _ => false,
         };
-        if self.saga.calls.iter().any(is_moved) {
+        // Who takes over may hear of a later wave first: one that nobody knows of must not be quoted away.
+        let is_next =
+            |moved: &Call| self.saga.calls.iter().all(|call| call.is_committed() || moved.wave < call.wave);
+        if self.saga.calls.iter().filter(is_moved).any(is_next) {
             self.saga.course = Course::Requoting;
             self.wanted.push(Wanted::Requote);
             return;
@@ -296,6 +301,9 @@ impl Turn {
         for nth in 0..self.saga.calls.len() {
             let call = &mut self.saga.calls[nth];
             match call.commit.state {
+                _ if call.undo.as_ref().is_some_and(|fence| fence.state == Sent::Intended) => {
+                    self.send(nth, Part::Undo);
+                }
                 _ if call.wave != wave => {}
                 Sent::Intended => self.send(nth, Part::Commit),
                 Sent::Fenced => self.wanted.push(Wanted::Prepare { call: nth, part: Part::Commit }),
@@ -365,6 +373,12 @@ impl Turn {
         let asked = self.saga.calls.iter().filter_map(ask_at).min();
         let wake = [asked, self.saga.attention_due()].into_iter().flatten().min();
         self.wanted.extend(wake.map(|at| Wanted::Wake { at }));
+    }
+}
+
+impl Call {
+    fn is_to_be_undone(&self) -> bool {
+        self.undo.is_none() && matches!(self.commit.state, Sent::Done { .. } | Sent::Unknown { .. })
     }
 }
 

@@ -1,0 +1,144 @@
+//! A payer's own books: what it did under each operation id, whatever it told anybody.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use yizhan_contract::payer::{Operation, OperationKind, Performed, Status};
+use yizhan_contract::{Money, PayerCode};
+
+pub(crate) type Amounts = Vec<(PayerCode, Money)>;
+
+/// One operation as the payer has it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Entry {
+    pub(crate) stay: Arc<str>,
+    pub(crate) is_reversal: bool,
+    /// How often it was done: a payer whose commits are not idempotent does again what it is sent again.
+    pub(crate) effects: u32,
+    pub(crate) amounts: Amounts,
+    pub(crate) is_refused: bool,
+    /// Its reversal came: done before, it is taken back; not seen yet, it is refused from now on.
+    pub(crate) is_reversed: bool,
+}
+
+impl Entry {
+    pub(crate) fn stands(&self) -> bool {
+        !self.is_reversal && self.effects > 0 && !self.is_reversed
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Books {
+    pub(crate) is_idempotent: bool,
+    /// A payer that forgets reversals of what it had not seen.
+    pub(crate) forgets_tombstones: bool,
+    pub(crate) entries: BTreeMap<Arc<str>, Entry>,
+    /// Requests that left a gateway and have not come yet.
+    pub(crate) on_the_way: BTreeMap<Arc<str>, u32>,
+    /// Requests that come later than the payer promises.
+    pub(crate) unpromised: BTreeSet<Arc<str>>,
+    /// Quote ids, and the stays they were given for.
+    pub(crate) quotes: BTreeMap<String, Arc<str>>,
+}
+
+impl Books {
+    pub(crate) fn stay_of(&self, operation: &Operation) -> Arc<str> {
+        let quoted = operation.quote_id.as_ref().and_then(|quote| self.quotes.get(quote));
+        quoted.map_or_else(|| "nobody's".into(), Arc::clone)
+    }
+
+    /// A request leaves a gateway.
+    ///
+    /// # Errors
+    /// A reversal that could overtake what it takes back.
+    pub(crate) fn leaves(&mut self, operation: &Operation, is_very_late: bool) -> Result<(), String> {
+        *self.on_the_way.entry(Arc::clone(&operation.id)).or_default() += 1;
+        let OperationKind::Reverse { original } = &operation.kind else {
+            if is_very_late {
+                self.unpromised.insert(Arc::clone(&operation.id));
+            }
+            return Ok(());
+        };
+        let is_done = self.entries.get(original).is_some_and(|entry| entry.effects > 0 || entry.is_refused);
+        if !is_done && self.is_on_the_way(original) && !self.unpromised.contains(original) {
+            return Err(format!(
+                "quiet: the reversal {} is sent while {original} is on its way",
+                operation.id
+            ));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_on_the_way(&self, id: &str) -> bool {
+        self.on_the_way.get(id).is_some_and(|requests| *requests > 0)
+    }
+
+    pub(crate) fn is_gone(&mut self, id: &Arc<str>) {
+        if let Some(requests) = self.on_the_way.get_mut(id) {
+            *requests = requests.saturating_sub(1);
+        }
+    }
+
+    /// A commit comes: refused where its reversal came before, done once where commits are idempotent.
+    pub(crate) fn commit(&mut self, operation: &Operation, amounts: Option<Amounts>) -> Performed {
+        let stay = self.stay_of(operation);
+        let forgets = self.forgets_tombstones;
+        let entry = self.entries.entry(Arc::clone(&operation.id)).or_default();
+        entry.stay = stay;
+        let is_tombstone = entry.is_reversed && entry.effects == 0;
+        if is_tombstone && forgets {
+            (entry.is_reversed, entry.is_refused) = (false, false);
+        } else if is_tombstone || entry.is_refused {
+            entry.is_refused = true;
+            return Performed::Refused { code: "refused".into(), message: "not done".into() };
+        }
+        if entry.effects == 0 {
+            let Some(amounts) = amounts else {
+                entry.is_refused = true;
+                return Performed::Refused { code: "refused".into(), message: "not done".into() };
+            };
+            entry.amounts = amounts;
+            entry.effects = 1;
+        } else if !self.is_idempotent {
+            entry.effects += 1;
+        }
+        committed(entry, &operation.id)
+    }
+
+    /// A reversal comes: it takes back what was done, or stands against what may still come.
+    pub(crate) fn reverse(&mut self, operation: &Operation, original: &Arc<str>) -> Performed {
+        let stay = self.stay_of(operation);
+        let taken = self.entries.entry(Arc::clone(original)).or_default();
+        taken.is_reversed = true;
+        taken.stay = Arc::clone(&stay);
+        let amounts = if taken.effects > 0 { taken.amounts.clone() } else { operation.amounts.clone() };
+        let entry = self.entries.entry(Arc::clone(&operation.id)).or_default();
+        *entry = Entry { stay, is_reversal: true, effects: 1, amounts, ..Entry::default() };
+        committed(entry, &operation.id)
+    }
+
+    pub(crate) fn status(&self, id: &str) -> Status {
+        match self.entries.get(id) {
+            Some(entry) if entry.effects > 0 => {
+                Status::Done { amounts: entry.amounts.clone(), reference: format!("R-{id}") }
+            }
+            Some(entry) if entry.is_refused => Status::Refused { code: "refused".into() },
+            _ => Status::NotFound,
+        }
+    }
+
+    /// What this payer holds of a stay's money, for one of the payers it serves.
+    pub(crate) fn holds(&self, stay: &str, payer: &PayerCode) -> Money {
+        let standing = self.entries.values().filter(|entry| *entry.stay == *stay && entry.stands());
+        let amounts = standing.flat_map(|entry| {
+            let of = entry.amounts.iter().filter(|(code, _)| code == payer).map(|(_, amount)| *amount);
+            let amount: Money = of.sum();
+            (0..entry.effects).map(move |_| amount)
+        });
+        amounts.sum()
+    }
+}
+
+fn committed(entry: &Entry, id: &str) -> Performed {
+    Performed::Committed { amounts: entry.amounts.clone(), reference: format!("R-{id}") }
+}

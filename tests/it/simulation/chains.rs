@@ -1,0 +1,72 @@
+//! Which payers are outside, and what their manifests say.
+
+use std::sync::{Arc, Mutex};
+
+use yizhan_contract::payer::Manifest;
+
+use super::books::Books;
+use super::dice::Dice;
+use super::payer::Line;
+use super::sim::Sim;
+
+/// One adapter, in words: name, payers, and what it promises.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    pub(crate) serves: &'static [&'static str],
+    pub(crate) is_firm: bool,
+    pub(crate) is_idempotent: bool,
+    pub(crate) reverses: bool,
+    pub(crate) is_optional: bool,
+}
+
+const BUREAU: Kind = Kind {
+    name: "bureau",
+    serves: &["basic"],
+    is_firm: false,
+    is_idempotent: false,
+    reverses: true,
+    is_optional: false,
+};
+const INSURER: Kind = Kind {
+    name: "insurer",
+    serves: &["supplementary"],
+    is_firm: true,
+    is_idempotent: true,
+    reverses: true,
+    is_optional: false,
+};
+const CRITICAL: Kind = Kind { name: "critical", serves: &["critical_illness"], ..INSURER };
+
+/// One to three outside payers between rules payers, such as a gateway accepts: at most one cannot be reversed,
+/// and that one is firm.
+pub(crate) const CHAINS: &[&[Kind]] = &[
+    &[BUREAU, Kind { is_idempotent: false, ..CRITICAL }, INSURER],
+    &[BUREAU, INSURER],
+    &[Kind { is_idempotent: true, ..BUREAU }, CRITICAL, Kind { reverses: false, ..INSURER }],
+    &[Kind { is_firm: true, ..BUREAU }, Kind { is_firm: false, ..CRITICAL }, INSURER],
+    &[Kind { serves: &["basic", "critical_illness"], ..BUREAU }, Kind { is_optional: true, ..INSURER }],
+    &[CRITICAL, Kind { is_idempotent: false, reverses: false, ..INSURER }],
+    &[Kind { is_firm: true, ..BUREAU }, Kind { is_idempotent: false, ..INSURER }],
+    &[Kind { is_idempotent: false, is_optional: true, ..INSURER }],
+];
+
+pub(crate) fn lines(kinds: &[Kind], dice: &mut Dice, sim: &Arc<Sim>) -> Vec<Line> {
+    let line = |kind: &Kind| Line {
+        name: kind.name.into(),
+        manifest: Manifest {
+            serves: kind.serves.iter().map(|code| code.parse().unwrap()).collect(),
+            quotes_are_firm: kind.is_firm,
+            commits_are_idempotent: kind.is_idempotent,
+            reverse_window_s: kind.reverses.then_some(86_400),
+            not_found_settles_after_s: dice.between(5, 60),
+            optional: kind.is_optional,
+            commits_zero: false,
+            concurrency_max: 4,
+        },
+        books: Arc::new(Mutex::new(Books { is_idempotent: kind.is_idempotent, ..Books::default() })),
+        sim: Arc::clone(sim),
+        gateway: 0,
+    };
+    kinds.iter().map(line).collect()
+}

@@ -1,0 +1,151 @@
+//! What a run can come through: state of the stay × what happens × what the payer does × where the gateway dies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+/// One combination, in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Cell {
+    /// Where the stay's saga is.
+    pub(crate) state: &'static str,
+    /// A call to a payer (`quote`, `commit`, `reverse`, `status`) or to the store.
+    pub(crate) event: &'static str,
+    /// What the payer does with it; `-` for the store.
+    pub(crate) answer: &'static str,
+    /// Where the gateway dies; `-` where it lives.
+    pub(crate) crash: &'static str,
+}
+
+impl Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} / {} / {} / {}", self.state, self.event, self.answer, self.crash)
+    }
+}
+
+impl FromStr for Cell {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let cells = reachable();
+        cells.into_iter().find(|cell| cell.to_string() == text).ok_or_else(|| format!("no cell {text}"))
+    }
+}
+
+/// Where a gateway can die around a request to a payer: before it leaves, on its way, when the payer has done it.
+pub(crate) const DEATHS: [&str; 4] = ["-", "before", "on_the_way", "done"];
+
+const COMMITS: &[&str] = &[
+    "commits",
+    "refuses",
+    "times_out_before",
+    "times_out_after",
+    "late",
+    "twice",
+    "other_amount",
+    "breaks_off",
+    "very_late",
+    "refuses_unheard",
+];
+const REVERSALS: &[&str] =
+    &["takes_back", "refuses", "times_out_before", "times_out_after", "late", "twice", "breaks_off"];
+const STATUSES: &[&str] = &["done", "refused", "not_found", "pending", "unavailable", "hangs"];
+const QUOTES: &[&str] = &["quotes", "refuses", "unavailable", "hangs"];
+const STORED: &[&str] = &["new", "waiting", "committing", "undoing", "settled", "reversing", "reversed"];
+
+/// Every cell that a run must be able to come through; what is left out says why.
+pub(crate) fn reachable() -> Vec<Cell> {
+    let mut cells = Vec::new();
+    let mut all = |states: &[&'static str], event, answers: &[&'static str], crashes: &[&'static str]| {
+        for state in states {
+            for answer in answers {
+                let crashes = crashes.iter().copied();
+                cells.extend(crashes.map(|crash| Cell { state, event, answer, crash }));
+            }
+        }
+    };
+    // A question has no effect at the payer: dying after it is dying while it is on its way.
+    all(&["waiting", "requoting"], "quote", QUOTES, &DEATHS[..3]);
+    all(&["committing"], "commit", COMMITS, &DEATHS);
+    all(&["committing", "undoing", "reversing"], "reverse", REVERSALS, &DEATHS);
+    all(&["committing", "undoing", "reversing"], "status", STATUSES, &DEATHS[..3]);
+    all(STORED, "message", &["-"], &["-", "before", "after"]);
+    all(&["settled", "reversing", "reversed"], "desk", &["-"], &["-", "before", "after"]);
+    all(&["waiting", "committing", "undoing", "reversing"], "drive", &["-"], &["-", "before", "after"]);
+    all(&["waiting", "committing", "undoing", "reversing"], "take", &["-"], &["-", "before", "after"]);
+    cells.retain(|cell| left_out(*cell).is_none());
+    cells
+}
+
+/// Why a cell cannot be come through.
+fn left_out(cell: Cell) -> Option<&'static str> {
+    let never_arrives = matches!(cell.answer, "times_out_before");
+    match (cell.state, cell.event, cell.answer, cell.crash) {
+        (_, _, _, "done") if never_arrives => Some("what never arrives is never done"),
+        (_, "commit" | "reverse", "late" | "very_late", "done") => Some(
+            "by the time a late request is done its gateway has stopped waiting: the death is another one",
+        ),
+        (
+            _,
+            "status",
+            "not_found" | "pending" | "unavailable" | "hangs" | "done" | "refused",
+            "on_the_way",
+        ) => Some("a question on its way has no effect: dying then is dying before it"),
+        ("reversing", "status", "refused", _) => {
+            Some("a payer that refuses a reversal says so when it is sent; lost, it decides anew")
+        }
+        ("committing" | "undoing", "status", "refused", _) => None,
+        _ => None,
+    }
+}
+
+/// How often each cell was come through.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Coverage(BTreeMap<Cell, u32>);
+
+impl Coverage {
+    pub(crate) fn visit(&mut self, cell: Cell) {
+        *self.0.entry(cell).or_default() += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (cell, visits) in &other.0 {
+            *self.0.entry(*cell).or_default() += visits;
+        }
+    }
+
+    pub(crate) fn visits(&self, cell: Cell) -> u32 {
+        self.0.get(&cell).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn unvisited(&self) -> Vec<Cell> {
+        reachable().into_iter().filter(|cell| self.visits(*cell) == 0).collect()
+    }
+}
+
+/// A row for each state, event and answer; a column for each death. `·`: left out.
+impl Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reachable: BTreeSet<Cell> = reachable().into_iter().collect();
+        let rows: BTreeSet<_> = reachable.iter().map(|cell| (cell.event, cell.state, cell.answer)).collect();
+        let columns = ["-", "before", "on_the_way", "done", "after"];
+        writeln!(
+            f,
+            "{:8} {:10} {:17} {:>7} {:>7} {:>10} {:>7} {:>7}",
+            "event", "state", "answer", "lives", "before", "on the way", "done", "after"
+        )?;
+        for (event, state, answer) in rows {
+            let count = |crash| {
+                let cell = Cell { state, event, answer, crash };
+                let is_reachable = reachable.contains(&cell);
+                if is_reachable { self.visits(cell).to_string() } else { "·".to_owned() }
+            };
+            let [lives, before, on_the_way, done, after] = columns.map(count);
+            writeln!(
+                f,
+                "{event:8} {state:10} {answer:17} {lives:>7} {before:>7} {on_the_way:>10} {done:>7} {after:>7}"
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! What the store holds, looked at directly.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use uuid::Uuid;
+use yizhan::settlement::record::StayRecord;
+use yizhan::store::{Book, Hold, PersonFacts, PersonRef, StayRef, Store};
+use yizhan_contract::Personal;
+
+use super::sim::Sim;
+
+/// One stay as a gateway that starts now would read it.
+pub(crate) struct StayLook {
+    pub(crate) visit: Arc<str>,
+    pub(crate) record: StayRecord,
+    pub(crate) hold: Hold,
+    pub(crate) person_id: Uuid,
+}
+
+#[derive(Default)]
+pub(crate) struct Look {
+    pub(crate) stays: BTreeMap<Arc<str>, StayLook>,
+    pub(crate) books: Vec<Book>,
+    /// By the name the samples give them.
+    pub(crate) people: BTreeMap<&'static str, PersonFacts>,
+    pub(crate) attention: BTreeSet<Uuid>,
+}
+
+/// Everything a run may ever have put there.
+pub(crate) struct Known {
+    pub(crate) visits: Vec<Arc<str>>,
+    /// Name and identity card.
+    pub(crate) people: Vec<(&'static str, &'static str)>,
+}
+
+pub(crate) const HOSPITAL: &str = "H37132301";
+const MANY: u32 = 1_000;
+
+/// What is to be looked at anew.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Moved {
+    /// Visit numbers.
+    pub(crate) stays: BTreeSet<Arc<str>>,
+    /// Bills or postings.
+    pub(crate) books: bool,
+}
+
+impl Look {
+    /// Looks again where something moved: opening what is sealed is most of the work of a run.
+    pub(crate) fn again(&mut self, store: &Arc<dyn Store>, sim: &Sim, known: &Known, moved: &Moved) {
+        sim.at_once(async {
+            for visit in &moved.stays {
+                let stay =
+                    StayRef::Visit { hospital: HOSPITAL.into(), number: Arc::clone(visit), admitted: None };
+                let Some(stored) = store.stay(stay).await.unwrap() else { continue };
+                let record = StayRecord::read(&stored).unwrap();
+                let (visit, hold, person_id) = (Arc::clone(visit), stored.hold.clone(), stored.person_id);
+                self.stays.insert(Arc::clone(&visit), StayLook { visit, record, hold, person_id });
+            }
+            for (who, card) in
+                known.people.iter().filter(|(who, _)| moved.stays.iter().any(|stay| stay.starts_with(who)))
+            {
+                let person = PersonRef::IdNumber(Personal::new(card.parse().unwrap()));
+                self.people.extend(store.person(vec![person]).await.unwrap().map(|facts| (*who, facts)));
+            }
+            self.attention = store.attention(MANY).await.unwrap().into_iter().collect();
+            if moved.books {
+                self.books = store.books(None, MANY).await.unwrap();
+            }
+        });
+    }
+
+    pub(crate) fn at(store: &Arc<dyn Store>, sim: &Sim, known: &Known) -> Self {
+        let mut look = Self::default();
+        look.again(store, sim, known, &Moved { stays: known.visits.iter().cloned().collect(), books: true });
+        look
+    }
+}

@@ -1,0 +1,91 @@
+//! The saga's function alone: no gateway, no store, no payer.
+//!
+//! [`rules`] is what must hold after every step whatever happens; [`chaos`] lets anything happen, in any order;
+//! [`truthful`] plays payers that tell the truth, with gateways dying in between, and compares the ends.
+
+mod chaos;
+mod rules;
+mod truthful;
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use yizhan::settlement::saga::{Call, Operation, Saga, Terms, plan};
+use yizhan_contract::payer::{Manifest, Prepared};
+use yizhan_contract::{Money, PayerCode};
+
+use super::dice::Dice;
+
+pub(super) fn start() -> Timestamp {
+    "2020-07-02T02:00:00Z".parse().unwrap()
+}
+
+pub(super) fn seconds(seconds: u64) -> SignedDuration {
+    SignedDuration::from_secs(i64::try_from(seconds).unwrap())
+}
+
+/// Ids of operations, in order of appearance.
+#[derive(Debug, Default)]
+pub(super) struct Ids(u32);
+
+impl Ids {
+    pub(super) fn operation(&mut self, at: Timestamp) -> Operation {
+        self.0 += 1;
+        let id: Arc<str> = format!("op{}", self.0).into();
+
+        Operation::intended(Arc::clone(&id), Prepared(id.as_bytes().to_vec()), at)
+    }
+}
+
+fn manifest(payer: usize, dice: &mut Dice) -> Manifest {
+    let quotes_are_firm = dice.percent(60);
+    let reverses = !quotes_are_firm || dice.percent(80);
+    Manifest {
+        serves: vec![format!("payer_{payer}").parse().unwrap()],
+        quotes_are_firm,
+        commits_are_idempotent: dice.percent(50),
+        reverse_window_s: reverses.then_some(86_400),
+        not_found_settles_after_s: dice.between(0, 60),
+        optional: false,
+        commits_zero: false,
+        concurrency_max: 4,
+    }
+}
+
+fn call(manifest: &Manifest, wave: u8, amount: Money, ids: &mut Ids, at: Timestamp) -> Call {
+    Call {
+        adapter: manifest.serves[0].as_str().into(),
+        terms: Terms::of(manifest),
+        wave,
+        legs: manifest.serves.iter().map(|payer| (payer.clone(), amount)).collect(),
+        quote_id: None,
+        commit: ids.operation(at),
+        undo: None,
+        tombstones: Vec::new(),
+    }
+}
+
+/// A settlement of one to four payers that a gateway would accept: at most one cannot be reversed, and it is firm.
+pub(super) fn saga(dice: &mut Dice, ids: &mut Ids) -> Saga {
+    let mut is_irreversible_taken = false;
+    let manifests: Vec<Manifest> = (0..dice.between(1, 4))
+        .map(|payer| {
+            let mut manifest = manifest(usize::try_from(payer).unwrap(), dice);
+            if manifest.reverse_window_s.is_none() && std::mem::replace(&mut is_irreversible_taken, true) {
+                manifest.reverse_window_s = Some(86_400);
+            }
+            manifest
+        })
+        .collect();
+    let waves = plan::waves(&manifests.iter().collect::<Vec<_>>());
+    let calls = manifests.iter().zip(waves).enumerate();
+    let calls = calls.map(|(nth, (manifest, wave))| {
+        call(manifest, wave, Money::from_fen(1_000 * i64::try_from(nth + 1).unwrap()), ids, start())
+    });
+    Saga::new(calls.collect())
+}
+
+/// Every leg less by a tenth.
+pub(super) fn lowered(legs: &[(PayerCode, Money)]) -> Vec<(PayerCode, Money)> {
+    legs.iter().map(|(payer, amount)| (payer.clone(), Money::from_fen(amount.fen() * 9 / 10))).collect()
+}

@@ -1,0 +1,134 @@
+//! What must hold after every step, whatever came before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use yizhan::settlement::saga::{Call, Course, Event, Operation, Part, Saga, Sent, Stepped, Wanted, step};
+
+use super::seconds;
+
+/// A saga that is watched while it is stepped.
+pub(in crate::simulation) struct Watched {
+    pub(in crate::simulation) saga: Saga,
+    /// As a gateway that starts now would read it.
+    pub(in crate::simulation) durable: Saga,
+    sent: BTreeMap<Arc<str>, u32>,
+}
+
+impl Watched {
+    pub(in crate::simulation) fn new(saga: Saga) -> Self {
+        Self { durable: saga.clone(), saga, sent: BTreeMap::new() }
+    }
+
+    /// One event; what is wanted, or which promise was broken.
+    pub(in crate::simulation) fn step(&mut self, event: Event, at: Timestamp) -> Result<Vec<Wanted>, String> {
+        let before = self.saga.clone();
+        let Stepped { saga, wanted, is_to_be_kept } = step(self.saga.clone(), event.clone(), at);
+        self.saga = saga;
+        if is_to_be_kept {
+            self.durable = self.saga.clone();
+        }
+        for want in &wanted {
+            let checked = self.wanted(want, &before, &event, at);
+            checked.map_err(|why| {
+                format!(
+                    "{why}\n  at {at} by {event:?}\n  wanted {want:?}\n  before {before:#?}\n  after {:#?}",
+                    self.saga
+                )
+            })?;
+        }
+        self.is_attended(at)?;
+        Ok(wanted)
+    }
+
+    fn wanted(&mut self, want: &Wanted, before: &Saga, event: &Event, at: Timestamp) -> Result<(), String> {
+        match want {
+            Wanted::Send { call, part } => self.send(*call, *part, at),
+            Wanted::Ask { call, part } => asked_in_time(before, event, *call, *part, at),
+            Wanted::Prepare { call, part: Part::Undo } => {
+                undone_in_time(&before.calls[*call], &self.saga.calls[*call], at)
+            }
+            Wanted::Wake { at: wake } if *wake <= at => Err(format!("woken at {wake}, which has passed")),
+            Wanted::Finish => self.finish(),
+            Wanted::Prepare { .. } | Wanted::Requote | Wanted::Wake { .. } => Ok(()),
+        }
+    }
+
+    fn send(&mut self, nth: usize, part: Part, at: Timestamp) -> Result<(), String> {
+        let call = &self.saga.calls[nth];
+        let operation = call.operation(part).ok_or("nothing to send")?;
+        let kept = self.durable.calls.iter().find_map(|call| of_id(call, &operation.id));
+        let Some(kept) = kept else { return Err("an operation is sent that is not durable".to_owned()) };
+        if kept.leaves_before < at {
+            return Err("a request leaves later than what is durable says".to_owned());
+        }
+        let times = self.sent.entry(Arc::clone(&operation.id)).or_default();
+        *times += 1;
+        if part == Part::Undo {
+            return Ok(());
+        }
+        if *times > 1 && !call.terms.commits_are_idempotent {
+            return Err("a commit is sent twice to a payer that would do it twice".to_owned());
+        }
+        if self.saga.course != Course::Committing {
+            return Err("a commit is sent while the settlement is not being committed".to_owned());
+        }
+        if self.saga.calls.iter().any(|other| other.wave < call.wave && !other.is_committed()) {
+            return Err("a commit is sent before those of earlier waves are confirmed".to_owned());
+        }
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<(), String> {
+        let is_right = match self.saga.course {
+            Course::Committed => self.saga.calls.iter().all(Call::is_committed),
+            Course::Undone(_) | Course::Reversed(_) => self.saga.calls.iter().all(Call::is_clear),
+            _ => false,
+        };
+        if is_right { Ok(()) } else { Err("finished before the payers are".to_owned()) }
+    }
+
+    /// What waits for a person says whose turn it is, what is known and what to do.
+    fn is_attended(&self, at: Timestamp) -> Result<(), String> {
+        let Some(attention) = &self.saga.attention else { return Ok(()) };
+        let is_known = self.saga.calls.iter().any(|call| of_id(call, &attention.operation).is_some());
+        let is_said = !attention.sentence().zh.is_empty()
+            && !attention.next_step().zh.is_empty()
+            && !attention.owner.text().zh.is_empty();
+        if is_known && is_said && attention.since <= at && !self.saga.log.is_empty() {
+            return Ok(());
+        }
+        Err(format!("attention without evidence: {attention:?}"))
+    }
+}
+
+pub(in crate::simulation) fn of_id<'c>(call: &'c Call, id: &str) -> Option<&'c Operation> {
+    [Part::Commit, Part::Undo]
+        .into_iter()
+        .filter_map(|part| call.operation(part))
+        .find(|operation| &*operation.id == id)
+}
+
+/// An unknown outcome is asked about when its pause is over, unless a person or a new gateway wants to know.
+fn asked_in_time(before: &Saga, event: &Event, nth: usize, part: Part, at: Timestamp) -> Result<(), String> {
+    if matches!(event, Event::TakenOver { .. } | Event::RetryOrdered { .. }) {
+        return Ok(());
+    }
+    let operation = before.calls[nth].operation(part).ok_or("nothing to ask about")?;
+    match &operation.state {
+        Sent::Unknown { ask_at, .. } if *ask_at <= at => Ok(()),
+        Sent::Awaited => Ok(()),
+        other => Err(format!("asked about too early: {other:?}")),
+    }
+}
+
+/// A commit is taken back when it is confirmed; one that nobody knows of, when it cannot arrive any more.
+fn undone_in_time(before: &Call, after: &Call, at: Timestamp) -> Result<(), String> {
+    let quiet = before.commit.leaves_before + seconds(before.terms.not_found_settles_after_s);
+    match &after.commit.state {
+        Sent::Done { .. } => Ok(()),
+        Sent::Unknown { .. } if quiet <= at => Ok(()),
+        other => Err(format!("undone while it is {other:?}")),
+    }
+}

@@ -1,0 +1,69 @@
+//! The deterministic simulation: gateways, payers and hospitals under faults, repeated by a seed.
+//!
+//! Reading order: [`world`] (one run), [`sim`] (what its parts share), [`tasks`] and [`clock`] (who runs next, and
+//! when), [`faults`] (the store gateways die at), [`payer`], [`books`] and [`chains`] (the other side), [`workload`]
+//! and [`senders`] (what is asked), [`look`] and [`promises`] (what must hold), [`coverage`] and [`schedules`] (what
+//! was come through), [`mutation`] (that mistakes are found out), [`peer_bugs`]. [`machine`] is the saga's function
+//! alone.
+
+mod books;
+mod chains;
+mod clock;
+mod coverage;
+mod dice;
+mod faults;
+mod look;
+mod machine;
+mod mutant;
+mod mutation;
+mod opening;
+mod payer;
+mod peer_bugs;
+mod promises;
+mod schedules;
+mod senders;
+mod sim;
+mod tasks;
+mod watched;
+mod workload;
+mod world;
+
+use world::{Ran, Schedule, World};
+
+fn named(name: &str) -> Option<u64> {
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
+}
+
+/// How to see a run again.
+fn replay_of(schedule: &Schedule) -> String {
+    let aim = schedule.aim.map_or_else(String::new, |aim| format!(" YIZHAN_TEST_AIM='{aim}'"));
+    format!("YIZHAN_TEST_SEED={}{aim} cargo test --test it simulation::replay -- --nocapture", schedule.seed)
+}
+
+/// One run that keeps every promise.
+fn kept(schedule: &Schedule, open: opening::Open) -> Ran {
+    let ran = World::run(schedule, open);
+    if let Some(why) = &ran.broken {
+        panic!("{why}\n{}", replay_of(schedule));
+    }
+    ran
+}
+
+#[test]
+fn replay() {
+    let Some(seed) = named("YIZHAN_TEST_SEED") else { return };
+    let aim = std::env::var("YIZHAN_TEST_AIM").ok().map(|aim| aim.parse().unwrap());
+    let ran = World::run(&Schedule { aim, ..Schedule::of(seed) }, opening::in_memory);
+    println!("{}\nends {:?}, {:?} after the last fault", ran.log, ran.ends, ran.settled_after);
+    assert_eq!(ran.broken, None);
+}
+
+#[test]
+fn a_seed_gives_the_same_run_again() {
+    for seed in [3, 4] {
+        let [first, second] = [(); 2].map(|()| World::run(&Schedule::of(seed), opening::in_memory));
+        assert_eq!(first.log, second.log);
+    }
+}

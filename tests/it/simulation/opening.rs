@@ -1,0 +1,58 @@
+//! A store to run over, as `serve` would find it: sample policies, hospitals, roster, catalogue, openings.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use yizhan::catalogue::CatalogueFile;
+use yizhan::intake::Profiles;
+use yizhan::roster::opening::OpeningFile;
+use yizhan::roster::{RosterFile, RosterMode};
+use yizhan::runtime::Ids;
+use yizhan::settlement::gateway::Hospitals;
+use yizhan::sheet::Problem;
+use yizhan::store::Store;
+use yizhan::store::registers::{Import, Registers};
+use yizhan::store::sqlite::Sqlite;
+use yizhan_rules::PolicyShelf;
+
+use super::workload::OPENINGS;
+use crate::gateway::profiles;
+use crate::project;
+
+pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) policies: Arc<PolicyShelf>,
+    pub(crate) hospitals: Hospitals,
+    pub(crate) profiles: Arc<Profiles>,
+}
+
+/// How a run opens its store; another store is another opener.
+pub(crate) type Open = fn(Arc<dyn Ids>) -> Pin<Box<dyn Future<Output = Opened>>>;
+
+pub(crate) fn in_memory(ids: Arc<dyn Ids>) -> Pin<Box<dyn Future<Output = Opened>>> {
+    Box::pin(async move { filled(Arc::new(Sqlite::in_memory(ids).unwrap())).await })
+}
+
+fn import<T>(
+    rows: Result<impl Iterator<Item = Result<T, Vec<Problem>>> + Send + 'static, Vec<Problem>>,
+) -> Import<T> {
+    let at = "2020-01-01T00:00:00Z".parse().unwrap();
+    Import { at, file: "file".into(), rows: Box::new(rows.unwrap()), progress: Arc::new(|_| {}) }
+}
+
+/// Fills an empty store with what every run needs.
+pub(crate) async fn filled<S: Store + Registers + 'static>(store: Arc<S>) -> Opened {
+    let samples = project("tests/samples");
+    let roster = import(RosterFile::open(&samples.join("roster.csv")));
+    store.import_roster(roster, RosterMode::Delta).await.unwrap();
+    store.import_catalogue(import(CatalogueFile::open(&samples.join("catalogue.csv")))).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("openings.csv");
+    std::fs::write(&path, OPENINGS).unwrap();
+    store.import_openings(import(OpeningFile::open(&path))).await.unwrap();
+    let profiles = Arc::new(profiles("", None));
+    let known = Arc::clone(&profiles);
+    let hospitals =
+        Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
+    Opened { store, policies: Arc::new(PolicyShelf::shipped().unwrap()), hospitals, profiles }
+}

@@ -1,0 +1,82 @@
+//! Bugs of systems like this one, each as the schedule that would show it here: `tests/cases/peer_bugs.toml`.
+
+use serde::Deserialize;
+
+use super::chains::CHAINS;
+use super::opening;
+use super::sim::Scripted;
+use super::world::{Schedule, World};
+use crate::project;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    bug: Vec<Bug>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bug {
+    /// System and number.
+    of: String,
+    what: String,
+    /// What we promise instead.
+    promise: String,
+    /// Absent where it cannot occur here.
+    run: Option<Run>,
+    cannot_occur: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Run {
+    seed: u64,
+    /// Which of the chains.
+    chain: usize,
+    /// `adapter event nth answer crash`.
+    faults: Vec<String>,
+    /// What the log must hold, so that the fault is known to have happened.
+    seen: Vec<String>,
+    /// Where the stays are at the end.
+    ends: Vec<String>,
+}
+
+fn fault(text: &str) -> Scripted {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [adapter, event, nth, answer, crash] = words[..] else { panic!("not a fault: {text}") };
+    let owned = str::to_owned;
+    Scripted {
+        adapter: owned(adapter),
+        event: owned(event),
+        nth: nth.parse().unwrap(),
+        answer: owned(answer),
+        crash: owned(crash),
+    }
+}
+
+#[test]
+fn no_bug_of_a_peer_is_ours() {
+    let text = std::fs::read_to_string(project("tests/cases/peer_bugs.toml")).unwrap();
+    let mut failures = Vec::new();
+    for bug in toml::from_str::<File>(&text).unwrap().bug {
+        assert!(!bug.what.is_empty() && !bug.promise.is_empty(), "{}", bug.of);
+        let Some(run) = &bug.run else {
+            assert!(bug.cannot_occur.is_some(), "{} has neither a run nor a reason", bug.of);
+            continue;
+        };
+        assert!(run.chain < CHAINS.len());
+        let script = run.faults.iter().map(|text| fault(text)).collect();
+        let ran = World::run(
+            &Schedule { script, chain: Some(run.chain), ..Schedule::of(run.seed) },
+            opening::in_memory,
+        );
+        let unseen: Vec<_> = run.seen.iter().filter(|words| !ran.log.contains(words.as_str())).collect();
+        if ran.broken.is_some() || !unseen.is_empty() || ran.ends != run.ends {
+            failures.push(format!(
+                "{}: {:?}, ends {:?}, not seen {unseen:?}\n{}",
+                bug.of, ran.broken, ran.ends, ran.log
+            ));
+        }
+    }
+    assert!(failures.is_empty(), "\n{}", failures.join("\n\n"));
+}

@@ -1,0 +1,255 @@
+//! What must hold whenever something durable has moved: the store and the payers' own books, side by side.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+use yizhan::settlement::record::{Phase, StayRecord};
+use yizhan::settlement::saga::{Part, Sent};
+use yizhan::store::ledger::balances;
+use yizhan::store::{Account, Book};
+use yizhan_contract::step::PayerState;
+use yizhan_contract::{Money, PayerCode};
+
+use super::look::{Look, StayLook};
+use super::payer::Line;
+
+/// What a year had used up before, by person and payer; and the caps that a person's sums stay under.
+pub(crate) struct Limits {
+    pub(crate) openings: Vec<(&'static str, &'static str, &'static str)>,
+    pub(crate) caps: Vec<(&'static str, &'static str, &'static str)>,
+    pub(crate) admissions: BTreeMap<&'static str, u32>,
+}
+
+pub(crate) struct Promises<'w> {
+    pub(crate) look: &'w Look,
+    pub(crate) lines: &'w [Line],
+    pub(crate) limits: &'w Limits,
+}
+
+pub(crate) const YEAR: i16 = 2020;
+
+type Held = Result<(), String>;
+
+impl Promises<'_> {
+    /// # Errors
+    /// The first promise that does not hold.
+    pub(crate) fn check(&self) -> Held {
+        self.operations()?;
+        for stay in self.look.stays.values() {
+            self.owned(stay)?;
+            self.money(stay)?;
+        }
+        for book in &self.look.books {
+            self.ledger(book)?;
+        }
+        self.sums()
+    }
+
+    /// At most one effect for an operation, at one payer.
+    fn operations(&self) -> Held {
+        let mut seen: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
+        for line in self.lines {
+            for (id, entry) in &line.books.lock().unwrap().entries {
+                if entry.effects > 1 {
+                    return Err(format!("one effect: {} did {id} {} times", line.name, entry.effects));
+                }
+                if let Some(other) = seen.insert(Arc::clone(id), Arc::clone(&line.name)) {
+                    return Err(format!("one id: {id} was sent to {other} and to {}", line.name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is neither settled nor taken back is somebody's: a lease, a time to be looked at, or a person with
+    /// evidence and a next step.
+    fn owned(&self, stay: &StayLook) -> Held {
+        let record = &stay.record;
+        if !record.phase.is_under_way() && record.pricing.is_none() {
+            return Ok(());
+        }
+        let is_attended = self.look.attention.contains(&record.stay_id);
+        if is_attended {
+            let told =
+                record.saga.as_ref().and_then(|saga| saga.attention.as_ref().map(|found| (saga, found)));
+            let is_told = told.is_some_and(|(saga, found)| {
+                !saga.log.is_empty()
+                    && saga.calls.iter().any(|call| is_of(call, &found.operation))
+                    && !found.next_step().en.is_empty()
+            });
+            let waits = record.pricing.as_ref().is_some_and(|pricing| pricing.waits_for.is_some());
+            if !is_told && !waits {
+                return Err(format!("an owner: {} waits for a person without a word why", stay.visit));
+            }
+        }
+        if stay.hold.due_at.is_none() && !is_attended {
+            return Err(format!("an owner: {} is nobody's ({:?})", stay.visit, record.phase));
+        }
+        Ok(())
+    }
+
+    /// What payers hold of a stay is what its bill says, unless it is under way.
+    fn money(&self, stay: &StayLook) -> Held {
+        let record = &stay.record;
+        if record.phase.is_under_way() {
+            return Ok(());
+        }
+        for line in self.lines {
+            for payer in &line.manifest.serves {
+                let held = line.books.lock().unwrap().holds(&record.stay_id.to_string(), payer);
+                let billed = if record.phase == Phase::Settled { billed(record, payer) } else { Money::ZERO };
+                if held != billed {
+                    let (visit, phase) = (&stay.visit, record.phase);
+                    let lines = record.settlement.iter().flat_map(|settlement| &settlement.bill.payers);
+                    let lines: Vec<_> =
+                        lines.map(|line| format!("{} {} {:?}", line.payer, line.paid, line.state)).collect();
+                    return Err(format!(
+                        "same money: {payer} holds {held} of {visit}, the bill says {billed} ({phase:?}: {})",
+                        lines.join(", ")
+                    ));
+                }
+            }
+        }
+        self.legs(stay)
+    }
+
+    /// The legs of a settled stay are those its payers confirmed.
+    fn legs(&self, stay: &StayLook) -> Held {
+        let record = &stay.record;
+        let (Phase::Settled, Some(settlement), Some(saga)) = (record.phase, &record.settlement, &record.saga)
+        else {
+            return Ok(());
+        };
+        for line in &settlement.bill.payers {
+            let Some((confirmed, _)) = saga.committed(&line.payer) else { continue };
+            if confirmed != line.paid || line.state != PayerState::Committed {
+                let (visit, payer, paid) = (&stay.visit, &line.payer, line.paid);
+                return Err(format!(
+                    "same legs: {visit} {payer} is {paid} ({:?}), confirmed {confirmed}",
+                    line.state
+                ));
+            }
+        }
+        let is_open = saga.calls.iter().any(|call| {
+            call.operation(Part::Commit).is_some_and(|commit| !matches!(commit.state, Sent::Done { .. }))
+        });
+        if is_open { Err(format!("same legs: {} is settled with an open call", stay.visit)) } else { Ok(()) }
+    }
+
+    /// The ledger of a settlement is zero-sum, and its newest bill or nothing.
+    fn ledger(&self, book: &Book) -> Held {
+        let stands = match book.state.as_str() {
+            "settled" => true,
+            // Which way it goes is in the stay.
+            "reversing" | "needs_attention" => {
+                let of = |stay: &&StayLook| {
+                    stay.record.settlement.as_ref().is_some_and(|own| own.id == book.settlement_id)
+                };
+                self.look.stays.values().find(of).is_some_and(|stay| stay.record.phase == Phase::Reversing)
+            }
+            _ => false,
+        };
+        let balances = balances(&book.postings);
+        let sum: Money = balances.values().copied().sum();
+        if !sum.is_zero() {
+            return Err(format!("ledger: {} is off by {sum}", book.settlement_id));
+        }
+        let mut owed: BTreeMap<String, Money> = BTreeMap::new();
+        for (account, amount) in &balances {
+            match account {
+                Account::Fund { payer, .. } => *owed.entry(payer.to_string()).or_default() += *amount,
+                Account::Patient => *owed.entry("patient".to_owned()).or_default() += *amount,
+                Account::Hospital(_) => {}
+            }
+        }
+        let mut said: BTreeMap<String, Money> = BTreeMap::new();
+        if stands {
+            said.insert("patient".to_owned(), book.patient_share);
+            said.extend(book.legs.iter().map(|(payer, _, paid)| (payer.to_string(), *paid)));
+        }
+        said.retain(|_, amount| !amount.is_zero());
+        if owed == said {
+            return Ok(());
+        }
+        Err(format!("ledger: {} ({}) has {owed:?}, its bill says {said:?}", book.settlement_id, book.state))
+    }
+
+    /// Sums of the year are those of what stands, reservations those of what is in flight, both under the caps.
+    fn sums(&self) -> Held {
+        for (who, facts) in &self.look.people {
+            let of = |phases: &[Phase]| self.moved(facts.person_id, phases);
+            let paid = |year: &BTreeMap<i16, yizhan_contract::Accumulators>| {
+                let sums = year.get(&YEAR).cloned().unwrap_or_default();
+                let paid = sums.payers.iter().map(|(payer, used)| (payer.clone(), used.paid));
+                (paid.filter(|(_, paid)| !paid.is_zero()).collect::<BTreeMap<_, _>>(), sums.admissions)
+            };
+            let (mut settled, admissions) = of(&[Phase::Settled, Phase::Reversing]);
+            for (_, payer, amount) in self.limits.openings.iter().filter(|(of, ..)| of == who) {
+                *settled.entry(payer.parse().unwrap()).or_default() += amount.parse::<Money>().unwrap();
+            }
+            settled.retain(|_, amount| !amount.is_zero());
+            let opened = self.limits.admissions.get(who).copied().unwrap_or_default();
+            let used = paid(&facts.years);
+            if used != (settled.clone(), admissions + opened) {
+                return Err(format!(
+                    "accumulators: {who} has {used:?}, what stands is {settled:?}, {admissions}"
+                ));
+            }
+            let (reserved, admissions) = of(&[Phase::Committing]);
+            let kept = paid(&facts.reserved);
+            if kept != (reserved.clone(), admissions) {
+                return Err(format!(
+                    "reservations: {who} has {kept:?}, in flight is {reserved:?}, {admissions}"
+                ));
+            }
+            self.under_caps(who, &used.0, &kept.0)?;
+        }
+        Ok(())
+    }
+
+    fn under_caps(
+        &self,
+        who: &str,
+        used: &BTreeMap<PayerCode, Money>,
+        kept: &BTreeMap<PayerCode, Money>,
+    ) -> Held {
+        for (_, payer, cap) in self.limits.caps.iter().filter(|(of, ..)| *of == who) {
+            let code: PayerCode = payer.parse().unwrap();
+            let of = |sums: &BTreeMap<PayerCode, Money>| sums.get(&code).copied().unwrap_or_default();
+            let (used, kept, cap) = (of(used), of(kept), cap.parse::<Money>().unwrap());
+            if cap < used + kept {
+                return Err(format!(
+                    "caps: {payer} paid {used} for {who} and has reserved {kept}, the cap is {cap}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn moved(&self, person: Uuid, phases: &[Phase]) -> (BTreeMap<PayerCode, Money>, u32) {
+        let mut sums: BTreeMap<PayerCode, Money> = BTreeMap::new();
+        let mut admissions = 0;
+        let stays = self.look.stays.values().filter(|stay| stay.person_id == person);
+        for stay in stays.filter(|stay| phases.contains(&stay.record.phase)) {
+            admissions += 1;
+            for moved in stay.record.settlement.iter().flat_map(|settlement| &settlement.moves) {
+                *sums.entry(moved.payer.clone()).or_default() += moved.paid;
+            }
+        }
+        sums.retain(|_, amount| !amount.is_zero());
+        (sums, admissions)
+    }
+}
+
+fn billed(record: &StayRecord, payer: &PayerCode) -> Money {
+    let lines = record.settlement.iter().flat_map(|settlement| &settlement.bill.payers);
+    lines
+        .filter(|line| line.payer == *payer && line.state == PayerState::Committed)
+        .map(|line| line.paid)
+        .sum()
+}
+
+fn is_of(call: &yizhan::settlement::saga::Call, id: &Arc<str>) -> bool {
+    [Part::Commit, Part::Undo].into_iter().any(|part| call.operation(part).is_some_and(|own| own.id == *id))
+}

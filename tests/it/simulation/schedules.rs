@@ -1,0 +1,133 @@
+//! Runs: those written down in `tests/cases/schedules.toml`, which come through the whole table, and any number of
+//! others. The same schedules run over any store that can be opened.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::coverage::{self, Cell, Coverage};
+use super::opening::{self, Open};
+use super::world::Schedule;
+use super::{kept, named};
+use crate::project;
+
+/// Seeds that are tried for a cell before it counts as out of reach.
+const TRIES_MAX: u64 = 40;
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    schedule: Vec<Written>,
+}
+
+/// A seed and the fault it is led to; all the others follow from the seed.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    seed: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aim: Option<String>,
+}
+
+impl Written {
+    fn schedule(&self) -> Schedule {
+        Schedule { aim: self.aim.as_ref().map(|aim| aim.parse().unwrap()), ..Schedule::of(self.seed) }
+    }
+}
+
+fn written() -> Vec<Schedule> {
+    let text = std::fs::read_to_string(project("tests/cases/schedules.toml")).unwrap();
+    toml::from_str::<File>(&text).unwrap().schedule.iter().map(Written::schedule).collect()
+}
+
+/// Runs over a store, and what they came through.
+#[derive(Default)]
+struct Tour {
+    seen: Coverage,
+    runs: Vec<(Schedule, Coverage)>,
+    settled_after_most: jiff::SignedDuration,
+}
+
+impl Tour {
+    fn run(&mut self, schedule: Schedule, open: Open) {
+        let ran = kept(&schedule, open);
+        self.seen.add(&ran.coverage);
+        self.settled_after_most = self.settled_after_most.max(ran.settled_after);
+        self.runs.push((schedule, ran.coverage));
+    }
+
+    /// The runs that are written down.
+    fn written(&mut self, open: Open) {
+        for schedule in written() {
+            self.run(schedule, open);
+        }
+    }
+
+    /// Cells nobody came through yet, each aimed at by seeds of its own.
+    fn reach(&mut self, open: Open) -> Vec<Cell> {
+        for (nth, cell) in (1_u64..).zip(coverage::reachable()) {
+            for seed in nth * 1_000..nth * 1_000 + TRIES_MAX {
+                if self.seen.visits(cell) > 0 {
+                    break;
+                }
+                self.run(Schedule::aimed(seed, cell), open);
+            }
+        }
+        self.seen.unvisited()
+    }
+
+    /// The fewest runs, more or less, that come through all of it.
+    fn fewest(&self) -> Vec<Written> {
+        let mut left: BTreeSet<Cell> = coverage::reachable().into_iter().collect();
+        let mut chosen = Vec::new();
+        let gain = |coverage: &Coverage, left: &BTreeSet<Cell>| {
+            left.iter().filter(|cell| coverage.visits(**cell) > 0).count()
+        };
+        while let Some((schedule, coverage)) =
+            self.runs.iter().max_by_key(|(_, coverage)| gain(coverage, &left))
+        {
+            if gain(coverage, &left) == 0 {
+                break;
+            }
+            left.retain(|cell| coverage.visits(*cell) == 0);
+            chosen.push(Written { seed: schedule.seed, aim: schedule.aim.map(|aim| aim.to_string()) });
+        }
+        chosen
+    }
+}
+
+fn record(tour: &Tour, path: &str) {
+    let schedule = tour.fewest();
+    let text = toml::to_string(&File { schedule }).unwrap();
+    let head =
+        "# Runs that come through every cell of the table together; written by YIZHAN_TEST_RECORD.\n\n";
+    std::fs::File::create(path).unwrap().write_all(format!("{head}{text}").as_bytes()).unwrap();
+}
+
+fn per_minute(runs: usize, took: Duration) -> u128 {
+    runs as u128 * 60_000 / took.as_millis().max(1)
+}
+
+#[test]
+fn every_promise_holds_under_every_fault() {
+    #[expect(clippy::disallowed_methods, reason = "how fast runs are is told, nothing depends on it")]
+    let began = std::time::Instant::now();
+    let mut tour = Tour::default();
+    tour.written(opening::in_memory);
+    for seed in 0..named("YIZHAN_TEST_SEEDS").unwrap_or(0) {
+        tour.run(Schedule::of(seed), opening::in_memory);
+    }
+    let out_of_reach = tour.reach(opening::in_memory);
+    let (runs, took) = (tour.runs.len(), began.elapsed());
+    println!("{}", tour.seen);
+    println!(
+        "{runs} runs, {} a minute; over {:?} after the last fault at most",
+        per_minute(runs, took),
+        tour.settled_after_most
+    );
+    if let Ok(path) = std::env::var("YIZHAN_TEST_RECORD") {
+        record(&tour, &path);
+    }
+    assert!(out_of_reach.is_empty(), "never come through: {out_of_reach:#?}");
+}
