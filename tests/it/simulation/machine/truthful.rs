@@ -324,7 +324,7 @@ fn check(seed: u64) -> Result<&'static str, String> {
     if end != undisturbed && !(may_wait && end == "with a person") {
         return Err(format!("ends {end}, undisturbed it ends {undisturbed}: {:#?}", play.watched.saga));
     }
-    if end == "committed" && seed % 2 == 0 && !may_wait {
+    if end == "committed" && seed.is_multiple_of(2) && !may_wait {
         let ordered = Ordered {
             reason: "test".into(),
             operator: "desk".into(),
