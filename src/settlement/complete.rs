@@ -50,9 +50,9 @@ impl Dialect {
     /// What a payer has settled elsewhere.
     pub fn place_of_elsewhere(self, payer: &str) -> String {
         match self {
-            Self::Json => format!("$.settled_elsewhere[{payer}]"),
-            Self::Xml => format!("/discharge/settled_elsewhere[{payer}]"),
-            Self::MappedXml | Self::Hl7 => format!("settled_elsewhere[{payer}]"),
+            Self::Json => format!("$.settled_elsewhere[?@.payer=='{payer}']"),
+            Self::Xml => format!("/discharge/settled_elsewhere/payer_settlement[payer='{payer}']"),
+            Self::MappedXml | Self::Hl7 => format!("settled_elsewhere(payer={payer})"),
         }
     }
 

@@ -221,15 +221,25 @@ impl Sent {
                 )
             })
             .collect();
+        let elsewhere: String = self.elsewhere.iter().map(|one| payer_settlement(one)).collect();
         format!(
             "<discharge xmlns=\"urn:yizhan:discharge:1\"><message_id>{}</message_id>\
              <sent_at>2020-07-02T10:00:00+08:00</sent_at><hospital>{}</hospital>\
              <visit><number>{}</number><admitted>{admitted}</admitted><discharged>{discharged}</discharged>\
              <class>inpatient</class></visit><patient>{card}<mrn>{mrn}</mrn><name>{name}</name></patient>\
-             <lines>{lines}</lines></discharge>",
+             <lines>{lines}</lines><settled_elsewhere>{elsewhere}</settled_elsewhere></discharge>",
             self.id,
             self.hospital(),
             self.visit
         )
     }
+}
+
+/// `payer amount reference` as an element.
+fn payer_settlement(one: &str) -> String {
+    let words: Vec<&str> = one.split_whitespace().collect();
+    format!(
+        "<payer_settlement><payer>{}</payer><amount>{}</amount><reference>{}</reference></payer_settlement>",
+        words[0], words[1], words[2]
+    )
 }
