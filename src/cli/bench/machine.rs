@@ -1,0 +1,118 @@
+//! What the machine itself can do, measured in the same run: bare durable commits of one row in a SQLite
+//! file on the same file system, with the settings of the store's writer.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use rusqlite::Connection;
+
+use super::load::{micros, per_second};
+use crate::runtime::steady;
+
+/// Rows that share a commit at most, as the store's writer takes them.
+const SHARED_ROWS_MAX: usize = 64;
+const TIME_US_MAX: u64 = 60_000_000;
+const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = 1;
+    PRAGMA checkpoint_fullfsync = 1; PRAGMA wal_autocheckpoint = 4096;
+    CREATE TABLE IF NOT EXISTS one (a INTEGER)";
+const INSERT: &str = "INSERT INTO one VALUES (1)";
+
+/// Bare commits of one turn.
+pub(super) struct Bare {
+    pub(super) rows: u64,
+    pub(super) took: Duration,
+    /// µs until a row was durable.
+    pub(super) times: Histogram<u64>,
+}
+
+impl Bare {
+    pub(super) fn rate(&self) -> u64 {
+        per_second(self.rows, self.took)
+    }
+}
+
+pub(super) struct BareStore(Connection);
+
+impl BareStore {
+    pub(super) fn open(folder: &Path) -> anyhow::Result<Self> {
+        let connection = Connection::open(folder.join("bare.db"))?;
+        connection.execute_batch(SETTINGS)?;
+        Ok(Self(connection))
+    }
+
+    /// One row, one commit, one after the other.
+    pub(super) fn one_by_one(&self, lasting: Duration) -> anyhow::Result<Bare> {
+        let mut times = Histogram::new_with_bounds(1, TIME_US_MAX, 3)?;
+        let mut insert = self.0.prepare(INSERT)?;
+        let begun = steady();
+        let mut last = begun;
+        while last.duration_since(begun) < lasting {
+            insert.execute([])?;
+            let now = steady();
+            times.saturating_record(micros(now.duration_since(last)));
+            last = now;
+        }
+        Ok(Bare { rows: times.len(), took: last.duration_since(begun), times })
+    }
+
+    /// Many clients that each wait for their row; the one writer commits whatever has queued up together.
+    pub(super) fn shared(&mut self, clients: usize, lasting: Duration) -> anyhow::Result<Bare> {
+        let (queue, queued) = mpsc::channel::<mpsc::SyncSender<()>>();
+        let begun = steady();
+        let end = begun + lasting;
+        let waited = thread::scope(|scope| {
+            let clients: Vec<_> = (0..clients)
+                .map(|_| queue.clone())
+                .map(|queue| scope.spawn(move || ask(&queue, end)))
+                .collect();
+            drop(queue);
+            let written = self.write_queued(&queued);
+            // Clients that still wait are told by the queue's end.
+            drop(queued);
+            let waited = clients.into_iter().map(thread::ScopedJoinHandle::join).collect::<Vec<_>>();
+            written.map(|()| waited)
+        })?;
+        let mut times = Histogram::new_with_bounds(1, TIME_US_MAX, 3)?;
+        for one in waited.into_iter().flatten() {
+            times.add(one?)?;
+        }
+        Ok(Bare { rows: times.len(), took: steady().duration_since(begun), times })
+    }
+
+    fn write_queued(&mut self, queued: &mpsc::Receiver<mpsc::SyncSender<()>>) -> anyhow::Result<()> {
+        while let Ok(first) = queued.recv() {
+            let waiting: Vec<_> =
+                std::iter::once(first).chain(queued.try_iter().take(SHARED_ROWS_MAX - 1)).collect();
+            let transaction = self.0.transaction()?;
+            {
+                let mut insert = transaction.prepare_cached(INSERT)?;
+                for _ in &waiting {
+                    insert.execute([])?;
+                }
+            }
+            transaction.commit()?;
+            for one in waiting {
+                // A client that went away had its row written all the same.
+                let _ = one.send(());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn ask(queue: &mpsc::Sender<mpsc::SyncSender<()>>, end: Instant) -> anyhow::Result<Histogram<u64>> {
+    let mut times = Histogram::new_with_bounds(1, TIME_US_MAX, 3)?;
+    loop {
+        let asked = steady();
+        if asked >= end {
+            return Ok(times);
+        }
+        let (tell, told) = mpsc::sync_channel(1);
+        queue.send(tell)?;
+        told.recv()?;
+        times.saturating_record(micros(steady().duration_since(asked)));
+    }
+}

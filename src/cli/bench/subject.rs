@@ -1,0 +1,83 @@
+//! What is measured: a gateway of our own, or one that runs already.
+
+use std::path::Path;
+
+use anyhow::Context;
+use jiff::civil::{Date, date};
+use yizhan_rules::PolicyShelf;
+
+use super::books::{HttpBooks, StoreBooks};
+use super::client::Doors;
+use super::gate::{self, Verdict};
+use super::house::OwnGateway;
+use super::load::Account;
+use super::workload::Workload;
+use crate::cli::block_on;
+
+/// A day and a region of the policy every generated stay falls under.
+const POLICY_DAY: Date = date(2020, 7, 1);
+const POLICY_REGION: &str = "371323";
+
+pub(super) enum Subject {
+    Own(Box<OwnGateway>),
+    Running { doors: Doors, token: String },
+}
+
+impl Subject {
+    /// A gateway of our own with its store in `folder`.
+    pub(super) fn own(folder: &Path, workload: &Workload) -> anyhow::Result<Self> {
+        Ok(Self::Own(Box::new(block_on(OwnGateway::start(folder, workload))?)))
+    }
+
+    pub(super) fn doors(&self) -> &Doors {
+        match self {
+            Self::Own(own) => &own.doors,
+            Self::Running { doors, .. } => doors,
+        }
+    }
+
+    /// For people who read the figures.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Own(_) => "SQLite".to_owned(),
+            Self::Running { doors, .. } => doors.http.clone(),
+        }
+    }
+
+    /// Of the store's file; absent where we do not know it.
+    pub(super) fn store_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Own(own) => std::fs::metadata(&own.file).ok().map(|file| file.len()),
+            Self::Running { .. } => None,
+        }
+    }
+
+    /// `days`: first and last of the run, in Shanghai.
+    pub(super) fn judge(
+        &self,
+        account: &Account,
+        workload: &Workload,
+        days: (Date, Date),
+    ) -> anyhow::Result<Verdict> {
+        let policies = PolicyShelf::shipped()?;
+        let policy = policies.find(POLICY_REGION, POLICY_DAY).context("no policy is shipped for the load")?;
+        match self {
+            Self::Own(own) => {
+                let mut books = StoreBooks { store: &*own.store, days };
+                gate::judge(account, workload, &gate::caps(policy), &mut books)
+            }
+            // Its policies are its own, and so are its caps.
+            Self::Running { doors, token } => {
+                let mut books = HttpBooks::new(doors, token)?;
+                gate::judge(account, workload, &Default::default(), &mut books)
+            }
+        }
+    }
+
+    pub(super) fn close(self) -> anyhow::Result<()> {
+        match self {
+            Self::Own(own) => own.close(),
+            Self::Running { .. } => Ok(()),
+        }
+    }
+}

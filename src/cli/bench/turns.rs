@@ -1,0 +1,169 @@
+//! The run itself: bare commits and loads in turns, so that whatever else the machine does meets all of them.
+
+use std::time::Duration;
+
+use yizhan_contract::Text;
+
+use super::figures::{Row, Turns};
+use super::load::{Account, Load, Pace};
+use super::machine::BareStore;
+use super::memory;
+use super::peak::{self, Peak};
+use super::progress::Progress;
+
+/// Clients of the default run, of the warm-up and of the guess where a search for the peak begins.
+const FEW: usize = 8;
+const MANY: usize = 32;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What a run is to find out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Closed loops, and an open one at half of the peak.
+    Everything,
+    Rate(u64),
+    Clients(usize),
+    Peak,
+}
+
+/// One kind of work that takes its turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    BareOneByOne,
+    BareShared(usize),
+    Load(Pace),
+}
+
+pub(super) struct Run<'r> {
+    pub(super) load: Load<'r>,
+    pub(super) bare: BareStore,
+    pub(super) progress: &'r Progress,
+    pub(super) turns: usize,
+    pub(super) lasting: Duration,
+    pub(super) warm_up: Duration,
+    /// The process whose memory is looked at; absent: this one.
+    pub(super) process: Option<u32>,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(super) struct Ran {
+    pub(super) account: Account,
+    pub(super) rows: Vec<Row>,
+    pub(super) peak: Option<Peak>,
+    pub(super) minutes_kib: Vec<u64>,
+}
+
+impl Run<'_> {
+    /// `minutes`: how long to go on at the rate afterwards, looking at memory.
+    pub(super) fn run(&mut self, mode: Mode, minutes: u64) -> anyhow::Result<Ran> {
+        let mut ran = Ran::default();
+        self.progress.say("预热", "warming up");
+        self.drive(Pace::Closed { clients: FEW }, self.warm_up, &mut ran.account)?;
+        if matches!(mode, Mode::Everything | Mode::Peak) {
+            ran.peak = Some(self.find_peak(&mut ran.account)?);
+        }
+        let half = ran.peak.as_ref().map_or(0, |peak| peak.stays_per_second / 2).max(1);
+        let rate = if let Mode::Rate(rate) = mode { rate } else { half };
+        let open = Work::Load(Pace::Open { stays_per_second: rate });
+        let closed = |clients| Work::Load(Pace::Closed { clients });
+        let works = match mode {
+            Mode::Everything => {
+                vec![Work::BareOneByOne, Work::BareShared(MANY), closed(1), closed(FEW), closed(MANY), open]
+            }
+            Mode::Rate(_) | Mode::Peak => vec![Work::BareOneByOne, open],
+            Mode::Clients(clients) => vec![Work::BareOneByOne, Work::BareShared(clients), closed(clients)],
+        };
+        ran.rows = self.take_turns(&works, &mut ran.account)?;
+        for minute in 0..minutes {
+            self.progress.say(&format!("长时运行 {minute}/{minutes}"), "long run");
+            self.drive(Pace::Open { stays_per_second: rate }, MINUTE, &mut ran.account)?;
+            ran.minutes_kib.extend(memory::resident_kib(self.process));
+        }
+        Ok(ran)
+    }
+
+    fn find_peak(&self, account: &mut Account) -> anyhow::Result<Peak> {
+        self.progress.say("寻找峰值", "looking for the peak");
+        let guess = self.load.run(Pace::Closed { clients: MANY }, self.lasting)?;
+        let rate = guess.rate();
+        account.add(guess.account);
+        peak::search(&self.load, rate, self.lasting, account)
+    }
+
+    /// A load whose times are nobody's figure.
+    fn drive(&self, pace: Pace, lasting: Duration, account: &mut Account) -> anyhow::Result<()> {
+        account.add(self.load.run(pace, lasting)?.account);
+        Ok(())
+    }
+
+    fn take_turns(&mut self, works: &[Work], account: &mut Account) -> anyhow::Result<Vec<Row>> {
+        let mut seen: Vec<(Turns, Turns)> = works.iter().map(|_| Default::default()).collect();
+        for turn in 1..=self.turns {
+            self.progress.say(&format!("第 {turn}/{} 轮", self.turns), "turn");
+            for (work, (settling, charging)) in works.iter().zip(&mut seen) {
+                self.take_turn(*work, settling, charging, account)?;
+            }
+        }
+        let rows = works.iter().zip(&seen).flat_map(|(work, (settling, charging))| {
+            let of_charges = Text::new("　其中费用报文", "  of which charges");
+            let charges = matches!(work, Work::Load(Pace::Open { .. }));
+            [
+                settling.row(work.name(), work.title()),
+                charging.row("open_charges".to_owned(), of_charges).filter(|_| charges),
+            ]
+        });
+        Ok(rows.flatten().collect())
+    }
+
+    fn take_turn(
+        &mut self,
+        work: Work,
+        settling: &mut Turns,
+        charging: &mut Turns,
+        account: &mut Account,
+    ) -> anyhow::Result<()> {
+        let bare = match work {
+            Work::BareOneByOne => self.bare.one_by_one(self.lasting)?,
+            Work::BareShared(clients) => self.bare.shared(clients, self.lasting)?,
+            Work::Load(pace) => {
+                let measured = self.load.run(pace, self.lasting)?;
+                settling.add(measured.rate(), &measured.settling);
+                charging.add(measured.charging_rate(), &measured.charging);
+                account.add(measured.account);
+                return Ok(());
+            }
+        };
+        settling.add(bare.rate(), &bare.times);
+        Ok(())
+    }
+}
+
+impl Work {
+    /// For machines.
+    fn name(self) -> String {
+        match self {
+            Self::BareOneByOne => "bare_1".to_owned(),
+            Self::BareShared(clients) => format!("bare_{clients}_shared"),
+            Self::Load(Pace::Closed { clients }) => format!("closed_{clients}"),
+            Self::Load(Pace::Open { .. }) => "open".to_owned(),
+        }
+    }
+
+    fn title(self) -> Text {
+        match self {
+            Self::BareOneByOne => Text::new("裸提交，一行一次", "bare commits of one row"),
+            Self::BareShared(clients) => Text::new(
+                format!("裸写入，{clients} 客户端共用提交"),
+                format!("bare rows, {clients} clients sharing commits"),
+            ),
+            Self::Load(Pace::Closed { clients }) => {
+                Text::new(format!("结算，{clients} 客户端"), format!("settlements, {clients} clients"))
+            }
+            Self::Load(Pace::Open { stays_per_second }) => Text::new(
+                format!("结算，恒定 {stays_per_second}/s"),
+                format!("settlements at {stays_per_second}/s"),
+            ),
+        }
+    }
+}
