@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod authority;
+mod bench;
 mod cli;
 mod crash;
 mod demo;

@@ -13,53 +13,53 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    fn of(turns: &[u64]) -> Self {
-        let mut sorted = turns.to_vec();
+    pub(super) fn of(turns: impl IntoIterator<Item = u64>) -> Self {
+        let mut sorted: Vec<u64> = turns.into_iter().collect();
         sorted.sort_unstable();
         let at = |place: usize| sorted.get(place).copied().unwrap_or_default();
         Self { median: at(sorted.len() / 2), low: at(0), high: at(sorted.len().saturating_sub(1)) }
+    }
+
+    pub(super) fn shown(self, shown: impl Fn(u64) -> String) -> String {
+        if self.low == self.high {
+            return shown(self.median);
+        }
+        format!("{} ({}–{})", shown(self.median), shown(self.low), shown(self.high))
+    }
+}
+
+/// One turn of one kind of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Turn {
+    pub(super) per_second: u64,
+    pub(super) p50_us: u64,
+    pub(super) p99_us: u64,
+    pub(super) max_us: u64,
+}
+
+impl Turn {
+    pub(super) fn new(per_second: u64, times: &Histogram<u64>) -> Self {
+        let at = |quantile| times.value_at_quantile(quantile);
+        Self { per_second, p50_us: at(0.5), p99_us: at(0.99), max_us: times.max() }
     }
 }
 
 /// One kind of work in all its turns.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Row {
+    /// For machines.
     pub(super) name: String,
     pub(super) title: Text,
-    pub(super) turns: usize,
-    pub(super) per_second: Spread,
-    pub(super) p50_us: Spread,
-    pub(super) p99_us: Spread,
-    pub(super) max_us: u64,
+    pub(super) turns: Vec<Turn>,
 }
 
-/// Collects the turns of one kind of work.
-#[derive(Default)]
-pub(super) struct Turns {
-    rates: Vec<u64>,
-    p50: Vec<u64>,
-    p99: Vec<u64>,
-    max: u64,
-}
-
-impl Turns {
-    pub(super) fn add(&mut self, rate: u64, times: &Histogram<u64>) {
-        self.rates.push(rate);
-        self.p50.push(times.value_at_quantile(0.5));
-        self.p99.push(times.value_at_quantile(0.99));
-        self.max = self.max.max(times.max());
+impl Row {
+    pub(super) fn spread(&self, of: impl Fn(&Turn) -> u64) -> Spread {
+        Spread::of(self.turns.iter().map(of))
     }
 
-    /// Absent where there was no turn.
-    pub(super) fn row(&self, name: String, title: Text) -> Option<Row> {
-        (!self.rates.is_empty()).then(|| Row {
-            name,
-            title,
-            turns: self.rates.len(),
-            per_second: Spread::of(&self.rates),
-            p50_us: Spread::of(&self.p50),
-            p99_us: Spread::of(&self.p99),
-            max_us: self.max,
-        })
+    /// Turn by turn beside another row's, so that what the machine did in a turn counts for both.
+    pub(super) fn beside(&self, other: &Self, of: impl Fn(&Turn, &Turn) -> u64) -> Spread {
+        Spread::of(self.turns.iter().zip(&other.turns).map(|(own, others)| of(own, others)))
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use yizhan_contract::Text;
 
-use super::figures::Row;
+use super::figures::{Row, Spread};
 use super::report::Memory;
 
 const OVERHEAD_P50_US_MAX: u64 = 1_000;
@@ -27,54 +27,43 @@ pub(super) fn goals(rows: &[Row], memory: &Memory) -> Vec<Goal> {
     let row = |name: &str| rows.iter().find(|row| row.name == name);
     let mut goals = Vec::new();
     if let (Some(bare), Some(open)) = (row("bare_1"), row("open")) {
-        let overhead = |settled: u64, bare: u64| settled.saturating_sub(bare);
-        goals.push(at_most(
-            Text::new("恒定速率下高出一次裸提交 p50", "open loop above one bare commit, p50"),
-            OVERHEAD_P50_US_MAX,
-            overhead(open.p50_us.median, bare.p50_us.median),
-            milliseconds,
-        ));
-        goals.push(at_most(
-            Text::new("恒定速率下高出一次裸提交 p99", "open loop above one bare commit, p99"),
-            OVERHEAD_P99_US_MAX,
-            overhead(open.p99_us.median, bare.p99_us.median),
-            milliseconds,
-        ));
+        let p50 = open.beside(bare, |open, bare| open.p50_us.saturating_sub(bare.p50_us));
+        let title = Text::new("恒定速率下高出一次裸提交 p50", "above one bare commit, p50");
+        goals.push(Goal::at_most(title, OVERHEAD_P50_US_MAX, p50, milliseconds));
+        let p99 = open.beside(bare, |open, bare| open.p99_us.saturating_sub(bare.p99_us));
+        let title = Text::new("恒定速率下高出一次裸提交 p99", "above one bare commit, p99");
+        goals.push(Goal::at_most(title, OVERHEAD_P99_US_MAX, p99, milliseconds));
     }
     for (name, min, title) in [
-        (
-            "closed_32",
-            AT_32_MIN,
-            Text::new("32 客户端：结算 ÷ 裸提交", "settlements ÷ bare commits, 32 clients"),
-        ),
-        ("closed_1", AT_1_MIN, Text::new("1 客户端：结算 ÷ 裸提交", "settlements ÷ bare commits, 1 client")),
+        ("closed_32", AT_32_MIN, Text::new("32 客户端：结算 ÷ 裸提交", "settlements ÷ bare commits")),
+        ("closed_1", AT_1_MIN, Text::new("1 客户端：结算 ÷ 裸提交", "settlements ÷ bare commits")),
     ] {
         if let (Some(bare), Some(settled)) = (row("bare_1"), row(name)) {
-            let seen = settled.per_second.median * 100 / bare.per_second.median.max(1);
-            let (goal, shown) = (format!("≥ {}", hundredths(min)), hundredths(seen));
-            goals.push(Goal { title, goal, seen: shown, is_met: seen >= min });
+            let ratio = settled.beside(bare, |own, bare| own.per_second * 100 / bare.per_second.max(1));
+            goals.push(Goal::at_least(title, min, ratio, hundredths));
         }
     }
-    memory_goals(&mut goals, memory);
+    if let Some(idle) = memory.idle_kib {
+        let title = Text::new("空闲内存", "memory, idle");
+        goals.push(Goal::at_most(title, IDLE_KIB_MAX, Spread::of([idle]), mebibytes));
+    }
+    if let Some(most) = memory.minutes_kib.iter().max() {
+        let title = Text::new("长时运行内存", "memory, long run");
+        goals.push(Goal::at_most(title, LONG_RUN_KIB_MAX, Spread::of([*most]), mebibytes));
+    }
     goals
 }
 
-fn memory_goals(goals: &mut Vec<Goal>, memory: &Memory) {
-    if let Some(idle) = memory.idle_kib {
-        goals.push(at_most(Text::new("空闲内存", "memory, idle"), IDLE_KIB_MAX, idle, mebibytes));
+impl Goal {
+    fn at_most(title: Text, most: u64, seen: Spread, shown: fn(u64) -> String) -> Self {
+        let goal = format!("≤ {}", shown(most));
+        Self { title, goal, seen: seen.shown(shown), is_met: seen.median <= most }
     }
-    if let Some(most) = memory.minutes_kib.iter().max() {
-        goals.push(at_most(
-            Text::new("长时运行内存", "memory, long run"),
-            LONG_RUN_KIB_MAX,
-            *most,
-            mebibytes,
-        ));
-    }
-}
 
-fn at_most(title: Text, most: u64, seen: u64, shown: fn(u64) -> String) -> Goal {
-    Goal { title, goal: format!("≤ {}", shown(most)), seen: shown(seen), is_met: seen <= most }
+    fn at_least(title: Text, least: u64, seen: Spread, shown: fn(u64) -> String) -> Self {
+        let goal = format!("≥ {}", shown(least));
+        Self { title, goal, seen: seen.shown(shown), is_met: seen.median >= least }
+    }
 }
 
 /// 1.234 ms

@@ -43,7 +43,7 @@ pub(super) struct Settled {
 }
 
 /// Everything that was answered, and what was not.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Account {
     pub(super) settled: Vec<Settled>,
     /// Messages acknowledged, those of settlements among them.

@@ -144,18 +144,18 @@ fn measure(args: &BenchArgs) -> anyhow::Result<Report> {
     progress.say("核对", "accounting");
     let verdict = subject.judge(&ran.account, &workload, (first_day, civil_date(runtime.now())))?;
     progress.finish();
-    let bytes = subject.store_bytes().zip(bytes_before).map(|(after, before)| after.saturating_sub(before));
-    let report = Report {
-        conditions: conditions(args, &subject, &workload),
+    let conditions = conditions(args, &subject, &workload);
+    // A file's size is told once it is closed, and nothing of it waits in the log.
+    let bytes = subject.close()?.zip(bytes_before).map(|(after, before)| after.saturating_sub(before));
+    Ok(Report {
+        conditions,
         goals: goals::goals(&ran.rows, &memory),
         rows: ran.rows,
         peak: ran.peak,
         memory,
         store_bytes_per_settlement: bytes.and_then(|bytes| bytes.checked_div(verdict.settled)),
         verdict,
-    };
-    subject.close()?;
-    Ok(report)
+    })
 }
 
 fn mode(args: &BenchArgs) -> Mode {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 use yizhan_contract::Text;
 
-use super::figures::{Row, Spread};
+use super::figures::Row;
 use super::gate::Verdict;
 use super::goals::{Goal, mebibytes, milliseconds};
 use super::peak::Peak;
@@ -47,7 +47,7 @@ pub(super) struct Memory {
     pub(super) minutes_kib: Vec<u64>,
 }
 
-const TITLE_COLUMNS: usize = 58;
+const TITLE_COLUMNS: usize = 72;
 
 impl Report {
     pub(super) fn table(&self) -> String {
@@ -84,10 +84,10 @@ impl Report {
         for row in &self.rows {
             let figures = format!(
                 "{} · {} · {} · {}",
-                spread(row.per_second, |count| count.to_string()),
-                spread(row.p50_us, milliseconds),
-                spread(row.p99_us, milliseconds),
-                milliseconds(row.max_us)
+                row.spread(|turn| turn.per_second).shown(|count| count.to_string()),
+                row.spread(|turn| turn.p50_us).shown(milliseconds),
+                row.spread(|turn| turn.p99_us).shown(milliseconds),
+                milliseconds(row.spread(|turn| turn.max_us).high)
             );
             line(text, &both(&row.title), &figures);
         }
@@ -108,12 +108,14 @@ impl Report {
     }
 
     fn ending(&self, text: &mut String) {
-        let Verdict { is_valid, acknowledged, settled, total, faults_seen, faults } = &self.verdict;
+        let Verdict { is_valid, acknowledged, settled, total, caps_reached, faults_seen, faults } =
+            &self.verdict;
         if *is_valid {
             let _ = writeln!(
                 text,
-                "\n核对无误：{acknowledged} 条报文已应答，{settled} 次结算全部在库，合计 {total} 元\n\
-                 accounted for: {acknowledged} messages acknowledged, {settled} settlements all in the store, {total} in total"
+                "\n核对无误：{acknowledged} 条报文已应答，{settled} 次结算全部在库，合计 {total} 元，{caps_reached} 人次达到年度限额\n\
+                 accounted for: {acknowledged} messages acknowledged, {settled} settlements all in the store, {total} in total, \
+                 {caps_reached} annual caps reached"
             );
             return;
         }
@@ -135,11 +137,4 @@ fn both(text: &Text) -> String {
 fn line(text: &mut String, title: &str, value: &str) {
     let columns = title.trim_start().width();
     let _ = writeln!(text, "{title}{}{value}", " ".repeat(TITLE_COLUMNS.saturating_sub(columns).max(2)));
-}
-
-fn spread(of: Spread, shown: impl Fn(u64) -> String) -> String {
-    if of.low == of.high {
-        return shown(of.median);
-    }
-    format!("{} ({}–{})", shown(of.median), shown(of.low), shown(of.high))
 }

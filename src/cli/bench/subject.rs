@@ -44,7 +44,7 @@ impl Subject {
         }
     }
 
-    /// Of the store's file; absent where we do not know it.
+    /// Of the store's file as it began; absent where we do not know it.
     pub(super) fn store_bytes(&self) -> Option<u64> {
         match self {
             Self::Own(own) => std::fs::metadata(&own.file).ok().map(|file| file.len()),
@@ -74,10 +74,11 @@ impl Subject {
         }
     }
 
-    pub(super) fn close(self) -> anyhow::Result<()> {
-        match self {
-            Self::Own(own) => own.close(),
-            Self::Running { .. } => Ok(()),
-        }
+    /// The bytes of the store's file, closed; absent where we do not know it.
+    pub(super) fn close(self) -> anyhow::Result<Option<u64>> {
+        let Self::Own(own) = self else { return Ok(None) };
+        let file = own.file.clone();
+        own.close()?;
+        Ok(Some(std::fs::metadata(file)?.len()))
     }
 }

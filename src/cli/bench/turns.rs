@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use yizhan_contract::Text;
 
-use super::figures::{Row, Turns};
+use super::figures::{Row, Turn};
 use super::load::{Account, Load, Pace};
 use super::machine::BareStore;
 use super::memory;
@@ -98,49 +98,46 @@ impl Run<'_> {
     }
 
     fn take_turns(&mut self, works: &[Work], account: &mut Account) -> anyhow::Result<Vec<Row>> {
-        let mut seen: Vec<(Turns, Turns)> = works.iter().map(|_| Default::default()).collect();
+        let mut rows: Vec<Row> = works.iter().map(|work| work.row()).collect();
+        let mut charges = Row {
+            name: "charges".to_owned(),
+            title: Text::new("费用报文", "charges alone"),
+            turns: Vec::new(),
+        };
         for turn in 1..=self.turns {
             self.progress.say(&format!("第 {turn}/{} 轮", self.turns), "turn");
-            for (work, (settling, charging)) in works.iter().zip(&mut seen) {
-                self.take_turn(*work, settling, charging, account)?;
+            for (work, row) in works.iter().zip(&mut rows) {
+                row.turns.push(self.take_turn(*work, &mut charges, account)?);
             }
         }
-        let rows = works.iter().zip(&seen).flat_map(|(work, (settling, charging))| {
-            let of_charges = Text::new("　其中费用报文", "  of which charges");
-            let charges = matches!(work, Work::Load(Pace::Open { .. }));
-            [
-                settling.row(work.name(), work.title()),
-                charging.row("open_charges".to_owned(), of_charges).filter(|_| charges),
-            ]
-        });
-        Ok(rows.flatten().collect())
+        rows.extend((!charges.turns.is_empty()).then_some(charges));
+        Ok(rows)
     }
 
-    fn take_turn(
-        &mut self,
-        work: Work,
-        settling: &mut Turns,
-        charging: &mut Turns,
-        account: &mut Account,
-    ) -> anyhow::Result<()> {
+    /// In an open loop, `charges` tells of the messages before the discharges.
+    fn take_turn(&mut self, work: Work, charges: &mut Row, account: &mut Account) -> anyhow::Result<Turn> {
         let bare = match work {
             Work::BareOneByOne => self.bare.one_by_one(self.lasting)?,
             Work::BareShared(clients) => self.bare.shared(clients, self.lasting)?,
             Work::Load(pace) => {
                 let measured = self.load.run(pace, self.lasting)?;
-                settling.add(measured.rate(), &measured.settling);
-                charging.add(measured.charging_rate(), &measured.charging);
+                if matches!(pace, Pace::Open { .. }) {
+                    charges.turns.push(Turn::new(measured.charging_rate(), &measured.charging));
+                }
+                let turn = Turn::new(measured.rate(), &measured.settling);
                 account.add(measured.account);
-                return Ok(());
+                return Ok(turn);
             }
         };
-        settling.add(bare.rate(), &bare.times);
-        Ok(())
+        Ok(Turn::new(bare.rate(), &bare.times))
     }
 }
 
 impl Work {
-    /// For machines.
+    fn row(self) -> Row {
+        Row { name: self.name(), title: self.title(), turns: Vec::new() }
+    }
+
     fn name(self) -> String {
         match self {
             Self::BareOneByOne => "bare_1".to_owned(),

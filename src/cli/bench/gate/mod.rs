@@ -36,6 +36,8 @@ pub(super) struct Verdict {
     pub(super) acknowledged: u64,
     pub(super) settled: u64,
     pub(super) total: Money,
+    /// People and payers whose cap is used up to the fen.
+    pub(super) caps_reached: usize,
     pub(super) faults_seen: u64,
     pub(super) faults: Vec<Text>,
 }
@@ -173,13 +175,19 @@ impl Judging<'_> {
     }
 
     fn end(self, account: &Account) -> Verdict {
+        let is_reached = |(of, used): (&(u64, PayerCode), &Money)| self.caps.get(&of.1) == Some(used);
+        let caps_reached = self.used.iter().filter(|one| is_reached(*one)).count();
         let settled = u64::try_from(account.settled.len()).unwrap_or(u64::MAX);
         Verdict {
             // A run that settled nothing measured nothing.
             is_valid: self.verdict.faults_seen == 0 && settled > 0,
             acknowledged: account.acknowledged,
             settled,
+            caps_reached,
             ..self.verdict
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
