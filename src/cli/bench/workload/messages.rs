@@ -106,17 +106,17 @@ impl Stay<'_> {
         element("birth", &person.birth);
         xml.push_str("</patient>\n");
         if let Some(accident) = self.accident {
-            let _ = write!(
+            let _ = writeln!(
                 xml,
-                "<cause><kind>accident</kind><accident_type>{accident}</accident_type></cause>\n"
+                "<cause><kind>accident</kind><accident_type>{accident}</accident_type></cause>"
             );
         }
         xml.push_str("<lines>\n");
         self.charges.iter().for_each(|charge| xml_line(&mut xml, charge));
         let (total, deposit) = (self.total(), fen(self.deposit));
-        let _ = write!(
+        let _ = writeln!(
             xml,
-            "</lines>\n<stated><total>{total}</total></stated><deposit>{deposit}</deposit>\n</discharge>\n"
+            "</lines>\n<stated><total>{total}</total></stated><deposit>{deposit}</deposit>\n</discharge>"
         );
         xml
     }
