@@ -2,6 +2,8 @@
 //!
 //! Unknown keys are errors that name the key. `schemas/yizhan.example.toml` explains every key.
 
+mod error;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
@@ -13,28 +15,12 @@ use yizhan_contract::PayerCode;
 
 use crate::intake::mllp::Release;
 
+pub use error::ConfigError;
+
 /// Prefix of every environment variable that overlays a key: `YIZHAN_HTTP_LISTEN` is `http.listen`.
 const ENVIRONMENT_PREFIX: &str = "YIZHAN_";
 /// Variables of the test suite, which the gateway does not read.
 const TEST_PREFIX: &str = "YIZHAN_TEST_";
-
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("cannot read {path}: {why}")]
-    Unreadable { path: PathBuf, why: std::io::Error },
-    #[error("{origin}: {why}")]
-    Invalid { origin: String, why: String },
-    #[error("environment variable {0} names no key of the configuration")]
-    UnknownVariable(String),
-    #[error(
-        "{key} = {address} listens beyond this machine without TLS: set [tls], or plain_text_beyond_loopback = true"
-    )]
-    PlainTextBeyondLoopback { key: &'static str, address: SocketAddr },
-    #[error("payers.{payer} is not set: name an adapter or \"rules\" for it (no payer has a default)")]
-    PayerNotNamed { payer: PayerCode },
-    #[error("payers.{payer} = {named:?} is not known: this gateway computes by \"rules\"")]
-    UnknownAdapter { payer: PayerCode, named: String },
-}
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -162,11 +148,10 @@ impl Config {
         origin: &str,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let invalid = |why: String| ConfigError::Invalid { origin: origin.to_owned(), why };
-        let mut table: Table = text.parse().map_err(|why: toml::de::Error| invalid(why.to_string()))?;
+        let mut table: Table = text.parse().map_err(|why| ConfigError::no_toml(origin, text, &why))?;
         overlay(&mut table, environment)?;
         let config: Self = serde_path_to_error::deserialize(Value::Table(table))
-            .map_err(|why| invalid(format!("{}: {}", why.path(), why.inner().message())))?;
+            .map_err(|why| ConfigError::no_such_value(origin, &why))?;
         config.check_listeners()?;
         Ok(config)
     }
@@ -300,19 +285,55 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_name_their_key() {
-        for (more, environment, expected) in [
-            ("[http]\nlisen = \"127.0.0.1:1\"\n", &[][..], "http.lisen"),
-            ("[limits]\ndrain_s = \"soon\"\n", &[], "limits.drain_s"),
-            ("[mllp]\nrelease = 3\n", &[], "mllp.release"),
-            ("", &[("YIZHAN_STOER", "x")], "YIZHAN_STOER"),
-            ("[http]\nlisten = \"0.0.0.0:80\"\n", &[], "http.listen = 0.0.0.0:80"),
-            ("[mllp]\nlisten = \"[::]:2575\"\n", &[], "plain_text_beyond_loopback"),
+    fn mistakes_name_their_key_and_what_to_write() {
+        for (more, environment, zh, en) in [
+            (
+                "[http]\nlisen = \"127.0.0.1:1\"\n",
+                &[][..],
+                "yizhan.toml: http.lisen: 没有这个配置项，请更正或删除；此处可用：listen, workers",
+                "| is no key; correct or remove it; known here: listen, workers",
+            ),
+            (
+                "[limits]\ndrain_s = \"soon\"\n",
+                &[],
+                "yizhan.toml: limits.drain_s: 须为不小于 0 的整数",
+                "| must be a whole number",
+            ),
+            ("[http]\nworkers = -1\n", &[], "http.workers: 须为不小于 0 的整数", "| must be a whole number"),
+            ("[http]\nlisten = \"here\"\n", &[], "http.listen: 须为“地址:端口”", "| must be address:port"),
+            (
+                "[log]\nformat = \"xml\"\n",
+                &[],
+                "log.format: 只能是：text, json",
+                "| must be one of: text, json",
+            ),
+            ("[tls]\nkey = \"k\"\n", &[], "yizhan.toml: tls.certificate: 缺少该项", "| is missing; add it"),
+            ("plain_text_beyond_loopback = \"yes\"\n", &[], "须为 true 或 false", "| must be true or false"),
+            ("[mllp]\nrelease = 3\n", &[], "mllp.release: 须为 1 或 2", "| must be 1 or 2"),
+            ("policies = 7\n", &[], "policies: 须为带引号的文本", "| must be a text in quotation marks"),
+            ("\n[http\n", &[], "yizhan.toml: 5: 该行不是有效的 TOML", "| the line is no valid TOML"),
+            (
+                "",
+                &[("YIZHAN_STOER", "x")],
+                "环境变量 YIZHAN_STOER",
+                "| environment variable YIZHAN_STOER names no key",
+            ),
+            (
+                "[http]\nlisten = \"0.0.0.0:80\"\n",
+                &[],
+                "http.listen = 0.0.0.0:80 未加密",
+                "| http.listen = 0.0.0.0:80 listens beyond this machine",
+            ),
+            ("[mllp]\nlisten = \"[::]:2575\"\n", &[], "请配置 [tls]", "or plain_text_beyond_loopback = true"),
         ] {
             let refused = parse(more, environment).unwrap_err();
-            assert!(refused.contains(expected), "{refused:?} should name {expected:?}");
+            for expected in [zh, en] {
+                assert!(refused.contains(expected), "{refused:?} should say {expected:?}");
+            }
         }
         assert!(parse("plain_text_beyond_loopback = true\n[http]\nlisten = \"0.0.0.0:80\"\n", &[]).is_ok());
+        let refused = Config::parse("store = \"s.db\"\n", "f", []).unwrap_err().to_string();
+        assert_eq!(refused, "f: key_file: 缺少该项，请补上 | is missing; add it");
     }
 
     #[test]

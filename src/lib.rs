@@ -13,5 +13,6 @@ pub mod samples;
 pub mod settlement;
 pub mod sheet;
 pub mod store;
+pub mod system;
 pub mod telemetry;
 pub mod tls;

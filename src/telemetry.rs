@@ -33,9 +33,9 @@ impl Channel {
 
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    #[error("log.level: {0}")]
+    #[error("log.level 无法识别（{0}），请写如 info | log.level is not known: {0}; write such as info")]
     Level(String),
-    #[error("logging is set up already: {0}")]
+    #[error("日志已经启动（{0}）| logging is set up already: {0}")]
     Twice(String),
 }
 

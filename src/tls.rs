@@ -17,13 +17,19 @@ pub const HTTP_PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    #[error("tls: cannot read {path}: {why}")]
+    #[error(
+        "tls：无法读取 {path}（{why}），须为 PEM 文件 | tls: cannot read {path}: {why}; it must be a PEM file"
+    )]
     Unreadable { path: PathBuf, why: pem::Error },
-    #[error("tls: {path} holds no certificate")]
+    #[error(
+        "tls：{path} 中没有证书，请核对 tls.certificate | tls: {path} holds no certificate; check tls.certificate"
+    )]
     Empty { path: PathBuf },
-    #[error("tls: certificate and key do not fit together, or are not usable: {0}")]
+    #[error(
+        "tls：证书与私钥不匹配或不可用（{0}），请核对 tls.certificate 与 tls.key | tls: certificate and key do not fit together, or are not usable: {0}; check tls.certificate and tls.key"
+    )]
     Unusable(#[from] rustls::Error),
-    #[error("tls: client_ca {path} is not usable: {why}")]
+    #[error("tls：client_ca {path} 不可用（{why}）| tls: client_ca {path} is not usable: {why}")]
     ClientCa { path: PathBuf, why: String },
 }
 

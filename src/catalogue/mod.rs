@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use yizhan_contract::stay::CatalogueClass;
-use yizhan_contract::{Ratio, UnitPrice};
+use yizhan_contract::{NumberError, Ratio, Text, UnitPrice};
 
 pub use in_force::{Candidate, in_force, scopes_of};
 
@@ -73,17 +73,17 @@ fn read_row(row: &Row) -> Result<CatalogueRow, Vec<Problem>> {
     let class = cells.optional(3).and_then(|word| {
         let class = class_of(word);
         if class.is_none() {
-            cells.problem(3, "is none of A, B, C (甲类, 乙类, 丙类)");
+            cells.problem(3, "须为 A、B、C 或 甲类、乙类、丙类", "must be A, B or C (甲类, 乙类, 丙类)");
         }
         class
     });
     let category = cells.optional(4).map(str::to_owned);
-    let upfront_ratio = cells.parsed::<Ratio>(5);
-    let ceiling = cells.parsed::<UnitPrice>(6);
+    let upfront_ratio = cells.parsed::<Ratio>(5, NumberError::text);
+    let ceiling = cells.parsed::<UnitPrice>(6, NumberError::text);
     cells.required(7);
     let (from, to) = (cells.day(7), cells.day(8));
     if from.zip(to).is_some_and(|(from, to)| to < from) {
-        cells.problem(8, "lies before from");
+        cells.problem(8, "早于起始日期", "lies before from");
     }
     let value = (|| {
         let (line, scope, code, from) = (row.line, scope?, code?, from?);
@@ -116,7 +116,11 @@ pub fn overlaps(rows: &[CatalogueRow]) -> Vec<Problem> {
                 && before.to.is_none_or(|last| row.from <= last)
             {
                 let (line, other) = (row.line.max(before.line), row.line.min(before.line));
-                problems.push(Problem::at(line, "from", format!("the period overlaps line {other}")));
+                let text = Text::new(
+                    format!("有效期与第 {other} 行重叠，请改为前后相接"),
+                    format!("the period overlaps line {other}; let one end before the other begins"),
+                );
+                problems.push(Problem::at(line, "from", text));
             }
         }
     }

@@ -1,10 +1,11 @@
 //! What `settle`, `serve` and `demo` have in common: store, policies, hospitals, and the reception over them.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use yizhan_rules::PolicyShelf;
 
 use super::Exit;
@@ -19,6 +20,7 @@ use crate::store::key_file::KeyError;
 use crate::store::registers::ImportError;
 use crate::store::seal::Key;
 use crate::store::sqlite::{Options, Sqlite};
+use crate::system;
 
 /// Puts store, policies and hospitals together.
 pub(super) fn reception(
@@ -38,7 +40,10 @@ pub(super) fn reception(
 /// A store is a SQLite file; an address of another kind of store is no file name.
 fn check_is_file(path: &Path) -> anyhow::Result<()> {
     if path.to_string_lossy().contains("://") {
-        bail!("{}: this gateway keeps its store in a SQLite file; give a path", path.display());
+        bail!(
+            "{path}：本网关的数据库是 SQLite 文件，请给出文件路径 | {path}: this gateway keeps its store in a SQLite file; give a path",
+            path = path.display()
+        );
     }
     Ok(())
 }
@@ -47,14 +52,29 @@ fn check_is_file(path: &Path) -> anyhow::Result<()> {
 pub(super) fn open_store(path: &Path, key_file: &Path, runtime: &Runtime) -> anyhow::Result<Sqlite> {
     check_is_file(path)?;
     let opened = Sqlite::open(path, key(key_file)?, Arc::clone(&runtime.ids), Options::default());
-    opened.with_context(|| format!("store {} under key file {}", path.display(), key_file.display()))
+    opened.with_context(|| store_under(path, key_file))
 }
 
 /// Opens a store for one command, beside the gateway that may be serving it.
 pub(super) fn open_beside(path: &Path, key_file: &Path, runtime: &Runtime) -> anyhow::Result<Sqlite> {
     check_is_file(path)?;
     let opened = Sqlite::open_beside(path, key(key_file)?, Arc::clone(&runtime.ids));
-    opened.with_context(|| format!("store {} under key file {}", path.display(), key_file.display()))
+    opened.with_context(|| store_under(path, key_file))
+}
+
+fn store_under(store: &Path, key_file: &Path) -> String {
+    let (store, key_file) = (store.display(), key_file.display());
+    format!("数据库 {store}，密钥文件 {key_file} | store {store} under key file {key_file}")
+}
+
+/// A file or folder that cannot be used, in words.
+pub(super) fn unusable(path: &Path, why: &io::Error) -> anyhow::Error {
+    let (path, text) = (path.display(), system::refused(why));
+    anyhow!("{path} {} | {path} {}", text.zh, text.en)
+}
+
+pub(super) fn text_of(file: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(file).map_err(|why| unusable(file, &why))
 }
 
 fn key(file: &Path) -> anyhow::Result<Option<Key>> {
@@ -72,17 +92,15 @@ pub(super) fn sample_profiles() -> anyhow::Result<Profiles> {
 
 /// Profiles from files, one hospital each.
 pub(super) fn profiles(files: &[PathBuf]) -> anyhow::Result<Profiles> {
-    let read = |file: &PathBuf| {
-        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Ok((file.display().to_string(), text))
-    };
+    let read = |file: &PathBuf| Ok((file.display().to_string(), text_of(file)?));
     profiles_of(files.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?)
 }
 
 fn profiles_of(texts: impl IntoIterator<Item = (String, String)>) -> anyhow::Result<Profiles> {
     let profile = |(name, text): (String, String)| {
-        Profile::from_toml(&text)
-            .map_err(|why| anyhow::Error::new(why).context(format!("hospital profile {name}")))
+        Profile::from_toml(&text).map_err(|why| {
+            anyhow::Error::new(why).context(format!("医院配置 {name} | hospital profile {name}"))
+        })
     };
     let profiles = texts.into_iter().map(profile).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Profiles::new(profiles)?)
@@ -99,7 +117,7 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
         }
         if let Some(store) = cause.downcast_ref::<StoreError>() {
             return match store {
-                StoreError::WrongKey { .. } | StoreError::Taken(_) => Exit::Usage,
+                StoreError::WrongKey { .. } | StoreError::NoKey(_) | StoreError::Taken(_) => Exit::Usage,
                 _ => Exit::Failed,
             };
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use yizhan_contract::counted;
 
 use super::house;
 use crate::runtime::Runtime;
@@ -91,9 +92,11 @@ impl Bar {
 /// What was brought in.
 pub(super) fn tell(imported: Imported) {
     super::say(&format!(
-        "已导入 {rows} 行（{entries} 条），批次 {generation} | imported {rows} rows ({entries} entries), generation {generation}",
+        "已导入 {rows} 行（{entries} 条），批次 {generation} | imported {in_rows} ({in_entries}), generation {generation}",
         rows = imported.rows,
         entries = imported.entries,
+        in_rows = counted(imported.rows, "row", "rows"),
+        in_entries = counted(imported.entries, "entry", "entries"),
         generation = imported.generation,
     ));
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use yizhan_contract::counted;
 use yizhan_rules::{Language, Policy, PolicyShelf, SHIPPED, explain, problems};
 
-use super::Exit;
+use super::{Exit, house};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
@@ -59,7 +60,7 @@ fn check(files: &Files) -> anyhow::Result<Exit> {
         super::say(&problem.to_string());
     }
     if !found.is_empty() {
-        super::say(&format!("{} 处问题 | {} problems", found.len(), found.len()));
+        super::say(&format!("{} 处问题 | {}", found.len(), counted(found.len(), "problem", "problems")));
         return Ok(Exit::Refused);
     }
     for policy in shelf(&files.files)?.policies() {
@@ -70,7 +71,7 @@ fn check(files: &Files) -> anyhow::Result<Exit> {
 
 /// The folder is checked as it would be with the new file, before anything is written.
 fn publish(file: &Path, to: &Path) -> anyhow::Result<Exit> {
-    let name = file.file_name().context("the policy file has no name")?;
+    let name = file.file_name().context("请给出政策文件 | name a policy file")?;
     let target = to.join(name);
     let mut files = files_in(to)?;
     files.retain(|known| *known != target);
@@ -81,10 +82,10 @@ fn publish(file: &Path, to: &Path) -> anyhow::Result<Exit> {
         found.iter().for_each(|problem| super::say(&problem.to_string()));
         return Ok(Exit::Refused);
     }
-    let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text = fs::read(file).map_err(|why| house::unusable(file, &why))?;
     let draft = to.join(format!(".{}.new", name.to_string_lossy()));
-    fs::write(&draft, text).with_context(|| format!("cannot write {}", draft.display()))?;
-    fs::rename(&draft, &target).with_context(|| format!("cannot write {}", target.display()))?;
+    fs::write(&draft, text).map_err(|why| house::unusable(&draft, &why))?;
+    fs::rename(&draft, &target).map_err(|why| house::unusable(&target, &why))?;
     super::say(&format!("已发布 {} | published; the gateway reads it at its next start", target.display()));
     Ok(Exit::Ok)
 }
@@ -107,10 +108,10 @@ pub(super) fn shelf_with_shipped(files: &[PathBuf]) -> anyhow::Result<PolicyShel
 
 /// Every policy file of a folder, by name.
 pub(super) fn files_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot read folder {}", folder.display()))?;
+    let unusable = |why| house::unusable(folder, &why);
     let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
+    for entry in fs::read_dir(folder).map_err(unusable)? {
+        let path = entry.map_err(unusable)?.path();
         let is_hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
         if path.extension().is_some_and(|ending| ending == "toml") && !is_hidden {
             files.push(path);
@@ -124,10 +125,7 @@ fn texts(files: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
     if files.is_empty() {
         return Ok(SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect());
     }
-    let read = |file: &PathBuf| {
-        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Ok((file.display().to_string(), text))
-    };
+    let read = |file: &PathBuf| Ok((file.display().to_string(), house::text_of(file)?));
     files.iter().map(read).collect()
 }
 
@@ -155,7 +153,10 @@ pub(super) fn warn_of_samples(shelf: &PolicyShelf) {
 pub(super) fn shelf_of_folder(folder: &Path) -> anyhow::Result<PolicyShelf> {
     let files = files_in(folder)?;
     if files.is_empty() {
-        bail!("no policy file (*.toml) in {}", folder.display());
+        bail!(
+            "文件夹 {folder} 中没有政策文件（*.toml）| no policy file (*.toml) in {folder}",
+            folder = folder.display()
+        );
     }
     shelf(&files)
 }

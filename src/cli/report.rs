@@ -5,6 +5,7 @@ use jiff::civil::Date;
 
 use super::import::Target;
 use super::{Exit, block_on};
+use crate::desk::figures::width;
 use crate::runtime::Runtime;
 use crate::store::Store;
 
@@ -29,15 +30,22 @@ pub(super) fn run(args: ReportArgs) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Ok);
     }
-    super::say(&format!("{:<16}{:<24}{:<18}{:>8}{:>20}", "hospital", "payer", "state", "count", "paid"));
+    super::say(&row(["医院", "付款方", "状态", "笔数", "支付（元）"]));
+    super::say(&row(["hospital", "payer", "state", "count", "paid"]));
     for line in &lines {
-        super::say(&format!(
-            "{:<16}{:<24}{:<18}{:>8}{:>20}",
-            line.hospital, line.payer, line.state, line.count, line.paid
-        ));
+        let (count, paid) = (line.count.to_string(), line.paid.to_string());
+        super::say(&row([&line.hospital, &line.payer, &line.state, &count, &paid]));
     }
     if lines.is_empty() {
         super::say("当日没有结算 | no settlement on this day");
     }
     Ok(Exit::Ok)
+}
+
+/// Texts to the left, figures to the right.
+fn row([hospital, payer, state, count, paid]: [&str; 5]) -> String {
+    let blank = |text: &str, columns: usize| " ".repeat(columns.saturating_sub(width(text)));
+    let left = |text: &str, columns| text.to_owned() + &blank(text, columns);
+    let right = |text: &str, columns| blank(text, columns) + text;
+    left(hospital, 16) + &left(payer, 24) + &left(state, 18) + &right(count, 8) + &right(paid, 20)
 }

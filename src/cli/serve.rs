@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
@@ -21,6 +21,7 @@ use crate::intake::reception::Reception;
 use crate::runtime::{Runtime, Shutdown};
 use crate::settlement::outcome::Outcome;
 use crate::store::sqlite::Sqlite;
+use crate::system;
 use crate::telemetry::{self, Channel};
 use crate::tls;
 
@@ -71,11 +72,16 @@ fn policies(config: &Config) -> anyhow::Result<PolicyShelf> {
 fn profiles(config: &Config) -> anyhow::Result<Profiles> {
     let files = policy::files_in(&config.hospitals)?;
     if files.is_empty() {
-        bail!("no hospital profile (*.toml) in {}", config.hospitals.display());
+        bail!(
+            "文件夹 {folder} 中没有医院配置（*.toml）| no hospital profile (*.toml) in {folder}",
+            folder = config.hospitals.display()
+        );
     }
     let profiles = house::profiles(&files)?;
     if profiles.iter().any(|profile| profile.is_any_hospital()) {
-        bail!("a profile with code \"*\" answers to anybody; it is for conformance tests, not for serving");
+        bail!(
+            "code = \"*\" 的医院配置对任何发送方应答，只用于一致性测试；请从文件夹中移走 | a profile with code \"*\" answers to anybody and is for conformance tests; take it out of the folder"
+        );
     }
     Ok(profiles)
 }
@@ -102,7 +108,10 @@ pub(super) struct Listeners {
 impl Listeners {
     fn bind(config: &Config) -> anyhow::Result<Self> {
         let bind = |key: &str, address| {
-            TcpListener::bind(address).with_context(|| format!("{key}: cannot listen on {address}"))
+            TcpListener::bind(address).map_err(|why| {
+                let text = system::refused(&why);
+                anyhow!("{key} = {address} {} | {key} = {address} {}", text.zh, text.en)
+            })
         };
         Ok(Self {
             http: bind("http.listen", config.http.listen)?,
@@ -172,8 +181,8 @@ pub(super) async fn serve(
     let timer = tokio::spawn(close_quiet_stays(reception, service, stopped.clone()));
     let (served, ()) = tokio::join!(http, mllp);
     stopped.requested().await;
-    timer.await.context("the timer broke off")?;
-    served.context("the HTTP port")
+    timer.await.context("定时任务中断 | the timer broke off")?;
+    served.context("HTTP 端口 | the HTTP port")
 }
 
 /// Settles or quotes stays whose charges went quiet, until the signal to stop.

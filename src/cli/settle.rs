@@ -5,9 +5,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
+use yizhan_contract::counted;
 use yizhan_rules::PolicyShelf;
 
 use super::import::import_of;
@@ -121,7 +121,7 @@ async fn settle(args: &SettleArgs, reception: &Reception) -> anyhow::Result<Exit
     let mut exit = Exit::Ok;
     let show = Show { json: args.json, style: style(args.explain) };
     for file in &args.files {
-        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let bytes = fs::read(file).map_err(|why| house::unusable(file, &why))?;
         for outcome in outcomes_of(reception, &bytes, args.quote.then_some(Mode::Quote)).await {
             exit = exit.max(Exit::of(&outcome));
             show.outcome(&outcome);
@@ -203,11 +203,12 @@ fn noted_text(noted: &Noted) -> String {
     let state = noted.state.text();
     let who = noted.beneficiary.sentence();
     let mut text = format!(
-        "已收到 {visit}：{zh}（{lines} 行费用，{total} 元）| received {visit}: {en} ({lines} charge lines, {total})\n  {who_zh} | {who_en}\n",
+        "已收到 {visit}：{zh}（{lines} 行费用，{total} 元）| received {visit}: {en} ({charges}, {total})\n  {who_zh} | {who_en}\n",
         visit = noted.visit_number,
         zh = state.zh,
         en = state.en.to_lowercase(),
         lines = noted.lines,
+        charges = counted(noted.lines, "charge line", "charge lines"),
         total = noted.total,
         who_zh = who.zh,
         who_en = who.en,

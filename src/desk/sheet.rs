@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use askama::Template;
 use yizhan_contract::person::Personal;
-use yizhan_contract::{Buckets, Finding, FindingCode, Money};
+use yizhan_contract::{Buckets, Finding, FindingCode, Money, counted};
 
 use super::assets::style_path;
 use super::figures::{self, days, grouped, shanghai};
@@ -113,13 +113,14 @@ fn facts(sheet: &Sheet<'_>) -> Vec<Fact> {
     let (bill, lang) = (sheet.bill, sheet.lang);
     let words = lang.words();
     let fact = |label, value: String| Fact { label, value, note: String::new() };
-    let category = bill
-        .patient
-        .category
-        .as_deref()
-        .map_or(words.none, |code| values::or_code(values::person_category(code), code, lang));
+    let category = bill.patient.category_named();
+    let category = category.as_ref().map_or(words.none, |name| lang.of(name));
     let (admitted, discharged) = (bill.admitted.to_string(), bill.discharged.to_string());
-    let length = days(bill.admitted, bill.discharged).to_string();
+    let length = days(bill.admitted, bill.discharged);
+    let length = match lang {
+        Lang::Zh => format!("{length} 天"),
+        Lang::En => counted(length, "day", "days"),
+    };
     let stay = [("admitted", &*admitted), ("discharged", &*discharged), ("days", &*length)];
     let year = bill.benefit_year.to_string();
     let ordinal = bill.admission_ordinal.to_string();

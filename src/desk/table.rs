@@ -83,10 +83,7 @@ fn head(bill: &Bill, text: &mut Text) {
     if let Some(replaces) = bill.replaces {
         text.fact(|w| w.replaces, &replaces.to_string());
     }
-    let category = bill.patient.category.as_deref().map(|code| match values::person_category(code) {
-        Some(words) => format!("{} {}", words.zh, words.en),
-        None => code.to_owned(),
-    });
+    let category = bill.patient.category_named().map(|name| format!("{} {}", name.zh, name.en));
     let patient = [Some(bill.patient.name.clone()), bill.patient.id_number.clone(), category];
     text.fact(|w| w.patient, &patient.into_iter().flatten().collect::<Vec<_>>().join("  "));
     let cause = values::cause(bill.cause);

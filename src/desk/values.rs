@@ -67,18 +67,6 @@ pub fn reason(reason: Reason) -> Both {
     }
 }
 
-/// Categories of persons that the roster knows; a local one is shown as the roster writes it.
-pub fn person_category(code: &str) -> Option<Both> {
-    Some(match code {
-        "entitled_out_of_poverty" => Both::new("脱贫享受政策人口", "Out of poverty, still entitled"),
-        "immediate_assistance" => Both::new("即时帮扶人口", "Immediate assistance"),
-        "resident" => Both::new("城乡居民", "Resident"),
-        "low_income" => Both::new("低保对象", "Low income (dibao)"),
-        "extreme_poverty" => Both::new("特困人员", "Extreme poverty"),
-        _ => return None,
-    })
-}
-
 /// Charge categories of the 结算清单 by word or by med_chrgitm_type; others are shown as sent.
 pub fn charge_category(code: &str) -> Option<Both> {
     Some(match code {

@@ -93,7 +93,7 @@ words! {
     hospital "医疗机构" "Hospital";
     hospital_code "机构编码" "Hospital code";
     stay "住院日期" "Stay";
-    stay_dates "{admitted} 至 {discharged}，{days} 天" "{admitted} to {discharged}, {days} day(s)";
+    stay_dates "{admitted} 至 {discharged}，{days}" "{admitted} to {discharged}, {days}";
     cause "就诊原因" "Cause";
     policy "结算政策" "Policy";
     benefit_year "待遇年度" "Benefit year";

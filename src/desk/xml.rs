@@ -38,6 +38,9 @@ fn beneficiary(xml: &mut Markup, beneficiary: &Beneficiary) {
     xml.element("categories", |xml| {
         beneficiary.categories.iter().for_each(|category| xml.leaf("category", category));
     });
+    xml.element("category_names", |xml| {
+        beneficiary.category_names.iter().for_each(|name| text(xml, "category_name", name));
+    });
     xml.element("covers", |xml| beneficiary.covers.iter().for_each(|cover| xml.leaf("cover", cover)));
     xml.leaf("deposit_waived", beneficiary.deposit_waived);
 }
@@ -89,6 +92,9 @@ fn patient(xml: &mut Markup, patient: &BilledPatient) {
     xml.leaf("name", &patient.name);
     xml.optional("id_number", patient.id_number.as_ref());
     xml.optional("category", patient.category.as_ref());
+    if let Some(name) = &patient.category_name {
+        text(xml, "category_name", name);
+    }
     xml.leaf("category_on", patient.category_on);
 }
 

@@ -21,7 +21,7 @@ use super::xml::{discharge, map};
 use super::{hl7_map, json, xml};
 use crate::refusal::{Code, Refusal};
 use crate::settlement::complete::Dialect;
-use crate::settlement::message::{self as settlement, LinePlace, Trigger};
+use crate::settlement::message::{self as settlement, Places, Trigger};
 use crate::settlement::names::Head;
 use crate::settlement::part::StayPart;
 
@@ -122,7 +122,7 @@ fn map_hl7(
     };
     let read = Read {
         part: mapped.part,
-        line_places: mapped.line_places,
+        places: mapped.places,
         envelope: mapped.envelope,
         problems: mapped.problems,
         trigger: mapped.trigger,
@@ -267,7 +267,7 @@ fn whole_stay(
     known.message_id = message_id(raw);
     let mut reader = Reader::new(profile, dialect, now, problems);
     reader.stay(raw);
-    let Finished { part, line_places, envelope, mut problems } = reader.finish();
+    let Finished { part, places, envelope, mut problems } = reader.finish();
     known.sender = format!("{}|{}", part.hospital, format_of(dialect));
     for name in [Head::MessageId, Head::SentAt] {
         if raw.head[name.index()].as_text().is_none() {
@@ -283,7 +283,7 @@ fn whole_stay(
         found.into_iter().for_each(|refusal| problems.push(placed(refusal, raw, dialect)));
     }
     let trigger = Trigger::Complete;
-    Read { part, line_places, envelope, problems, trigger, dialect, prior_mrn: None }.finish(
+    Read { part, places, envelope, problems, trigger, dialect, prior_mrn: None }.finish(
         known,
         profile.clone(),
         now,
@@ -334,7 +334,7 @@ fn unknown_hospital(place: &str) -> Refusal {
 /// A message read to its end.
 struct Read {
     part: StayPart,
-    line_places: Vec<LinePlace>,
+    places: Places,
     envelope: Envelope,
     problems: Problems,
     trigger: Trigger,
@@ -364,7 +364,7 @@ impl Read {
                 trigger: self.trigger,
                 dialect: self.dialect,
                 part: self.part,
-                line_places: self.line_places,
+                places: self.places,
                 prior_mrn: self.prior_mrn,
                 findings: self.problems.findings,
             },

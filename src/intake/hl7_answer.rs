@@ -15,7 +15,6 @@ use super::profile::{Acknowledge, BillInAck};
 use super::reception::Received;
 use crate::refusal::Refusal;
 use crate::settlement::bill::{Bill, BilledPayer};
-use crate::settlement::complete::signed_amount;
 use crate::settlement::message::Trigger;
 use crate::settlement::outcome::{Noted, Outcome};
 use crate::settlement::record::Settlement;
@@ -280,7 +279,7 @@ fn sections(settlement: &Settlement) -> Vec<Section> {
             code: line.code.clone(),
             system: "L".to_owned(),
             name: if line.name.is_empty() { line.code.clone() } else { line.name.clone() },
-            billed: signed_amount(line).unwrap_or_default(),
+            billed: line.signed_amount().unwrap_or_default(),
         };
         match sections.iter_mut().find(|section| section.name == name) {
             Some(section) => section.lines.push(billed),

@@ -68,26 +68,28 @@ fn read_row(row: &Row) -> Result<RosterRow, Vec<Problem>> {
     let name = cells.required(1);
     let region = cells.optional(2);
     if region.is_some_and(|region| region.len() != 6 || !region.bytes().all(|digit| digit.is_ascii_digit())) {
-        cells.problem(2, "is no region (six digits)");
+        cells.problem(2, "统筹区编码须为 6 位数字", "must be a region of six digits");
     }
     let kind = cells.required(3).and_then(|word| {
         let kind = kind_of(word);
         if kind.is_none() {
-            cells.problem(3, "is neither category nor cover");
+            cells.problem(3, "须为 category（人员类别）或 cover（险种）", "must be category or cover");
         }
         kind
     });
     let code = cells.required(4).and_then(|word| {
         // A category's code is written like a payer's.
         let code = code_of(word).parse::<PayerCode>();
-        code.map_err(|_| cells.problem(4, "is no code (1 to 40 of a-z, 0-9 and _)")).ok()
+        let (zh, en) = (
+            "不是代码（1 至 40 个 a-z、0-9 或 _），也不是所知的名称（如 低保）",
+            "is no code (1 to 40 of a-z, 0-9 and _) and no name that is known",
+        );
+        code.map_err(|_| cells.problem(4, zh, en)).ok()
     });
-    if cells.optional(5).is_none() {
-        cells.problem(5, "is empty");
-    }
+    cells.required(5);
     let (from, to) = (cells.day(5), cells.day(6));
     if from.zip(to).is_some_and(|(from, to)| to < from) {
-        cells.problem(6, "lies before from");
+        cells.problem(6, "早于起始日期", "lies before from");
     }
     let value = (|| {
         let entitlement = Entitlement { kind: kind?, code: code?.as_str().to_owned(), from: from?, to };

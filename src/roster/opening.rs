@@ -1,7 +1,7 @@
 //! What people had used of a benefit year before the gateway went live.
 
 use jiff::civil::Date;
-use yizhan_contract::{Exact, IdNumber, Money, PayerCode, Personal, Used};
+use yizhan_contract::{Exact, IdNumber, Money, NumberError, PayerCode, Personal, Text, Used};
 
 use super::code_of;
 use crate::sheet::{Cellwise, Column, FromRow, Problem, Row, SheetRows};
@@ -50,28 +50,31 @@ impl FromRow for OpeningRow {
 fn read_row(row: &Row) -> Result<OpeningRow, Vec<Problem>> {
     let mut cells = Cellwise::new(row, COLUMNS);
     let id_number = cells.id_number(0);
-    let payer = cells.required(1).and_then(|word| {
-        code_of(word).parse::<PayerCode>().map_err(|why| cells.problem(1, why.to_string())).ok()
-    });
+    let payer = cells
+        .required(1)
+        .and_then(|word| code_of(word).parse::<PayerCode>().map_err(|why| cells.said(1, why.text())).ok());
     for column in 2..=6 {
         cells.required(column);
     }
-    let year = cells.parsed::<i16>(2);
+    let no_year = || Text::new("不是年度，请写成 2020 的形式", "is no benefit year; write it like 2020");
+    let year = cells.parsed::<i16>(2, |_| no_year());
     if year.is_some_and(|year| !(1990..=2100).contains(&year)) {
-        cells.problem(2, "is no benefit year");
+        cells.said(2, no_year());
     }
-    let base = cells.parsed::<Exact>(3);
-    let paid = cells.parsed::<Money>(4);
+    let base = cells.parsed::<Exact>(3, NumberError::text);
+    let paid = cells.parsed::<Money>(4, NumberError::text);
     if base.is_some_and(Exact::is_negative) {
-        cells.problem(3, "must not be negative");
+        cells.said(3, NumberError::Negative.text());
     }
     if paid.is_some_and(Money::is_negative) {
-        cells.problem(4, "must not be negative");
+        cells.said(4, NumberError::Negative.text());
     }
-    let admissions = cells.parsed::<u32>(5);
+    let admissions = cells.parsed::<u32>(5, |_| {
+        Text::new("须为不小于 0 的整数，如 2", "must be a whole number, 0 or more, such as 2")
+    });
     let as_of = cells.day(6);
     if as_of.zip(year).is_some_and(|(as_of, year)| as_of.year() != year) {
-        cells.problem(6, "lies outside the benefit year");
+        cells.problem(6, "不在该年度内", "lies outside the benefit year");
     }
     let value = (|| {
         let used = Used { base: base?, paid: paid? };
@@ -94,14 +97,20 @@ pub fn problems_of(rows: &[OpeningRow]) -> Vec<Problem> {
     for (at, row) in rows.iter().enumerate() {
         for before in rows[..at].iter().filter(|before| before.year == row.year) {
             if before.payer == row.payer {
-                let detail = format!("is stated on line {} for the same person and year", before.line);
-                problems.push(Problem::at(row.line, PAYER, detail));
+                let text = Text::new(
+                    format!("与第 {} 行重复：同一人、同一年度、同一支付方只写一行", before.line),
+                    format!("is stated on line {} for the same person and year; keep one", before.line),
+                );
+                problems.push(Problem::at(row.line, PAYER, text));
             }
         }
         let first = rows[..at].iter().find(|before| before.year == row.year);
         if let Some(first) = first.filter(|first| first.admissions != row.admissions) {
-            let detail = format!("differs from line {} for the same person and year", first.line);
-            problems.push(Problem::at(row.line, ADMISSIONS, detail));
+            let text = Text::new(
+                format!("与第 {} 行不同：同一人、同一年度的住院次数须一致", first.line),
+                format!("differs from line {} for the same person and year; make them equal", first.line),
+            );
+            problems.push(Problem::at(row.line, ADMISSIONS, text));
         }
     }
     problems

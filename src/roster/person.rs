@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use yizhan_contract::person::{Entitlement, EntitlementKind, RosterEntry};
-use yizhan_contract::{IdNumber, Personal};
+use yizhan_contract::{IdNumber, Personal, Text};
 
 use super::{FROM, NAME, REGION, RosterRow};
 use crate::sheet::Problem;
@@ -37,23 +37,30 @@ fn problems_of(rows: &[RosterRow]) -> Vec<Problem> {
     let mut region = first.region.as_ref();
     for row in later {
         if row.name != first.name {
-            let detail = format!("is another name than on line {} for the same person", first.line);
-            problems.push(Problem::at(row.line, NAME, detail));
+            let text = Text::new(
+                format!("与第 {} 行同一证件号的姓名不同", first.line),
+                format!("is another name than on line {} for the same person", first.line),
+            );
+            problems.push(Problem::at(row.line, NAME, text));
         }
         match (region, &row.region) {
             (None, stated) => region = stated.as_ref(),
             (Some(known), Some(stated)) if known != stated => {
-                problems.push(Problem::at(
-                    row.line,
-                    REGION,
+                let text = Text::new(
+                    format!("与第 {} 行同一人的统筹区不同", first.line),
                     format!("is another region than on line {} for the same person", first.line),
-                ));
+                );
+                problems.push(Problem::at(row.line, REGION, text));
             }
             _ => {}
         }
     }
     for (line, other) in overlaps(rows.iter().map(|row| (row.line, &row.entitlement))) {
-        problems.push(Problem::at(line, FROM, format!("the period overlaps line {other}")));
+        let text = Text::new(
+            format!("有效期与第 {other} 行重叠，请改为前后相接"),
+            format!("the period overlaps line {other}; let one end before the other begins"),
+        );
+        problems.push(Problem::at(line, FROM, text));
     }
     problems
 }

@@ -10,6 +10,7 @@ use yizhan_contract::person::Masked;
 use yizhan_contract::stay::{CauseKind, Discharge};
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{Buckets, Exact, Finding, Money, PayerCode, Reason, Step, Text};
+use yizhan_rules::Category;
 pub use yizhan_rules::{BaseKind, CategoryTotal, Coverage};
 
 /// The same structure for a quote and a settlement; the names are those of `schemas/bill.schema.json`.
@@ -99,6 +100,9 @@ pub struct BilledPatient {
     pub name: String,
     pub id_number: Option<String>,
     pub category: Option<Arc<str>>,
+    /// As the policy calls it, for people; absent on bills that are older than it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category_name: Option<Text>,
     pub category_on: Date,
 }
 
@@ -192,12 +196,19 @@ impl Bill {
 }
 
 impl BilledPatient {
-    pub fn masked(discharge: &Discharge, category: Option<Arc<str>>, category_on: Date) -> Self {
+    /// The category in words; its code where an older bill knows no words.
+    pub fn category_named(&self) -> Option<Text> {
+        let code = || self.category.clone().map(|code| Text::new(Arc::clone(&code), code));
+        self.category_name.clone().or_else(code)
+    }
+
+    pub fn masked(discharge: &Discharge, category: &Category, category_on: Date) -> Self {
         let patient = &discharge.patient;
         Self {
             name: patient.name.reveal().masked(),
             id_number: patient.id_number.as_ref().map(|number| number.reveal().masked()),
-            category,
+            category: Some(Arc::clone(&category.code)),
+            category_name: Some(category.name.clone()),
             category_on,
         }
     }

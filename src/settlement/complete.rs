@@ -2,11 +2,10 @@
 //! are compared.
 
 use jiff::Timestamp;
-use yizhan_contract::money::NumberError;
 use yizhan_contract::stay::{
     Cause, CauseKind, Discharge, Line, Moment, Patient, Referral, Sex, Stated, Visit, VisitClass,
 };
-use yizhan_contract::{Exact, Finding, FindingCode, Money, Personal, Text};
+use yizhan_contract::{ChargeError, Finding, FindingCode, Money, Personal, Text};
 
 use super::message::Hospital;
 use super::names::Head;
@@ -264,23 +263,10 @@ impl StayPart {
     }
 }
 
-/// A line's amount with its sign (SETTLEMENT §2): as stated, else quantity × unit price; a credit is
-/// negative whatever sign it was sent with.
-pub fn signed_amount(line: &Line) -> Result<Money, NumberError> {
-    let amount = match (line.amount, line.unit_price) {
-        (Some(amount), _) => amount,
-        (None, Some(price)) => {
-            Exact::from(line.quantity).times(Exact::from(price))?.round().within_limit()?
-        }
-        (None, None) => Money::ZERO,
-    };
-    Ok(if line.credit { Money::ZERO - amount.abs() } else { amount })
-}
-
-fn lines_total(lines: &[Line]) -> Result<Money, NumberError> {
+fn lines_total(lines: &[Line]) -> Result<Money, ChargeError> {
     let mut total = Money::ZERO;
     for line in lines {
-        total += signed_amount(line)?;
+        total += line.signed_amount()?;
     }
-    total.within_limit()
+    Ok(total.within_limit()?)
 }

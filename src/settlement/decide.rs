@@ -11,7 +11,6 @@ use yizhan_contract::{Money, Used};
 use yizhan_rules::{Item, PolicyShelf};
 
 use super::bill::{BillState, Reversal};
-use super::complete::signed_amount;
 use super::findings;
 use super::identity::{Identity, identify};
 use super::lifecycle::{Received, Todo, receive};
@@ -319,7 +318,7 @@ impl Decision {
             findings.push(findings::repeated_lines(repeated));
         }
         if is_settled && !record.late_lines.is_empty() {
-            let total = record.late_lines.iter().filter_map(|line| signed_amount(line).ok()).sum();
+            let total = record.late_lines.iter().filter_map(|line| line.signed_amount().ok()).sum();
             findings.push(findings::late_charges(record.late_lines.len(), total));
         }
         Noted {
@@ -327,8 +326,8 @@ impl Decision {
             hospital: Arc::clone(&self.hospital.code),
             visit_number: record.part.visit_number.clone(),
             lines: record.part.lines.len(),
-            total: record.part.lines.iter().filter_map(|line| signed_amount(line).ok()).sum(),
-            beneficiary: Beneficiary::of(person.roster.as_ref(), on),
+            total: record.part.lines.iter().filter_map(|line| line.signed_amount().ok()).sum(),
+            beneficiary: self.beneficiary(person, on),
             findings,
         }
     }
@@ -340,9 +339,13 @@ impl Decision {
             visit_number: message.part.visit_number.clone(),
             lines: 0,
             total: Money::ZERO,
-            beneficiary: Beneficiary::of(person.roster.as_ref(), civil_date(self.at)),
+            beneficiary: self.beneficiary(person, civil_date(self.at)),
             findings: message.findings.clone(),
         }
+    }
+
+    fn beneficiary(&self, person: &PersonFacts, on: Date) -> Beneficiary {
+        Beneficiary::of(person.roster.as_ref(), &self.hospital.region, on, &self.policies)
     }
 
     /// The stay with its newest bill.

@@ -184,7 +184,8 @@ impl Gateway {
     /// What the roster says of a person on a day.
     pub async fn beneficiary(&self, person: PersonRef, on: Date) -> Result<Beneficiary, StoreError> {
         let facts = self.store.person(vec![person]).await?;
-        Ok(Beneficiary::of(facts.and_then(|facts| facts.roster).as_ref(), on))
+        let roster = facts.and_then(|facts| facts.roster);
+        Ok(Beneficiary::of(roster.as_ref(), "", on, &self.policies))
     }
 
     async fn run(&self, work: Work) -> Outcome {
@@ -336,6 +337,7 @@ pub fn store_refusal(error: &StoreError) -> Refusal {
         }
         StoreError::Damaged(_)
         | StoreError::WrongKey { .. }
+        | StoreError::NoKey(_)
         | StoreError::Schema(_)
         | StoreError::Taken(_) => {
             Refusal::new(Code::Internal, "存储内容无法读取", "what is stored cannot be read")

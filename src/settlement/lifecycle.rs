@@ -4,11 +4,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::complete::signed_amount;
 use super::findings;
 use super::meaning::{differences, meaning};
 use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
-use super::part::{Absorbed, Patch, StayPart, repeated_line_differs};
+use super::part::{Absorbed, Patch, StayPart, repeated_line_differs, repeated_payment_differs};
 use super::record::{Phase, StayRecord};
 use super::refusals::LinePlaces;
 use crate::refusal::{Code, Money, Refusal};
@@ -181,7 +180,7 @@ fn late_charges(mut record: StayRecord, message: &Message) -> Result<Received, R
         match record.part.payments.iter().find(|known| known.id == payment.id) {
             None => sent.payments.push(payment.clone()),
             Some(known) if known == payment => {}
-            Some(_) => return Err(repeated_line_differs(&payment.id, &places)),
+            Some(_) => return Err(repeated_payment_differs(payment, &places)),
         }
     }
     let mut absorbed = late.absorb(sent, message.hospital.repeated_line, &places)?;
@@ -228,7 +227,7 @@ fn cancel_discharge(mut record: StayRecord) -> Received {
 /// and the hospital says what of them belongs to it. The messages themselves are kept as they came.
 fn cancel_admit(mut record: StayRecord) -> Received {
     if !record.part.lines.is_empty() || !record.part.payments.is_empty() {
-        let total = record.part.lines.iter().filter_map(|line| signed_amount(line).ok()).sum();
+        let total = record.part.lines.iter().filter_map(|line| line.signed_amount().ok()).sum();
         record.findings.push(findings::cancelled_charges(record.part.lines.len(), total));
     }
     record.part.lines.clear();

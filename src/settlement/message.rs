@@ -51,12 +51,18 @@ pub struct Message {
     pub trigger: Trigger,
     pub dialect: Dialect,
     pub part: StayPart,
-    /// Where each of the part's lines was written, in the same order.
-    pub line_places: Vec<LinePlace>,
+    pub places: Places,
     /// The number that is merged into the patient's (A40, MRG-1).
     pub prior_mrn: Option<Personal<String>>,
     /// What reading noticed and a person should look at.
     pub findings: Vec<Finding>,
+}
+
+/// Where each of a part's lines and payments was written, in the same order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Places {
+    pub lines: Vec<LinePlace>,
+    pub payments: Vec<LinePlace>,
 }
 
 /// Names the fields of a line in the sender's own terms.

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use yizhan_contract::person::RosterEntry;
 use yizhan_contract::{Finding, Money, Text};
+use yizhan_rules::PolicyShelf;
 
 use super::bill::{Bill, BillState};
 use crate::refusal::Refusal;
@@ -64,6 +65,9 @@ pub struct Beneficiary {
     pub on_roster: bool,
     pub on: Date,
     pub categories: Vec<String>,
+    /// The same categories as the policy calls them, for people.
+    #[serde(default)]
+    pub category_names: Vec<Text>,
     pub covers: Vec<String>,
     /// 先诊疗后付费: the hospital takes no deposit.
     pub deposit_waived: bool,
@@ -73,21 +77,30 @@ pub struct Beneficiary {
 const ORDINARY_RESIDENT: &str = "resident";
 
 impl Beneficiary {
-    pub fn of(roster: Option<&RosterEntry>, on: Date) -> Self {
+    /// Who the person is for the policies of `region`, where the roster names no region of theirs.
+    pub fn of(roster: Option<&RosterEntry>, region: &str, on: Date, policies: &PolicyShelf) -> Self {
         let owned = |codes: Vec<&str>| codes.into_iter().map(str::to_owned).collect::<Vec<String>>();
         let categories = owned(roster.map(|entry| entry.categories_on(on).collect()).unwrap_or_default());
         let covers = owned(roster.map(|entry| entry.covers_on(on).collect()).unwrap_or_default());
+        let region = roster.and_then(|entry| entry.region.as_deref()).unwrap_or(region);
+        let named = |code: &String| policies.category_name(region, on, code);
+        let category_names = categories.iter().map(named).collect();
         let deposit_waived = categories.iter().any(|category| category != ORDINARY_RESIDENT);
-        Self { on_roster: roster.is_some(), on, categories, covers, deposit_waived }
+        Self { on_roster: roster.is_some(), on, categories, category_names, covers, deposit_waived }
     }
 
     /// For the admission desk, in one line.
     pub fn sentence(&self) -> Text {
-        let named = self.categories.join(", ");
+        let joined = |of: fn(&Text) -> &str, between: &str| {
+            self.category_names.iter().map(of).collect::<Vec<_>>().join(between)
+        };
         match (self.on_roster, self.deposit_waived) {
             (_, true) => Text::new(
-                format!("保障对象（{named}）：先诊疗后付费，免收住院押金"),
-                format!("beneficiary ({named}): treat first, pay later; no deposit"),
+                format!("保障对象（{}）：先诊疗后付费，免收住院押金", joined(|name| &name.zh, "、")),
+                format!(
+                    "beneficiary ({}): treat first, pay later; no deposit",
+                    joined(|name| &name.en, ", ")
+                ),
             ),
             (true, false) => {
                 Text::new("在册人员，按普通居民结算", "on the roster, settled as an ordinary resident")

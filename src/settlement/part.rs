@@ -176,7 +176,7 @@ impl StayPart {
             match payments.iter().find(|known| known.id == payment.id) {
                 None => payments.push(payment),
                 Some(known) if *known == payment => {}
-                Some(_) => return Err(repeated_line_differs(&payment.id, places)),
+                Some(_) => return Err(repeated_payment_differs(&payment, places)),
             }
         }
         if payments.len() > LINES_MAX {
@@ -202,6 +202,19 @@ pub(super) fn repeated_line_differs(id: &str, places: &LinePlaces<'_>) -> Refusa
         format!("line {id} was sent before with other content"),
     )
     .at(places.field(id, "id"))
+}
+
+pub(super) fn repeated_payment_differs(payment: &Payment, places: &LinePlaces<'_>) -> Refusal {
+    let id = &payment.id;
+    let refusal = Refusal::new(
+        Code::RepeatedLineDiffers,
+        format!("预交款 {id} 此前已收到，金额不同"),
+        format!("payment {id} was sent before with another amount"),
+    );
+    match places.payment(payment) {
+        Some(place) => refusal.at(place),
+        None => refusal,
+    }
 }
 
 fn too_many_lines() -> Refusal {

@@ -56,8 +56,8 @@ pub fn price(
     let claim = claim(&discharge, region, &assessment, ground);
     let year = day.year();
     let used = ground.years.get(&year).cloned().unwrap_or_default();
-    let adjudication =
-        adjudicate(policy, &claim, &used).map_err(|error| vec![refusals::adjudicate(&error, dialect)])?;
+    let adjudication = adjudicate(policy, &claim, &used)
+        .map_err(|error| vec![refusals::adjudicate(&error, policy, dialect)])?;
     if let Some(stated) =
         discharge.stated.patient_share.filter(|stated| *stated != adjudication.patient_share)
     {
@@ -136,11 +136,7 @@ fn bill(
         policy: Arc::clone(policy.label()),
         hospital: Arc::clone(&ground.hospital.code),
         visit_number: discharge.visit.number.clone(),
-        patient: BilledPatient::masked(
-            discharge,
-            Some(Arc::clone(&adjudication.category.code)),
-            adjudication.category_on,
-        ),
+        patient: BilledPatient::masked(discharge, &adjudication.category, adjudication.category_on),
         admitted: discharge.visit.admitted.date,
         discharged: discharge.visit.discharged.date,
         cause: discharge.cause.kind,

@@ -2,38 +2,46 @@
 
 use jiff::civil::Date;
 use yizhan_contract::stay::Line;
-use yizhan_contract::{Discharge, Money};
-use yizhan_rules::{AdjudicateError, AssessError, ElsewhereError, LineError};
+use yizhan_contract::{Discharge, Money, Text};
+use yizhan_rules::{AdjudicateError, AssessError, Policy};
 
 use super::bill::Unbalanced;
 use super::complete::Dialect;
-use super::message::{LinePlace, Message};
-use super::names::Head;
+use super::message::{Message, Places};
+use super::names::{Head, LineField};
+use super::part::Payment;
 use super::record::Phase;
 use crate::refusal::{Code, Refusal};
 
 /// Where the sender wrote the lines; those of earlier messages go by their ids.
 pub struct LinePlaces<'a> {
     lines: &'a [Line],
-    places: &'a [LinePlace],
+    payments: &'a [Payment],
+    places: Option<&'a Places>,
 }
 
 impl<'a> LinePlaces<'a> {
     pub fn of(message: &'a Message) -> Self {
-        Self { lines: &message.part.lines, places: &message.line_places }
+        let part = &message.part;
+        Self { lines: &part.lines, payments: &part.payments, places: Some(&message.places) }
     }
 
     pub fn none() -> Self {
-        Self { lines: &[], places: &[] }
+        Self { lines: &[], payments: &[], places: None }
     }
 
     /// Where the sender wrote a field of the line.
     pub fn field(&self, line_id: &str, field: &str) -> String {
-        let mut written = self.lines.iter().zip(self.places).filter(|(line, _)| line.id == line_id);
-        match written.next() {
-            Some((_, place)) => place.field(field),
-            None => format!("lines(id={line_id}).{field}"),
-        }
+        let places = self.places.map_or(&[][..], |places| &places.lines);
+        let written = self.lines.iter().zip(places).find(|(line, _)| line.id == line_id);
+        written.map_or_else(|| format!("lines(id={line_id}).{field}"), |(_, place)| place.field(field))
+    }
+
+    /// Where the sender wrote the payment; of two with one id, the one of this amount.
+    pub fn payment(&self, payment: &Payment) -> Option<String> {
+        let places = &self.places?.payments;
+        let written = self.payments.iter().zip(places).find(|(known, _)| *known == payment);
+        written.map(|(_, place)| place.field(LineField::Id.word()))
     }
 }
 
@@ -114,68 +122,39 @@ pub fn assess(
     places: &LinePlaces<'_>,
     dialect: Dialect,
 ) -> Refusal {
-    let lines = dialect.place_of_lines();
-    let bad = |zh: String| Refusal::new(Code::BadCharges, zh, error.to_string());
+    let bad = |text: Text| Refusal::new(Code::BadCharges, &*text.zh, &*text.en);
     match error {
         AssessError::Line { line, field, why } => {
             let id = discharge.lines.get(*line).map_or("?", |line| line.id.as_str());
-            Refusal::new(Code::BadCharges, line_error(why), why.to_string())
-                .at(places.field(id, field.name()))
+            bad(why.text()).at(places.field(id, field.name()))
         }
-        AssessError::NothingCharged(total) => bad(format!("费用合计为 {total}，必须大于 0")).at(lines),
-        AssessError::TotalTooLarge(total) => bad(format!("费用合计 {total} 超过上限")).at(lines),
-        AssessError::NegativeBucket { amount, .. } => {
-            bad(format!("退费超过原费用，某一分类合计为 {amount}")).at(lines)
+        AssessError::NothingCharged(_)
+        | AssessError::TotalTooLarge(_)
+        | AssessError::NegativeBucket { .. } => bad(error.text()).at(dialect.place_of_lines()),
+        AssessError::StatedTotal { .. } => {
+            Refusal { code: Code::TotalDiffers, ..bad(error.text()) }.at(dialect.place_of(Head::StatedTotal))
         }
-        AssessError::StatedTotal { stated, lines } => Refusal::new(
-            Code::TotalDiffers,
-            format!("报文总费用 {stated}，明细合计 {lines}"),
-            error.to_string(),
-        )
-        .at(dialect.place_of(Head::StatedTotal)),
-    }
-}
-
-fn line_error(why: &LineError) -> String {
-    match why {
-        LineError::NoAmount => "缺少金额，也没有单价".to_owned(),
-        LineError::AmountDiffers { stated, computed } => format!("金额 {stated} 与数量×单价 {computed} 不符"),
-        LineError::ZeroQuantity => "数量为 0，而该项目有限价".to_owned(),
-        LineError::RepeatedId(_) => "费用行号重复".to_owned(),
-        LineError::CreditOfCharge => "只有退费行可以注明原费用行".to_owned(),
-        LineError::CreditOfCredit(_) => "所注明的原费用行本身是退费".to_owned(),
-        LineError::Number(_) => "数值无效".to_owned(),
     }
 }
 
 /// What the chain refuses: mostly what was settled elsewhere.
-pub fn adjudicate(error: &AdjudicateError, dialect: Dialect) -> Refusal {
+pub fn adjudicate(error: &AdjudicateError, policy: &Policy, dialect: Dialect) -> Refusal {
+    let text = error.text(policy);
+    let refused = |code| Refusal::new(code, &*text.zh, &*text.en);
     match error {
-        AdjudicateError::Elsewhere { payer, why } => Refusal::new(
-            Code::BadSettledElsewhere,
-            format!("{payer}：{}", elsewhere_error(why)),
-            error.to_string(),
-        )
-        .at(dialect.place_of_elsewhere(payer.as_str())),
+        AdjudicateError::Elsewhere { payer, .. } => {
+            refused(Code::BadSettledElsewhere).at(dialect.place_of_elsewhere(payer.as_str()))
+        }
         AdjudicateError::StatedShare { stated, ours } => share_differs(*stated, *ours, dialect),
         AdjudicateError::Buckets { .. } | AdjudicateError::Number { .. } | AdjudicateError::Admissions(_) => {
-            Refusal::new(Code::BadCharges, "金额超出可精确计算的范围", error.to_string())
-                .at(dialect.place_of_lines())
+            refused(Code::BadCharges).at(dialect.place_of_lines())
         }
         AdjudicateError::AnswerOutOfBounds { .. }
         | AdjudicateError::OutOfTurn
-        | AdjudicateError::Unbalanced { .. } => {
-            Refusal::new(Code::Internal, "结算计算未能完成，已停止", format!("{error}; nothing was settled"))
-        }
-    }
-}
-
-fn elsewhere_error(why: &ElsewhereError) -> String {
-    match why {
-        ElsewhereError::MoreThanLeft { amount, left } => format!("金额 {amount} 超过轮到该方时的剩余 {left}"),
-        ElsewhereError::NoReference => "缺少凭证号".to_owned(),
-        ElsewhereError::Negative(amount) => format!("金额为负 {amount}"),
-        ElsewhereError::OutsideOrder => "不在本次结算的支付顺序内".to_owned(),
-        ElsewhereError::Twice => "重复出现".to_owned(),
+        | AdjudicateError::Unbalanced { .. } => Refusal::new(
+            Code::Internal,
+            format!("结算计算未能完成，已停止：{}", text.zh),
+            format!("{}; nothing was settled", text.en),
+        ),
     }
 }

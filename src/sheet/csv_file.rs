@@ -6,7 +6,10 @@ use std::path::Path;
 
 use encoding_rs::{Decoder, DecoderResult, GB18030};
 
+use yizhan_contract::Text;
+
 use super::{Cell, Cells, Problem};
+use crate::system;
 
 const CHUNK_BYTES: usize = 64 * 1024;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -18,7 +21,7 @@ pub(super) struct CsvCells {
 
 impl CsvCells {
     pub(super) fn open(path: &Path) -> Result<Self, Problem> {
-        let unreadable = |why: io::Error| Problem::file(format!("cannot be read: {why}"));
+        let unreadable = |why: io::Error| Problem::file(system::refused(&why));
         let mut file = File::open(path).map_err(unreadable)?;
         let is_utf8 = is_utf8(&mut file).map_err(unreadable)?;
         file.rewind().map_err(unreadable)?;
@@ -63,11 +66,18 @@ impl Cells for CsvCells {
 }
 
 fn problem(line: u64, why: &csv::Error) -> Problem {
-    match why.kind() {
-        csv::ErrorKind::Utf8 { .. } => Problem::at(line, "", "is not text in UTF-8"),
-        csv::ErrorKind::Io(why) => Problem::at(line, "", format!("cannot be read: {why}")),
-        _ => Problem::at(line, "", "is no row of a CSV file"),
-    }
+    let text = match why.kind() {
+        csv::ErrorKind::Io(why) if why.kind() != io::ErrorKind::InvalidData => system::refused(why),
+        csv::ErrorKind::Io(_) | csv::ErrorKind::Utf8 { .. } => Text::new(
+            "既不是 UTF-8 也不是 GB18030 编码，请另存为其中一种",
+            "is text in neither UTF-8 nor GB18030; save the file as one of them",
+        ),
+        _ => Text::new(
+            "不是一行 CSV，请核对分隔符与引号",
+            "is no row of a CSV file; check separators and quotation marks",
+        ),
+    };
+    Problem::at(line, "", text)
 }
 
 /// Whether the whole file is UTF-8: its first Chinese character may stand anywhere.

@@ -12,7 +12,8 @@ use std::path::Path;
 use std::str::FromStr;
 
 use jiff::civil::Date;
-use yizhan_contract::IdNumber;
+use yizhan_contract::person::IdNumberError;
+use yizhan_contract::{IdNumber, Text};
 
 pub use problem::{PROBLEMS_MAX, Problem, Problems};
 pub use rows::{FromRow, SheetRows};
@@ -81,7 +82,7 @@ impl Sheet {
     fn with_header(mut source: Box<dyn Cells>, columns: &'static [Column]) -> Result<Self, Vec<Problem>> {
         let mut header = Vec::new();
         let line = source.next_row(&mut header).map_err(|problem| vec![problem])?;
-        let line = line.ok_or_else(|| vec![Problem::file("is empty")])?;
+        let line = line.ok_or_else(|| vec![Problem::file(Text::new("文件为空", "is empty"))])?;
         let places = places(columns, &header, line)?;
         Ok(Self { columns, places, width: header.len(), source, as_it_stands: Vec::new() })
     }
@@ -95,7 +96,11 @@ impl Sheet {
                 continue;
             }
             if self.as_it_stands.iter().skip(self.width).any(|cell| !cell.text.is_empty()) {
-                return Err(Problem::at(line, "", "has more cells than the header has columns"));
+                let text = Text::new(
+                    "单元格多于表头的列数，请核对分隔符与引号",
+                    "has more cells than the header has columns; check separators and quotation marks",
+                );
+                return Err(Problem::at(line, "", text));
             }
             row.cells.resize_with(self.columns.len(), Cell::default);
             for ((cell, place), column) in row.cells.iter_mut().zip(&self.places).zip(self.columns) {
@@ -103,16 +108,28 @@ impl Sheet {
                     Some(found) => std::mem::swap(cell, found),
                     None => *cell = Cell::default(),
                 }
-                if cell.text.len() > CELL_CHARS_MAX && cell.text.chars().count() > CELL_CHARS_MAX {
-                    return Err(Problem::at(line, column.name, "is longer than 500 characters"));
-                }
-                if cell.text.chars().any(char::is_control) {
-                    return Err(Problem::at(line, column.name, "holds a control character"));
+                if let Some(text) = unreadable(&cell.text) {
+                    return Err(Problem::at(line, column.name, text));
                 }
             }
             return Ok(true);
         }
     }
+}
+
+fn unreadable(text: &str) -> Option<Text> {
+    if text.len() > CELL_CHARS_MAX && text.chars().count() > CELL_CHARS_MAX {
+        let (zh, en) =
+            (format!("超过 {CELL_CHARS_MAX} 个字符"), format!("is longer than {CELL_CHARS_MAX} characters"));
+        return Some(Text::new(zh, en));
+    }
+    let is_control = text.chars().any(char::is_control);
+    is_control.then(|| {
+        Text::new(
+            "含有控制字符或换行，请删除；也请核对引号是否成对",
+            "holds a control character or a line break; remove it, and check that quotation marks close",
+        )
+    })
 }
 
 /// Finds each column in the header; unknown columns are left alone, doubled and missing ones refused.
@@ -127,10 +144,15 @@ fn places(columns: &[Column], header: &[Cell], line: u64) -> Result<Vec<Option<u
         let mut found = header.iter().enumerate().filter(|(_, cell)| is_named(cell)).map(|(at, _)| at);
         let place = found.next();
         if found.next().is_some() {
-            problems.push(Problem::at(line, column.name, "heads more than one column"));
+            let text = Text::new("表头中出现多次，请只保留一列", "heads more than one column; keep one");
+            problems.push(Problem::at(line, column.name, text));
         } else if place.is_none() && column.is_required {
             let also = column.also.join(" / ");
-            problems.push(Problem::at(line, column.name, format!("is missing from the header ({also})")));
+            let text = Text::new(
+                format!("表头缺少该列（也可写作 {also}）"),
+                format!("is missing from the header (or by another name: {also})"),
+            );
+            problems.push(Problem::at(line, column.name, text));
         }
         places.push(place);
     }
@@ -159,9 +181,13 @@ impl<'a> Cellwise<'a> {
         Self { row, columns, problems: Vec::new() }
     }
 
-    pub fn problem(&mut self, column: usize, detail: impl Into<String>) {
+    pub fn problem(&mut self, column: usize, zh: &str, en: &str) {
+        self.said(column, Text::new(zh, en));
+    }
+
+    pub fn said(&mut self, column: usize, detail: Text) {
         let name = self.columns.get(column).map_or("", |column| column.name);
-        self.problems.push(Problem::at(self.row.line, name, detail.into()));
+        self.problems.push(Problem::at(self.row.line, name, detail));
     }
 
     pub fn optional(&self, column: usize) -> Option<&'a str> {
@@ -171,30 +197,38 @@ impl<'a> Cellwise<'a> {
     pub fn required(&mut self, column: usize) -> Option<&'a str> {
         let text = self.row.optional(column);
         if text.is_none() {
-            self.problem(column, "is empty");
+            self.problem(column, "不能为空", "must not be empty");
         }
         text
     }
 
     /// Absent where the cell is empty, or where it does not read; the latter is kept as a problem.
-    pub fn parsed<T: FromStr<Err: std::fmt::Display>>(&mut self, column: usize) -> Option<T> {
-        self.row.optional(column)?.parse().map_err(|why: T::Err| self.problem(column, why.to_string())).ok()
+    pub fn parsed<T: FromStr>(&mut self, column: usize, said: impl Fn(T::Err) -> Text) -> Option<T> {
+        self.row.optional(column)?.parse().map_err(|why| self.said(column, said(why))).ok()
     }
 
     pub fn id_number(&mut self, column: usize) -> Option<IdNumber> {
         self.required(column)?;
         if self.row.cells.get(column).is_some_and(|cell| cell.is_number) {
-            self.problem(column, "is stored as a number, which loses digits: format the column as text");
+            self.problem(
+                column,
+                "单元格按数字保存，会丢失位数；请将该列设为文本后重新填写",
+                "is stored as a number, which loses digits: format the column as text and enter it again",
+            );
             return None;
         }
-        self.parsed(column)
+        self.parsed(column, IdNumberError::text)
     }
 
     pub fn day(&mut self, column: usize) -> Option<Date> {
         let text = self.row.optional(column)?;
         let day = read_day(text);
         if day.is_none() {
-            self.problem(column, "is no date (2020-06-24)");
+            self.problem(
+                column,
+                "不是存在的日期，请写成 2020-06-24 的形式",
+                "is no date that exists; write it like 2020-06-24",
+            );
         }
         day
     }

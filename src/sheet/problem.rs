@@ -1,6 +1,9 @@
-use std::borrow::Cow;
+//! What is wrong with a sheet, said to whoever made it.
+
 use std::fmt;
 use std::sync::Arc;
+
+use yizhan_contract::Text;
 
 /// Problems collected of one file before it is given back.
 pub const PROBLEMS_MAX: usize = 50;
@@ -12,15 +15,16 @@ pub struct Problem {
     pub line: u64,
     /// Empty: the row as a whole.
     pub column: &'static str,
-    pub detail: Cow<'static, str>,
+    /// What is so, and what it should be.
+    pub detail: Text,
 }
 
 impl Problem {
-    pub fn at(line: u64, column: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { line, column, detail: detail.into() }
+    pub fn at(line: u64, column: &'static str, detail: Text) -> Self {
+        Self { line, column, detail }
     }
 
-    pub fn file(detail: impl Into<Cow<'static, str>>) -> Self {
+    pub fn file(detail: Text) -> Self {
         Self::at(0, "", detail)
     }
 }
@@ -66,23 +70,28 @@ impl Problems {
 }
 
 impl fmt::Display for Problems {
-    /// `roster.csv:17 id_number: has a wrong check character`, one per line.
+    /// `roster.csv:17 name: 不能为空 | must not be empty`, one per line, and what to do last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, problem) in self.list.iter().enumerate() {
-            let newline = if at == 0 { "" } else { "\n" };
-            write!(f, "{newline}{}", self.file)?;
+        for problem in &self.list {
+            write!(f, "{}", self.file)?;
             if problem.line > 0 {
                 write!(f, ":{}", problem.line)?;
             }
             if !problem.column.is_empty() {
                 write!(f, " {}", problem.column)?;
             }
-            write!(f, ": {}", problem.detail)?;
+            writeln!(f, ": {} | {}", problem.detail.zh, problem.detail.en)?;
         }
         if self.and_more {
-            write!(f, "\n… and more: only the first {PROBLEMS_MAX} are listed")?;
+            writeln!(
+                f,
+                "… 问题不止这些，只列出前 {PROBLEMS_MAX} 处 | … and more: only the first {PROBLEMS_MAX} are listed"
+            )?;
         }
-        Ok(())
+        f.write_str(
+            "文件未导入，原有数据不变；请更正后重新导入整个文件 | \
+             nothing was imported and what was known stays; correct the file and import all of it again",
+        )
     }
 }
 

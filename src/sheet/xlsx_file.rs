@@ -6,9 +6,11 @@ use std::io::BufReader;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use calamine::{DataRef, Reader as _, Xlsx, open_workbook};
+use calamine::{DataRef, Reader as _, Xlsx, XlsxError, open_workbook};
+use yizhan_contract::Text;
 
 use super::{Cell, Cells, Problem};
+use crate::system;
 
 /// Rows read ahead.
 const ROWS_AHEAD_MAX: usize = 256;
@@ -21,14 +23,14 @@ struct XlsxCells(Rows);
 
 pub(super) fn open(path: &Path) -> Result<Box<dyn Cells>, Problem> {
     let workbook: Xlsx<BufReader<File>> =
-        open_workbook(path).map_err(|why| Problem::file(format!("cannot be read as xlsx: {why}")))?;
+        open_workbook(path).map_err(|why| Problem::file(unreadable(&why)))?;
     let name = workbook.sheet_names().first().cloned();
-    let name = name.ok_or_else(|| Problem::file("has no worksheet"))?;
+    let name = name.ok_or_else(|| Problem::file(Text::new("没有工作表", "has no worksheet")))?;
     let (rows, ahead) = sync_channel(ROWS_AHEAD_MAX);
     std::thread::Builder::new()
         .name("xlsx".to_owned())
         .spawn(move || read_rows(workbook, &name, &rows))
-        .map_err(|why| Problem::file(format!("cannot be read: {why}")))?;
+        .map_err(|why| Problem::file(system::refused(&why)))?;
     Ok(Box::new(XlsxCells(ahead)))
 }
 
@@ -64,14 +66,26 @@ fn read_rows(
                 row[column] = as_text(cell.get_value());
             }
         }
-        Ok::<(), calamine::XlsxError>(())
+        Ok::<(), XlsxError>(())
     })();
     // Nobody listens any more where sending fails: the import was given up.
     let _ = match outcome {
         Ok(()) if row.is_empty() => Ok(()),
         Ok(()) => rows.send(Ok((line, row))),
-        Err(why) => rows.send(Err(Problem::at(line, "", format!("cannot be read as xlsx: {why}")))),
+        Err(why) => rows.send(Err(Problem::at(line, "", unreadable(&why)))),
     };
+}
+
+fn unreadable(why: &XlsxError) -> Text {
+    match why {
+        XlsxError::Io(why) => system::refused(why),
+        why => Text::new(
+            format!("无法按 xlsx 读取（{why}），请用表格软件另存为 xlsx 或 CSV"),
+            format!(
+                "cannot be read as xlsx ({why}); save it again as xlsx or CSV with a spreadsheet program"
+            ),
+        ),
+    }
 }
 
 fn as_text(value: &DataRef<'_>) -> Cell {

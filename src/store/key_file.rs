@@ -5,20 +5,28 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use yizhan_contract::Text;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::seal::{KEY_BYTES, Key, KeyId, random};
+use crate::system;
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    #[error("key file {path}: {why}", path = .0.display(), why = .1)]
+    #[error("密钥文件 {path} {zh} | key file {path} {en}", path = .0.display(), zh = system::refused(.1).zh, en = system::refused(.1).en)]
     Unreadable(PathBuf, io::Error),
-    #[error("key file {path}: {why}", path = .0.display(), why = .1)]
-    Malformed(PathBuf, &'static str),
-    #[error("key file {path} exists already; a key that a store was written under must not be lost", path = .0.display())]
+    /// Names the key that is wrong, never what stands there.
+    #[error("密钥文件 {path}：{zh} | key file {path}: {en}", path = .0.display(), zh = .1.zh, en = .1.en)]
+    Malformed(PathBuf, Text),
+    #[error(
+        "密钥文件 {path} 已存在，不会覆盖：数据库所用的密钥丢失后无法恢复；请换一个文件名 | key file {path} exists already and is kept: a key that a store was written under must not be lost; choose another name",
+        path = .0.display()
+    )]
     Exists(PathBuf),
-    #[error("the operating system gives no random numbers")]
+    #[error(
+        "操作系统未能提供随机数，请稍后重试 | the operating system gives no random numbers; try again later"
+    )]
     NoRandomness,
 }
 
@@ -59,17 +67,31 @@ impl Key {
     }
 
     pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let malformed = |why| KeyError::Malformed(path.to_owned(), why);
+        let malformed = |zh, en| KeyError::Malformed(path.to_owned(), Text::new(zh, en));
         let text = std::fs::read_to_string(path)
             .map(Zeroizing::new)
             .map_err(|why| KeyError::Unreadable(path.to_owned(), why))?;
         // The parser's own message would quote the line, and with it the key.
-        let file: KeyFile = toml::from_str(&text).map_err(|_| malformed("is no key file (id, key)"))?;
+        let file: KeyFile = toml::from_str(&text).map_err(|_| {
+            malformed(
+                "不是密钥文件（应有 id 与 key 两项），请使用 yizhan key new 生成的文件或其备份",
+                "is no key file (it holds id and key); use one that `yizhan key new` made, or its copy",
+            )
+        })?;
         let mut id = KeyId([0; 6]);
         let mut secret = Zeroizing::new([0; KEY_BYTES]);
-        unhex(&file.id, &mut id.0).ok_or_else(|| malformed("the id is not 12 hexadecimal digits"))?;
-        unhex(&file.key, secret.as_mut_slice())
-            .ok_or_else(|| malformed("the key is not 64 hexadecimal digits"))?;
+        unhex(&file.id, &mut id.0).ok_or_else(|| {
+            malformed(
+                "id 须为 12 位十六进制数字，请从备份恢复该文件",
+                "id must be 12 hexadecimal digits; restore the file from its copy",
+            )
+        })?;
+        unhex(&file.key, secret.as_mut_slice()).ok_or_else(|| {
+            malformed(
+                "key 须为 64 位十六进制数字，请从备份恢复该文件",
+                "key must be 64 hexadecimal digits; restore the file from its copy",
+            )
+        })?;
         Ok(Self::derive(id, &secret))
     }
 }

@@ -172,6 +172,71 @@ fn the_exit_code_is_the_highest_seen() {
 }
 
 #[test]
+fn what_cannot_be_done_is_said_in_both_languages_with_its_place() {
+    let folder = TempDir::new().unwrap();
+    let written = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let misspelt =
+        written("yizhan.toml", "store = \"s\"\nkey_file = \"k\"\nhospitals = \"h\"\n[http]\nlisen = \"x\"\n");
+    let (store, no_key) =
+        (written("some.db", ""), written("no.key", "id = \"3fa1c09be2d4\"\nkey = \"beef\"\n"));
+    let empty = written("empty.csv", "");
+    for (arguments, place, zh, en) in [
+        (
+            &["settle", "/nowhere.json"][..],
+            "/nowhere.json",
+            "不存在，请核对路径",
+            "does not exist; check the path",
+        ),
+        (&["settle", text(folder.path())], "", "是文件夹，请指定文件", "is a folder; name a file"),
+        (&["settle", "--profile", "/nowhere.toml", "x"], "/nowhere.toml", "不存在", "does not exist"),
+        (
+            &["serve", "--config", "/nowhere.toml"],
+            "/nowhere.toml",
+            "配置文件",
+            "schemas/yizhan.example.toml is an example",
+        ),
+        (
+            &["serve", "--config", &misspelt],
+            "yizhan.toml: http.lisen",
+            "没有这个配置项",
+            "known here: listen, workers",
+        ),
+        (&["policy", "check", "/nowhere.toml"], "/nowhere.toml", "不存在", "does not exist"),
+        (
+            &["roster", "import", &empty, "--mode", "delta", "--store", &store, "--key", &no_key],
+            "no.key",
+            "key 须为 64 位",
+            "key must be 64 hexadecimal digits",
+        ),
+        (
+            &["report", "--day", "2020-07-02", "--store", &store],
+            "some.key",
+            "新数据库需要密钥文件",
+            "a new store needs a key file; make one with `yizhan key new`",
+        ),
+        (&["key", "new", &no_key], "no.key", "已存在，不会覆盖", "exists already and is kept"),
+        (
+            &["report", "--day", "2020-07-02", "--store", "postgres://x/y"],
+            "postgres://x/y",
+            "请给出文件路径",
+            "give a path",
+        ),
+    ] {
+        let output = yizhan(arguments);
+        let shown = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {shown}");
+        for expected in [place, zh, en] {
+            assert!(shown.contains(expected), "{arguments:?}: {expected} is missing from\n{shown}");
+        }
+        assert!(!shown.contains("os error") && !shown.contains("beef"), "{shown}");
+    }
+}
+
+#[test]
 fn people_read_tables_in_both_languages() {
     let output = yizhan(&["settle", "--explain", &sample("02-yishui-2017.xml")]);
     let shown = String::from_utf8(output.stdout).unwrap();
@@ -180,6 +245,8 @@ fn people_read_tables_in_both_languages() {
     {
         assert!(shown.contains(words), "{words} is missing from\n{shown}");
     }
+    assert!(shown.contains("建档立卡贫困人口 Registered poor"), "the category in words\n{shown}");
+    assert!(!shown.contains("registered_poor"), "no code where people read\n{shown}");
     assert!(!shown.contains('\u{1b}'), "no colours where nobody watches");
 }
 

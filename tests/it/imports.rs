@@ -114,7 +114,13 @@ async fn check(store: &dyn Ports, case: &Case) {
     }
     match import_file(store, directory.path(), last).await {
         Err(ImportError::Refused(problems)) => {
-            assert_eq!(problems.to_string().lines().collect::<Vec<_>>(), expect.problems, "{name}");
+            let said = problems.to_string();
+            let (problems, next) = said.rsplit_once('\n').unwrap();
+            assert_eq!(problems.lines().collect::<Vec<_>>(), expect.problems, "{name}");
+            assert!(
+                next.contains("请更正后重新导入") && next.contains("import all of it again"),
+                "{name}: {next}"
+            );
         }
         outcome => assert!(expect.problems.is_empty() && outcome.is_ok(), "{name}: {outcome:?}"),
     }
@@ -196,8 +202,9 @@ async fn no_more_than_fifty_problems_are_listed() {
     roster_of(&path, 60, "LOW");
     each_store(async |store| {
         let refused = import_roster(store, &path, None, quiet()).await.unwrap_err().to_string();
-        assert_eq!(refused.lines().count(), 51);
-        assert!(refused.ends_with("… and more: only the first 50 are listed"), "{refused}");
+        let lines: Vec<&str> = refused.lines().collect();
+        assert_eq!(lines.len(), 52);
+        assert!(lines[50].ends_with("| … and more: only the first 50 are listed"), "{refused}");
     })
     .await;
 }

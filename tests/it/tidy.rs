@@ -48,9 +48,9 @@ fn dependencies_point_one_way() {
     let below = |layer: &str| -> &[&str] {
         match layer {
             "settlement" => &["refusal", "runtime", "store", "settlement"],
-            "store" => &["refusal", "runtime", "store", "roster", "catalogue", "sheet"],
+            "store" => &["refusal", "runtime", "store", "roster", "catalogue", "sheet", "system"],
             "roster" | "catalogue" => &["refusal", "roster", "catalogue", "sheet"],
-            "sheet" => &["refusal", "sheet"],
+            "sheet" => &["refusal", "sheet", "system"],
             "intake" => &["refusal", "runtime", "settlement", "intake", "telemetry"],
             "desk" => &["refusal", "settlement", "desk"],
             "http" => &["refusal", "runtime", "settlement", "intake", "desk", "http", "telemetry", "store"],

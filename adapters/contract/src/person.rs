@@ -7,6 +7,8 @@ use std::str::FromStr;
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::finding::Text;
+
 thread_local! {
     static REVEALING: Cell<bool> = const { Cell::new(false) };
 }
@@ -94,6 +96,27 @@ pub enum IdNumberError {
     Birth,
     #[error("has a wrong check character; it would be {expected}")]
     Check { expected: char },
+}
+
+impl IdNumberError {
+    /// For the desk, in both languages. The check character that would be right is not told: it helps only
+    /// who guesses numbers.
+    pub fn text(self) -> Text {
+        match self {
+            Self::Shape => Text::new(
+                "身份证号须为 18 位或 15 位（GB 11643）",
+                "an identity card number has 18 or 15 characters (GB 11643)",
+            ),
+            Self::Birth => Text::new(
+                "身份证号中的出生日期不存在",
+                "the birth date in the identity card number does not exist",
+            ),
+            Self::Check { .. } => Text::new(
+                "身份证号校验位不符（GB 11643）",
+                "the check character of the identity card number is wrong (GB 11643)",
+            ),
+        }
+    }
 }
 
 /// GB 11643-1999 §4: weights of the first 17 digits (ISO 7064 MOD 11-2).

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::finding::Text;
 use crate::money::{Exact, Money, Ratio};
 
 /// Characters of a payer code.
@@ -19,6 +20,13 @@ pub struct PayerCode(Arc<str>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is no payer code (1 to 40 of a-z, 0-9 and _)")]
 pub struct PayerCodeError;
+
+impl PayerCodeError {
+    /// For the desk, in both languages.
+    pub fn text(self) -> Text {
+        Text::new("不是支付方代码（1 至 40 个 a-z、0-9 或 _）", self.to_string())
+    }
+}
 
 impl PayerCode {
     pub fn as_str(&self) -> &str {

@@ -9,7 +9,7 @@ use yizhan_contract::{
     Buckets, Exact, Finding, Money, NumberError, PayerCode, Ratio, Reason, Step, Text, Used,
 };
 
-use crate::policy::BaseKind;
+use crate::policy::{BaseKind, Policy};
 
 /// One payer's line of the bill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,21 +128,37 @@ pub enum AdjudicateError {
 }
 
 impl AdjudicateError {
-    /// The same for the desk, in both languages.
-    pub fn text(&self) -> Text {
+    /// The same for the desk, in both languages, payers by their names in the policy.
+    pub fn text(&self, policy: &Policy) -> Text {
+        let named = |payer: &PayerCode| {
+            let name = policy.payer(payer).map(|rule| rule.name.clone());
+            name.unwrap_or_else(|| Text::new(payer.as_str(), payer.as_str()))
+        };
         let zh = match self {
-            Self::Elsewhere { payer, why } => format!("已在别处结算的 {payer} {}", why.zh()),
+            Self::Elsewhere { payer, why } => {
+                let Text { zh, en } = named(payer);
+                let zh = format!("已在别处结算的{zh}{}", why.zh());
+                return Text::new(zh, format!("{en}, settled elsewhere, {why}"));
+            }
+            Self::Number { payer, why } => {
+                let Text { zh, en } = named(payer);
+                let zh = format!("{zh}的金额超出可精确计算的范围");
+                return Text::new(zh, format!("{en}: an amount {why}"));
+            }
+            Self::AnswerOutOfBounds { payer, amount, pay_at_most } => {
+                let Text { zh, en } = named(payer);
+                return Text::new(
+                    format!("{zh}答复支付 {amount} 元，超出 0.00 至 {pay_at_most} 元，不予采用"),
+                    format!("{en} answered {amount}, and may pay between 0.00 and {pay_at_most}"),
+                );
+            }
             Self::StatedShare { stated, ours } => {
                 format!("报文个人负担 {stated} 元，按政策应为 {ours} 元，两者不符")
             }
             Self::Buckets { total, parts } => {
                 format!("总费用 {total} 元须大于 0，且等于各部分之和 {parts} 元，各部分不为负")
             }
-            Self::Number { payer, .. } => format!("{payer} 的金额超出可精确计算的范围"),
             Self::Admissions(_) => "年内住院次数超出范围".to_owned(),
-            Self::AnswerOutOfBounds { payer, amount, pay_at_most } => {
-                format!("{payer} 答复支付 {amount} 元，超出 0.00 至 {pay_at_most} 元，不予采用")
-            }
             Self::OutOfTurn => "付款方次序错误".to_owned(),
             Self::Unbalanced { total, paid, left } => {
                 format!("总费用 {total} 元不等于各方支付 {paid} 元加个人负担 {left} 元")

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use yizhan_contract::stay::{CatalogueClass, Line};
 use yizhan_contract::{
-    Buckets, ClaimLine, Exact, Finding, Money, NumberError, Quantity, Ratio, Text, UnitPrice,
+    Buckets, ChargeError, ClaimLine, Exact, Finding, Money, NumberError, Ratio, Text, UnitPrice,
 };
 
 use crate::findings;
@@ -97,10 +97,8 @@ pub enum AssessError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
-    #[error("neither an amount nor a unit price is given")]
-    NoAmount,
-    #[error("states {stated}, but quantity times unit price is {computed}")]
-    AmountDiffers { stated: Money, computed: Exact },
+    #[error(transparent)]
+    Charge(#[from] ChargeError),
     #[error("is 0, and the item has a price ceiling per unit")]
     ZeroQuantity,
     #[error("is the id of line {0} too")]
@@ -109,20 +107,19 @@ pub enum LineError {
     CreditOfCharge,
     #[error("cites line {0}, which is a credit itself")]
     CreditOfCredit(usize),
-    #[error(transparent)]
-    Number(#[from] NumberError),
 }
 
 impl AssessError {
     /// The same for the desk, in both languages; lines count from 1, as on a charge list.
     pub fn text(&self) -> Text {
         let zh = match self {
-            Self::Line { line, why, .. } => format!("第 {} 行费用：{}", line + 1, why.zh()),
+            Self::Line { line, why, .. } => format!("第 {} 行费用：{}", line + 1, why.text().zh),
             Self::NothingCharged(total) => format!("费用合计 {total} 元，须大于 0；请核对退费"),
             Self::TotalTooLarge(total) => format!("费用合计 {total} 元，超过上限 9,999,999,999.99"),
-            Self::NegativeBucket { bucket, amount } => {
-                format!("退费使 {bucket} 合计为 {amount} 元，超出四舍五入所能解释的范围；请核对退费")
-            }
+            Self::NegativeBucket { bucket, amount } => format!(
+                "退费使{}合计为 {amount} 元，超出四舍五入所能解释的范围；请核对退费",
+                bucket_zh(bucket)
+            ),
             Self::StatedTotal { stated, lines } => {
                 format!("报文总费用 {stated} 元，与明细合计 {lines} 元不符")
             }
@@ -131,19 +128,27 @@ impl AssessError {
     }
 }
 
+/// The page's names of the buckets, as the desk calls them.
+fn bucket_zh(bucket: &str) -> &'static str {
+    match bucket {
+        "self_funded" => "全自费费用",
+        "over_limit" => "超限价费用",
+        "upfront_copay" => "先行自付费用",
+        _ => "政策范围内费用",
+    }
+}
+
 impl LineError {
-    fn zh(&self) -> String {
-        match self {
-            Self::NoAmount => "既无金额也无单价".to_owned(),
-            Self::AmountDiffers { stated, computed } => {
-                format!("金额 {stated} 元与数量乘单价 {computed} 元不符")
-            }
+    /// Of the line alone, in both languages.
+    pub fn text(&self) -> Text {
+        let zh = match self {
+            Self::Charge(why) => return why.text(),
             Self::ZeroQuantity => "项目有单价限额，数量不能为 0".to_owned(),
             Self::RepeatedId(line) => format!("明细号与第 {} 行重复", line + 1),
             Self::CreditOfCharge => "引用了原收费行，却不是退费；请标为退费或写负数金额".to_owned(),
             Self::CreditOfCredit(line) => format!("引用的第 {} 行本身是退费", line + 1),
-            Self::Number(_) => "数字超出可精确计算的范围".to_owned(),
-        }
+        };
+        Text::new(zh, self.to_string())
     }
 }
 
@@ -170,8 +175,8 @@ pub fn assess(lines: &[Line], item: impl Fn(&str) -> Option<Item>) -> Result<Ass
     let mut unknown = Unknown::default();
     for (at, line) in lines.iter().enumerate() {
         let place = |field: LineField| move |why: LineError| AssessError::Line { line: at, field, why };
-        let (amount, is_credit) = signed_amount(line).map_err(place(LineField::Amount))?;
-        let cited = cited(lines, &index, line, is_credit).map_err(place(LineField::CreditOf))?;
+        let amount = line.signed_amount().map_err(|why| place(LineField::Amount)(why.into()))?;
+        let cited = cited(lines, &index, line, amount).map_err(place(LineField::CreditOf))?;
         let mut terms = terms(line, &item);
         if let Some(cited) = cited {
             let theirs = self::terms(cited, &item);
@@ -208,40 +213,20 @@ fn index_by_id(lines: &[Line]) -> Result<HashMap<&str, usize>, AssessError> {
     Ok(index)
 }
 
-/// The line's amount with its sign, and whether it is a credit (退费): marked as one, or negative.
-fn signed_amount(line: &Line) -> Result<(Money, bool), LineError> {
-    let computed = line.unit_price.map(|price| Exact::from(line.quantity).times(price)).transpose()?;
-    let amount = match (line.amount, computed) {
-        (None, None) => return Err(LineError::NoAmount),
-        (None, Some(computed)) => computed.round().within_limit()?,
-        (Some(stated), _) => stated.within_limit()?,
-    };
-    let is_credit = line.credit || amount.is_negative();
-    if let (Some(stated), Some(computed)) = (line.amount, computed) {
-        // A credit's sign stands on amount, quantity or neither; what is compared is its size.
-        let (size, of) =
-            if is_credit { (stated.abs().exact(), computed.abs()) } else { (stated.exact(), computed) };
-        let units = Exact::from(line.quantity).abs().max(Exact::from(Quantity::ONE));
-        if units.times(Money::FEN)? < size.minus(of)?.abs() {
-            return Err(LineError::AmountDiffers { stated, computed });
-        }
-    }
-    Ok((if is_credit { -amount.abs() } else { amount }, is_credit))
-}
-
 fn cited<'l>(
     lines: &'l [Line],
     index: &HashMap<&str, usize>,
     line: &Line,
-    is_credit: bool,
+    amount: Money,
 ) -> Result<Option<&'l Line>, LineError> {
     let Some(id) = &line.credit_of else { return Ok(None) };
-    if !is_credit {
+    let is_credit = |line: &Line, amount: Money| line.credit || amount.is_negative();
+    if !is_credit(line, amount) {
         return Err(LineError::CreditOfCharge);
     }
     let Some(&at) = index.get(id.as_str()) else { return Ok(None) };
     match lines.get(at) {
-        Some(cited) if signed_amount(cited).is_ok_and(|(_, is_credit)| is_credit) => {
+        Some(cited) if cited.signed_amount().is_ok_and(|amount| is_credit(cited, amount)) => {
             Err(LineError::CreditOfCredit(at))
         }
         cited => Ok(cited),
@@ -264,7 +249,7 @@ fn terms(line: &Line, item: &impl Fn(&str) -> Option<Item>) -> LineTerms {
 
 /// The table of SETTLEMENT §2 for one line.
 fn split(line: &Line, amount: Money, terms: &LineTerms) -> Result<ClaimLine, (LineField, LineError)> {
-    let number = |why: NumberError| (LineField::Amount, LineError::from(why));
+    let number = |why: NumberError| (LineField::Amount, LineError::from(ChargeError::from(why)));
     let class = terms.class.unwrap_or(CatalogueClass::C);
     let mut split = ClaimLine {
         id: line.id.as_str().into(),

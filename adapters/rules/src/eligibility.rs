@@ -124,15 +124,13 @@ impl<'a> Person<'a> {
     /// Of several categories the one the policy lists first; one the policy does not know goes by its code.
     pub(crate) fn category(&self) -> Category {
         let known = self.policy.categories.iter().find(|known| self.categories.contains(&&*known.code));
-        let code = self.categories.first().copied().unwrap_or(RESIDENT);
-        match known {
-            Some(known) => Category { code: known.code.clone(), name: known.name.clone() },
-            None => Category { code: code.into(), name: Text::new(code, code) },
-        }
+        let code =
+            known.map_or_else(|| self.categories.first().copied().unwrap_or(RESIDENT), |known| &known.code);
+        Category { code: code.into(), name: self.policy.category_name(code) }
     }
 
     /// Categories on the days of admission and discharge, where they differ.
-    pub(crate) fn category_change(&self) -> Option<(String, String)> {
+    pub(crate) fn category_change(&self) -> Option<(Text, Text)> {
         let sorted = |day| {
             let mut codes = categories(self.claim, day);
             codes.sort_unstable();
@@ -140,7 +138,14 @@ impl<'a> Person<'a> {
             codes
         };
         let (before, after) = (sorted(self.claim.admitted), sorted(self.claim.discharged));
-        (before != after).then(|| (before.join(", "), after.join(", ")))
+        (before != after).then(|| (self.named(&before), self.named(&after)))
+    }
+
+    fn named(&self, codes: &[&str]) -> Text {
+        let names: Vec<Text> = codes.iter().map(|code| self.policy.category_name(code)).collect();
+        let joined =
+            |of: fn(&Text) -> &str, between: &str| names.iter().map(of).collect::<Vec<_>>().join(between);
+        Text::new(joined(|name| &name.zh, "、"), joined(|name| &name.en, ", "))
     }
 }
 

@@ -64,7 +64,7 @@ impl Page {
         self.order(("疾病付款顺序", "Order of payers, illness"), policy, &policy.illness)?;
         self.order(("意外付款顺序", "Order of payers, accident"), policy, &policy.accident)?;
         for rule in policy.payers() {
-            self.payer(rule)?;
+            self.payer(policy, rule)?;
         }
         self.sources(policy)
     }
@@ -111,7 +111,7 @@ impl Page {
         self.entry(label, &format!("{}{clause}", names.join(" → ")))
     }
 
-    fn payer(&mut self, rule: &PayerRule) -> fmt::Result {
+    fn payer(&mut self, policy: &Policy, rule: &PayerRule) -> fmt::Result {
         writeln!(self.out, "\n{} ({})  [{}]", self.text(&rule.name), rule.code, rule.clause)?;
         let base = match rule.base {
             BaseKind::Scope => self.say("政策范围内余额", "in-scope remainder"),
@@ -130,7 +130,7 @@ impl Page {
         };
         self.entry(("性质", "Standing"), standing)?;
         if let Some(categories) = &rule.categories {
-            self.entry(("限人员类别", "Only for categories"), &categories.join(", "))?;
+            self.entry(("限人员类别", "Only for categories"), &self.categories(policy, categories))?;
         }
         if let Some(cover) = &rule.cover {
             self.entry(("须持有保障", "Needs the cover"), cover)?;
@@ -152,7 +152,7 @@ impl Page {
         self.insurance(rule)?;
         self.terms(&rule.terms, None)?;
         for variant in &rule.variants {
-            let when = self.when(&variant.when);
+            let when = self.when(policy, &variant.when);
             writeln!(self.out, "  {} {when}  [{}]", self.say("若", "where"), variant.clause)?;
             self.terms(&variant.terms, Some(&rule.terms))?;
         }
@@ -213,10 +213,16 @@ impl Page {
         }
     }
 
-    fn when(&self, when: &When) -> String {
+    fn categories(&self, policy: &Policy, codes: &[Arc<str>]) -> String {
+        let names = codes.iter().map(|code| self.text(&policy.category_name(code)).to_owned());
+        names.collect::<Vec<_>>().join(self.say("、", ", "))
+    }
+
+    fn when(&self, policy: &Policy, when: &When) -> String {
         let mut parts = Vec::new();
         if !when.categories.is_empty() {
-            parts.push(format!("{} {}", self.say("类别", "category"), when.categories.join("/")));
+            let names = self.categories(policy, &when.categories);
+            parts.push(format!("{} {names}", self.say("类别", "category")));
         }
         if !when.levels.is_empty() {
             let levels: Vec<String> = when.levels.iter().map(|level| u8::from(*level).to_string()).collect();
@@ -239,7 +245,11 @@ impl Page {
         if let Some(cause) = when.cause {
             parts.push(format!("{} {cause}", self.say("原因", "cause")));
         }
-        if parts.is_empty() { self.say("任何情形", "always").to_owned() } else { parts.join(", ") }
+        if parts.is_empty() {
+            self.say("任何情形", "always").to_owned()
+        } else {
+            parts.join(self.say("；", "; "))
+        }
     }
 
     fn sources(&mut self, policy: &Policy) -> fmt::Result {

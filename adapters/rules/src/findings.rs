@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use yizhan_contract::{Finding, FindingCode, Money, Ratio, Reason, Text};
+use yizhan_contract::{Finding, FindingCode, Money, Ratio, Reason, Text, counted};
 
 use crate::formula::BindingCap;
 use crate::policy::{Figure, PayerRule};
@@ -46,16 +46,19 @@ pub(crate) fn not_on_roster(covers_residents: bool, clause: &Arc<str>) -> Findin
 }
 
 pub(crate) fn category_changed(
-    before: &str,
-    after: &str,
+    before: &Text,
+    after: &Text,
     used_on: impl ToString,
     clause: &Arc<str>,
 ) -> Finding {
     let day = used_on.to_string();
     finding(
         FindingCode::CategoryChangedDuringStay,
-        format!("住院期间人员类别由 {before} 变为 {after}，按 {day} 的类别结算"),
-        format!("the category changed during the stay from {before} to {after}; the one of {day} is used"),
+        format!("住院期间人员类别由“{}”变为“{}”，按 {day} 的类别结算", before.zh, after.zh),
+        format!(
+            "the category changed during the stay from {} to {}; the one of {day} is used",
+            before.en, after.en
+        ),
         Some(clause.clone()),
     )
 }
@@ -172,7 +175,9 @@ pub(crate) fn unknown_items(codes: &[&str], lines: usize, amount: Money) -> Find
         FindingCode::UnknownItem,
         format!("{items} 个项目不在目录中（{named}{more_zh}），{lines} 行共 {amount} 元按丙类处理"),
         format!(
-            "{items} items are not in the catalogue ({named}{more_en}): {lines} lines, {amount}, count as class C"
+            "{} not in the catalogue ({named}{more_en}); taken as class C: {}, {amount}",
+            counted(items, "item is", "items are"),
+            counted(lines, "line", "lines"),
         ),
         None,
     )

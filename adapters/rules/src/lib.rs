@@ -3,8 +3,8 @@
 //! Reading order: [`assess`](mod@assess) (charge lines to buckets), [`policy`] (what a policy says),
 //! [`shelf`] (which policy is in force), [`chain`] (the walk along the payers), [`adjudication`] (its
 //! outcome), [`explain`](mod@explain) (a policy in sentences). `formula` holds the arithmetic of one payer;
-//! `file`, `check`, `check_payer` and `floors` turn a TOML text into a policy that cannot be wrong. No I/O,
-//! no clock, no floats; every overflow is an error.
+//! `file`, `check`, `check_payer`, `check_terms` and `floors` turn a TOML text into a policy that cannot be
+//! wrong. No I/O, no clock, no floats; every overflow is an error.
 
 pub mod adjudication;
 pub mod assess;
@@ -16,6 +16,7 @@ pub mod shelf;
 
 mod check;
 mod check_payer;
+mod check_terms;
 mod eligibility;
 mod file;
 mod findings;

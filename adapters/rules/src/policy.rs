@@ -161,6 +161,7 @@ pub struct PayerRule {
     /// The person must hold this cover on the identity day.
     pub cover: Option<Arc<str>>,
     pub specified_accidents_only: bool,
+    /// By default `disaster` and `accident` only.
     pub pays_with_liable_third_party: bool,
     pub standing: Standing,
     pub accumulator: AccumulatorKeeper,
@@ -275,6 +276,15 @@ impl Policy {
     /// Person categories by precedence: of several, a bill prints the first.
     pub fn categories(&self) -> &[Named] {
         &self.categories
+    }
+
+    pub fn category(&self, code: &str) -> Option<&Named> {
+        self.categories.iter().find(|category| *category.code == *code)
+    }
+
+    /// A category in words; its code where the policy does not list it.
+    pub(crate) fn category_name(&self, code: &str) -> Text {
+        self.category(code).map_or_else(|| Text::new(code, code), |category| category.name.clone())
     }
 
     /// The payers in their order.

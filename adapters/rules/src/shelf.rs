@@ -81,6 +81,14 @@ impl PolicyShelf {
         matching.find(|policy| policy.holds_on(discharged))
     }
 
+    /// What a person category is called: by the policy of the region and day, else by any that knows it, else
+    /// by its code.
+    pub fn category_name(&self, insured_region: &str, day: Date, code: &str) -> Text {
+        let in_force = self.find(insured_region, day);
+        let named = in_force.into_iter().chain(&self.policies).find_map(|policy| policy.category(code));
+        named.map_or_else(|| Text::new(code, code), |category| category.name.clone())
+    }
+
     pub fn policies(&self) -> &[Arc<Policy>] {
         &self.policies
     }

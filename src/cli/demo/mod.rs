@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use clap::Args;
 
 use super::import::import_of;
@@ -21,6 +21,7 @@ use crate::runtime::{Runtime, Shutdown};
 use crate::store::registers::{Registers, Rows};
 use crate::store::seal::Key;
 use crate::store::sqlite::Sqlite;
+use crate::system;
 use crate::telemetry;
 use samples::{SAMPLES, Sample};
 use senders::Senders;
@@ -115,10 +116,9 @@ fn bind(args: &DemoArgs) -> anyhow::Result<Listeners> {
     let port = |chosen: Option<u16>, usual| chosen.unwrap_or(if args.once { 0 } else { usual });
     let listen = |option: &str, port| {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        TcpListener::bind(address).with_context(|| {
-            format!(
-                "端口被占用，请用 {option} 另选 | cannot listen on {address}: choose another with {option}"
-            )
+        TcpListener::bind(address).map_err(|why| {
+            let text = system::refused(&why);
+            anyhow!("{address} {}（{option}）| {address} {} ({option})", text.zh, text.en)
         })
     };
     Ok(Listeners {
@@ -167,7 +167,7 @@ impl Folder {
         let path = keep.unwrap_or_else(|| {
             std::env::temp_dir().join(format!("yizhan-demo-{}", runtime.next_id().simple()))
         });
-        std::fs::create_dir_all(&path).with_context(|| format!("cannot make folder {}", path.display()))?;
+        std::fs::create_dir_all(&path).map_err(|why| house::unusable(&path, &why))?;
         Ok(Self { path, is_temporary })
     }
 }

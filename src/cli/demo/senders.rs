@@ -99,7 +99,7 @@ impl Senders {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
-    tokio::task::spawn_blocking(work).await.context("the request broke off")?
+    tokio::task::spawn_blocking(work).await.context("请求中断 | the request broke off")?
 }
 
 /// A bill as a table, a problem as its sentences.
@@ -108,7 +108,8 @@ fn shown_json(body: &str, style: Style, recent: &Recent) -> anyhow::Result<Strin
         recent.add(bill.settlement_id);
         return Ok(table::bill(&bill, style));
     }
-    let problem: serde_json::Value = serde_json::from_str(body).context("an answer that is no JSON")?;
+    let problem: serde_json::Value =
+        serde_json::from_str(body).context("答复不是 JSON | an answer that is no JSON")?;
     let word = |key: &str| problem[key].as_str().unwrap_or_default().to_owned();
     let next = &problem["next"];
     Ok(format!(

@@ -18,7 +18,7 @@ use super::raw::{Field, Place, Raw};
 use super::read::{Envelope, Finished, Reader};
 use crate::refusal::{Code, Refusal};
 use crate::settlement::complete::Dialect;
-use crate::settlement::message::{LinePlace, Trigger};
+use crate::settlement::message::{Places, Trigger};
 use crate::settlement::names::Head;
 use crate::settlement::part::StayPart;
 
@@ -26,7 +26,7 @@ use crate::settlement::part::StayPart;
 pub struct Mapped {
     pub trigger: Trigger,
     pub part: StayPart,
-    pub line_places: Vec<LinePlace>,
+    pub places: Places,
     pub envelope: Envelope,
     pub problems: Problems,
     /// MRG-1 of a merge.
@@ -65,7 +65,7 @@ pub fn map(message: &Message<'_>, profile: &Profile, now: Timestamp) -> Result<M
     let fields = head::fields(message, profile, trigger, &mut reader.problems);
     reader.head(&fields);
     charges::read(message, profile, &mut reader);
-    let Finished { mut part, line_places, envelope, mut problems } = reader.finish();
+    let Finished { mut part, places, envelope, mut problems } = reader.finish();
     if trigger == Trigger::CancelDischarge {
         part.discharged = crate::settlement::part::Patch::Clear;
     }
@@ -84,7 +84,7 @@ pub fn map(message: &Message<'_>, profile: &Profile, now: Timestamp) -> Result<M
         let at = &fields[Head::VisitNumber.index()].place;
         problems.refuse(Code::MissingField, at, "缺少住院号", "the visit number is missing");
     }
-    Ok(Mapped { trigger, part, line_places, envelope, problems, prior_mrn })
+    Ok(Mapped { trigger, part, places, envelope, problems, prior_mrn })
 }
 
 fn syntax_warnings(message: &Message<'_>, checked: &Checked, problems: &mut Problems) {

@@ -179,23 +179,7 @@ fn personal(text: Patch<String>) -> Patch<Personal<String>> {
     }
 }
 
-/// GB 11643. The check character that would be right is not told: it helps only who guesses numbers.
 fn wrong_number(why: IdNumberError) -> Wrong {
-    match why {
-        IdNumberError::Shape => Wrong::new(
-            Code::BadValue,
-            "身份证号须为 18 位或 15 位",
-            "an identity card number has 18 or 15 characters",
-        ),
-        IdNumberError::Birth => Wrong::new(
-            Code::BadValue,
-            "身份证号中的出生日期不存在",
-            "the birth date in the identity card number does not exist",
-        ),
-        IdNumberError::Check { .. } => Wrong::new(
-            Code::BadValue,
-            "身份证号校验位不符（GB 11643）",
-            "the check character of the identity card number is wrong (GB 11643)",
-        ),
-    }
+    let text = why.text();
+    Wrong::new(Code::BadValue, text.zh.to_string(), text.en.to_string())
 }

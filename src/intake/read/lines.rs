@@ -1,7 +1,7 @@
 //! Charge lines.
 
 use yizhan_contract::stay::{CatalogueClass, Line};
-use yizhan_contract::{Exact, FindingCode, Money, Quantity};
+use yizhan_contract::{ChargeError, FindingCode, Money, Quantity};
 
 use super::super::limits::{CODE_CHARS_MAX, LINES_MAX, TEXT_CHARS_MAX};
 use super::super::profile::{OddCharges, UNCODED};
@@ -10,7 +10,7 @@ use super::super::when;
 use super::words::{self, LineKind};
 use super::{Reader, Wrong, is_beyond};
 use crate::refusal::Code;
-use crate::settlement::complete::{Dialect, signed_amount};
+use crate::settlement::complete::Dialect;
 use crate::settlement::message::RepeatedLine;
 use crate::settlement::names::{LineField, Name};
 use crate::settlement::part::{Patch, Payment};
@@ -71,7 +71,10 @@ impl<'a> Reader<'_, 'a> {
         let field = &row[LineField::Amount.index()];
         let amount = self.typed(Name::Line(LineField::Amount), field, |text| Ok(text.parse::<Money>()?));
         match (id, amount) {
-            (Some(id), Patch::Set(amount)) => self.part.payments.push(Payment { id, amount: amount.abs() }),
+            (Some(id), Patch::Set(amount)) => {
+                self.part.payments.push(Payment { id, amount: amount.abs() });
+                self.payment_places.push(row[LineField::Id.index()].place.clone());
+            }
             (Some(_), _) if field.is_absent() => {
                 self.problems.refuse(
                     Code::MissingField,
@@ -123,43 +126,29 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// Whether amount, quantity and unit price give one amount (SETTLEMENT §2).
+    /// Whether amount, quantity and unit price give one amount, of a quantity that a ceiling can be put on.
     fn is_priced(&mut self, place: &Place<'a>, row: &LineRow<'a>, line: &Line) -> bool {
-        let amount = &row[LineField::Amount.index()];
-        let price = &row[LineField::UnitPrice.index()];
-        if line.amount.is_none() && line.unit_price.is_none() {
-            if amount.as_text().is_none() && price.as_text().is_none() {
-                let en = "neither an amount nor a unit price";
-                self.problems.refuse(Code::MissingField, place, "缺少金额，也没有单价", en);
+        let [amount, price, quantity] =
+            [LineField::Amount, LineField::UnitPrice, LineField::Quantity].map(|name| &row[name.index()]);
+        let why = match line.signed_amount() {
+            Ok(_) if line.quantity.is_zero() && line.ceiling.is_some() => {
+                let en = "quantity 0 on a line with a ceiling";
+                self.problems.refuse(Code::BadCharges, &quantity.place, "有限价的行数量不得为 0", en);
+                return false;
             }
-            return false;
-        }
-        if line.quantity.is_zero() && line.ceiling.is_some() {
-            let at = &row[LineField::Quantity.index()].place;
-            self.problems.refuse(
-                Code::BadCharges,
-                at,
-                "有限价的行数量不得为 0",
-                "quantity 0 on a line with a ceiling",
-            );
-            return false;
-        }
-        if signed_amount(line).is_err() {
-            self.problems.refuse(
-                Code::BadCharges,
-                &price.place,
-                "数量与单价之积过大",
-                "quantity times unit price is too large",
-            );
-            return false;
-        }
-        if let Some(difference) = difference(line) {
-            let zh = format!("金额与数量×单价相差 {difference}");
-            let en = format!("the amount is {difference} off quantity times unit price");
-            self.problems.refuse(Code::BadCharges, &amount.place, &zh, &en);
-            return false;
-        }
-        true
+            Ok(_) => return true,
+            Err(why) => why,
+        };
+        let (code, at) = match why {
+            // A figure that is there and does not read has been refused at its own place.
+            ChargeError::NoAmount if amount.as_text().is_some() || price.as_text().is_some() => return false,
+            ChargeError::NoAmount => (Code::MissingField, place),
+            ChargeError::AmountDiffers { .. } => (Code::BadCharges, &amount.place),
+            ChargeError::Number(_) => (Code::BadCharges, &price.place),
+        };
+        let text = why.text();
+        self.problems.refuse(code, at, &text.zh, &text.en);
+        false
     }
 
     fn line_date(&mut self, place: &Place<'a>, row: &LineRow<'a>) -> Option<jiff::civil::Date> {
@@ -251,21 +240,4 @@ impl<'a> Reader<'_, 'a> {
         let mut keep = dropped.iter().map(|dropped| !dropped);
         self.line_places.retain(|_| keep.next().unwrap_or(true));
     }
-}
-
-/// How far a stated amount lies from quantity × unit price, where that is more than
-/// `0.01 · max(1, |quantity|)`.
-fn difference(line: &Line) -> Option<Exact> {
-    let (amount, price) = (line.amount?, line.unit_price?);
-    let product = Exact::from(line.quantity).times(price).ok()?;
-    let off = if line.credit || amount.is_negative() {
-        amount.abs().exact().minus(product.abs()).ok()?.abs()
-    } else {
-        amount.exact().minus(product).ok()?.abs()
-    };
-    if off.is_zero() {
-        return None;
-    }
-    let tolerance = Exact::from(line.quantity.abs().max(Quantity::ONE)).times(Money::FEN).ok()?;
-    (off > tolerance).then_some(off)
 }

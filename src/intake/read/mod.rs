@@ -21,7 +21,7 @@ use super::raw::{Field, Place, Raw, RawStay};
 use super::when;
 use crate::refusal::Code;
 use crate::settlement::complete::Dialect;
-use crate::settlement::message::{LinePlace, Separator};
+use crate::settlement::message::{LinePlace, Places, Separator};
 use crate::settlement::names::Name;
 use crate::settlement::part::{Patch, StayPart};
 
@@ -35,8 +35,7 @@ pub struct Envelope {
 /// All that a message says.
 pub struct Finished {
     pub part: StayPart,
-    /// Of each line of `part`, where it stands.
-    pub line_places: Vec<LinePlace>,
+    pub places: Places,
     pub envelope: Envelope,
     pub problems: Problems,
 }
@@ -69,6 +68,8 @@ pub struct Reader<'p, 'a> {
     rows: usize,
     /// Of each line of `part`, where its id stands.
     line_places: Vec<Place<'a>>,
+    /// The same of each payment.
+    payment_places: Vec<Place<'a>>,
 }
 
 impl<'p, 'a> Reader<'p, 'a> {
@@ -85,6 +86,7 @@ impl<'p, 'a> Reader<'p, 'a> {
             discharged_place: Place::Whole,
             rows: 0,
             line_places: Vec::new(),
+            payment_places: Vec::new(),
         }
     }
 
@@ -108,8 +110,11 @@ impl<'p, 'a> Reader<'p, 'a> {
         self.drop_repeated_lines();
         self.compare_identity();
         self.compare_dates();
-        let line_places = self.line_places.iter().map(line_place).collect();
-        Finished { part: self.part, line_places, envelope: self.envelope, problems: self.problems }
+        let places = Places {
+            lines: self.line_places.iter().map(line_place).collect(),
+            payments: self.payment_places.iter().map(line_place).collect(),
+        };
+        Finished { part: self.part, places, envelope: self.envelope, problems: self.problems }
     }
 
     /// The text after the profile's value map.
@@ -216,14 +221,7 @@ impl Wrong {
 
 impl From<NumberError> for Wrong {
     fn from(why: NumberError) -> Self {
-        let zh = match why {
-            NumberError::NotANumber => "不是普通十进制数字".to_owned(),
-            NumberError::TooManyDecimals(most) => format!("小数位超过 {most} 位"),
-            NumberError::TooLarge => "超过 9,999,999,999.99".to_owned(),
-            NumberError::Negative => "不得为负数".to_owned(),
-            NumberError::NotARatio => "须在 0 与 1 之间".to_owned(),
-            NumberError::Overflow => "无法精确计算".to_owned(),
-        };
-        Self::new(Code::BadValue, zh, why.to_string())
+        let text = why.text();
+        Self::new(Code::BadValue, text.zh.to_string(), text.en.to_string())
     }
 }

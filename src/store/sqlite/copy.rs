@@ -58,9 +58,9 @@ pub fn restore(
     let key = key.filter(|_| proof.is_some()).ok_or_else(|| damaged("the backup holds no key"))?;
     let _lock = StoreLock::take(to)?;
     if std::fs::metadata(to).is_ok_and(|file| file.len() > 0) {
+        let to = to.display();
         return Err(StoreError::Taken(format!(
-            "{} holds a store already; a backup is restored into an empty place only",
-            to.display()
+            "{to} 已有数据库，备份只能恢复到空位置，请换一个文件名 | {to} holds a store already; a backup is restored into an empty place only, so choose another name"
         )));
     }
     if std::fs::exists(to).map_err(|why| unavailable(to, &why))? {
@@ -77,7 +77,10 @@ fn copy(
     progress: impl FnMut(CopyProgress),
 ) -> Result<(), StoreError> {
     if std::fs::exists(to).map_err(|why| unavailable(to, &why))? {
-        return Err(StoreError::Taken(format!("{} exists already", to.display())));
+        return Err(StoreError::Taken(format!(
+            "{to} 已经存在，请换一个文件名 | {to} exists already; choose another name",
+            to = to.display()
+        )));
     }
     let partial = beside(to, "-partial");
     match std::fs::remove_file(&partial) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
+use yizhan_contract::Text;
 
 use super::super::StoreError;
 use super::super::registers::{Import, ImportError, Imported, Progress};
@@ -46,7 +47,7 @@ fn checked(
     for row in rows {
         match row {
             Ok(row) if read.len() == CATALOGUE_ROWS_MAX => {
-                problems.add([Problem::at(row.line, "", "is beyond the 500,000 rows of one file")]);
+                problems.add([beyond(row.line)]);
                 break;
             }
             Ok(row) => read.push(row),
@@ -59,6 +60,14 @@ fn checked(
     progress(Progress::Reading(read.len() as u64));
     problems.add(overlaps(&read));
     if problems.is_empty() { Ok(read) } else { Err(ImportError::Refused(problems.sorted())) }
+}
+
+fn beyond(line: u64) -> Problem {
+    let text = Text::new(
+        format!("一个文件最多 {CATALOGUE_ROWS_MAX} 行，请拆分后依次导入"),
+        format!("a file holds at most {CATALOGUE_ROWS_MAX} rows; split it and import the parts"),
+    );
+    Problem::at(line, "", text)
 }
 
 /// Writes from `start` on; returns where it stopped.

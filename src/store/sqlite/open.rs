@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use uuid::Uuid;
+use yizhan_contract::Text;
 
 use super::super::StoreError;
 use super::super::seal::{DataKey, Key, key_id_of};
@@ -31,15 +32,19 @@ impl StoreLock {
     /// Locks a file of its own beside the store: SQLite's own locks would be lost if we opened the store's
     /// file a second time and closed it again.
     pub(super) fn take(store: &Path) -> Result<Self, StoreError> {
-        Self::take_named(store, "-lock", "another gateway serves it; a SQLite store serves exactly one")
+        let zh = "另一个网关正在使用；SQLite 数据库只供一个网关使用，请先停止前者";
+        let en = "another gateway serves it; a SQLite store serves exactly one, so stop that first";
+        Self::take_named(store, "-lock", &Text::new(zh, en))
     }
 
     /// For a tool that works beside a gateway: one at a time, and none of them serves.
     pub(super) fn take_beside(store: &Path) -> Result<Self, StoreError> {
-        Self::take_named(store, "-tool-lock", "another command works on it; wait for that to end")
+        let zh = "另一条命令正在使用，请等它结束";
+        let en = "another command works on it; wait for that to end";
+        Self::take_named(store, "-tool-lock", &Text::new(zh, en))
     }
 
-    fn take_named(store: &Path, ending: &str, taken: &str) -> Result<Self, StoreError> {
+    fn take_named(store: &Path, ending: &str, taken: &Text) -> Result<Self, StoreError> {
         let path = beside(store, ending);
         let unavailable =
             |why: &dyn std::fmt::Display| StoreError::Unavailable(format!("{}: {why}", path.display()));
@@ -52,7 +57,8 @@ impl StoreLock {
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => {
-                Err(StoreError::Taken(format!("{} is taken: {taken}", store.display())))
+                let store = store.display();
+                Err(StoreError::Taken(format!("{store} {} | {store} is taken: {}", taken.zh, taken.en)))
             }
             Err(TryLockError::Error(why)) => Err(unavailable(&why)),
         }
@@ -128,10 +134,7 @@ pub(super) fn unlock(connection: &Connection, key: Option<&Key>) -> Result<DataK
     if let Some(own) = proven(connection, key)? {
         return Ok(own);
     }
-    let key = key.ok_or_else(|| StoreError::WrongKey {
-        expected: "(none yet)".to_owned(),
-        given: "no key file".to_owned(),
-    })?;
+    let key = key.ok_or(StoreError::NoKey(None))?;
     let (own, wrapped) = key.new_data_key(Uuid::nil())?;
     connection.execute(
         "INSERT INTO person (person_id, wrapped_key, has_id_number) VALUES (?1, ?2, 0)",
@@ -152,14 +155,14 @@ pub(super) fn proven(connection: &Connection, key: Option<&Key>) -> Result<Optio
     let Some(wrapped) = wrapped else { return Ok(None) };
     let expected = key_id_of(&wrapped).map(|id| id.to_string()).unwrap_or_default();
     let Some(key) = key else {
-        return Err(StoreError::WrongKey { expected, given: "no key file".to_owned() });
+        return Err(StoreError::NoKey(Some(expected)));
     };
     if expected != key.id().to_string() {
-        return Err(StoreError::WrongKey { expected, given: format!("key {}", key.id()) });
+        return Err(StoreError::WrongKey { expected, given: key.id().to_string() });
     }
     let own = key.unwrap_data_key(Uuid::nil(), &wrapped).map_err(|_| StoreError::WrongKey {
         expected,
-        given: format!("another key with the id {}", key.id()),
+        given: format!("{}（同号异钥 another key of this id）", key.id()),
     })?;
     Ok(Some(own))
 }

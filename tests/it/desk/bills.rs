@@ -137,6 +137,7 @@ pub(super) fn worked() -> Bill {
             name: "王**".to_owned(),
             id_number: Some("3713**********0012".to_owned()),
             category: Some("entitled_out_of_poverty".into()),
+            category_name: Some(Text::new("脱贫享受政策人口", "Out of poverty, still entitled")),
             category_on: "2020-07-02".parse().unwrap(),
         },
         admitted: "2020-06-24".parse().unwrap(),
@@ -221,7 +222,7 @@ pub(super) fn nobody_pays() -> Bill {
         payer.reason = Some(Reason::NotEntitled);
         payer.steps.clear();
     }
-    bill.patient.category = None;
+    (bill.patient.category, bill.patient.category_name) = (None, None);
     bill.patient.id_number = None;
     bill.amounts = buckets(["500.05", "500.05", "0", "0", "0"]);
     bill.lines_by_category = vec![category(None, 1, ["500.05", "500.05", "0", "0", "0"])];
@@ -365,6 +366,7 @@ pub(super) fn hostile() -> Bill {
     bill.patient.name = HOSTILE.to_owned();
     bill.visit_number = HOSTILE.to_owned();
     bill.patient.category = Some(HOSTILE.into());
+    bill.patient.category_name = Some(Text::new(HOSTILE, HOSTILE));
     bill.lines_by_category[0].category = Some(HOSTILE.into());
     bill.payers[0].name = Text::new(HOSTILE, HOSTILE);
     bill.payers[0].payer_reference = Some(HOSTILE.into());

@@ -33,6 +33,7 @@ const NAMES: &[&str] = &[
 
 /// What the bill says beyond §9.
 const FURTHER_NAMES: &[&str] = &[
+    "patient/category_name patient/category_name/zh patient/category_name/en",
     "payers/base_kind payers/computed_by payers/steps/of payers/steps/already",
     "lines_by_category/category lines_by_category/lines lines_by_category/amounts \
      lines_by_category/amounts/total lines_by_category/amounts/self_funded lines_by_category/amounts/over_limit \

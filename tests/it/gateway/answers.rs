@@ -82,7 +82,7 @@ async fn an_admission_says_whether_the_deposit_is_waived() {
     assert!(field(&err, 3).starts_with("0^"), "{answer}");
     assert_eq!(field(&err, 4), "I");
     assert!(field(&err, 5).starts_with("deposit_waived"), "{answer}");
-    assert!(field(&err, 8).contains("免收住院押金"), "{answer}");
+    assert!(field(&err, 8).contains("保障对象（脱贫享受政策人口）：先诊疗后付费，免收住院押金"), "{answer}");
 
     let stranger = Sent { who: Some("stranger".to_owned()), visit: "Z2".to_owned(), ..sent("ADT^A01", "M2") };
     let answer = answers(&send(&house, &stranger, &[]).await).remove(0);

@@ -69,6 +69,10 @@ pub(crate) fn profiles(extra: &str, agreements: Option<&str>) -> Profiles {
 
 impl House {
     pub(crate) async fn new(profiles: Profiles, on_disk: bool) -> Self {
+        Self::under(PolicyShelf::shipped().unwrap(), profiles, on_disk).await
+    }
+
+    pub(crate) async fn under(policies: PolicyShelf, profiles: Profiles, on_disk: bool) -> Self {
         let ids: Arc<CountedIds> = Arc::default();
         let directory = on_disk.then(|| tempfile::tempdir().unwrap());
         let store = match &directory {
@@ -85,8 +89,8 @@ impl House {
         let known = Arc::clone(&profiles);
         let hospitals =
             Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
-        let policies = Arc::new(PolicyShelf::shipped().unwrap());
-        let gateway = Gateway::new(Arc::clone(&store) as Arc<dyn Store>, policies, hospitals, runtime);
+        let gateway =
+            Gateway::new(Arc::clone(&store) as Arc<dyn Store>, Arc::new(policies), hospitals, runtime);
         let reception = Reception::new(gateway, profiles);
         let samples = project("tests/samples");
         let roster = import(RosterFile::open(&samples.join("roster.csv")));

@@ -18,6 +18,7 @@ use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::Outcome;
 use yizhan::store::{PersonRef, Store};
 use yizhan_contract::{Accumulators, Finding, Personal};
+use yizhan_rules::{PolicyShelf, SHIPPED};
 
 use crate::project;
 pub(crate) use house::{House, profiles};
@@ -38,6 +39,9 @@ struct Case {
     profile: String,
     /// Without the agreement of the sample.
     agreements: Option<String>,
+    /// A policy beside the shipped ones, such as a county's.
+    #[serde(default)]
+    policy: String,
     #[serde(default)]
     openings: String,
     step: Vec<Step>,
@@ -203,7 +207,9 @@ async fn used(house: &House, who: &str) -> String {
 
 async fn run(case: &Case, on_disk: bool) -> Vec<String> {
     let profiles = profiles(&case.profile, case.agreements.as_deref());
-    let house = House::new(profiles, on_disk).await;
+    let county = [("county.toml", &*case.policy)].into_iter().filter(|(_, text)| !text.is_empty());
+    let policies = PolicyShelf::read(SHIPPED.iter().copied().chain(county)).unwrap();
+    let house = House::under(policies, profiles, on_disk).await;
     if !case.openings.is_empty() {
         house.openings(&case.openings).await;
     }

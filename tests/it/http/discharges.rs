@@ -102,5 +102,9 @@ async fn a_token_speaks_for_its_own_hospital_only() {
     let looked_up = r#"{"id_number":"371323195304121265","on":"2020-06-24"}"#;
     let found = served.ask(Ask::post("/v1/beneficiaries/lookup", looked_up).token(LINYI)).await.is(200);
     assert_eq!(found["categories"][0], "entitled_out_of_poverty");
-    assert!(found["says"]["zh"].as_str().unwrap().contains("先诊疗后付费"));
+    assert!(found["says"]["zh"].as_str().unwrap().contains("（脱贫享受政策人口）：先诊疗后付费"));
+    assert_eq!(
+        found["says"]["en"],
+        "beneficiary (Entitled, out of poverty): treat first, pay later; no deposit"
+    );
 }

@@ -2,6 +2,8 @@
 
 use rust_decimal::Decimal;
 
+use crate::finding::Text;
+
 /// Digits of the longest number that is read at all.
 const NUMBER_CHARS_MAX: usize = 32;
 
@@ -20,6 +22,21 @@ pub enum NumberError {
     NotARatio,
     #[error("cannot be computed exactly within 28 digits")]
     Overflow,
+}
+
+impl NumberError {
+    /// For the desk, in both languages.
+    pub fn text(self) -> Text {
+        let zh = match self {
+            Self::NotANumber => "不是普通十进制数字（只含数字，可有一个正负号和一个小数点）".to_owned(),
+            Self::TooManyDecimals(most) => format!("小数位超过 {most} 位"),
+            Self::TooLarge => "超过 9,999,999,999.99".to_owned(),
+            Self::Negative => "不得为负数".to_owned(),
+            Self::NotARatio => "须在 0 与 1 之间".to_owned(),
+            Self::Overflow => "无法精确计算".to_owned(),
+        };
+        Text::new(zh, self.to_string())
+    }
 }
 
 /// Reads sign, digits and point; no exponent, no thousands mark, no blank.

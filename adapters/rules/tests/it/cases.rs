@@ -241,7 +241,7 @@ fn check(case: &Case) {
     let ours = match (outcome, &expect.refused) {
         (Err(why), Some(refused)) => {
             assert!(why.to_string().contains(refused), "{name}: refused with: {why}");
-            assert!(!why.text().zh.is_ascii(), "{name}: {why} is not said in Chinese");
+            assert!(!why.text(&policy).zh.is_ascii(), "{name}: {why} is not said in Chinese");
             return;
         }
         (Err(why), None) => panic!("{name}: refused: {why}"),

@@ -188,7 +188,7 @@ fn a_policy_explains_itself_in_both_languages() {
     for expected in [
         "nobody: sample figures, not official",
         "Target of the in-scope total: 0.9  [方案四（一）政策范围内医疗总费用的 90%左右; PLAN]",
-        "where category entitled_out_of_poverty/immediate_assistance, hospital level 2",
+        "where category Entitled, out of poverty, Immediate assistance; hospital level 2",
         "KNOWLEDGE, unverified",
     ] {
         assert!(en.contains(expected), "{expected}\n{en}");

@@ -15,6 +15,9 @@ use crate::{recompute, second};
 
 const CASES: u32 = 2_000;
 const CATEGORIES: [&str; 3] = ["entitled_out_of_poverty", "immediate_assistance", "low_income"];
+/// Payers of the page whose default differs, then a city's own.
+const PAYERS: [&str; 8] =
+    ["disaster", "accident", "provider_waiver", "supplementary", "city_1", "city_2", "city_3", "of_no_order"];
 const ITEMS: [&str; 3] = ["registration", "examination", "drug"];
 
 fn yuan(fen: i64) -> String {
@@ -103,7 +106,7 @@ struct PayerText {
 
 fn payer() -> impl Strategy<Value = PayerText> {
     let base = select(vec!["scope", "scope", "out_of_scope", "patient", "items"]);
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.2));
+    let flags = (any::<bool>(), any::<bool>(), maybe(any::<bool>()), prop::bool::weighted(0.2));
     let who = (prop::bool::weighted(0.3), prop::bool::weighted(0.3));
     let items = vec(ratio(), ITEMS.len() - 1);
     let variants = vec((when(), terms(false)), 0..3);
@@ -118,7 +121,8 @@ fn payer() -> impl Strategy<Value = PayerText> {
             };
             flag(cumulative && is_scope, "cumulative = true\n");
             flag(discretionary, "standing = \"discretionary\"\n");
-            flag(third_party, "pays_with_liable_third_party = true\n");
+            flag(third_party == Some(true), "pays_with_liable_third_party = true\n");
+            flag(third_party == Some(false), "pays_with_liable_third_party = false\n");
             flag(specified, "specified_accidents_only = true\n");
             flag(who.0, "categories = [\"entitled_out_of_poverty\", \"low_income\"]\n");
             flag(who.1, "cover = \"supplementary\"\n");
@@ -135,11 +139,11 @@ fn payer() -> impl Strategy<Value = PayerText> {
 
 fn policy() -> impl Strategy<Value = String> {
     let settings = (any::<bool>(), any::<bool>(), 1..=500i64);
-    (vec(payer(), 1..8), settings, any::<prop::sample::Index>(), any::<bool>()).prop_map(
+    (vec(payer(), 1..PAYERS.len()), settings, any::<prop::sample::Index>(), any::<bool>()).prop_map(
         |(payers, (by_admission, covers_residents, least), target_of, has_target)| {
             let target_of = target_of.index(payers.len());
-            let codes: Vec<String> = (0..payers.len()).map(|index| format!("payer_{index}")).collect();
-            let reversed: Vec<String> = codes.iter().rev().cloned().collect();
+            let codes = &PAYERS[..payers.len()];
+            let reversed: Vec<&str> = codes.iter().rev().copied().collect();
             let identity_on = if by_admission { "admission" } else { "discharge" };
             let mut text = format!(
                 "name = \"random\"\ntitle = {{ zh = \"随机\", en = \"random\" }}\nregion = \"99\"\n\
@@ -153,7 +157,7 @@ fn policy() -> impl Strategy<Value = String> {
                  specified_accidents = [{{ code = \"fire\", zh = \"火灾\", en = \"fire\" }}]\n\
                  [orders]\nillness = {}\naccident = {}\n",
                 yuan(least),
-                quoted(&codes),
+                quoted(codes),
                 quoted(&reversed),
             );
             for (index, (code, payer)) in codes.iter().zip(payers).enumerate() {
@@ -276,17 +280,17 @@ fn stay() -> impl Strategy<Value = (Claim, Accumulators)> {
                 settled_elsewhere: elsewhere
                     .into_iter()
                     .map(|(payer, fen)| SettledElsewhere {
-                        payer: format!("payer_{payer}").parse().unwrap(),
+                        payer: PAYERS[payer].parse().unwrap(),
                         amount: Money::from_fen(fen),
                         reference: "R1".to_owned(),
                     })
                     .collect(),
             };
             let mut accumulators = Accumulators { admissions: used.0, ..Default::default() };
-            for (index, (base, beyond, paid)) in used.1.into_iter().enumerate() {
+            for (code, (base, beyond, paid)) in PAYERS.iter().zip(used.1) {
                 let base = format!("{}{beyond:04}", yuan(base)).parse().unwrap();
                 let used = Used { base, paid: Money::from_fen(paid) };
-                accumulators.payers.insert(format!("payer_{index}").parse().unwrap(), used);
+                accumulators.payers.insert(code.parse().unwrap(), used);
             }
             Some((claim, accumulators))
         },

@@ -107,7 +107,7 @@ pub(crate) fn adjudicate(policy: &Value, claim: &Claim, used: &Accumulators) -> 
 }
 
 impl Stay<'_> {
-    fn barred(&self, entry: &Value, day: jiff::civil::Date) -> Option<&'static str> {
+    fn barred(&self, code: &str, entry: &Value, day: jiff::civil::Date) -> Option<&'static str> {
         let covers_residents =
             self.policy["settings"].get("covers_residents").and_then(Value::as_bool).unwrap_or(true);
         let entitlements =
@@ -136,7 +136,8 @@ impl Stay<'_> {
                 return Some("cause_not_covered");
             }
         }
-        if self.claim.third_party_liable && !flag(entry, "pays_with_liable_third_party") {
+        let pays_anyhow = entry.get("pays_with_liable_third_party").and_then(Value::as_bool);
+        if self.claim.third_party_liable && !pays_anyhow.unwrap_or(matches!(code, "disaster" | "accident")) {
             return Some("third_party_liable");
         }
         None
@@ -222,7 +223,7 @@ impl Stay<'_> {
     fn payer(&self, code: &str, entry: &Value, left: (i128, i128), day: jiff::civil::Date) -> Paid {
         let none =
             |reason| Paid { payer: code.to_owned(), base: 0, paid: 0, reason: Some(reason), gains: (0, 0) };
-        if let Some(reason) = self.barred(entry, day) {
+        if let Some(reason) = self.barred(code, entry, day) {
             return none(reason);
         }
         let terms = self.terms(entry);

@@ -1,0 +1,33 @@
+//! What the operating system refuses, in the words of the desk: what is so, and what to do.
+
+use std::io::{Error, ErrorKind};
+
+use yizhan_contract::Text;
+
+/// Said of a file, a folder or an address that its caller names: `文件 x {zh}`, `file x {en}`.
+pub fn refused(why: &Error) -> Text {
+    let (zh, en) = match why.kind() {
+        ErrorKind::NotFound => ("不存在，请核对路径", "does not exist; check the path"),
+        ErrorKind::PermissionDenied => {
+            ("没有使用权限，请核对所有者与权限", "may not be used by this user; check owner and permissions")
+        }
+        ErrorKind::AlreadyExists => ("已经存在，请换一个名称", "exists already; choose another name"),
+        ErrorKind::IsADirectory => ("是文件夹，请指定文件", "is a folder; name a file"),
+        ErrorKind::NotADirectory => ("不是文件夹，请核对路径", "is no folder; check the path"),
+        ErrorKind::InvalidData => {
+            ("不是 UTF-8 文本，请另存为 UTF-8", "is not text in UTF-8; save it as UTF-8")
+        }
+        ErrorKind::StorageFull => ("磁盘已满，请先腾出空间", "the disk is full; make room first"),
+        ErrorKind::AddrInUse => {
+            ("已被其他程序占用，请换一个端口", "is taken by another program; choose another port")
+        }
+        ErrorKind::AddrNotAvailable => ("不是本机地址，请核对", "is no address of this machine; check it"),
+        _ => {
+            return Text::new(
+                format!("无法使用，操作系统报告：{why}"),
+                format!("cannot be used, says the operating system: {why}"),
+            );
+        }
+    };
+    Text::new(zh, en)
+}
