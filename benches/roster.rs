@@ -1,13 +1,20 @@
-//! A province's roster, 2,013,800 people: import time and memory, alone.
+//! A province's roster, 2,013,800 people: import time and memory, and how long settlements take meanwhile.
 //!
-//! `cargo bench --bench roster [-- PEOPLE]`. The file is generated first and is not part of the time.
-//! Memory is the peak of the whole process (`VmHWM`, Linux).
+//! `cargo bench --bench roster [-- PEOPLE]`. The file is generated first and is not part of the time. The
+//! first import runs alone. Then discharges of 60 lines come at a steady rate, each measured from the moment
+//! it was meant to begin: for a while alone, and while the next snapshot is imported. Goal: p99 at most twice
+//! the quiet one. Memory is the peak of the whole process (`VmHWM`, Linux).
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program for people, ended by any failure")]
+
+mod discharges;
 
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::watch;
+use yizhan::intake::reception::Reception;
 use yizhan::roster::{RosterFile, RosterMode};
 use yizhan::runtime::{Clock as _, RandomIds, SystemClock};
 use yizhan::store::registers::{Import, Registers as _};
@@ -19,6 +26,10 @@ const PEOPLE: u32 = 2_013_800;
 /// Birth dates of the generated people.
 const DAYS: u32 = 28 * 12 * 60;
 
+/// Discharges a second.
+const RATE: u32 = 100;
+const QUIET: Duration = Duration::from_secs(20);
+
 fn main() {
     let people = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(PEOPLE);
     let directory = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
@@ -27,28 +38,73 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let path = directory.path().join("store.db");
     let key = Key::ephemeral().unwrap();
-    let store = Sqlite::open(&path, Some(key), Arc::new(RandomIds), Options::default()).unwrap();
-    for (round, as_of) in [("first import", "2020-01-01"), ("next snapshot", "2020-07-01")] {
-        let begun = SystemClock.now();
-        let import = Import {
-            at: begun,
-            file: "roster.csv".into(),
-            rows: Box::new(RosterFile::open(&file).unwrap()),
-            progress: Arc::new(|_| {}),
-        };
-        let mode = RosterMode::Snapshot { as_of: as_of.parse().unwrap() };
-        let imported = runtime.block_on(store.import_roster(import, mode)).unwrap();
-        let took = SystemClock.now().duration_since(begun);
-        println!(
-            "{round}: {} people in {}.{:01} s, peak {} MiB, store {} MiB",
-            imported.entries,
-            took.as_secs(),
-            took.subsec_millis() / 100,
-            peak_mib(),
-            std::fs::metadata(&path).unwrap().len() / 1024 / 1024
-        );
+    let store = Arc::new(Sqlite::open(&path, Some(key), Arc::new(RandomIds), Options::default()).unwrap());
+    runtime.block_on(async {
+        import(&store, &file, "first import", "2020-01-01").await;
+        println!("store {} MiB", std::fs::metadata(&path).unwrap().len() / 1024 / 1024);
+        let reception = discharges::reception(&store).await;
+        let (stop, stopped) = watch::channel(false);
+        let settling = tokio::spawn(settle_steadily(reception.clone(), stopped, 0));
+        tokio::time::sleep(QUIET).await;
+        stop.send(true).unwrap();
+        let quiet = shown("quiet", settling.await.unwrap());
+        let (stop, stopped) = watch::channel(false);
+        let settling = tokio::spawn(settle_steadily(reception, stopped, 1_000_000));
+        import(&store, &file, "next snapshot, settling meanwhile", "2020-07-01").await;
+        stop.send(true).unwrap();
+        let busy = shown("while importing", settling.await.unwrap());
+        println!("busy p99 / quiet p99: {}.{:02} (goal 2.00)", busy / quiet, busy * 100 / quiet % 100);
+    });
+}
+
+async fn import(store: &Sqlite, file: &Path, round: &str, as_of: &str) {
+    let begun = SystemClock.now();
+    let import = Import {
+        at: begun,
+        file: "roster.csv".into(),
+        rows: Box::new(RosterFile::open(file).unwrap()),
+        progress: Arc::new(|_| {}),
+    };
+    let mode = RosterMode::Snapshot { as_of: as_of.parse().unwrap() };
+    let imported = store.import_roster(import, mode).await.unwrap();
+    let took = SystemClock.now().duration_since(begun);
+    println!(
+        "{round}: {} people in {}.{:01} s, peak {} MiB",
+        imported.entries,
+        took.as_secs(),
+        took.subsec_millis() / 100,
+        peak_mib(),
+    );
+}
+
+/// Begins a discharge at every tick, however long those before it take; returns what each took, in µs.
+async fn settle_steadily(reception: Reception, stopped: watch::Receiver<bool>, first: u64) -> Vec<i128> {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / RATE);
+    let mut running = Vec::new();
+    for number in first.. {
+        if *stopped.borrow() {
+            break;
+        }
+        let meant = ticks.tick().await;
+        let reception = reception.clone();
+        running.push(tokio::spawn(async move {
+            discharges::settle(&reception, number).await;
+            i128::try_from(meant.elapsed().as_micros()).unwrap()
+        }));
     }
-    runtime.block_on(store.close());
+    let mut took = Vec::new();
+    for one in running {
+        took.push(one.await.unwrap());
+    }
+    took
+}
+
+/// Prints the percentiles and returns p99.
+fn shown(when: &str, mut took: Vec<i128>) -> i128 {
+    took.sort_unstable();
+    let at = |percent: usize| took[(took.len() - 1) * percent / 100];
+    println!("settlements {when}: {}, p50 {} µs, p99 {} µs", took.len(), at(50), at(99));
+    at(99)
 }
 
 /// People in no order of their numbers, as lists of a bureau are.

@@ -6,6 +6,7 @@ pub mod config;
 pub mod desk;
 pub mod http;
 pub mod intake;
+pub mod outbox;
 pub mod refusal;
 pub mod roster;
 pub mod runtime;

@@ -1,14 +1,21 @@
 //! What is not deterministic enters here only: the clock, ids, the signal to stop.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-/// Where instants come from.
+pub type Sleep<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Where instants come from, and waiting for one.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
+
+    /// Waits until the clock says `at`; at once where it has passed.
+    fn sleep_until(&self, at: Timestamp) -> Sleep<'_>;
 }
 
 /// The machine's clock.
@@ -20,6 +27,11 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
+
+    fn sleep_until(&self, at: Timestamp) -> Sleep<'_> {
+        let left = Duration::try_from(at.duration_since(self.now())).unwrap_or_default();
+        Box::pin(tokio::time::sleep(left))
+    }
 }
 
 /// The machine's steady clock, which nobody sets: only for how long something took.
@@ -30,22 +42,40 @@ pub fn steady() -> std::time::Instant {
 
 /// A clock that stands where it is put; for tests, and for `settle --now`.
 #[derive(Debug)]
-pub struct FixedClock(std::sync::Mutex<Timestamp>);
+pub struct FixedClock {
+    now: std::sync::Mutex<Timestamp>,
+    moved: Notify,
+}
 
 impl FixedClock {
     pub fn at(instant: Timestamp) -> Self {
-        Self(std::sync::Mutex::new(instant))
+        Self { now: std::sync::Mutex::new(instant), moved: Notify::new() }
     }
 
     pub fn advance(&self, by: SignedDuration) {
-        let mut now = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut now = self.now.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         *now = now.saturating_add(by).unwrap_or(Timestamp::MAX);
+        drop(now);
+        self.moved.notify_waiters();
     }
 }
 
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self.now.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Until somebody advances the clock far enough.
+    fn sleep_until(&self, at: Timestamp) -> Sleep<'_> {
+        Box::pin(async move {
+            loop {
+                let moved = self.moved.notified();
+                if at <= self.now() {
+                    return;
+                }
+                moved.await;
+            }
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_histogram, histogram};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
@@ -62,6 +62,9 @@ pub fn start_metrics() -> PrometheusHandle {
         describe_counter!("yizhan_http_requests_total", "HTTP requests answered, by route and status");
         describe_counter!("yizhan_beneficiary_lookups_total", "Look-ups of a beneficiary for admission");
         describe_counter!("yizhan_desk_actions_total", "Commits and reversals, and what they ended in");
+        describe_counter!("yizhan_bills_delivered_total", "Bills handed over to hospitals");
+        describe_counter!("yizhan_bills_not_delivered_total", "Attempts to hand a bill over that failed");
+        describe_gauge!("yizhan_outbox_oldest_seconds", "Age of the oldest bill that waits to be told");
         describe_histogram!(
             "yizhan_http_request_seconds",
             "Seconds from an HTTP request's head to its answer"
@@ -115,8 +118,24 @@ pub fn refused_message_not_kept(trace_id: &str, error: &dyn std::error::Error) {
 }
 
 /// Stays whose charges went quiet could not be looked up; tried again at the next tick.
-pub fn quiet_stays_not_closed(error: &dyn std::error::Error) {
+pub fn stays_not_taken_up(error: &dyn std::error::Error) {
     warn!(error = %error, "stays whose charges went quiet could not be closed");
+}
+
+/// The outbox could not be read; tried again at the next tick.
+pub fn outbox_not_read(error: &dyn std::error::Error) {
+    warn!(error = %error, "what hospitals are to be told could not be read");
+}
+
+/// How long the oldest bill has been waiting to be told; 0: none waits.
+#[expect(clippy::disallowed_types, reason = "seconds of a gauge, no money")]
+pub fn outbox_waits(oldest_s: i64) {
+    gauge!("yizhan_outbox_oldest_seconds").set(u32::try_from(oldest_s).map_or(0.0, f64::from));
+}
+
+/// The hospital may be told again, under the same id.
+pub fn delivery_not_written_down(settlement_id: &dyn std::fmt::Display, error: &dyn std::error::Error) {
+    warn!(%settlement_id, error = %error, "a delivery's end could not be written down");
 }
 
 pub fn bill_delivered(settlement_id: &dyn std::fmt::Display, address: &str) {
@@ -124,7 +143,7 @@ pub fn bill_delivered(settlement_id: &dyn std::fmt::Display, address: &str) {
     counter!("yizhan_bills_delivered_total").increment(1);
 }
 
-/// The bill stands in the store; the hospital can ask for it.
+/// It stays in the outbox and is sent again.
 pub fn bill_not_delivered(
     settlement_id: &dyn std::fmt::Display,
     address: &str,

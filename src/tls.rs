@@ -33,6 +33,11 @@ pub enum TlsError {
     ClientCa { path: PathBuf, why: String },
 }
 
+/// Names ring as the provider for clients that take the process's own; whoever was first stays.
+pub fn install_provider() {
+    let _ = ring::default_provider().install_default();
+}
+
 /// TLS 1.2 and 1.3; where `client_ca` is set, a client without its certificate gets no connection.
 ///
 /// # Errors

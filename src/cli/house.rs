@@ -15,6 +15,7 @@ use crate::intake::{Profile, Profiles};
 use crate::runtime::Runtime;
 use crate::samples;
 use crate::settlement::gateway::Gateway;
+use crate::settlement::payers::Payers;
 use crate::store::StoreError;
 use crate::store::key_file::KeyError;
 use crate::store::registers::ImportError;
@@ -22,18 +23,34 @@ use crate::store::seal::Key;
 use crate::store::sqlite::{Options, Sqlite};
 use crate::system;
 
-/// Puts store, policies and hospitals together.
+/// The name of a gateway that is the only one on its store.
+const GATEWAY_NAME: &str = "gateway";
+
+/// Puts store, policies and hospitals together; every payer is computed by rules.
 pub(super) fn reception(
     store: Arc<Sqlite>,
     policies: PolicyShelf,
     profiles: Profiles,
     runtime: Runtime,
 ) -> Reception {
+    reception_of(store, policies, profiles, runtime, Payers::none(), GATEWAY_NAME)
+}
+
+/// The same with outside payers, under the name this gateway holds leases by.
+pub(super) fn reception_of(
+    store: Arc<Sqlite>,
+    policies: PolicyShelf,
+    profiles: Profiles,
+    runtime: Runtime,
+    payers: Payers,
+    name: &str,
+) -> Reception {
     let profiles = Arc::new(profiles);
     let known = Arc::clone(&profiles);
     let hospitals =
         Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
-    let gateway = Gateway::new(store, Arc::new(policies), hospitals, runtime);
+    let name = Arc::from(name);
+    let gateway = Gateway::new(store, Arc::new(policies), hospitals, Arc::new(payers), name, runtime);
     Reception::new(gateway, profiles)
 }
 

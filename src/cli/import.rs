@@ -84,6 +84,11 @@ impl Bar {
         }
     }
 
+    pub(super) fn checked(&self, settlements: u64) {
+        self.0.set_message("核对 checking");
+        self.0.set_position(settlements);
+    }
+
     pub(super) fn finish(self) {
         self.0.finish_and_clear();
     }

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod accumulators;
+mod attention;
 mod backup;
 mod bench;
 mod catalogue;
@@ -8,6 +9,8 @@ mod demo;
 mod house;
 mod import;
 mod key;
+mod ledger;
+mod outbox;
 mod policy;
 mod report;
 mod roster;
@@ -57,6 +60,14 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// 某日各医院、各支付方的结算汇总 | Settlements of a day by hospital, payer and state
     Report(report::ReportArgs),
+    /// 账目 | The ledger
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
+    /// 等待人工处理的结算 | Settlements that wait for a person
+    #[command(subcommand)]
+    Attention(attention::AttentionCommand),
+    /// 待送医院的结算单 | Bills that hospitals are still to be told
+    Outbox(outbox::OutboxArgs),
     /// 在线备份 | Back up while the gateway runs
     Backup(backup::BackupArgs),
     /// 恢复备份 | Restore a backup
@@ -142,6 +153,9 @@ pub fn main() -> ExitCode {
         Command::Accumulators(command) => accumulators::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Report(args) => report::run(args),
+        Command::Ledger(command) => ledger::run(command),
+        Command::Attention(command) => attention::run(command),
+        Command::Outbox(args) => outbox::run(args),
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),
         Command::Bench(args) => bench::run(&args),

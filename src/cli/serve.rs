@@ -18,8 +18,10 @@ use crate::http;
 use crate::intake::Profiles;
 use crate::intake::mllp;
 use crate::intake::reception::Reception;
+use crate::outbox::Outbox;
 use crate::runtime::{Runtime, Shutdown};
-use crate::settlement::outcome::Outcome;
+use crate::settlement::gateway::Gateway;
+use crate::settlement::pursue::Pursuit;
 use crate::store::sqlite::Sqlite;
 use crate::system;
 use crate::telemetry::{self, Channel};
@@ -27,8 +29,8 @@ use crate::tls;
 
 /// How often stays are looked at whose charges may have gone quiet.
 const QUIET_TICK: Duration = Duration::from_secs(1);
-/// Stays closed at one tick.
-const QUIET_STAYS_MAX: u32 = 100;
+/// Stays taken up at one tick.
+const PURSUITS_PAGE: u32 = 256;
 /// A TLS handshake, or the writing of one answer, that takes longer closes an MLLP connection.
 const MLLP_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -62,14 +64,14 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn policies(config: &Config) -> anyhow::Result<PolicyShelf> {
+pub(super) fn policies(config: &Config) -> anyhow::Result<PolicyShelf> {
     match &config.policies {
         Some(folder) => policy::shelf_of_folder(folder),
         None => policy::shelf(&[]),
     }
 }
 
-fn profiles(config: &Config) -> anyhow::Result<Profiles> {
+pub(super) fn profiles(config: &Config) -> anyhow::Result<Profiles> {
     let files = policy::files_in(&config.hospitals)?;
     if files.is_empty() {
         bail!(
@@ -153,12 +155,16 @@ pub(super) async fn serve(
         patience: MLLP_PATIENCE,
         drain,
     };
+    // Nothing new is taken in before everything this gateway held is in hand again.
+    drive(reception.gateway(), reception.gateway().rearm().await?);
     let service = mllp::Service::new(reception.clone());
+    let outbox = Outbox::new(reception.gateway().clone(), Arc::clone(reception.profiles()))
+        .context("no trusted certificates on this machine to post bills with")?;
     let mllp = mllp::serve(
         tokio::net::TcpListener::from_std(listeners.mllp)?,
         tls.map(mllp_acceptor).transpose()?,
         settings,
-        Arc::new(service.clone()),
+        Arc::new(service),
         stopped.receiver(),
     );
     let state = http::State {
@@ -178,15 +184,18 @@ pub(super) async fn serve(
         stopped.clone(),
         drain,
     );
-    let timer = tokio::spawn(close_quiet_stays(reception, service, stopped.clone()));
+    let timer = tokio::spawn(take_up_stays(reception.gateway().clone(), stopped.clone()));
+    let telling = tokio::spawn(outbox.serve(stopped.clone()));
     let (served, ()) = tokio::join!(http, mllp);
     stopped.requested().await;
     timer.await.context("定时任务中断 | the timer broke off")?;
+    telling.await.context("结算单回送中断 | the outbox broke off")?;
     served.context("HTTP 端口 | the HTTP port")
 }
 
-/// Settles or quotes stays whose charges went quiet, until the signal to stop.
-async fn close_quiet_stays(reception: Reception, service: mllp::Service, mut stopped: Shutdown) {
+/// Takes up stays whose time has come, until the signal to stop: charges gone quiet, payers to be asked again, and
+/// what another gateway let lapse.
+async fn take_up_stays(gateway: Gateway, mut stopped: Shutdown) {
     let mut tick = tokio::time::interval(QUIET_TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -194,19 +203,19 @@ async fn close_quiet_stays(reception: Reception, service: mllp::Service, mut sto
             () = stopped.requested() => return,
             _ = tick.tick() => {}
         }
-        let now = reception.gateway().runtime().now();
-        match reception.gateway().close_due(now, QUIET_STAYS_MAX).await {
-            Ok(outcomes) => outcomes.iter().for_each(|outcome| hand_over(&reception, &service, outcome)),
-            Err(error) => telemetry::quiet_stays_not_closed(&error),
+        let now = gateway.runtime().now();
+        match gateway.due(now, PURSUITS_PAGE).await {
+            Ok(pursuits) => drive(&gateway, pursuits),
+            Err(error) => telemetry::stays_not_taken_up(&error),
         }
     }
 }
 
-fn hand_over(reception: &Reception, service: &mllp::Service, outcome: &Outcome) {
-    if let Outcome::Bill(bill) = outcome
-        && let Some(profile) = reception.profiles().of_hospital(&bill.hospital)
-    {
-        service.deliver(bill.settlement_id, Arc::clone(profile), None);
+/// Each stay is driven by itself: one whose payer is slow keeps no other waiting.
+fn drive(gateway: &Gateway, pursuits: Vec<Pursuit>) {
+    for pursuit in pursuits {
+        let gateway = gateway.clone();
+        tokio::spawn(async move { gateway.pursue(pursuit).await });
     }
 }
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use jiff::Timestamp;
 use yizhan_contract::counted;
 use yizhan_rules::PolicyShelf;
 
@@ -128,7 +127,8 @@ async fn settle(args: &SettleArgs, reception: &Reception) -> anyhow::Result<Exit
         }
     }
     // No more charges can come from these files: stays that wait for quiet have it now.
-    for outcome in reception.gateway().close_due(Timestamp::MAX, QUIET_STAYS_MAX).await? {
+    for pursuit in reception.gateway().all_quiet(QUIET_STAYS_MAX).await? {
+        let outcome = reception.gateway().pursue(pursuit).await;
         exit = exit.max(Exit::of(&outcome));
         show.outcome(&outcome);
     }

@@ -66,7 +66,10 @@ async fn commit_one(asked: &Asked, payload: web::Payload) -> Answered {
     let Commit { expected_patient_share } = body::json(asked, payload).await?;
     found(asked, Some(&caller), id).await?;
     let gateway = asked.reception().gateway().clone();
-    let work = async move { gateway.commit(id, expected_patient_share).await };
+    let work = async move {
+        let handled = gateway.commit(id, expected_patient_share).await;
+        gateway.see_through(handled).await
+    };
     act(asked, wish, Act { caller, id, name: "commit" }, work).await
 }
 
@@ -86,7 +89,10 @@ async fn reverse_one(asked: &Asked, payload: web::Payload) -> Answered {
     };
     found(asked, Some(&caller), id).await?;
     let gateway = asked.reception().gateway().clone();
-    let work = async move { gateway.reverse(id, reason, operator).await };
+    let work = async move {
+        let handled = gateway.reverse(id, reason, operator).await;
+        gateway.see_through(handled).await
+    };
     act(asked, wish, Act { caller, id, name: "reversal" }, work).await
 }
 

@@ -140,7 +140,7 @@ fn charset_named(name: &str) -> Option<Charset> {
 }
 
 fn charset_of(profile: &Profile) -> Charset {
-    if profile.charset == encoding_rs::UTF_8 { Charset::Utf8 } else { Charset::Table(profile.charset) }
+    Charset::of_profile(profile.charset)
 }
 
 fn hl7_sender(header: &Header) -> String {

@@ -11,10 +11,10 @@ use super::hl7::ack::{self, AckCode, AckError, AckMode, Outcome as Receipt, Seve
 use super::hl7::e10::{Adjudicated, BilledLine, E10Error, Organisation, Section, Share, Status, e10};
 use super::hl7::write::SegmentDraft;
 use super::hl7::{Charset, ErrCode, Header, Place, SegmentId};
-use super::profile::{Acknowledge, BillInAck};
+use super::profile::{Acknowledge, BillInAck, Profile};
 use super::reception::Received;
 use crate::refusal::Refusal;
-use crate::settlement::bill::{Bill, BilledPayer};
+use crate::settlement::bill::{Bill, BilledPayer, CategoryTotal};
 use crate::settlement::message::Trigger;
 use crate::settlement::outcome::{Noted, Outcome};
 use crate::settlement::record::Settlement;
@@ -269,8 +269,27 @@ fn patient_share(bill: &Bill) -> Share {
     }
 }
 
-/// The charges by category, in the order in which the categories first appear.
+/// The charges by category, in the order in which the categories first appear. A bill that is no longer the stay's
+/// newest may have been made of other charges than the stay has now: it is told by category alone.
 fn sections(settlement: &Settlement) -> Vec<Section> {
+    let lines = by_line(settlement);
+    let billed: Money = lines.iter().flat_map(|section| &section.lines).map(|line| line.billed).sum();
+    if billed == settlement.bill.amounts.total { lines } else { by_category(&settlement.bill) }
+}
+
+fn by_category(bill: &Bill) -> Vec<Section> {
+    let section = |(number, category): (usize, &CategoryTotal)| {
+        let name = category.category.as_deref().unwrap_or("-").to_owned();
+        let billed = category.buckets.total;
+        let code = name.clone();
+        let line =
+            BilledLine { id: number.to_string(), code, system: "L".to_owned(), name: name.clone(), billed };
+        Section { name, lines: vec![line] }
+    };
+    (1..).zip(&bill.lines_by_category).map(section).collect()
+}
+
+fn by_line(settlement: &Settlement) -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
     for line in &settlement.discharge.lines {
         let name = line.category.clone().unwrap_or_else(|| "-".to_owned());
@@ -296,8 +315,27 @@ pub fn control_id(id: Uuid) -> String {
     format!("{}{}", &digits[..12], &digits[24..])
 }
 
-/// Addresses a bill to a hospital whose message was no HL7, or is long gone.
+/// Addresses a bill to a hospital whose message was no HL7.
 pub fn addressed_to(hospital: &Arc<str>, charset: Charset) -> Header {
-    let text = format!("MSH|^~\\&|HIS|{hospital}|YIZHAN|GATEWAY|||EHC^E01|0|P|2.6");
-    Header::salvage(text.as_bytes(), charset)
+    addressed("HIS", hospital, "0", charset)
+}
+
+/// Addresses a bill as the hospital's profile says, in answer to a message of which only the id is left.
+pub fn addressed_by_profile(profile: &Profile, answered: &str) -> Header {
+    let sender = profile.senders.first();
+    let application = sender.and_then(|sender| sender.application.as_deref()).unwrap_or("HIS");
+    let facility = sender.map_or(profile.code(), |sender| &sender.facility);
+    let charset = Charset::of_profile(profile.charset);
+    let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    let answered = if !answered.is_empty() && answered.chars().all(is_plain) { answered } else { "0" };
+    addressed(application, facility, answered, charset)
+}
+
+fn addressed(application: &str, facility: &str, answered: &str, charset: Charset) -> Header {
+    let text = format!("MSH|^~\\&|{application}|{facility}|YIZHAN|GATEWAY|||EHC^E01|{answered}|P|2.6");
+    let (bytes, _, _) = match charset {
+        Charset::Table(encoding) => encoding.encode(&text),
+        _ => encoding_rs::UTF_8.encode(&text),
+    };
+    Header::salvage(&bytes, charset)
 }

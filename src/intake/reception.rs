@@ -15,6 +15,7 @@ use crate::refusal::{Code, Refusal};
 use crate::settlement::gateway::{Gateway, Unread};
 use crate::settlement::message::{Mode, Trigger};
 use crate::settlement::outcome::Outcome;
+use crate::settlement::pursue::Handled;
 use crate::telemetry::{self, Channel};
 
 /// Takes messages in; cheap to clone.
@@ -59,7 +60,7 @@ impl Reception {
         &self.gateway
     }
 
-    pub fn profiles(&self) -> &Profiles {
+    pub fn profiles(&self) -> &Arc<Profiles> {
         &self.profiles
     }
 
@@ -89,8 +90,22 @@ impl Reception {
             let outcome = Outcome::from(names_another_hospital());
             return Received { outcome, profile, header, trigger, trace_id, at };
         }
-        let outcome = self.gateway.handle(inbound.message, arrival.bytes.to_vec(), arrival.mode).await;
+        let handled = self.gateway.handle(inbound.message, arrival.bytes.to_vec(), arrival.mode).await;
+        let outcome = self.see_through(handled, arrival.channel).await;
         Received { outcome, profile, header, trigger, trace_id, at }
+    }
+
+    /// An acknowledgement never waits for an outside payer: the message is durable, its bill is told when it is
+    /// there. Who asked by other channels is answered with the bill.
+    async fn see_through(&self, handled: Handled, channel: Channel) -> Outcome {
+        if channel != Channel::Mllp {
+            return self.gateway.see_through(handled).await;
+        }
+        if let Some(pursuit) = handled.pursuit {
+            let gateway = self.gateway.clone();
+            tokio::spawn(async move { gateway.pursue(pursuit).await });
+        }
+        handled.outcome
     }
 
     /// Nothing is stored of a refused message but the message itself and its answer, sealed.

@@ -1,4 +1,4 @@
-//! What happens inside the store's transaction: from what is known to what is written. Pure.
+//! What a step comes to: from what is known to what is written and answered. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,23 +6,25 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
-use yizhan_contract::stay::civil_date;
-use yizhan_contract::{Money, Used};
+use yizhan_contract::Money;
 use yizhan_rules::{Item, PolicyShelf};
 
 use super::bill::{BillState, Reversal};
+use super::carried::Carry;
+use super::effect::Effect;
 use super::findings;
+use super::given::Given;
 use super::identity::{Identity, identify};
 use super::lifecycle::{Received, Todo, receive};
 use super::message::{Hospital, Message, Mode, Trigger};
-use super::outcome::{Beneficiary, Noted, Outcome, Refused};
-use super::price::{Ground, price};
-use super::record::{Phase, Settlement, StayRecord};
+use super::outcome::{Outcome, Refused};
+use super::payers::Payers;
+use super::price::{Ground, Priced, price, share_tolerance};
+use super::record::{Phase, Pricing, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
-use crate::refusal::Refusal;
-use crate::store::{
-    AccumulatorMove, BillWrite, Changes, Facts, LegWrite, PersonFacts, PersonRef, StayRef, StayWrite,
-};
+use super::reserved::reserved_by_others;
+use super::saga::{Event, Ordered, step};
+use crate::store::{Changes, Facts, Hold, Lease, PersonFacts, PersonRef, StayRef};
 
 /// What is asked of a stay.
 #[derive(Debug, Clone)]
@@ -43,6 +45,8 @@ pub enum Asked {
         mode: Mode,
         now: Timestamp,
     },
+    /// What the driver brings back from outside payers.
+    Carry(Arc<Carry>),
 }
 
 /// A quiet stay that could not be settled is tried again after this long: a policy may have been published.
@@ -57,7 +61,7 @@ pub struct Lookups {
 
 impl Lookups {
     /// Whether the stay, as it is now, is covered by what was looked up.
-    fn fit(&self, record: &StayRecord) -> bool {
+    pub(super) fn fit(&self, record: &StayRecord) -> bool {
         let discharged = record.part.discharged.value().map(|moment| moment.date);
         discharged.is_none_or(|day| day == self.on)
             && record.part.lines.iter().all(|line| self.codes.binary_search(&line.code).is_ok())
@@ -76,15 +80,35 @@ pub struct Decision {
     pub persons: Vec<PersonRef>,
     pub new_stay_id: Uuid,
     pub new_settlement_id: Uuid,
+    pub new_outbox_id: Uuid,
+    pub payers: Arc<Payers>,
+    pub leasing: Leasing,
+}
+
+/// On whose behalf a stay is taken up where outside payers have to be asked.
+#[derive(Debug, Clone)]
+pub struct Leasing {
+    pub holder: Arc<str>,
+    pub until: Timestamp,
+    /// The lease this decision is made under, where there is one.
+    pub lease: Option<Lease>,
+}
+
+/// What is written, and what is answered once it is.
+pub struct Verdict {
+    pub changes: Changes,
+    pub outcome: Outcome,
+    /// The right to drive the stay on, where this decision took it.
+    pub lease: Option<Lease>,
 }
 
 /// Looked-up data no longer fits: nothing is written, the caller looks again.
-struct LookAgain;
+pub(super) struct LookAgain;
 
 impl Decision {
     /// `None`: look up again and come back.
-    pub fn decide(self, facts: Facts) -> Option<Changes> {
-        let stored = match facts.stay.as_ref().map(|stay| StayRecord::read(&stay.document)) {
+    pub fn decide(&self, facts: Facts) -> Option<Verdict> {
+        let stored = match facts.stay.as_ref().map(StayRecord::read) {
             Some(Ok(record)) => Some(record),
             None => None,
             Some(Err(_)) => return None,
@@ -93,26 +117,32 @@ impl Decision {
             Asked::Message { message, mode } => self.message(message, *mode, stored, &facts),
             _ => self.at_desk(stored, facts.person.as_ref()),
         };
-        decided.ok()
+        let mut verdict = decided.ok()?;
+        verdict.changes.answer = verdict.outcome.kept();
+        verdict.changes.is_refused = verdict.outcome.is_refused();
+        Some(verdict)
     }
 
     /// What is asked without a message: the stay and its owner are there, or there is nothing to do.
-    fn at_desk(&self, stored: Option<StayRecord>, owner: Option<&PersonFacts>) -> Result<Changes, LookAgain> {
+    fn at_desk(&self, stored: Option<StayRecord>, owner: Option<&PersonFacts>) -> Result<Verdict, LookAgain> {
         let (Some(record), Some(owner)) = (stored, owner) else {
-            return Ok(answer(&refused(refusals::no_such_stay())));
+            return Ok(Verdict::refused(refusals::no_such_stay()));
         };
         // A settlement that was reversed and replaced is not the one to act upon now.
         let current = record.settlement.as_ref().map(|settlement| settlement.id);
         if let StayRef::Settlement(id) = self.stay_ref
             && current != Some(id)
         {
-            return Ok(answer(&refused(refusals::replaced())));
+            return Ok(Verdict::refused(refusals::replaced()));
         }
         match &self.asked {
-            Asked::Message { .. } => Ok(answer(&refused(refusals::no_such_stay()))),
+            Asked::Message { .. } => Ok(Verdict::refused(refusals::no_such_stay())),
             Asked::Commit { expected_patient_share } => self.commit(record, *expected_patient_share, owner),
-            Asked::Reverse { reason, operator } => Ok(self.reverse(record, reason, operator, owner)),
+            Asked::Reverse { reason, operator } => {
+                Ok(self.reverse(record, self.ordered(reason, operator, false), owner))
+            }
             Asked::ChargesQuiet { mode, now } => self.charges_quiet(record, *mode, *now, owner),
+            Asked::Carry(carry) => self.carry(record, carry, owner),
         }
     }
 
@@ -122,42 +152,43 @@ impl Decision {
         mode: Mode,
         stored: Option<StayRecord>,
         facts: &Facts,
-    ) -> Result<Changes, LookAgain> {
+    ) -> Result<Verdict, LookAgain> {
         let Identity { person, joined, aliases } =
             match identify(facts, message, stored.as_ref(), &self.persons) {
                 Ok(identity) => identity,
-                Err(refusal) => return Ok(answer(&refused(refusal))),
+                Err(refusal) => return Ok(Verdict::refused(refusal)),
             };
-        let mut changes = match stored {
+        let mut verdict = match stored {
             None if message.trigger == Trigger::Merge => self.merged(message, &person),
             None if cancels(message) => self.nothing_to_cancel(message, &person),
-            None if message.trigger == Trigger::CloseAccount => answer(&refused(refusals::no_such_stay())),
+            None if message.trigger == Trigger::CloseAccount => Verdict::refused(refusals::no_such_stay()),
             stored => {
                 let record = stored.unwrap_or_else(|| StayRecord::open(self.new_stay_id, message));
                 match receive(record, message, mode, self.at) {
                     Ok(received) => self.carry_out(received, &person, &LinePlaces::of(message))?,
-                    Err(refusals) => answer(&refusals.into()),
+                    Err(refusals) => Verdict::answer(refusals.into()),
                 }
             }
         };
-        if !changes.is_refused && (!joined.is_empty() || !aliases.is_empty()) {
-            changes.person_id = Some(person.person_id);
-            changes.person_aliases = aliases;
-            changes.joined = joined;
+        if !verdict.outcome.is_refused() && (!joined.is_empty() || !aliases.is_empty()) {
+            verdict.changes.person_id = Some(person.person_id);
+            verdict.changes.person_aliases = aliases;
+            verdict.changes.joined = joined;
         }
-        Ok(changes)
+        Ok(verdict)
     }
 
     /// Two numbers are one person from now on; no stay is spoken of.
-    fn merged(&self, message: &Message, person: &PersonFacts) -> Changes {
+    fn merged(&self, message: &Message, person: &PersonFacts) -> Verdict {
         let noted = self.noted_without_stay(message, person);
-        Changes { person_id: Some(person.person_id), ..answer(&Outcome::Noted(Box::new(noted))) }
+        let changes = Changes { person_id: Some(person.person_id), ..Changes::default() };
+        Verdict { changes, ..Verdict::answer(Outcome::Noted(Box::new(noted))) }
     }
 
-    fn nothing_to_cancel(&self, message: &Message, person: &PersonFacts) -> Changes {
+    fn nothing_to_cancel(&self, message: &Message, person: &PersonFacts) -> Verdict {
         let mut noted = self.noted_without_stay(message, person);
         noted.findings.push(findings::nothing_to_cancel());
-        answer(&Outcome::Noted(Box::new(noted)))
+        Verdict::answer(Outcome::Noted(Box::new(noted)))
     }
 
     fn carry_out(
@@ -165,13 +196,15 @@ impl Decision {
         received: Received,
         person: &PersonFacts,
         places: &LinePlaces<'_>,
-    ) -> Result<Changes, LookAgain> {
+    ) -> Result<Verdict, LookAgain> {
         let Received { record, todo, absorbed } = received;
         match todo {
             Todo::Price(mode) => self.price(record, mode, person, places),
-            Todo::SameBill => Ok(answer(&issued(&record))),
-            Todo::Reverse => Ok(self.take_back(record, person, "ADT^A13".to_owned(), "HL7".to_owned())),
-            Todo::Keep | Todo::Wait { .. } | Todo::Late => Ok(self.note(&record, absorbed.repeated, person)),
+            Todo::SameBill => Ok(Verdict::issued(record)),
+            Todo::Reverse => Ok(self.reverse(record, self.ordered("ADT^A13", "HL7", true), person)),
+            Todo::Keep | Todo::Wait { .. } | Todo::Late | Todo::InHand => {
+                Ok(self.note(record, absorbed.repeated, person))
+            }
         }
     }
 
@@ -181,18 +214,17 @@ impl Decision {
         mode: Mode,
         now: Timestamp,
         person: &PersonFacts,
-    ) -> Result<Changes, LookAgain> {
+    ) -> Result<Verdict, LookAgain> {
         // A message came between the timer and this step: it decided what is waited for.
         if record.phase != Phase::AwaitingCharges || record.quiet_until.is_none_or(|until| now < until) {
-            let noted = self.noted(&record, 0, person);
-            return Ok(answer(&Outcome::Noted(Box::new(noted))));
+            return Ok(self.note(record, 0, person));
         }
-        let changes = self.price(record.clone(), mode, person, &LinePlaces::none())?;
-        if !changes.is_refused {
-            return Ok(changes);
+        let mut verdict = self.price(record.clone(), mode, person, &LinePlaces::none())?;
+        if verdict.outcome.is_refused() {
+            record.quiet_until = self.at.checked_add(SignedDuration::from_secs(QUIET_RETRY_S)).ok();
+            verdict.changes.stay = self.note(record, 0, person).changes.stay;
         }
-        record.quiet_until = self.at.checked_add(SignedDuration::from_secs(QUIET_RETRY_S)).ok();
-        Ok(Changes { stay: Some(self.stay(&record, person)), ..changes })
+        Ok(verdict)
     }
 
     fn price(
@@ -201,22 +233,45 @@ impl Decision {
         mode: Mode,
         person: &PersonFacts,
         places: &LinePlaces<'_>,
-    ) -> Result<Changes, LookAgain> {
+    ) -> Result<Verdict, LookAgain> {
         if !self.lookups.fit(&record) {
             return Err(LookAgain);
         }
-        let settlement = match price(&record, &self.ground(person), mode, places) {
-            Ok(settlement) => settlement,
-            Err(refusals) => return Ok(answer(&refusals.into())),
+        let settlement = match price(&record, &self.ground(person, &record, &Given::new()), mode, places) {
+            Ok(Priced::Bill(settlement)) => *settlement,
+            Ok(Priced::Ask(_) | Priced::Breach { .. }) => {
+                return Ok(self.ask_payers(record, mode, None, person));
+            }
+            Err(refusals) => return Ok(Verdict::answer(refusals.into())),
         };
-        let moves = (mode == Mode::Settle).then(|| moves(&settlement, 1));
-        record.phase = match mode {
-            Mode::Quote => Phase::Quoted,
-            Mode::Settle => Phase::Settled,
-        };
-        let outcome = Outcome::Bill(Box::new(settlement.bill.clone()));
+        record.pricing = None;
         record.settlement = Some(settlement);
-        Ok(self.write(&record, person, moves, &outcome))
+        Ok(match mode {
+            Mode::Quote => self.quoted(record, person),
+            Mode::Settle => self.settled(record, person),
+        })
+    }
+
+    /// Outside payers have to be asked first, which no transaction waits for: the stay is kept, and whoever takes it
+    /// up asks them.
+    fn ask_payers(
+        &self,
+        mut record: StayRecord,
+        mode: Mode,
+        expected: Option<Money>,
+        person: &PersonFacts,
+    ) -> Verdict {
+        record.pricing = Some(Pricing::new(mode, self.at, expected));
+        record.hold = self.hold(&record);
+        let lease = Some(Lease { stay_id: record.stay_id, epoch: record.hold.epoch });
+        Verdict { lease, ..self.note(record, 0, person) }
+    }
+
+    /// The stay is this gateway's from now on; under a lease of its own, it stays so.
+    fn hold(&self, record: &StayRecord) -> Hold {
+        let Leasing { holder, until, lease } = &self.leasing;
+        let epoch = lease.map_or(record.hold.epoch + 1, |lease| lease.epoch);
+        Hold { due_at: Some(*until), epoch, held_by: Some(Arc::clone(holder)) }
     }
 
     /// Priced again inside the transaction: what was quoted may have moved.
@@ -225,187 +280,154 @@ impl Decision {
         mut record: StayRecord,
         expected: Money,
         person: &PersonFacts,
-    ) -> Result<Changes, LookAgain> {
-        if record.phase == Phase::Settled {
-            return Ok(answer(&issued(&record)));
+    ) -> Result<Verdict, LookAgain> {
+        if matches!(record.phase, Phase::Settled | Phase::Committing) {
+            return Ok(Verdict::issued(record));
         }
         let quote = record.settlement.as_ref().filter(|_| record.phase == Phase::Quoted);
         let Some(valid_until) = quote.map(|quote| quote.bill.valid_until) else {
-            return Ok(answer(&refused(refusals::not_quoted(record.phase))));
+            return Ok(Verdict::refused(refusals::not_quoted(record.phase)));
         };
         if !self.lookups.fit(&record) {
             return Err(LookAgain);
         }
         let none = LinePlaces::none();
-        let ground = self.ground(person);
+        let given = Given::new();
+        let ground = self.ground(person, &record, &given);
         let settled = match price(&record, &ground, Mode::Settle, &none) {
-            Ok(settled) => settled,
-            Err(refusals) => return Ok(answer(&refusals.into())),
+            Ok(Priced::Bill(settled)) => *settled,
+            Ok(Priced::Ask(_) | Priced::Breach { .. }) => {
+                return Ok(self.ask_payers(record, Mode::Settle, Some(expected), person));
+            }
+            Err(refusals) => return Ok(Verdict::answer(refusals.into())),
         };
         let is_expired = valid_until.is_some_and(|until| until < self.at);
         if is_expired || settled.bill.patient_share > expected + self.tolerance(&settled) {
             let again = match price(&record, &ground, Mode::Quote, &none) {
-                Ok(again) => again,
-                Err(refusals) => return Ok(answer(&refusals.into())),
+                Ok(Priced::Bill(again)) => *again,
+                Ok(Priced::Ask(_) | Priced::Breach { .. }) => return Err(LookAgain),
+                Err(refusals) => return Ok(Verdict::answer(refusals.into())),
             };
-            let outcome = Outcome::Refused(Refused {
-                refusals: vec![refusals::quote_moved(is_expired, expected, again.bill.patient_share)],
-                quote: Some(Box::new(again.bill.clone())),
-            });
-            record.settlement = Some(again);
-            return Ok(self.write(&record, person, None, &outcome));
+            return Ok(self.moved(record, again, is_expired, expected, person));
         }
-        let moves = moves(&settled, 1);
-        let outcome = Outcome::Bill(Box::new(settled.bill.clone()));
-        record.phase = Phase::Settled;
         record.settlement = Some(settled);
-        Ok(self.write(&record, person, Some(moves), &outcome))
+        Ok(self.settled(record, person))
     }
 
-    fn tolerance(&self, settlement: &Settlement) -> Money {
-        let policies = self.policies.policies();
-        let policy = policies.iter().find(|policy| *policy.label() == settlement.bill.policy);
-        policy.map_or(Money::ZERO, |policy| policy.settings().share_tolerance.value)
+    /// The quote that somebody wanted to commit has moved: here is the new one, and no money moved.
+    pub(super) fn moved(
+        &self,
+        mut record: StayRecord,
+        again: Settlement,
+        is_expired: bool,
+        expected: Money,
+        person: &PersonFacts,
+    ) -> Verdict {
+        let refusals = vec![refusals::quote_moved(is_expired, expected, again.bill.patient_share)];
+        record.phase = Phase::Quoted;
+        record.settlement = Some(again);
+        let refused = |quote| Outcome::Refused(Refused { refusals, quote: Some(quote) });
+        self.write(record, person, Effect::default(), refused)
     }
 
-    fn reverse(&self, mut record: StayRecord, reason: &str, operator: &str, person: &PersonFacts) -> Changes {
+    pub(super) fn quoted(&self, mut record: StayRecord, person: &PersonFacts) -> Verdict {
+        record.phase = Phase::Quoted;
+        self.write(record, person, Effect::default(), Outcome::Bill)
+    }
+
+    /// The settlement is what its bill says, from this transaction on.
+    pub(super) fn settled(&self, mut record: StayRecord, person: &PersonFacts) -> Verdict {
+        record.phase = Phase::Settled;
+        let effect = record.settlement.as_ref().map(Effect::by_settling).unwrap_or_default();
+        self.write(record, person, effect, Outcome::Bill)
+    }
+
+    pub(super) fn tolerance(&self, settlement: &Settlement) -> Money {
+        share_tolerance(&self.policies, settlement)
+    }
+
+    fn ordered(&self, reason: &str, operator: &str, is_discharge_cancelled: bool) -> Ordered {
+        let (reason, operator) = (reason.to_owned(), operator.to_owned());
+        Ordered { reason, operator, at: self.at, is_discharge_cancelled }
+    }
+
+    fn reverse(&self, mut record: StayRecord, ordered: Ordered, person: &PersonFacts) -> Verdict {
         let state = record.settlement.as_ref().map(|settlement| settlement.bill.state);
         match (state, record.phase) {
-            (Some(BillState::Reversed), _) => answer(&issued(&record)),
+            (Some(BillState::Reversed), _) => Verdict::issued(record),
+            (Some(_), Phase::Reversing) => Verdict::issued(record),
+            (Some(_), Phase::Committing) => Verdict::refused(refusals::being_settled(record.phase)),
+            (Some(_), Phase::Settled) if record.is_committed_outside() => {
+                self.begin_reversal(record, ordered, person)
+            }
             (Some(_), Phase::Settled) => {
                 record.phase = Phase::Reversed;
-                self.take_back(record, person, reason.to_owned(), operator.to_owned())
+                self.take_back(record, person, &ordered)
             }
-            (_, phase) => answer(&refused(refusals::not_settled(phase))),
+            (_, phase) => Verdict::refused(refusals::not_settled(phase)),
         }
+    }
+
+    /// Payers have to take their money back first. Where one of them cannot, nothing is begun.
+    fn begin_reversal(&self, mut record: StayRecord, ordered: Ordered, person: &PersonFacts) -> Verdict {
+        let Some(saga) = record.saga.take() else { return Verdict::issued(record) };
+        if let Some(adapter) = saga.not_reversible(self.at) {
+            return Verdict::refused(refusals::not_reversible(adapter));
+        }
+        let saga = step(saga, Event::ReverseOrdered(ordered), self.at).saga;
+        record.phase = Phase::Reversing;
+        record.hold = self.hold(&record);
+        if let Some(settlement) = &mut record.settlement {
+            settlement.bill.version += 1;
+            settlement.bill.show(&saga);
+        }
+        record.saga = Some(saga);
+        let lease = Some(Lease { stay_id: record.stay_id, epoch: record.hold.epoch });
+        Verdict { lease, ..self.write(record, person, Effect::default(), Outcome::Bill) }
     }
 
     /// Gives back exactly what the settlement moved; later stays are not priced again. Charges that came late
     /// belong to the stay from now on, and what closes it has to come again.
-    fn take_back(
+    pub(super) fn take_back(
         &self,
         mut record: StayRecord,
         person: &PersonFacts,
-        reason: String,
-        operator: String,
-    ) -> Changes {
+        ordered: &Ordered,
+    ) -> Verdict {
         let Some(mut settlement) = record.settlement.take() else {
-            return answer(&refused(refusals::no_such_stay()));
+            return Verdict::refused(refusals::no_such_stay());
         };
-        let moves = moves(&settlement, -1);
+        let effect = Effect::by_taking_back(&settlement);
+        let (reason, operator) = (ordered.reason.clone(), ordered.operator.clone());
         settlement.bill = settlement.bill.reversed(Reversal { reason, operator, at: self.at });
-        let outcome = Outcome::Bill(Box::new(settlement.bill.clone()));
         record.settlement = Some(settlement);
         record.part.lines.append(&mut record.late_lines);
         record.part.payments.append(&mut record.late_payments);
         record.is_closed = false;
         record.quiet_until = None;
-        self.write(&record, person, Some(moves), &outcome)
-    }
-
-    fn note(&self, record: &StayRecord, repeated: usize, person: &PersonFacts) -> Changes {
-        let noted = self.noted(record, repeated, person);
-        let stay = Some(self.stay(record, person));
-        Changes { stay, ..answer(&Outcome::Noted(Box::new(noted))) }
-    }
-
-    fn noted(&self, record: &StayRecord, repeated: usize, person: &PersonFacts) -> Noted {
-        let on = record.part.discharged.value().or(record.part.admitted.value()).copied();
-        let on = on.map_or_else(|| civil_date(self.at), |moment| moment.date);
-        let is_settled = record.phase == Phase::Settled;
-        let mut findings = record.findings.clone();
-        if repeated > 0 {
-            findings.push(findings::repeated_lines(repeated));
+        if ordered.is_discharge_cancelled {
+            record.cancel_discharge();
         }
-        if is_settled && !record.late_lines.is_empty() {
-            let total = record.late_lines.iter().filter_map(|line| line.signed_amount().ok()).sum();
-            findings.push(findings::late_charges(record.late_lines.len(), total));
-        }
-        Noted {
-            state: if is_settled { BillState::Settled } else { BillState::AwaitingCharges },
-            hospital: Arc::clone(&self.hospital.code),
-            visit_number: record.part.visit_number.clone(),
-            lines: record.part.lines.len(),
-            total: record.part.lines.iter().filter_map(|line| line.signed_amount().ok()).sum(),
-            beneficiary: self.beneficiary(person, on),
-            findings,
-        }
+        self.write(record, person, effect, Outcome::Bill)
     }
 
-    fn noted_without_stay(&self, message: &Message, person: &PersonFacts) -> Noted {
-        Noted {
-            state: BillState::AwaitingCharges,
-            hospital: Arc::clone(&self.hospital.code),
-            visit_number: message.part.visit_number.clone(),
-            lines: 0,
-            total: Money::ZERO,
-            beneficiary: self.beneficiary(person, civil_date(self.at)),
-            findings: message.findings.clone(),
-        }
-    }
-
-    fn beneficiary(&self, person: &PersonFacts, on: Date) -> Beneficiary {
-        Beneficiary::of(person.roster.as_ref(), &self.hospital.region, on, &self.policies)
-    }
-
-    /// The stay with its newest bill.
-    fn write(
-        &self,
+    pub(super) fn ground<'a>(
+        &'a self,
+        person: &'a PersonFacts,
         record: &StayRecord,
-        person: &PersonFacts,
-        moves: Option<AccumulatorMove>,
-        outcome: &Outcome,
-    ) -> Changes {
-        Changes {
-            stay: Some(self.stay(record, person)),
-            bill: record.settlement.as_ref().map(|settlement| self.bill(record, settlement)),
-            accumulators: moves.into_iter().collect(),
-            ..answer(outcome)
-        }
-    }
-
-    fn stay(&self, record: &StayRecord, person: &PersonFacts) -> StayWrite {
-        StayWrite {
-            stay_id: record.stay_id,
-            person_id: person.person_id,
-            hospital: Arc::clone(&self.hospital.code),
-            visit_number: Arc::from(record.part.visit_number.as_str()),
-            admitted: record.part.admitted.value().map(|moment| moment.date),
-            document: record.document(),
-            due_at: record.quiet_until.filter(|_| record.phase == Phase::AwaitingCharges),
-        }
-    }
-
-    fn bill(&self, record: &StayRecord, settlement: &Settlement) -> BillWrite {
-        let bill = &settlement.bill;
-        let leg = |payer: &super::bill::BilledPayer| LegWrite {
-            payer: payer.payer.clone(),
-            state: payer.state,
-            paid: payer.paid,
-        };
-        BillWrite {
-            settlement_id: settlement.id,
-            stay_id: record.stay_id,
-            version: bill.version,
-            hospital: Arc::clone(&self.hospital.code),
-            state: bill.state.word(),
-            day: civil_date(self.at),
-            total: bill.amounts.total,
-            patient_share: bill.patient_share,
-            legs: bill.payers.iter().map(leg).collect(),
-            document: serde_json::to_vec(bill).unwrap_or_default(),
-        }
-    }
-
-    fn ground<'a>(&'a self, person: &'a PersonFacts) -> Ground<'a> {
+        given: &'a Given,
+    ) -> Ground<'a> {
         Ground {
             hospital: &self.hospital,
             policies: &self.policies,
             items: &self.lookups.items,
             roster: person.roster.as_ref(),
             years: &person.years,
+            reserved: reserved_by_others(person, record),
             at: self.at,
             new_id: self.new_settlement_id,
+            payers: &self.payers,
+            given,
         }
     }
 }
@@ -413,42 +435,4 @@ impl Decision {
 /// Where the stay is not known, what the message wants is so already.
 fn cancels(message: &Message) -> bool {
     matches!(message.trigger, Trigger::CancelAdmit | Trigger::CancelDischarge)
-}
-
-/// What the settlement adds to its year, or with `-1` takes back.
-fn moves(settlement: &Settlement, sign: i32) -> AccumulatorMove {
-    let signed = |used: Used| {
-        if sign < 0 { Used { base: used.base.negated(), paid: -used.paid } } else { used }
-    };
-    AccumulatorMove {
-        year: settlement.bill.benefit_year,
-        admissions: sign,
-        payers: settlement
-            .moves
-            .iter()
-            .map(|moved| (moved.payer.clone(), signed(Used { base: moved.base, paid: moved.paid })))
-            .collect(),
-    }
-}
-
-fn serialise(outcome: &Outcome) -> Vec<u8> {
-    serde_json::to_vec(outcome).unwrap_or_default()
-}
-
-/// Answered, nothing else written.
-fn answer(outcome: &Outcome) -> Changes {
-    let is_refused = matches!(outcome, Outcome::Refused(_));
-    Changes { answer: serialise(outcome), is_refused, ..Changes::default() }
-}
-
-/// The newest bill, as issued.
-fn issued(record: &StayRecord) -> Outcome {
-    match &record.settlement {
-        Some(settlement) => Outcome::Bill(Box::new(settlement.bill.clone())),
-        None => refused(refusals::no_such_stay()),
-    }
-}
-
-fn refused(refusal: Refusal) -> Outcome {
-    Outcome::from(refusal)
 }

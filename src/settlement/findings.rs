@@ -1,5 +1,6 @@
 //! Findings of the settlement side; those of the policy come from the rules.
 
+use super::saga::Why;
 use yizhan_contract::{Finding, FindingCode, Money, Text, counted};
 
 fn finding(code: FindingCode, zh: String, en: String) -> Finding {
@@ -24,6 +25,21 @@ pub fn earlier_stay_reversed(count: u32) -> Finding {
         format!(
             "earlier in the year {} reversed since; the amounts here stand",
             counted(count, "settlement was", "settlements were")
+        ),
+    )
+}
+
+pub fn reserved_by_other_stay(payer: &Text, less: Money) -> Finding {
+    finding(
+        FindingCode::ReservedByOtherStay,
+        format!(
+            "本人另一次住院正在结算，已预占本年度额度：{}因此少付 {less} 元；该次结算未成时请重新试算",
+            payer.zh
+        ),
+        format!(
+            "another stay of this person is being settled and has set part of the year aside: {} pays {less} less; \
+             if that settlement falls through, price this one again",
+            payer.en
         ),
     )
 }
@@ -60,4 +76,33 @@ pub fn repeated_lines(lines: usize) -> Finding {
             "charge lines were sent again and count once",
         ),
     )
+}
+
+/// Why a settlement under way was given up; nobody owes or is owed anything by it.
+pub fn given_up(why: &Why) -> Finding {
+    let (zh, en) = match why {
+        Why::Refused { payer, code, message } => (
+            format!("{payer} 拒绝支付（{code} {message}），整笔结算未成立，已确认的款项均已退回"),
+            format!(
+                "{payer} refused ({code} {message}); nothing was settled, and what was committed is taken back"
+            ),
+        ),
+        Why::ShareRose { from, to } => (
+            format!("付款方确认的金额与试算不同，个人负担将由 {from} 元升至 {to} 元，已全部退回"),
+            format!(
+                "a payer confirmed another amount and the patient's share would rise from {from} to {to}; all is taken back"
+            ),
+        ),
+        Why::Breach { payer, quoted, committed } => (
+            format!("{payer} 确认 {committed} 元，与其固定试算 {quoted} 元不符，已全部退回"),
+            format!("{payer} committed {committed} against its firm quote of {quoted}; all is taken back"),
+        ),
+        Why::NoQuote { payer } => (
+            format!("{payer} 确认后，其后的付款方无法重新试算，已全部退回"),
+            format!(
+                "after {payer} confirmed, the payers behind it could not be asked again; all is taken back"
+            ),
+        ),
+    };
+    finding(FindingCode::GivenUp, zh, en)
 }

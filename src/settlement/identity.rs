@@ -10,7 +10,7 @@ use yizhan_contract::{Accumulators, NumberError, Used};
 
 use super::message::{Message, Trigger};
 use super::names::Head;
-use super::record::{Phase, StayRecord};
+use super::record::StayRecord;
 use crate::refusal::{Code, Money, Refusal};
 use crate::store::{Facts, PersonFacts, PersonRef};
 
@@ -85,7 +85,7 @@ impl<'a> Question<'a> {
     /// Before commit an update or a merge may correct whose stay it is.
     fn may_correct(&self) -> bool {
         matches!(self.message.trigger, Trigger::Update | Trigger::Merge)
-            && self.record.is_some_and(|record| record.phase != Phase::Settled)
+            && self.record.is_some_and(|record| !record.phase.is_fixed())
     }
 
     fn others_own_the_stay(&self) -> bool {
@@ -162,7 +162,7 @@ fn nobody_named(message: &Message) -> Refusal {
 }
 
 fn another_person(message: &Message, record: Option<&StayRecord>) -> Refusal {
-    let is_settled = record.is_some_and(|record| record.phase == Phase::Settled);
+    let is_settled = record.is_some_and(|record| record.phase.is_fixed());
     let (zh, en) = if message.trigger == Trigger::Merge {
         ("两个病人号登记了不同的身份证", "the two patient numbers belong to different identity cards")
     } else if record.is_some() {

@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::findings;
 use super::meaning::{differences, meaning};
 use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
-use super::part::{Absorbed, Patch, StayPart, repeated_line_differs, repeated_payment_differs};
+use super::part::{Absorbed, StayPart, repeated_line_differs, repeated_payment_differs};
 use super::record::{Phase, StayRecord};
-use super::refusals::LinePlaces;
+use super::refusals::{self, LinePlaces};
 use crate::refusal::{Code, Money, Refusal};
 
 /// What must happen to a stay now.
@@ -22,6 +22,8 @@ pub enum Todo {
         until: Option<Timestamp>,
     },
     Price(Mode),
+    /// Its payers are being asked already, for what was sent.
+    InHand,
     /// The stay means what it meant: the bill as issued, again.
     SameBill,
     /// Kept and reported; the issued bill stays as it is.
@@ -45,12 +47,16 @@ pub fn receive(
     mode: Mode,
     at: Timestamp,
 ) -> Result<Received, Vec<Refusal>> {
-    let is_settled = record.phase == Phase::Settled;
+    let money = match record.phase {
+        Phase::Settled => Some(Money::Moved),
+        Phase::Committing | Phase::Reversing => Some(Money::BeingConfirmed),
+        _ => None,
+    };
     let received =
-        if is_settled { after_settlement(record, message) } else { before(record, message, mode, at) };
+        if money.is_some() { after_settlement(record, message) } else { before(record, message, mode, at) };
     received.map_err(|refusals| {
         // What is wrong with the message, too, is said of a stay whose money has moved.
-        let money = |refusal: Refusal| if is_settled { refusal.money(Money::Moved) } else { refusal };
+        let money = |refusal: Refusal| money.map_or(refusal.clone(), |money| refusal.money(money));
         refusals.into_iter().map(money).collect()
     })
 }
@@ -65,6 +71,7 @@ fn before(
     if record.phase == Phase::Cancelled && !reopens {
         return Err(vec![not_open("该次入院已取消", "the admission was cancelled")]);
     }
+    let in_hand = asked_for(&record, message);
     match message.trigger {
         Trigger::CancelDischarge => return Ok(cancel_discharge(record)),
         Trigger::CancelAdmit => return Ok(cancel_admit(record)),
@@ -74,7 +81,12 @@ fn before(
     }
     let absorbed = record.take(message).map_err(|refusal| vec![refusal])?;
     record.is_closed |= closes(message);
-    let todo = due(&record, message, mode, at);
+    let todo = match due(&record, message, mode, at) {
+        Todo::Price(mode) if in_hand.is_some_and(|asked| asked == (mode, meant(&record, message))) => {
+            Todo::InHand
+        }
+        todo => todo,
+    };
     match &todo {
         Todo::Wait { until } => {
             record.phase = Phase::AwaitingCharges;
@@ -88,9 +100,24 @@ fn before(
     Ok(Received { record, todo, absorbed })
 }
 
+/// What outside payers are being asked about, where they are.
+fn asked_for(record: &StayRecord, message: &Message) -> Option<(Mode, Option<[u8; 32]>)> {
+    let pricing = record.pricing.as_ref()?;
+    Some((pricing.mode, meant(record, message)))
+}
+
+fn meant(record: &StayRecord, message: &Message) -> Option<[u8; 32]> {
+    record.complete(&message.hospital).ok().map(|completed| meaning(&completed.discharge))
+}
+
 fn after_settlement(record: StayRecord, message: &Message) -> Result<Received, Vec<Refusal>> {
     match message.trigger {
-        Trigger::CancelDischarge => Ok(cancel_discharge(record)),
+        Trigger::CancelDischarge if record.phase.is_under_way() => {
+            Err(vec![refusals::being_settled(record.phase)])
+        }
+        Trigger::CancelDischarge => {
+            Ok(Received { record, todo: Todo::Reverse, absorbed: Absorbed::default() })
+        }
         Trigger::CancelAdmit => {
             let (zh, en) =
                 ("该次住院已结算，请先撤销结算", "the stay is settled; reverse the settlement first");
@@ -215,12 +242,8 @@ fn settled_again(record: StayRecord, message: &Message) -> Result<Received, Vec<
 }
 
 fn cancel_discharge(mut record: StayRecord) -> Received {
-    let todo = if record.phase == Phase::Settled { Todo::Reverse } else { Todo::Keep };
-    record.phase = Phase::Open;
-    record.part.discharged = Patch::Clear;
-    record.is_closed = false;
-    record.quiet_until = None;
-    Received { record, todo, absorbed: Absorbed::default() }
+    record.cancel_discharge();
+    Received { record, todo: Todo::Keep, absorbed: Absorbed::default() }
 }
 
 /// Charges and payments went with the admission: one that is opened again under the number begins without them,

@@ -125,6 +125,8 @@ pub struct Hospital {
     pub charges_quiet_s: u32,
     pub mode: Mode,
     pub repeated_line: RepeatedLine,
+    /// Whether it has an address that bills are sent to.
+    pub is_told: bool,
 }
 
 impl Hospital {

@@ -1,22 +1,42 @@
 //! From messages of a stay to one consolidated bill.
 //!
 //! Reading order: [`names`] (of the normal form), [`message`] and [`part`] (what one message says),
-//! [`complete`] (parts adding up to a discharge), [`record`] (what is stored of a stay), [`identity`]
-//! (whose message it is), [`lifecycle`] (what a message does to a stay), [`price`] (from a gathered stay to a bill), [`bill`], [`decide`] (all of it inside
-//! one transaction, pure), [`gateway`] (the driver: the only place here that waits for anything).
+//! Reading order: [`names`] (of the normal form), [`message`] and [`part`] (what one message says),
+//! [`complete`] (parts adding up to a discharge), [`record`] (what is known of a stay) and [`document`] (its
+//! stored form), [`identity`] (whose message it is), [`lifecycle`] (what a message does to a stay), [`reserved`]
+//! and [`given`] (what it is priced against), [`price`] (from a gathered stay to a bill), [`bill`], `effect` and
+//! [`ledger`] (what a settlement moves), [`decide`] (all of it inside one transaction, pure), [`gateway`] (the
+//! driver).
+//!
+//! With outside payers: [`payers`] (who they are), [`saga`] (what is remembered of them, and the function that
+//! moves it), [`carried`] (what is written), [`pursue`] and `drive` (the waiting), [`attended`] (what a person
+//! orders), [`audit`] (the books held against each other).
 
+pub mod attended;
+pub mod audit;
 pub mod bill;
+pub mod carried;
 pub mod complete;
 pub mod decide;
+pub mod document;
+mod drive;
+mod effect;
 pub mod findings;
 pub mod gateway;
+pub mod given;
 pub mod identity;
+pub mod ledger;
 pub mod lifecycle;
 pub mod meaning;
 pub mod message;
 pub mod names;
 pub mod outcome;
 pub mod part;
+pub mod payers;
 pub mod price;
+pub mod pursue;
 pub mod record;
 pub mod refusals;
+pub mod reserved;
+pub mod saga;
+mod written;

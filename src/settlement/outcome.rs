@@ -1,9 +1,10 @@
-//! What a step ends in; stored with the message it answers, and given back when that comes again.
+//! What a step ends in, and what of it is kept with the message for when that comes again.
 
 use std::sync::Arc;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 use yizhan_contract::person::RosterEntry;
 use yizhan_contract::{Finding, Money, Text};
 use yizhan_rules::PolicyShelf;
@@ -11,12 +12,59 @@ use yizhan_rules::PolicyShelf;
 use super::bill::{Bill, BillState};
 use crate::refusal::Refusal;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Bill(Box<Bill>),
     Noted(Box<Noted>),
     Refused(Refused),
+}
+
+/// An outcome as its message keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// A bill, by its settlement's id: the document stands in the store already, and may be newer by now.
+    Settlement {
+        id: Uuid,
+    },
+    /// The whole bill, as programs before kept it.
+    Bill(Box<Bill>),
+    Noted(Box<Noted>),
+    Refused(Refused),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Keeping<'a> {
+    Settlement { id: Uuid, version: u32 },
+    Noted(&'a Noted),
+    Refused(&'a Refused),
+}
+
+impl Outcome {
+    /// What the message keeps; read back as [`Kept`].
+    pub fn kept(&self) -> Vec<u8> {
+        let keeping = match self {
+            Self::Bill(bill) => Keeping::Settlement { id: bill.settlement_id, version: bill.version },
+            Self::Noted(noted) => Keeping::Noted(noted),
+            Self::Refused(refused) => Keeping::Refused(refused),
+        };
+        serde_json::to_vec(&keeping).unwrap_or_default()
+    }
+
+    /// Payers are being asked; it is not over.
+    pub fn is_under_way(&self) -> bool {
+        let state = match self {
+            Self::Bill(bill) => bill.state,
+            Self::Noted(noted) => noted.state,
+            Self::Refused(_) => return false,
+        };
+        matches!(state, BillState::Settling | BillState::Reversing)
+    }
+
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
 }
 
 /// A message that was taken in without a bill: an admission, charges, an update.

@@ -6,18 +6,22 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 use yizhan_contract::claim::Claim;
+use yizhan_contract::payer::AskedLeg;
 use yizhan_contract::person::RosterEntry;
 use yizhan_contract::stay::Discharge;
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{Accumulators, Money};
-use yizhan_rules::{Adjudication, Assessment, Item, Policy, PolicyShelf, adjudicate, assess};
+use yizhan_contract::{Accumulators, Money, PayerCode};
+use yizhan_rules::{AdjudicateError, Adjudication, Assessment, Item, Policy, PolicyShelf, assess};
 
 use super::bill::{Bill, BillState, BilledPatient, BilledPayer, ComputedBy};
 use super::complete::Completed;
 use super::findings;
+use super::given::{Given, Walked};
 use super::message::{Hospital, Mode};
+use super::payers::Payers;
 use super::record::{Moved, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
+use super::reserved::YearUsed;
 use crate::refusal::Refusal;
 
 /// How long a quote may be committed as it stands.
@@ -31,9 +35,36 @@ pub struct Ground<'a> {
     pub items: &'a BTreeMap<String, Item>,
     pub roster: Option<&'a RosterEntry>,
     pub years: &'a BTreeMap<i16, Accumulators>,
+    /// Set aside by other stays in flight.
+    pub reserved: BTreeMap<i16, Accumulators>,
     pub at: Timestamp,
     /// Used where the stay has no open quote.
     pub new_id: Uuid,
+    pub payers: &'a Payers,
+    /// What outside payers have said so far.
+    pub given: &'a Given,
+}
+
+/// A priced stay, or whom to ask first.
+pub enum Priced {
+    Bill(Box<Settlement>),
+    Ask(Box<ToAsk>),
+    /// An outside payer answered what it may not pay.
+    Breach {
+        payer: PayerCode,
+        amount: Money,
+        pay_at_most: Money,
+    },
+}
+
+/// What an outside payer has to be asked.
+pub struct ToAsk {
+    pub claim: Claim,
+    /// Of the adapter that serves the first, each in its turn.
+    pub legs: Vec<AskedLeg>,
+    pub paid_before: Vec<(PayerCode, Money)>,
+    /// Payers after these that could be asked in their turn, and those that are computed.
+    pub after: Vec<PayerCode>,
 }
 
 /// Prices the stay as gathered: a quote, or the settlement itself.
@@ -42,7 +73,7 @@ pub fn price(
     ground: &Ground<'_>,
     mode: Mode,
     places: &LinePlaces<'_>,
-) -> Result<Settlement, Vec<Refusal>> {
+) -> Result<Priced, Vec<Refusal>> {
     let Completed { discharge, findings: noticed } = record.complete(ground.hospital)?;
     let dialect = record.last.dialect;
     let day = discharge.visit.discharged.date;
@@ -54,10 +85,19 @@ pub fn price(
     let assessment = assess(&discharge.lines, item)
         .map_err(|error| vec![refusals::assess(&error, &discharge, places, dialect)])?;
     let claim = claim(&discharge, region, &assessment, ground);
-    let year = day.year();
-    let used = ground.years.get(&year).cloned().unwrap_or_default();
-    let adjudication = adjudicate(policy, &claim, &used)
-        .map_err(|error| vec![refusals::adjudicate(&error, policy, dialect)])?;
+    let year = YearUsed::of(ground.years, &ground.reserved, day.year());
+    let adjudication = match year.walk(policy, &claim, &ground.payers.served(), ground.given) {
+        Ok(Walked::Done(adjudication)) => *adjudication,
+        Err(AdjudicateError::AnswerOutOfBounds { payer, amount, pay_at_most }) => {
+            return Ok(Priced::Breach { payer, amount, pay_at_most });
+        }
+        Err(error) => return Err(vec![refusals::adjudicate(&error, policy, dialect)]),
+        Ok(Walked::Ask { leg, paid_before }) => {
+            let to_ask = to_ask(policy, claim, &year, ground, leg, paid_before)
+                .map_err(|error| vec![refusals::adjudicate(&error, policy, dialect)])?;
+            return Ok(Priced::Ask(Box::new(to_ask)));
+        }
+    };
     if let Some(stated) =
         discharge.stated.patient_share.filter(|stated| *stated != adjudication.patient_share)
     {
@@ -70,16 +110,41 @@ pub fn price(
         bill.findings.push(findings::repeated_lines(record.repeated));
     }
     bill.check().map_err(|unbalanced| vec![refusals::unbalanced(&unbalanced)])?;
-    Ok(Settlement {
+    Ok(Priced::Bill(Box::new(Settlement {
         id: bill.settlement_id,
         moves: adjudication
             .moves
             .iter()
             .map(|(payer, used)| Moved { payer: payer.clone(), base: used.base, paid: used.paid })
             .collect(),
+        insured_region: claim.insured_region,
         bill,
         discharge,
-    })
+    })))
+}
+
+/// How much the patient's share may rise between quote and settlement, by the policy it was priced under.
+pub fn share_tolerance(policies: &PolicyShelf, settlement: &Settlement) -> Money {
+    let policy = policies.policies().iter().find(|policy| *policy.label() == settlement.bill.policy);
+    policy.map_or(Money::ZERO, |policy| policy.settings().share_tolerance.value)
+}
+
+fn to_ask(
+    policy: &Policy,
+    claim: Claim,
+    year: &YearUsed,
+    ground: &Ground<'_>,
+    leg: AskedLeg,
+    paid_before: Vec<(PayerCode, Money)>,
+) -> Result<ToAsk, AdjudicateError> {
+    let order = policy.order(claim.cause.kind);
+    let at = order.iter().position(|rule| rule.code == leg.payer).unwrap_or_default();
+    let legs = match ground.payers.of(&leg.payer) {
+        Some(adapter) => year.legs(policy, &claim, &ground.payers.served(), ground.given, (adapter, leg))?,
+        None => vec![leg],
+    };
+    let after = order.iter().skip(at + legs.len()).map(|rule| rule.code.clone()).collect();
+    Ok(ToAsk { claim, legs, paid_before, after })
 }
 
 /// Message, else roster, else the hospital's own.
@@ -141,7 +206,7 @@ fn bill(
         discharged: discharge.visit.discharged.date,
         cause: discharge.cause.kind,
         amounts: assessment.buckets,
-        payers: payers(adjudication, mode),
+        payers: payers(adjudication, ground.payers, mode),
         paid_by_payers: adjudication.paid_by_payers,
         patient_share: adjudication.patient_share,
         deposit: Money::ZERO,
@@ -161,7 +226,7 @@ fn bill(
     .with_deposit(discharge.deposit.unwrap_or_default())
 }
 
-fn payers(adjudication: &Adjudication, mode: Mode) -> Vec<BilledPayer> {
+fn payers(adjudication: &Adjudication, outside: &Payers, mode: Mode) -> Vec<BilledPayer> {
     let paying = match mode {
         Mode::Quote => PayerState::Quoted,
         Mode::Settle => PayerState::Committed,
@@ -180,6 +245,8 @@ fn payers(adjudication: &Adjudication, mode: Mode) -> Vec<BilledPayer> {
             reason: line.reason,
             computed_by: match line.state {
                 PayerState::SettledElsewhere => ComputedBy::Payer,
+                PayerState::NotApplicable => ComputedBy::Gateway,
+                _ if outside.of(&line.payer).is_some() => ComputedBy::Payer,
                 _ => ComputedBy::Gateway,
             },
             steps: line.steps.clone(),

@@ -1,24 +1,26 @@
-//! The stored document of a stay: what all its messages said, and the newest bill.
+//! What is known of a stay: all that its messages said, and the newest bill. [`super::document`] is its
+//! stored form.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use yizhan_contract::stay::{Discharge, Line};
-use yizhan_contract::{Exact, Finding, Money, PayerCode, Text, revealing};
+use yizhan_contract::{Exact, Finding, Money, PayerCode, Text};
 
 use super::bill::Bill;
 use super::complete::{Completed, Dialect};
-use super::message::{Hospital, Message};
-use super::part::{Absorbed, Payment, StayPart};
+use super::message::{Hospital, Message, Mode};
+use super::part::{Absorbed, Patch, Payment, StayPart};
 use super::refusals::LinePlaces;
+use super::saga::{Course, Saga};
 use crate::refusal::Refusal;
+use crate::store::Hold;
 
-/// Version of the document; a reader accepts every version up to its own.
-pub const RECORD_FORMAT: u8 = 1;
+/// Tries after which a stay that waits for a payer is shown to a person.
+const TRIES_ATTENTION: u32 = 5;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StayRecord {
-    pub format: u8,
     pub stay_id: Uuid,
     pub phase: Phase,
     /// The sum of what all messages said.
@@ -32,17 +34,31 @@ pub struct StayRecord {
     /// Charges that came after settlement.
     pub late_lines: Vec<Line>,
     /// Payments of the patient that came after settlement.
-    #[serde(default)]
     pub late_payments: Vec<Payment>,
     /// What closes visits of this hospital has come for this one.
-    #[serde(default)]
     pub is_closed: bool,
     /// When a closed visit may be settled, if no charge comes until then.
-    #[serde(default)]
     pub quiet_until: Option<Timestamp>,
     /// Lines that were sent again with equal content and counted once.
-    #[serde(default)]
     pub repeated: usize,
+    /// The stay waits for outside payers to be asked what they would pay.
+    pub pricing: Option<Pricing>,
+    /// The newest settlement's dealings with outside payers; absent where there were none.
+    pub saga: Option<Saga>,
+    /// When and by whom the stay is looked at next; kept beside the document.
+    pub hold: Hold,
+}
+
+/// What is wanted of the outside payers' quotes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pricing {
+    pub mode: Mode,
+    pub since: Timestamp,
+    /// The patient's share somebody agreed to; more than that is quoted again and not settled.
+    pub expected_patient_share: Option<Money>,
+    /// Why the last try came to nothing, and how many did.
+    pub tries: u32,
+    pub waits_for: Option<Text>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,19 +76,41 @@ pub enum Phase {
     /// Discharged; its charges are not complete yet.
     AwaitingCharges,
     Quoted,
+    /// Its payers are being asked to commit; nothing of it may change.
+    Committing,
     Settled,
+    /// Its payers are being asked to take their money back.
+    Reversing,
     Reversed,
     /// The admission was cancelled (A11).
     Cancelled,
 }
 
+impl Pricing {
+    pub fn new(mode: Mode, since: Timestamp, expected_patient_share: Option<Money>) -> Self {
+        Self { mode, since, expected_patient_share, tries: 0, waits_for: None }
+    }
+}
+
 impl Phase {
+    /// Money has moved or is moving: what the stay is made of stays as it is.
+    pub fn is_fixed(self) -> bool {
+        matches!(self, Self::Committing | Self::Settled | Self::Reversing)
+    }
+
+    /// A payer's answer is awaited.
+    pub fn is_under_way(self) -> bool {
+        matches!(self, Self::Committing | Self::Reversing)
+    }
+
     pub fn text(self) -> Text {
         match self {
             Self::Open => Text::new("尚未出院结算", "open"),
             Self::AwaitingCharges => Text::new("等待费用", "awaiting charges"),
             Self::Quoted => Text::new("已试算", "quoted"),
+            Self::Committing => Text::new("正在结算", "being settled"),
             Self::Settled => Text::new("已结算", "settled"),
+            Self::Reversing => Text::new("正在撤销结算", "being reversed"),
             Self::Reversed => Text::new("已撤销结算", "reversed"),
             Self::Cancelled => Text::new("已取消入院", "cancelled"),
         }
@@ -80,13 +118,15 @@ impl Phase {
 }
 
 /// The newest bill, and what it was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
     pub id: Uuid,
     pub bill: Bill,
     pub discharge: Discharge,
     /// What it added to the year; a reversal takes exactly this back.
     pub moves: Vec<Moved>,
+    /// 统筹区 whose funds pay; empty where it was settled before this was kept.
+    pub insured_region: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +144,6 @@ impl StayRecord {
             ..StayPart::default()
         };
         Self {
-            format: RECORD_FORMAT,
             stay_id,
             phase: Phase::Open,
             part,
@@ -116,7 +155,41 @@ impl StayRecord {
             is_closed: false,
             quiet_until: None,
             repeated: 0,
+            pricing: None,
+            saga: None,
+            hold: Hold::default(),
         }
+    }
+
+    /// Outside payers are being asked, for a quote or for their money.
+    pub fn is_with_payers(&self) -> bool {
+        self.pricing.is_some() || self.phase.is_under_way()
+    }
+
+    /// Somebody is at it this moment: neither waiting for a payer to be there again nor for a person.
+    pub fn is_asked_now(&self) -> bool {
+        let is_priced_now = self.pricing.as_ref().is_some_and(|pricing| pricing.tries == 0);
+        is_priced_now || (self.phase.is_under_way() && !self.needs_attention())
+    }
+
+    /// The settlement holds money of outside payers.
+    pub fn is_committed_outside(&self) -> bool {
+        self.saga.as_ref().is_some_and(|saga| saga.course == Course::Committed)
+    }
+
+    /// Whether nothing goes on before a person has looked.
+    pub fn needs_attention(&self) -> bool {
+        let is_stuck = self.saga.as_ref().is_some_and(|saga| saga.attention.is_some());
+        is_stuck || self.pricing.as_ref().is_some_and(|pricing| TRIES_ATTENTION <= pricing.tries)
+    }
+
+    /// ADT^A13: the patient has not left.
+    pub fn cancel_discharge(&mut self) {
+        self.phase = Phase::Open;
+        self.part.discharged = Patch::Clear;
+        self.is_closed = false;
+        self.quiet_until = None;
+        self.pricing = None;
     }
 
     /// Adds what a message says; unchanged where it is refused.
@@ -138,20 +211,6 @@ impl StayRecord {
         let LastMessage { message_id, sent_at, dialect } = &self.last;
         self.part.complete(hospital, message_id, *sent_at, *dialect)
     }
-
-    /// Reads the stored document; a newer format is refused, not guessed at.
-    pub fn read(document: &[u8]) -> Result<Self, Unreadable> {
-        let record: Self = serde_json::from_slice(document).map_err(|why| Unreadable(why.to_string()))?;
-        if record.format > RECORD_FORMAT {
-            return Err(Unreadable(format!("format {} is newer than this gateway", record.format)));
-        }
-        Ok(record)
-    }
-
-    /// The document to be sealed, personal data in clear.
-    pub fn document(&self) -> Vec<u8> {
-        revealing(|| serde_json::to_vec(self)).unwrap_or_default()
-    }
 }
 
 impl LastMessage {
@@ -159,8 +218,3 @@ impl LastMessage {
         Self { message_id: message.message_id.clone(), sent_at: message.sent_at, dialect: message.dialect }
     }
 }
-
-/// A stay document that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("stay document: {0}")]
-pub struct Unreadable(String);

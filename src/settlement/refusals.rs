@@ -1,16 +1,19 @@
 //! What the settlement side refuses, in the words of the desk and with the sender's own places.
 
 use jiff::civil::Date;
+use yizhan_contract::payer::{PrepareError, Unavailable};
 use yizhan_contract::stay::Line;
-use yizhan_contract::{Discharge, Money, Text};
+use yizhan_contract::{Discharge, Money, PayerCode, Text};
 use yizhan_rules::{AdjudicateError, AssessError, Policy};
 
 use super::bill::Unbalanced;
 use super::complete::Dialect;
+use super::findings;
 use super::message::{Message, Places};
 use super::names::{Head, LineField};
 use super::part::Payment;
 use super::record::Phase;
+use super::saga::Why;
 use crate::refusal::{Code, Refusal};
 
 /// Where the sender wrote the lines; those of earlier messages go by their ids.
@@ -107,6 +110,57 @@ pub fn quote_moved(is_expired: bool, expected: Money, now: Money) -> Refusal {
         Code::QuoteMoved,
         format!("{zh}：个人自付原为 {expected}，现为 {now}"),
         format!("{en}: the patient's share was {expected} and is now {now}"),
+    )
+}
+
+/// Payers are being asked: what is under way is not touched.
+pub fn being_settled(phase: Phase) -> Refusal {
+    let text = phase.text();
+    Refusal::new(
+        Code::BeingSettled,
+        format!("该次住院{}，付款方的答复尚待确认", text.zh),
+        format!("the stay is {}; a payer's answer is awaited", text.en),
+    )
+    .money(crate::refusal::Money::BeingConfirmed)
+}
+
+pub fn payer_unavailable(payer: &PayerCode, why: &Unavailable) -> Refusal {
+    Refusal::new(
+        Code::PayerUnavailable,
+        format!("{payer} 暂时无法应答（{}）", why.why),
+        format!("{payer} cannot be asked: {}", why.why),
+    )
+}
+
+pub fn payer_not_ready(payer: &PayerCode, what: &str) -> Refusal {
+    Refusal::new(
+        Code::PayerNotReady,
+        format!("{payer} 尚缺：{what}"),
+        format!("{payer} must have first: {what}"),
+    )
+}
+
+/// An adapter that cannot make its own operation ready: nothing was sent.
+pub fn not_prepared(adapter: &str, why: &PrepareError) -> Refusal {
+    Refusal::new(
+        Code::PayerRefused,
+        format!("适配器 {adapter} 无法生成业务请求（{why}），未发送任何请求"),
+        format!("adapter {adapter} cannot make its operation ready ({why}); nothing was sent"),
+    )
+}
+
+/// A settlement that was given up; everything committed for it was taken back.
+pub fn given_up(why: &Why) -> Refusal {
+    let Text { zh, en } = findings::given_up(why).message;
+    let code = if matches!(why, Why::ShareRose { .. }) { Code::QuoteMoved } else { Code::PayerRefused };
+    Refusal::new(code, zh.to_string(), en.to_string())
+}
+
+pub fn not_reversible(adapter: &str) -> Refusal {
+    Refusal::new(
+        Code::NotReversible,
+        format!("{adapter} 已确认的款项不支持撤销或已超过撤销期限，未发生资金变动"),
+        format!("what {adapter} committed cannot be reversed, or not any more; no money moved"),
     )
 }
 

@@ -4,13 +4,25 @@
 //! domain writes and reads them, the store seals them ([`seal`], under a [`key_file`]). [`registers`] is
 //! the second port: whole files that people import. One implementation of both is SQLite ([`sqlite`]);
 //! its memory form serves `settle` and tests.
+//!
+//! What implementations share knows no SQL: what is read for a step ([`seen`], of people in [`person`]), the
+//! decision on it ([`deciding`]), and rows, sealed by [`finished`], to be written if all is as it was ([`writes`]).
 
+mod deciding;
+mod documents;
+mod finished;
 pub mod key_file;
+pub mod ledger;
+mod person;
 pub mod registers;
 pub mod seal;
+mod seen;
 pub mod spill;
 mod spilled;
 pub mod sqlite;
+mod sums;
+mod vault;
+mod writes;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -113,7 +125,7 @@ pub struct MessageClaim {
     pub raw: Vec<u8>,
 }
 
-/// One step of one stay: everything read, decided and written in one transaction.
+/// One step of one stay: what it reads is so still when what it decided is written, or it is done again.
 pub struct Step {
     pub at: Timestamp,
     /// Absent: not a message (a timer, a desk action that is idempotent by state).
@@ -121,12 +133,33 @@ pub struct Step {
     pub stay: StayRef,
     /// Strongest first; empty: the stay's own person.
     pub persons: Vec<PersonRef>,
+    /// The right to act for a stay whose payers are in flight. Where the stay has another epoch by now, somebody
+    /// else acts for it: nothing is decided or written. Absent: whoever comes.
+    pub lease: Option<Lease>,
     pub decide: Decide,
 }
 
-/// Runs inside the transaction, with the person's row held; must not block. `None` writes nothing at all,
-/// not even the claim: the caller looks something up and tries the step again.
-pub type Decide = Box<dyn FnOnce(Facts) -> Option<Changes> + Send>;
+/// The right to act for one stay until its [`Hold::due_at`]; whoever takes it over raises the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lease {
+    pub stay_id: Uuid,
+    pub epoch: u64,
+}
+
+/// When a stay is to be looked at without a message, and by whom until then.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hold {
+    /// Absent: nothing waits. While the stay is held, the end of the lease.
+    pub due_at: Option<Timestamp>,
+    /// Counts the takings of the lease.
+    pub epoch: u64,
+    /// The gateway that holds the lease.
+    pub held_by: Option<Arc<str>>,
+}
+
+/// Runs beside the transaction that writes, and again where another step was faster; its last run counts.
+/// `None` writes nothing at all, not even the claim: the caller looks something up and tries the step again.
+pub type Decide = Box<dyn Fn(Facts) -> Option<Changes> + Send + Sync>;
 
 /// What a decision may look at.
 #[derive(Debug, Clone)]
@@ -146,6 +179,9 @@ pub struct StoredStay {
     pub person_id: Uuid,
     /// The domain's own document of the stay.
     pub document: Vec<u8>,
+    pub hold: Hold,
+    /// Its newest bill as issued; absent before one was, and where the document holds it (record format 1).
+    pub bill: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Clone)]
@@ -160,8 +196,10 @@ pub struct PersonFacts {
     /// As the roster spells it.
     pub roster_name: Option<Personal<String>>,
     pub roster: Option<RosterEntry>,
-    /// By benefit year.
+    /// By benefit year: what was settled, here and before.
     pub years: BTreeMap<i16, Accumulators>,
+    /// By benefit year: what settlements in flight have set aside, beyond `years`.
+    pub reserved: BTreeMap<i16, Accumulators>,
 }
 
 /// What a decision wants written.
@@ -170,6 +208,9 @@ pub struct Changes {
     pub stay: Option<StayWrite>,
     pub bill: Option<BillWrite>,
     pub accumulators: Vec<AccumulatorMove>,
+    /// Belong to the bill of the same step.
+    pub postings: Vec<Posting>,
+    pub outbox: Vec<OutboxWrite>,
     /// Further references that from now on name this person (A40, a corrected number).
     pub person_aliases: Vec<PersonRef>,
     /// People who turn out to be the person this step is about: their references, stays, bills and sums
@@ -191,8 +232,11 @@ pub struct StayWrite {
     pub visit_number: Arc<str>,
     pub admitted: Option<Date>,
     pub document: Vec<u8>,
-    /// When to look at the stay again without a message (charges went quiet).
-    pub due_at: Option<Timestamp>,
+    pub hold: Hold,
+    /// A person has to act before the stay can go on.
+    pub needs_attention: bool,
+    /// The settlement whose newest bill belongs to the document; it is read with it.
+    pub settlement_id: Option<Uuid>,
 }
 
 /// A bill version: the document as issued, and what reports are made of.
@@ -224,9 +268,102 @@ pub struct LegWrite {
 /// ([`StoredSettlement::earlier_reversed`]).
 #[derive(Debug, Clone)]
 pub struct AccumulatorMove {
+    pub pot: Pot,
     pub year: i16,
     pub admissions: i32,
     pub payers: Vec<(PayerCode, Used)>,
+}
+
+/// Which sums of a year move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pot {
+    /// What settlements used up.
+    Settled,
+    /// What settlements in flight may use up; every quote sees both.
+    Reserved,
+}
+
+/// Money that somebody owes somebody from now on: one account is debited what the other is credited, so that a
+/// ledger of postings is zero-sum by its shape. The store refuses amounts that are not positive and an account
+/// posted against itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posting {
+    pub kind: PostingKind,
+    pub debit: Account,
+    pub credit: Account,
+    pub amount: Money,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PostingKind {
+    Settlement,
+    Reversal,
+    /// A payer's money has arrived. Kept free: clearing is not built.
+    Clearing,
+}
+
+/// One side of a posting: a fund (payer and insured region, kept apart from every other: 专账管理、独立核算), a hospital,
+/// or the patient of the settlement.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Account {
+    Fund { payer: PayerCode, region: Arc<str> },
+    Patient,
+    Hospital(Arc<str>),
+}
+
+/// Something to be told to a hospital: durable with what it tells of, delivered at least once under one id, in
+/// order for each stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxWrite {
+    pub outbox_id: Uuid,
+    pub stay_id: Uuid,
+    pub hospital: Arc<str>,
+    pub settlement_id: Uuid,
+    /// Of the bill to be told.
+    pub version: u32,
+    pub due_at: Timestamp,
+}
+
+/// The oldest undelivered entry of a stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxEntry {
+    pub outbox_id: Uuid,
+    pub stay_id: Uuid,
+    pub hospital: Arc<str>,
+    pub settlement_id: Uuid,
+    pub version: u32,
+    /// Deliveries begun; the next one is taken by naming this.
+    pub attempts: u32,
+    pub due_at: Timestamp,
+    /// Why the last delivery failed.
+    pub why: Option<String>,
+}
+
+/// A stay that waits to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    pub stay_id: Uuid,
+    pub epoch: u64,
+    pub due_at: Timestamp,
+    /// Somebody acts for it until then.
+    pub is_held: bool,
+}
+
+/// One settlement in the books, for checking them against each other.
+#[derive(Debug, Clone)]
+pub struct Book {
+    pub person_id: Uuid,
+    pub settlement_id: Uuid,
+    pub hospital: Arc<str>,
+    pub state: String,
+    pub total: Money,
+    pub patient_share: Money,
+    pub legs: Vec<(PayerCode, String, Money)>,
+    /// Every bill issued, oldest version first.
+    pub bills: Vec<Vec<u8>>,
+    pub postings: Vec<Posting>,
+    /// By benefit year and payer, what the person's accumulators say was paid by settlements here.
+    pub accumulated: Vec<(i16, PayerCode, Money)>,
 }
 
 /// How a step ended.
@@ -240,6 +377,8 @@ pub enum Done {
     OtherContent,
     /// The decision asked to look something up first: nothing was written.
     Undecided,
+    /// Somebody else acts for the stay by now: nothing was decided or written.
+    LeaseLost,
 }
 
 /// A settlement as it stands, for reading and printing.
@@ -249,7 +388,8 @@ pub struct StoredSettlement {
     pub hospital: Arc<str>,
     /// The newest bill version as issued.
     pub bill: Vec<u8>,
-    pub stay: Vec<u8>,
+    /// With its own newest bill, which may be another settlement's.
+    pub stay: StoredStay,
     /// How many settlements of the same person and benefit year that came before it were reversed after it.
     pub earlier_reversed: u32,
 }
@@ -276,7 +416,8 @@ pub struct ReportLine {
 }
 
 pub trait Store: Send + Sync {
-    /// Reads, lets the step decide, writes, commits durably; concurrent steps share a commit.
+    /// Reads, lets the step decide, writes if what was read is so still, commits durably; concurrent steps
+    /// share a commit. A step that others are faster than again and again is done while they wait.
     fn step(&self, step: Step) -> Answer<'_, Done>;
 
     /// Keeps a message that was refused before any step, sealed, with the answer it got. Its id is not
@@ -291,6 +432,9 @@ pub trait Store: Send + Sync {
 
     fn settlement(&self, id: Uuid) -> Answer<'_, Option<StoredSettlement>>;
 
+    /// One bill as it was issued under this version.
+    fn bill(&self, id: Uuid, version: u32) -> Answer<'_, Option<StoredSettlement>>;
+
     /// Items by code, hospital scope before region, longest prefix first; same order, absent where unknown.
     fn items(
         &self,
@@ -300,11 +444,37 @@ pub trait Store: Send + Sync {
         codes: Vec<String>,
     ) -> Answer<'_, Vec<Option<CatalogueItem>>>;
 
-    /// Stays whose `due_at` has come, oldest first, at most `limit`.
-    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Uuid>>;
+    /// Stays whose `due_at` has come, oldest first, at most `limit`. A plain read: taking one is [`Store::take`].
+    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Due>>;
 
-    /// Per hospital, payer and state of the settlements whose state changed on `day`; the patient's share
-    /// is the line with payer `patient`.
+    /// Stays that `holder` holds, oldest first: what a gateway left behind when it died.
+    fn held_by(&self, holder: Arc<str>, limit: u32) -> Answer<'_, Vec<Due>>;
+
+    /// Takes the lease of a stay that still has the epoch `due` names; absent where somebody was faster.
+    fn take(&self, due: Due, holder: Arc<str>, until: Timestamp) -> Answer<'_, Option<Lease>>;
+
+    /// Stays that wait for a person, oldest first.
+    fn attention(&self, limit: u32) -> Answer<'_, Vec<Uuid>>;
+
+    /// The heads of the stays' queues whose `due_at` has come, oldest first, but for the hospitals in `busy`.
+    fn outbox_due(&self, now: Timestamp, busy: Vec<Arc<str>>, limit: u32) -> Answer<'_, Vec<OutboxEntry>>;
+
+    /// Begins a delivery that still has the attempts `entry` names, and hides it until `until`.
+    fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool>;
+
+    fn outbox_delivered(&self, outbox_id: Uuid) -> Answer<'_, ()>;
+
+    fn outbox_failed(&self, outbox_id: Uuid, due_at: Timestamp, why: String) -> Answer<'_, ()>;
+
+    /// Everything undelivered, oldest first.
+    fn outbox_waiting(&self, limit: u32) -> Answer<'_, Vec<OutboxEntry>>;
+
+    /// Every settlement of at most `people` people, by person and id, after the person `after`. One snapshot.
+    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, Vec<Book>>;
+
+    /// Per hospital, payer and state. `settled` and `reversed` are what the ledger posted on `day`, and stay what
+    /// they are; the other states are of the settlements that came into them that day and are in them still. The
+    /// patient's share is the line with payer `patient`.
     fn report(&self, day: Date) -> Answer<'_, Vec<ReportLine>>;
 
     /// A round trip to the disk, for `/readyz`.

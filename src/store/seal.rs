@@ -18,8 +18,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::key_file::KeyError;
 
-/// First byte of every sealed value: as it was, or packed by LZ4 before sealing. Documents say most things
-/// two or three times (lines as sent, as settled, as billed); packed they are a fraction, and so is the log.
+/// First byte of every sealed value: as it was, or packed by LZ4 before sealing. Documents are names and
+/// figures in rows that look alike; packed they are a fraction, and so is the log.
 const SEALED_PLAIN: u8 = 1;
 const SEALED_PACKED: u8 = 2;
 /// Below this packing saves nothing.

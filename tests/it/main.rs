@@ -1,6 +1,7 @@
 //! Everything that is tested from outside, in one binary. Each module is one subject, its cases are data.
 #![cfg(test)]
 
+mod books;
 mod authority;
 mod bench;
 mod cli;
@@ -19,11 +20,18 @@ mod imports;
 mod intake;
 mod mllp_frames;
 mod mllp_listener;
+mod old_stores;
+mod outbox;
 mod sealed;
 mod serve;
 mod sqlite;
 mod stays;
 mod store_contract;
+mod store_leases;
+mod store_ledger;
+mod store_outbox;
+mod store_people;
+mod store_races;
 mod tidy;
 
 /// A path below the root of the project.

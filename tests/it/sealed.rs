@@ -26,6 +26,7 @@ async fn the_file_names_nobody() {
         let bill = bill(new_id(1), stay.stay_id, 1, "settled", "2020-07-02");
         Some(Changes {
             stay: Some(stay),
+            postings: postings(&bill),
             bill: Some(bill),
             answer: secrets.concat().into_bytes(),
             ..Changes::default()

@@ -2,30 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use yizhan::runtime::RandomIds;
 use yizhan::store::seal::Key;
 use yizhan::store::sqlite::{Options, QUEUE_STEPS_MAX, Sqlite, restore};
-use yizhan::store::{Changes, Decide, Done, Step, Store, StoreError};
+use yizhan::store::{Changes, Decide, Done, Step, Store as _, StoreError};
 
 use crate::stays::*;
 
 fn nothing(id: &str) -> Step {
     step(id, visit("ZY0", None), vec![id_number(WANG)], Box::new(|_| Some(Changes::default())))
-}
-
-/// A step that holds the writer until the sender is dropped.
-fn holding(id: &str) -> (Step, mpsc::Sender<()>, mpsc::Receiver<()>) {
-    let (release, held) = mpsc::channel::<()>();
-    let (entered, inside) = mpsc::channel();
-    let decide: Decide = Box::new(move |_| {
-        entered.send(()).unwrap();
-        let _ = held.recv();
-        Some(Changes::default())
-    });
-    (step(id, visit("ZY0", None), vec![id_number(WANG)], decide), release, inside)
 }
 
 /// Commits in the write-ahead log: frames that state the size of the database after them
@@ -38,31 +26,45 @@ fn commits_in_log(store: &Path) -> usize {
     frames.filter(|&at| &log[at + 8..at + 16] == salt && number(at + 4) > 0).count()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// Lets a step lose twice, so that it decides in the writer's own transaction and holds the writer.
+async fn hold_the_writer(store: &Arc<Sqlite>) -> (tokio::task::JoinHandle<Done>, Held) {
+    let send = |id, decide| step(id, visit("ZY1", None), vec![id_number(LI)], decide);
+    let (decide, mut held) = held(3, keep("ZY1", None, "held"));
+    let (step, store) = (send("held", decide), Arc::clone(store));
+    let working = Arc::clone(&store);
+    let holding = tokio::spawn(async move { working.step(step).await.unwrap() });
+    for id in ["faster", "faster again"] {
+        held.begun().await;
+        store.step(send(id, keep("ZY1", None, "faster"))).await.unwrap();
+        held.go_on();
+    }
+    held.begun().await;
+    (holding, held)
+}
+
+#[tokio::test]
 async fn steps_that_wait_share_one_commit() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store.db");
     let store = Arc::new(open(&path, Key::ephemeral().unwrap()).unwrap());
-    let before = commits_in_log(&path);
-    let (first, release, inside) = holding("first");
-    let held = tokio::spawn({
-        let store = Arc::clone(&store);
-        async move { store.step(first).await }
-    });
-    inside.recv().unwrap();
-    let waiting: Vec<_> = (0..40).map(|n| store.step(nothing(&n.to_string()))).collect();
-    let mut waiting: Vec<_> = waiting.into_iter().map(Box::pin).collect();
-    // Polled once, each stands in the queue.
-    for one in &mut waiting {
-        assert!(futures_poll(one.as_mut()).is_none());
+    let (holding, held) = hold_the_writer(&store).await;
+    let (before, counted) = (commits_in_log(&path), store.commits());
+    let waiting: Vec<_> = (0..40)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.step(nothing(&n.to_string())).await })
+        })
+        .collect();
+    while store.waiting() < waiting.len() {
+        tokio::task::yield_now().await;
     }
-    drop(release);
+    held.go_on();
     for one in waiting {
-        one.await.unwrap();
+        one.await.unwrap().unwrap();
     }
-    held.await.unwrap().unwrap();
+    holding.await.unwrap();
     assert_eq!(commits_in_log(&path) - before, 1);
-    assert_eq!(store.commits(), 1);
+    assert_eq!(store.commits() - counted, 1);
 }
 
 fn futures_poll<T>(future: std::pin::Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {
@@ -72,25 +74,22 @@ fn futures_poll<T>(future: std::pin::Pin<&mut (impl Future<Output = T> + ?Sized)
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_full_queue_says_so_at_once() {
-    let store = Arc::new(Sqlite::in_memory(Arc::new(RandomIds)).unwrap());
-    let (first, release, inside) = holding("first");
-    let held = tokio::spawn({
-        let store = Arc::clone(&store);
-        async move { store.step(first).await }
-    });
-    inside.recv().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(&directory.path().join("store.db"), Key::ephemeral().unwrap()).unwrap());
+    let (holding, held) = hold_the_writer(&store).await;
     let mut waiting: Vec<_> = (0..QUEUE_STEPS_MAX).map(|_| store.ping()).collect();
     for one in &mut waiting {
+        // Polled once, each stands in the queue.
         assert!(futures_poll(one.as_mut()).is_none());
     }
     assert!(matches!(store.step(nothing("one more")).await, Err(StoreError::Unavailable(_))));
-    drop(release);
+    held.go_on();
     for one in waiting {
         one.await.unwrap();
     }
-    held.await.unwrap().unwrap();
+    holding.await.unwrap();
 }
 
 /// Rows of every table.

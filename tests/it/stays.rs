@@ -1,7 +1,8 @@
 //! Steps, people and stores for tests.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -11,8 +12,8 @@ use yizhan::store::registers::Registers;
 use yizhan::store::seal::Key;
 use yizhan::store::sqlite::{Options, Sqlite};
 use yizhan::store::{
-    BillWrite, Changes, Decide, Facts, LegWrite, MessageClaim, PersonRef, StayRef, StayWrite, Step, Store,
-    StoreError,
+    Account, BillWrite, Changes, Decide, Facts, Hold, LegWrite, MessageClaim, PersonRef, Posting,
+    PostingKind, StayRef, StayWrite, Step, Store, StoreError,
 };
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{Exact, Money, Personal, Used};
@@ -33,6 +34,53 @@ pub(crate) async fn each_store(check: impl AsyncFn(&dyn Ports)) {
     let file = open(&directory.path().join("store.db"), Key::ephemeral().unwrap()).unwrap();
     check(&file).await;
     file.close().await;
+}
+
+/// Runs a check against every store whose steps decide beside each other.
+pub(crate) async fn each_racing_store(check: impl AsyncFn(&dyn Ports)) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = open(&directory.path().join("store.db"), Key::ephemeral().unwrap()).unwrap();
+    check(&file).await;
+    file.close().await;
+}
+
+/// The other end of a decision that is held.
+pub(crate) struct Held {
+    begun: tokio::sync::mpsc::UnboundedReceiver<()>,
+    go_on: mpsc::Sender<()>,
+    runs: Arc<AtomicUsize>,
+}
+
+impl Held {
+    /// Waits until the decision has been shown its facts.
+    pub(crate) async fn begun(&mut self) {
+        self.begun.recv().await.unwrap();
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.go_on.send(()).unwrap();
+    }
+
+    pub(crate) fn runs(&self) -> usize {
+        self.runs.load(Ordering::Relaxed)
+    }
+}
+
+/// A decision that waits to be let go on, the first so many times it runs.
+pub(crate) fn held(times: usize, decide: Decide) -> (Decide, Held) {
+    let (say, begun) = tokio::sync::mpsc::unbounded_channel();
+    let (go_on, let_go) = mpsc::channel();
+    let (let_go, runs) = (Mutex::new(let_go), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&runs);
+    let held: Decide = Box::new(move |facts| {
+        if counted.fetch_add(1, Ordering::Relaxed) < times {
+            say.send(()).unwrap();
+            // A test that fails lets go as well.
+            let _ = let_go.lock().unwrap().recv();
+        }
+        decide(facts)
+    });
+    (held, Held { begun, go_on, runs })
 }
 
 pub(crate) fn open(path: &Path, key: Key) -> Result<Sqlite, StoreError> {
@@ -83,7 +131,7 @@ pub(crate) fn visit(number: &str, admitted: Option<&str>) -> StayRef {
 }
 
 pub(crate) fn step(id: &str, stay: StayRef, persons: Vec<PersonRef>, decide: Decide) -> Step {
-    Step { at: now(), claim: Some(message(id, id)), stay, persons, decide }
+    Step { at: now(), claim: Some(message(id, id)), stay, persons, lease: None, decide }
 }
 
 /// The stay a message is about: the one that is there, or a new one.
@@ -95,7 +143,9 @@ pub(crate) fn stay_write(facts: &Facts, number: &str, admitted: Option<&str>, do
         visit_number: number.into(),
         admitted: admitted.map(day),
         document: document.as_bytes().to_vec(),
-        due_at: None,
+        hold: Hold { epoch: facts.stay.as_ref().map_or(0, |stay| stay.hold.epoch), ..Hold::default() },
+        needs_attention: false,
+        settlement_id: None,
     }
 }
 
@@ -123,6 +173,29 @@ pub(crate) fn bill(settlement: Uuid, stay: Uuid, version: u32, state: &'static s
         legs: vec![leg("basic", "1313.04"), leg("medical_assistance", "292.54")],
         document: format!("bill {version} {state}").into_bytes(),
     }
+}
+
+/// What a bill posts when it is settled.
+pub(crate) fn postings(bill: &BillWrite) -> Vec<Posting> {
+    let fund = |leg: &LegWrite| Account::Fund { payer: leg.payer.clone(), region: "371323".into() };
+    let legs = bill.legs.iter().map(|leg| (fund(leg), leg.paid));
+    let owed = legs.chain([(Account::Patient, bill.patient_share)]);
+    let posting = |(debit, amount)| {
+        let credit = Account::Hospital(bill.hospital.clone());
+        Posting { kind: PostingKind::Settlement, debit, credit, amount }
+    };
+    owed.map(posting).collect()
+}
+
+/// The same taken back.
+pub(crate) fn mirrored(postings: &[Posting]) -> Vec<Posting> {
+    let swap = |one: &Posting| Posting {
+        kind: PostingKind::Reversal,
+        debit: one.credit.clone(),
+        credit: one.debit.clone(),
+        amount: one.amount,
+    };
+    postings.iter().map(swap).collect()
 }
 
 /// A decision that opens or rewrites the stay and answers `answer`.

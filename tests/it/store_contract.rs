@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use yizhan::store::{AccumulatorMove, Changes, Decide, Done, Facts, StayRef, StoreError};
+use yizhan::store::{AccumulatorMove, Changes, Decide, Done, Facts, Pot, StayRef, StoreError};
 use yizhan_contract::Accumulators;
 
 use crate::stays::*;
@@ -61,6 +61,24 @@ async fn a_refused_message_may_come_again_corrected() {
         store.keep_refused(now(), message("M1", "broken"), b"AE".to_vec()).await.unwrap();
         let sent = step("M1", visit("ZY1", None), vec![id_number(WANG)], keep("ZY1", None, "AA"));
         assert_eq!(store.step(sent).await.unwrap(), Done::Decided(b"AA".to_vec()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_decision_that_refuses_a_message_leaves_its_id_free() {
+    each_store(async |store| {
+        let refuse: Decide =
+            Box::new(|_| Some(Changes { answer: b"AE".to_vec(), is_refused: true, ..Changes::default() }));
+        let send = |content, decide| {
+            let claim = Some(message("M1", content));
+            yizhan::store::Step { claim, ..step("", visit("ZY1", None), vec![id_number(WANG)], decide) }
+        };
+        let refused = store.step(send("broken", refuse)).await.unwrap();
+        assert_eq!(refused, Done::Decided(b"AE".to_vec()));
+        let corrected = store.step(send("corrected", keep("ZY1", None, "AA"))).await.unwrap();
+        assert_eq!(corrected, Done::Decided(b"AA".to_vec()));
+        assert_eq!(store.step(send("broken", never())).await.unwrap(), Done::OtherContent);
     })
     .await;
 }
@@ -159,16 +177,9 @@ async fn a_stay_is_found_by_visit_settlement_and_id() {
             .unwrap();
         let settlement = new_id(1);
         let settle: Decide = Box::new(move |facts| {
-            Some(Changes {
-                bill: Some(bill(
-                    settlement,
-                    facts.stay.as_ref().unwrap().stay_id,
-                    1,
-                    "settled",
-                    "2020-07-02",
-                )),
-                ..Changes::default()
-            })
+            let stay_id = facts.stay.as_ref().unwrap().stay_id;
+            let bill = bill(settlement, stay_id, 1, "settled", "2020-07-02");
+            Some(Changes { postings: postings(&bill), bill: Some(bill), ..Changes::default() })
         });
         store.step(step("3", visit("ZY1", Some("2020-06-24")), person(), settle)).await.unwrap();
         let newest = facts(store, visit("ZY1", None), vec![]).await.stay.unwrap();
@@ -250,54 +261,12 @@ async fn a_card_number_joins_the_patient_number_it_came_with() {
     .await;
 }
 
-#[tokio::test]
-async fn an_alias_names_the_person_from_then_on() {
-    each_store(async |store| {
-        store.step(step("1", visit("ZY1", None), vec![mrn("P1")], keep("ZY1", None, "a"))).await.unwrap();
-        let merge: Decide = Box::new(|_| {
-            Some(Changes { person_aliases: vec![mrn("P2"), id_number(LI)], ..Changes::default() })
-        });
-        store.step(step("2", visit("ZY1", None), vec![mrn("P1")], merge)).await.unwrap();
-        let person = store.person(vec![mrn("P1")]).await.unwrap().unwrap();
-        for alias in [mrn("P2"), id_number(LI)] {
-            assert_eq!(store.person(vec![alias]).await.unwrap().unwrap().person_id, person.person_id);
-        }
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_quoted_stay_goes_to_another_person_with_its_quote() {
-    each_store(async |store| {
-        let settlement = new_id(1);
-        let quote: Decide = Box::new(move |facts| {
-            let stay = stay_write(&facts, "ZY1", None, "stay");
-            Some(Changes {
-                bill: Some(bill(settlement, stay.stay_id, 1, "quoted", "2020-07-02")),
-                stay: Some(stay),
-                ..Changes::default()
-            })
-        });
-        store.step(step("1", visit("ZY1", None), vec![id_number(WANG)], quote)).await.unwrap();
-        store
-            .step(step("2", visit("ZY1", None), vec![id_number(LI)], keep("ZY1", None, "hers")))
-            .await
-            .unwrap();
-        let li = store.person(vec![id_number(LI)]).await.unwrap().unwrap();
-        let stay = facts(store, StayRef::Settlement(settlement), vec![]).await.stay.unwrap();
-        assert_eq!(stay.person_id, li.person_id);
-        let read = store.settlement(settlement).await.unwrap().unwrap();
-        assert_eq!((read.bill, read.stay), (b"bill 1 quoted".to_vec(), b"hers".to_vec()));
-        assert_eq!(store.report(day("2020-07-02")).await.unwrap().len(), 3);
-    })
-    .await;
-}
-
 fn moving(base: &'static str, paid: &'static str, admissions: i32) -> Decide {
     Box::new(move |facts| {
         Some(Changes {
             stay: Some(stay_write(&facts, "ZY1", None, "stay")),
             accumulators: vec![AccumulatorMove {
+                pot: Pot::Settled,
                 year: 2020,
                 admissions,
                 payers: vec![("critical_illness".parse().unwrap(), used(base, paid))],
@@ -348,47 +317,61 @@ async fn a_decision_that_panics_takes_only_itself_back() {
 }
 
 #[tokio::test]
-async fn a_report_counts_each_settlement_once_in_its_last_state() {
+async fn a_report_says_what_was_posted_that_day_and_what_is_under_way() {
     each_store(async |store| {
-        for (id, number, state) in
-            [("1", "ZY1", "settled"), ("2", "ZY2", "settled"), ("3", "ZY3", "reversed")]
-        {
-            let decide: Decide = Box::new(move |facts| {
-                let stay = stay_write(&facts, number, None, "stay");
-                let bill = bill(new_id(1), stay.stay_id, 1, state, "2020-07-02");
-                Some(Changes { stay: Some(stay), bill: Some(bill), ..Changes::default() })
-            });
+        let issue =
+            |settlement, number: &'static str, version, state: &'static str, on: &'static str| -> Decide {
+                Box::new(move |facts| {
+                    let stay = stay_write(&facts, number, None, "stay");
+                    let bill = bill(settlement, stay.stay_id, version, state, on);
+                    let postings = match state {
+                        "settled" => postings(&bill),
+                        "reversed" => mirrored(&postings(&bill)),
+                        _ => Vec::new(),
+                    };
+                    Some(Changes { stay: Some(stay), bill: Some(bill), postings, ..Changes::default() })
+                })
+            };
+        let (a, b, c) = (new_id(1), new_id(1), new_id(1));
+        for (id, settlement, number, version, state, on) in [
+            ("1", a, "ZY1", 1, "settled", "2020-07-02"),
+            ("2", b, "ZY2", 1, "settled", "2020-07-02"),
+            ("3", c, "ZY3", 1, "quoted", "2020-07-02"),
+            ("4", a, "ZY1", 2, "reversed", "2020-07-02"),
+            ("5", b, "ZY2", 2, "reversed", "2020-07-03"),
+        ] {
+            let decide = issue(settlement, number, version, state, on);
             store.step(step(id, visit(number, None), vec![id_number(WANG)], decide)).await.unwrap();
         }
-        let settlement = new_id(1);
-        for (id, version, state) in [("4", 1, "settled"), ("5", 2, "reversed")] {
-            let decide: Decide = Box::new(move |facts| {
-                let stay = stay_write(&facts, "ZY4", None, "stay");
-                let bill = bill(settlement, stay.stay_id, version, state, "2020-07-02");
-                Some(Changes { stay: Some(stay), bill: Some(bill), ..Changes::default() })
-            });
-            store.step(step(id, visit("ZY4", None), vec![id_number(WANG)], decide)).await.unwrap();
-        }
-        let lines: Vec<String> = store
-            .report(day("2020-07-02"))
-            .await
-            .unwrap()
-            .into_iter()
-            .map(|line| format!("{} {} {} {}", line.payer, line.state, line.count, line.paid))
-            .collect();
+        let lines = async |on: &str| -> Vec<String> {
+            let lines = store.report(day(on)).await.unwrap();
+            let line = |line: &yizhan::store::ReportLine| {
+                format!("{} {} {} {}", line.payer, line.state, line.count, line.paid)
+            };
+            lines.iter().map(line).collect()
+        };
         assert_eq!(
-            lines,
+            lines("2020-07-02").await,
             [
-                "basic reversed 2 2626.08",
+                "basic quoted 1 1313.04",
+                "basic reversed 1 1313.04",
                 "basic settled 2 2626.08",
-                "medical_assistance reversed 2 585.08",
+                "medical_assistance quoted 1 292.54",
+                "medical_assistance reversed 1 292.54",
                 "medical_assistance settled 2 585.08",
-                "patient reversed 2 362.74",
+                "patient quoted 1 181.37",
+                "patient reversed 1 181.37",
                 "patient settled 2 362.74",
             ]
         );
-        assert!(store.report(day("2020-07-03")).await.unwrap().is_empty());
-        assert_eq!(store.settlement(settlement).await.unwrap().unwrap().bill, b"bill 2 reversed");
+        let next = lines("2020-07-03").await;
+        assert_eq!(
+            next,
+            ["basic reversed 1 1313.04", "medical_assistance reversed 1 292.54", "patient reversed 1 181.37"]
+        );
+        assert!(lines("2020-07-04").await.is_empty());
+        assert_eq!(store.settlement(a).await.unwrap().unwrap().bill, b"bill 2 reversed");
+        assert_eq!(store.bill(a, 1).await.unwrap().unwrap().bill, b"bill 1 settled");
         assert!(store.settlement(new_id(9)).await.unwrap().is_none());
     })
     .await;
@@ -402,7 +385,7 @@ async fn stays_come_due_oldest_first() {
         {
             let decide: Decide = Box::new(move |facts| {
                 let mut stay = stay_write(&facts, number, None, number);
-                stay.due_at = due.map(|seconds| now() + jiff::SignedDuration::from_secs(seconds));
+                stay.hold.due_at = due.map(|seconds| now() + jiff::SignedDuration::from_secs(seconds));
                 Some(Changes { stay: Some(stay), ..Changes::default() })
             });
             store.step(step(id, visit(number, None), vec![id_number(WANG)], decide)).await.unwrap();
@@ -411,7 +394,7 @@ async fn stays_come_due_oldest_first() {
         let due = store.due(later, 10).await.unwrap();
         let mut numbers = Vec::new();
         for stay in &due {
-            numbers.push(facts(store, StayRef::Stay(*stay), vec![]).await.stay.unwrap().document);
+            numbers.push(facts(store, StayRef::Stay(stay.stay_id), vec![]).await.stay.unwrap().document);
         }
         assert_eq!(numbers, [b"ZY2", b"ZY1"]);
         assert_eq!(store.due(later, 1).await.unwrap(), due[..1]);

@@ -51,13 +51,14 @@ fn dependencies_point_one_way() {
             "store" => &["refusal", "runtime", "store", "roster", "catalogue", "sheet", "system"],
             "roster" | "catalogue" => &["refusal", "roster", "catalogue", "sheet"],
             "sheet" => &["refusal", "sheet", "system"],
+            "outbox" => &["runtime", "store", "settlement", "intake", "outbox", "telemetry", "tls"],
             "intake" => &["refusal", "runtime", "settlement", "intake", "telemetry"],
             "desk" => &["refusal", "settlement", "desk"],
             "http" => &["refusal", "runtime", "settlement", "intake", "desk", "http", "telemetry", "store"],
             _ => unreachable!("{layer} has no rule"),
         }
     };
-    for layer in ["settlement", "store", "roster", "catalogue", "sheet", "intake", "desk", "http"] {
+    for layer in ["settlement", "store", "roster", "catalogue", "sheet", "intake", "desk", "http", "outbox"] {
         if !root().join("src").join(layer).is_dir() {
             continue;
         }

@@ -62,4 +62,6 @@ pub enum FindingCode {
     CancelledCharges,
     /// Birth date or sex of the message differ from the identity card number.
     IdentityDiffers,
+    /// A settlement that was given up because a payer refused; what was committed is taken back.
+    GivenUp,
 }

@@ -11,7 +11,8 @@ use yizhan_contract::claim::HospitalLevel;
 use super::super::hl7::SegmentId;
 use super::select::{Hl7Selector, XmlListMap, XmlMap, XmlPath};
 use super::{
-    ANY_HOSPITAL, Acknowledge, BillInAck, Hl7Paths, OddCharges, Profile, Sender, ValueMap, ValueMaps,
+    ANY_HOSPITAL, Acknowledge, BillInAck, Hl7Paths, OddCharges, Profile, ReturnAddress, Sender, ValueMap,
+    ValueMaps,
 };
 use crate::settlement::message::{Hospital, Mode, Period, RepeatedLine, SettleOn};
 use crate::settlement::names::{DiagnosisField, Head, LineField, List, Name, PayerField};
@@ -109,6 +110,7 @@ impl File {
                 charges_quiet_s: self.charges_quiet_s,
                 mode: self.mode,
                 repeated_line: self.repeated_line,
+                is_told: self.return_address.is_some(),
             }),
             senders: self.senders.iter().map(|text| sender(text)).collect(),
             charset,
@@ -159,11 +161,8 @@ fn sender(text: &str) -> Sender {
     }
 }
 
-fn return_address(text: String) -> Result<String, ProfileError> {
-    match text.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) => Ok(text),
-        _ => Err(wrong("return_address", "is not host:port")),
-    }
+fn return_address(text: String) -> Result<ReturnAddress, ProfileError> {
+    text.parse().map_err(|why| wrong("return_address", why))
 }
 
 fn token(text: &str) -> Result<[u8; 32], ProfileError> {

@@ -4,6 +4,7 @@
 //! [`select`] reads the paths in it.
 
 pub mod file;
+mod return_address;
 pub mod select;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::settlement::names::{DiagnosisField, Head, LineField, Name, PayerField
 use select::{Hl7Selector, XmlMap};
 
 pub use file::ProfileError;
+pub use return_address::ReturnAddress;
 
 /// The code of the profile that answers to every sender; for conformance tests, never for `serve`.
 pub const ANY_HOSPITAL: &str = "*";
@@ -126,8 +128,8 @@ pub struct Profile {
     pub acknowledge: Acknowledge,
     pub odd_charges: OddCharges,
     pub bill_in_ack: BillInAck,
-    /// host:port of the MLLP listener that takes the bill.
-    pub return_address: Option<String>,
+    /// Where bills are sent.
+    pub return_address: Option<ReturnAddress>,
     /// SHA-256 of the hospital's bearer token.
     pub token_sha256: Option<[u8; 32]>,
     /// Stated figures of HL7 messages that ours must equal.
@@ -163,6 +165,7 @@ impl Profile {
                 charges_quiet_s: 0,
                 mode: Mode::default(),
                 repeated_line: RepeatedLine::default(),
+                is_told: false,
             }),
             senders: Vec::new(),
             charset: encoding_rs::UTF_8,

@@ -6,9 +6,10 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::super::StoreError;
+use super::super::person::damaged;
 use super::super::seal::Key;
+use super::Sqlite;
 use super::open::{StoreLock, beside, check_schema, proven};
-use super::{Sqlite, damaged};
 
 /// Pages copied between two calls of the progress callback.
 const PAGES_PER_STEP: i32 = 1024;
@@ -28,7 +29,7 @@ impl Sqlite {
         to: &Path,
         progress: impl FnMut(CopyProgress) + Send + 'static,
     ) -> Result<(), StoreError> {
-        let (to, key) = (to.to_owned(), self.shared.key.clone());
+        let (to, key) = (to.to_owned(), self.vault.key.clone());
         let Some(from) = self.path.clone() else {
             return self.writer.run(move |connection, _| copy(connection, &to, &key, progress)).await;
         };

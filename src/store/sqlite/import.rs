@@ -10,8 +10,9 @@ use rusqlite::{Connection, params};
 
 use super::super::StoreError;
 use super::super::registers::{ImportError, Imported};
+use super::super::vault::Vault;
 use super::writer::{Pending, Turn, Writer, stopped};
-use super::{Shared, Sqlite, open, read};
+use super::{Sqlite, open, read};
 
 /// Rows that are looked at in one piece when a leftover is cleared.
 const CLEARED_ROWS: u32 = 2000;
@@ -23,7 +24,7 @@ pub(super) const PIECE_ENTRIES_MIN: usize = 100;
 /// What an import works with, on its own thread.
 pub(super) struct Writing {
     pub(super) writer: Writer,
-    pub(super) shared: Arc<Shared>,
+    pub(super) vault: Arc<Vault>,
     path: Option<PathBuf>,
 }
 
@@ -70,11 +71,8 @@ impl Sqlite {
         let importing = Arc::clone(&self.importing).try_lock_owned();
         let importing =
             importing.map_err(|_| StoreError::Unavailable("another file is being imported".to_owned()))?;
-        let writing = Writing {
-            writer: self.writer.clone(),
-            shared: Arc::clone(&self.shared),
-            path: self.path.clone(),
-        };
+        let writing =
+            Writing { writer: self.writer.clone(), vault: Arc::clone(&self.vault), path: self.path.clone() };
         let work = move || {
             let _importing = importing;
             run(&writing)

@@ -5,10 +5,10 @@ use uuid::Uuid;
 use yizhan_contract::IdNumber;
 
 use super::super::StoreError;
+use super::super::person::Person;
 use super::super::registers::{Import, ImportError, Imported};
 use super::import::{Register, Writing};
 use super::import_people::{Kind, gather, write_all};
-use super::person::Person;
 use crate::roster::opening::{self, OpeningRow};
 
 pub(super) fn run(writing: &Writing, import: Import<OpeningRow>) -> Result<Imported, ImportError> {

@@ -12,12 +12,13 @@ use uuid::Uuid;
 use yizhan_contract::IdNumber;
 
 use super::super::StoreError;
+use super::super::person::{BY_ID_NUMBER, Hashed, Person};
 use super::super::registers::{ImportError, Imported, OnProgress, Progress, Rows};
 use super::super::seal::random;
 use super::super::spill::{PARTS, Spill, SpilledRow};
-use super::Shared;
+use super::super::vault::Vault;
 use super::import::{Generation, PIECE_ENTRIES_MAX, PIECE_ENTRIES_MIN, Writing, finish};
-use super::person::{self, Hashed, Person};
+use super::person;
 use super::writer::{Pending, Turn};
 use crate::sheet::{Problem, Problems};
 
@@ -52,7 +53,7 @@ pub(super) fn gather<T: SpilledRow>(
         gathered.rows += 1;
         match row {
             Ok(row) => {
-                let hash = Hashed::id_number(&writing.shared.key, row.id_number().as_str()).hash;
+                let hash = Hashed::id_number(&writing.vault.key, row.id_number().as_str()).hash;
                 gathered.spill.push(&hash, &row)?;
             }
             Err(found) => problems.add(found),
@@ -124,7 +125,7 @@ pub(super) fn write_all<T: SpilledRow, K: Kind>(
 ) -> Result<Imported, ImportError> {
     let people = gathered.people;
     let reader = writing.reader()?;
-    let mut ids = InOrder { first: writing.shared.ids.next(at), count: 0 };
+    let mut ids = InOrder { first: writing.vault.ids.next(at), count: 0 };
     let mut pieces =
         Pieces { writing, kind: &kind, ahead: VecDeque::new(), at, written: 0, people, progress };
     let mut piece = Vec::new();
@@ -133,7 +134,7 @@ pub(super) fn write_all<T: SpilledRow, K: Kind>(
             let Some(said) = said(rows) else { return Ok(()) };
             let hashed = Hashed::of_id_number(hash, kind.id_number(&said).as_str());
             let prepared = match &reader {
-                Some(reader) => Some(prepare(reader, &writing.shared, &kind, &hashed, &said, &mut ids)?),
+                Some(reader) => Some(prepare(reader, &writing.vault, &kind, &hashed, &said, &mut ids)?),
                 None => None,
             };
             piece.push(Entry { hashed, said, prepared });
@@ -151,15 +152,15 @@ pub(super) fn write_all<T: SpilledRow, K: Kind>(
 
 fn prepare<K: Kind>(
     connection: &Connection,
-    shared: &Shared,
+    vault: &Vault,
     kind: &K,
     hashed: &Hashed,
     said: &K::Said,
     ids: &mut InOrder,
 ) -> Result<Prepared<K>, StoreError> {
-    let mut holder = match hashed.holder(connection)? {
-        Some(holder) => Person::load(connection, &shared.key, holder)?,
-        None => Person::new(&shared.key, ids.next()?)?,
+    let mut holder = match person::holder(connection, hashed)? {
+        Some(holder) => person::load(connection, &vault.key, holder)?,
+        None => Person::new(&vault.key, ids.next()?)?,
     };
     let new = match holder.new_key.take() {
         Some(wrapped) => Some((wrapped, hashed.sealed(&holder.data_key)?)),
@@ -234,11 +235,11 @@ impl<K: Kind> Pieces<'_, K> {
     }
 
     fn queue(&self, piece: &Arc<Vec<Entry<K>>>, start: usize) -> Result<Pending<usize>, StoreError> {
-        let (kind, piece, shared) = (self.kind.clone(), Arc::clone(piece), Arc::clone(&self.writing.shared));
+        let (kind, piece, vault) = (self.kind.clone(), Arc::clone(piece), Arc::clone(&self.writing.vault));
         let at = self.at;
         self.writing.writer.queue_blocking(move |connection, turn| {
-            let ids = InOrder { first: shared.ids.next(at), count: 0 };
-            write(connection, turn, &shared, &kind, &piece, start, ids)
+            let ids = InOrder { first: vault.ids.next(at), count: 0 };
+            write(connection, turn, &vault, &kind, &piece, start, ids)
         })
     }
 }
@@ -247,7 +248,7 @@ impl<K: Kind> Pieces<'_, K> {
 fn write<K: Kind>(
     connection: &Connection,
     turn: &Turn<'_>,
-    shared: &Shared,
+    vault: &Vault,
     kind: &K,
     piece: &[Entry<K>],
     start: usize,
@@ -262,7 +263,7 @@ fn write<K: Kind>(
             Some(prepared) if is_still_so(connection, &entry.hashed, prepared)? => prepared,
             // In memory, or a step met the same person in between.
             _ => {
-                anew = prepare(connection, shared, kind, &entry.hashed, &entry.said, &mut ids)?;
+                anew = prepare(connection, vault, kind, &entry.hashed, &entry.said, &mut ids)?;
                 is_still_so(connection, &entry.hashed, &anew)?;
                 &anew
             }
@@ -279,9 +280,9 @@ fn is_still_so<K: Kind>(
     prepared: &Prepared<K>,
 ) -> Result<bool, StoreError> {
     let Some((wrapped, reference)) = &prepared.new else {
-        return Ok(hashed.holder(connection)? == Some(prepared.holder));
+        return Ok(person::holder(connection, hashed)? == Some(prepared.holder));
     };
-    if !person::enter(connection, person::BY_ID_NUMBER, &hashed.hash, prepared.holder, reference)? {
+    if !person::enter(connection, BY_ID_NUMBER, &hashed.hash, prepared.holder, reference)? {
         return Ok(false);
     }
     person::insert(connection, prepared.holder, wrapped, true)?;

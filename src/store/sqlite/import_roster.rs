@@ -5,10 +5,11 @@ use uuid::Uuid;
 use yizhan_contract::IdNumber;
 
 use super::super::StoreError;
+use super::super::person::{Person, name_place, name_row, write_entitlements};
 use super::super::registers::{Import, ImportError, Imported};
 use super::import::{Register, Writing};
 use super::import_people::{Kind, gather, write_all};
-use super::person::{self, Person, name_place};
+use super::person::roster_row;
 use crate::roster::person::{RosterPerson, person_of};
 use crate::roster::{RosterMode, RosterRow, history};
 
@@ -59,12 +60,12 @@ impl Kind for Roster {
         holder: &Person,
         said: &RosterPerson,
     ) -> Result<SealedEntry, StoreError> {
-        let known = person::roster_row(connection, holder.id)?;
+        let known = roster_row(connection, holder.id)?;
         let before = known.as_ref().map(|row| row.generation);
         let entry = history::after(known.map(|row| row.entry), said.stated.clone(), self.mode);
-        let place = person::name_row(holder.id, self.generation);
+        let place = name_row(holder.id, self.generation);
         Ok(SealedEntry {
-            entitlements: person::write_entitlements(&entry.entitlements)?,
+            entitlements: write_entitlements(&entry.entitlements)?,
             region: entry.region,
             name: holder.data_key.seal(name_place(&place), said.name.reveal().as_bytes())?,
             before,

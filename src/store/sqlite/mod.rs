@@ -1,51 +1,56 @@
 //! The store on SQLite: one file, one gateway.
 //!
-//! [`writer`] holds the one connection that writes and lets steps share commits; [`step`] is what one
-//! step does, with [`person`], [`documents`], [`sums`] and [`join`]; [`read`] answers questions on connections of its own;
+//! [`step`] drives a step: [`seen`] reads for it on a connection of its own, [`write`] writes what it decided;
+//! [`writer`] holds the one connection that writes and lets steps share commits; [`readers`] hold the others.
+//! [`read`] answers questions, [`books`] those about money; [`lease`] and [`outbox`] hold what waits;
 //! [`import`] brings files in; [`copy`] makes and restores backups; [`open`] has the settings.
-//! In memory there is one connection only, and questions queue with the steps.
+//! In memory there is one connection only: questions queue with the steps, which decide in their turn.
 
+mod books;
 mod copy;
-mod documents;
 mod import;
 mod import_catalogue;
 mod import_openings;
 mod import_people;
 mod import_roster;
-mod join;
+mod lease;
 mod open;
+mod outbox;
 mod person;
 mod read;
+mod readers;
+mod seen;
 mod step;
-mod sums;
+mod write;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use deadpool_sqlite::{Config, Hook, HookError, Pool, PoolConfig, Runtime};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::person::damaged;
 use super::registers::{Import, Importing, Registers};
-use super::seal::{DataKey, Key, SealError};
+use super::seal::{Key, SealError};
+use super::vault::Vault;
+use super::writes::MessageRow;
 use super::{
-    Answer, CatalogueItem, Done, MessageClaim, PersonFacts, PersonRef, ReportLine, StayRef, Step, Store,
-    StoreError, StoredSettlement, StoredStay,
+    Answer, Book, CatalogueItem, Done, Due, Lease, MessageClaim, OutboxEntry, PersonFacts, PersonRef,
+    ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
 };
 use crate::catalogue::CatalogueRow;
 use crate::roster::opening::OpeningRow;
 use crate::roster::{RosterMode, RosterRow};
 use crate::runtime::Ids;
 
+use readers::Readers;
+
 pub use copy::{CopyProgress, restore};
 pub use writer::QUEUE_STEPS_MAX;
-
-/// Connections that answer questions beside the writer.
-const READERS_MAX: usize = 4;
 
 /// How a store is opened.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,21 +59,13 @@ pub struct Options {
     pub file_bytes_max: Option<u64>,
 }
 
-/// What every part of the store needs.
-pub(super) struct Shared {
-    pub(super) key: Key,
-    /// Seals what belongs to nobody.
-    pub(super) own: DataKey,
-    pub(super) ids: Arc<dyn Ids>,
-}
-
 /// A store on SQLite.
 pub struct Sqlite {
     writer: writer::Writer,
     ended: oneshot::Receiver<()>,
     /// Absent in memory.
-    readers: Option<Pool>,
-    shared: Arc<Shared>,
+    readers: Option<Readers>,
+    vault: Arc<Vault>,
     path: Option<PathBuf>,
     importing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -104,8 +101,8 @@ impl Sqlite {
         open::migrate(&mut connection)?;
         let own = open::unlock(&connection, key.as_ref())?;
         let key = key.ok_or_else(|| damaged("a key"))?;
-        let readers = Some(readers(path)?);
-        Self::start(connection, Some(lock), readers, Shared { key, own, ids }, Some(path.to_owned()))
+        let readers = Some(Readers::start(path)?);
+        Self::start(connection, Some(lock), readers, Vault { key, own, ids }, Some(path.to_owned()))
     }
 
     /// A store in memory under a key of its own; gone with the process.
@@ -115,19 +112,19 @@ impl Sqlite {
         open::writing(&connection, None)?;
         open::migrate(&mut connection)?;
         let own = open::unlock(&connection, Some(&key))?;
-        Self::start(connection, None, None, Shared { key, own, ids }, None)
+        Self::start(connection, None, None, Vault { key, own, ids }, None)
     }
 
     fn start(
         connection: Connection,
         lock: Option<open::StoreLock>,
-        readers: Option<Pool>,
-        shared: Shared,
+        readers: Option<Readers>,
+        vault: Vault,
         path: Option<PathBuf>,
     ) -> Result<Self, StoreError> {
         let (writer, ended) = writer::Writer::start(connection, lock)?;
         let importing = Arc::default();
-        Ok(Self { writer, ended, readers, shared: Arc::new(shared), path, importing })
+        Ok(Self { writer, ended, readers, vault: Arc::new(vault), path, importing })
     }
 
     /// Finishes what is queued and lets go of the file; returns when another gateway may open it.
@@ -135,7 +132,7 @@ impl Sqlite {
         let Self { writer, ended, readers, .. } = self;
         drop(writer);
         if let Some(readers) = readers {
-            readers.close();
+            readers.close().await;
         }
         // An error says that the writer is gone already.
         let _ = ended.await;
@@ -146,6 +143,11 @@ impl Sqlite {
         self.writer.commits()
     }
 
+    /// Work that stands in the writer's queue now.
+    pub fn waiting(&self) -> usize {
+        self.writer.waiting()
+    }
+
     /// Answers a question beside the writer, or in its queue where there is no other connection.
     async fn read<T: Send + 'static>(
         &self,
@@ -154,52 +156,42 @@ impl Sqlite {
         let Some(readers) = &self.readers else {
             return self.writer.run(move |connection, _| question(connection)).await;
         };
-        let unavailable = |why: &dyn std::fmt::Display| StoreError::Unavailable(why.to_string());
-        let reader = readers.get().await.map_err(|why| unavailable(&why))?;
-        reader.interact(move |connection| question(connection)).await.map_err(|why| unavailable(&why))?
+        readers.ask(move |connection| step::at_one_moment(connection, || question(connection))).await
     }
-}
-
-fn readers(path: &Path) -> Result<Pool, StoreError> {
-    let config = Config { path: path.to_owned(), pool: Some(PoolConfig::new(READERS_MAX)) };
-    let set = Hook::async_fn(|reader, _| {
-        Box::pin(async move {
-            let set = reader.interact(|connection| open::reading(connection)).await;
-            set.map_err(|why| HookError::message(why.to_string()))?.map_err(HookError::Backend)
-        })
-    });
-    let unavailable = |why: &dyn std::fmt::Display| StoreError::Unavailable(why.to_string());
-    let builder = config.builder(Runtime::Tokio1).map_err(|why| unavailable(&why))?;
-    builder.post_create(set).build().map_err(|why| unavailable(&why))
 }
 
 impl Store for Sqlite {
     fn step(&self, step: Step) -> Answer<'_, Done> {
-        let shared = Arc::clone(&self.shared);
-        Box::pin(self.writer.run(move |connection, _| step::run(connection, &shared, step)))
+        Box::pin(self.do_step(step))
     }
 
     fn keep_refused(&self, at: Timestamp, claim: MessageClaim, answer: Vec<u8>) -> Answer<'_, ()> {
-        let shared = Arc::clone(&self.shared);
-        Box::pin(self.writer.run(move |connection, _| {
-            step::write_message(connection, &shared, at, Uuid::nil(), &shared.own, &claim, &answer)?;
-            Ok(())
-        }))
+        let own = &self.vault.own;
+        let row = MessageRow::unclaimed(&self.vault, at, Uuid::nil(), own, &claim, &answer);
+        Box::pin(async move {
+            let row = row?;
+            self.writer.run(move |connection, _| write::write_message(connection, &row).map(|_| ())).await
+        })
     }
 
     fn person(&self, persons: Vec<PersonRef>) -> Answer<'_, Option<PersonFacts>> {
-        let shared = Arc::clone(&self.shared);
-        Box::pin(self.read(move |connection| read::person(connection, &shared, &persons)))
+        let vault = Arc::clone(&self.vault);
+        Box::pin(self.read(move |connection| read::person(connection, &vault, &persons)))
     }
 
     fn stay(&self, stay: StayRef) -> Answer<'_, Option<StoredStay>> {
-        let shared = Arc::clone(&self.shared);
-        Box::pin(self.read(move |connection| step::stay(connection, &shared, &stay)))
+        let vault = Arc::clone(&self.vault);
+        Box::pin(self.read(move |connection| seen::stay(connection, &vault, &stay)))
     }
 
     fn settlement(&self, id: Uuid) -> Answer<'_, Option<StoredSettlement>> {
-        let shared = Arc::clone(&self.shared);
-        Box::pin(self.read(move |connection| read::settlement(connection, &shared, id)))
+        let vault = Arc::clone(&self.vault);
+        Box::pin(self.read(move |connection| read::settlement(connection, &vault, id, None)))
+    }
+
+    fn bill(&self, id: Uuid, version: u32) -> Answer<'_, Option<StoredSettlement>> {
+        let vault = Arc::clone(&self.vault);
+        Box::pin(self.read(move |connection| read::settlement(connection, &vault, id, Some(version))))
     }
 
     fn items(
@@ -209,15 +201,52 @@ impl Store for Sqlite {
         on: Date,
         codes: Vec<String>,
     ) -> Answer<'_, Vec<Option<CatalogueItem>>> {
-        Box::pin(self.read(move |connection| read::items(connection, &hospital, &region, on, codes)))
+        Box::pin(self.read(move |connection| read::items(connection, &hospital, &region, on, &codes)))
     }
 
-    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Uuid>> {
-        Box::pin(self.read(move |connection| read::due(connection, now, limit)))
+    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Due>> {
+        Box::pin(self.read(move |connection| lease::due(connection, now, limit)))
+    }
+
+    fn held_by(&self, holder: Arc<str>, limit: u32) -> Answer<'_, Vec<Due>> {
+        Box::pin(self.read(move |connection| lease::held_by(connection, &holder, limit)))
+    }
+
+    fn take(&self, due: Due, holder: Arc<str>, until: Timestamp) -> Answer<'_, Option<Lease>> {
+        Box::pin(self.writer.run(move |connection, _| lease::take(connection, &due, &holder, until)))
+    }
+
+    fn attention(&self, limit: u32) -> Answer<'_, Vec<Uuid>> {
+        Box::pin(self.read(move |connection| lease::attention(connection, limit)))
+    }
+
+    fn outbox_due(&self, now: Timestamp, busy: Vec<Arc<str>>, limit: u32) -> Answer<'_, Vec<OutboxEntry>> {
+        Box::pin(self.read(move |connection| outbox::due(connection, now, &busy, limit)))
+    }
+
+    fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool> {
+        Box::pin(self.writer.run(move |connection, _| outbox::take(connection, &entry, until)))
+    }
+
+    fn outbox_delivered(&self, outbox_id: Uuid) -> Answer<'_, ()> {
+        Box::pin(self.writer.run(move |connection, _| outbox::delivered(connection, outbox_id)))
+    }
+
+    fn outbox_failed(&self, outbox_id: Uuid, due_at: Timestamp, why: String) -> Answer<'_, ()> {
+        Box::pin(self.writer.run(move |connection, _| outbox::failed(connection, outbox_id, due_at, &why)))
+    }
+
+    fn outbox_waiting(&self, limit: u32) -> Answer<'_, Vec<OutboxEntry>> {
+        Box::pin(self.read(move |connection| outbox::waiting(connection, limit)))
+    }
+
+    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, Vec<Book>> {
+        let vault = Arc::clone(&self.vault);
+        Box::pin(self.read(move |connection| books::books(connection, &vault, after, people)))
     }
 
     fn report(&self, day: Date) -> Answer<'_, Vec<ReportLine>> {
-        Box::pin(self.read(move |connection| read::report(connection, day)))
+        Box::pin(self.read(move |connection| books::report(connection, day)))
     }
 
     fn ping(&self) -> Answer<'_, ()> {
@@ -240,10 +269,6 @@ impl Registers for Sqlite {
     fn import_openings(&self, import: Import<OpeningRow>) -> Importing<'_> {
         Box::pin(self.import(move |writing| import_openings::run(writing, import)))
     }
-}
-
-pub(super) fn damaged(what: &str) -> StoreError {
-    StoreError::Damaged(what.to_owned())
 }
 
 impl From<SealError> for StoreError {

@@ -1,80 +1,62 @@
 //! Questions that change nothing.
 
-use jiff::Timestamp;
+use std::collections::HashMap;
+
 use jiff::civil::Date;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
-use yizhan_contract::Money;
 use yizhan_contract::stay::CatalogueClass;
 
-use super::super::{CatalogueItem, PersonFacts, PersonRef, ReportLine, StoreError, StoredSettlement};
-use super::person::{self, Person};
-use super::{Shared, damaged, documents};
+use super::super::documents::BillId;
+use super::super::person::{Person, damaged};
+use super::super::seen::Seen;
+use super::super::vault::Vault;
+use super::super::{CatalogueItem, PersonFacts, PersonRef, StayRef, StoreError, StoredSettlement};
+use super::{person, seen};
 use crate::catalogue::{Candidate, in_force, scopes_of};
 
 pub(super) fn person(
     connection: &Connection,
-    shared: &Shared,
+    vault: &Vault,
     references: &[PersonRef],
 ) -> Result<Option<PersonFacts>, StoreError> {
-    let named = person::named(connection, &shared.key, references)?;
-    let Some(found) = named.person else { return Ok(None) };
-    Ok(Some(person::known(connection, &found, named.is_ambiguous)?.facts))
+    let references = seen::references(connection, vault, references)?;
+    let people = seen::people(connection, references.iter().filter_map(|(_, holder)| *holder))?;
+    let seen = Seen { stay: None, references, people, posted: Vec::new() };
+    let named = seen.named();
+    let Some(row) = named.person.and_then(|id| seen.row(id)) else { return Ok(None) };
+    let data_key = Person::open(&vault.key, row)?.data_key;
+    row.facts(&data_key, named.is_ambiguous).map(Some)
 }
 
+/// A settlement with one version of its bill; absent: the newest.
 pub(super) fn settlement(
     connection: &Connection,
-    shared: &Shared,
+    vault: &Vault,
     id: Uuid,
+    version: Option<u32>,
 ) -> Result<Option<StoredSettlement>, StoreError> {
-    let sql =
-        "SELECT t.person_id, t.hospital, t.version, b.document, t.stay_id, s.document, t.earlier_reversed
+    let sql = "SELECT t.person_id, t.hospital, b.version, b.document, t.earlier_reversed, t.stay_id
                FROM settlement t
                JOIN bill b ON b.person_id = t.person_id AND b.settlement_id = t.settlement_id
-                 AND b.version = t.version
-               JOIN stay s ON s.person_id = t.person_id AND s.stay_id = t.stay_id
+                 AND b.version = coalesce(?2, t.version)
                WHERE t.settlement_id = ?1";
     let mut select = connection.prepare_cached(sql)?;
-    let mut rows = select.query([id.into_bytes()])?;
+    let mut rows = select.query(params![id.into_bytes(), version])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let person = Person::load(connection, &shared.key, Uuid::from_bytes(row.get(0)?))?;
-    let hospital: String = row.get(1)?;
-    let (bill, stay): (Vec<u8>, Vec<u8>) = (row.get(3)?, row.get(5)?);
+    let owner = person::load(connection, &vault.key, Uuid::from_bytes(row.get(0)?))?;
+    let (hospital, sealed): (String, Vec<u8>) = (row.get(1)?, row.get(3)?);
+    let bill = BillId { settlement: id, version: row.get(2)? };
+    let Some(stay) = seen::stay(connection, vault, &StayRef::Stay(Uuid::from_bytes(row.get(5)?)))? else {
+        return Ok(None);
+    };
     Ok(Some(StoredSettlement {
         settlement_id: id,
         hospital: hospital.into(),
-        bill: documents::open_bill(&person.data_key, id, row.get(2)?, &bill)?,
-        stay: documents::open_stay(&person.data_key, Uuid::from_bytes(row.get(4)?), &stay)?,
-        earlier_reversed: row.get(6)?,
+        bill: bill.open(&owner.data_key, &sealed)?,
+        stay,
+        earlier_reversed: row.get(4)?,
     }))
-}
-
-pub(super) fn due(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Uuid>, StoreError> {
-    let sql = "SELECT stay_id FROM stay WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
-    let mut select = connection.prepare_cached(sql)?;
-    let stays = select.query_map(params![now.as_microsecond(), limit], |row| row.get(0))?;
-    Ok(stays.map(|stay| stay.map(Uuid::from_bytes)).collect::<Result<_, _>>()?)
-}
-
-pub(super) fn report(connection: &Connection, day: Date) -> Result<Vec<ReportLine>, StoreError> {
-    let sql = "SELECT s.hospital, l.payer, s.state, count(*), sum(l.paid) FROM settlement s
-               JOIN leg l ON l.person_id = s.person_id AND l.settlement_id = s.settlement_id
-               WHERE s.day = ?1 GROUP BY s.hospital, l.payer, s.state
-               UNION ALL
-               SELECT hospital, 'patient', state, count(*), sum(patient_share) FROM settlement
-               WHERE day = ?1 GROUP BY hospital, state
-               ORDER BY 1, 2, 3";
-    let mut select = connection.prepare_cached(sql)?;
-    let lines = select.query_map([day.to_string()], |row| {
-        Ok(ReportLine {
-            hospital: row.get(0)?,
-            payer: row.get(1)?,
-            state: row.get(2)?,
-            count: row.get::<_, i64>(3)?.unsigned_abs(),
-            paid: Money::from_fen(row.get(4)?),
-        })
-    })?;
-    Ok(lines.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn items(
@@ -82,25 +64,32 @@ pub(super) fn items(
     hospital: &str,
     region: &str,
     on: Date,
-    codes: Vec<String>,
+    codes: &[String],
 ) -> Result<Vec<Option<CatalogueItem>>, StoreError> {
     let scopes = known_scopes(connection, hospital, region)?;
     let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
-    codes.into_iter().map(|code| item(connection, &scopes, on, code)).collect()
+    let stored = stored_items(connection, &scopes, codes)?;
+    let chosen = |code: &String| {
+        let of_code = stored.get(code)?;
+        let candidates: Vec<_> = of_code.iter().map(StoredItem::candidate).collect();
+        in_force(&scopes, &candidates, on).map(|at| of_code[at].item.clone())
+    };
+    Ok(codes.iter().map(chosen).collect())
 }
 
 /// The scopes that may speak for the hospital and that any visible file knows; two or three at most.
 fn known_scopes(connection: &Connection, hospital: &str, region: &str) -> Result<Vec<String>, StoreError> {
-    let sql = "SELECT 1 FROM catalogue_scope s JOIN generation g ON g.generation = s.generation
-               WHERE s.scope = ?1 AND g.visible_at IS NOT NULL LIMIT 1";
+    let sql = "SELECT j.value FROM json_each(?1) j WHERE EXISTS
+                 (SELECT 1 FROM catalogue_scope s JOIN generation g ON g.generation = s.generation
+                  WHERE s.scope = j.value AND g.visible_at IS NOT NULL)
+               ORDER BY j.key";
     let mut select = connection.prepare_cached(sql)?;
-    let mut known = Vec::new();
-    for scope in scopes_of(hospital, region) {
-        if select.exists([scope])? {
-            known.push(scope.to_owned());
-        }
-    }
-    Ok(known)
+    let known = select.query_map([json(&scopes_of(hospital, region))?], |row| row.get(0))?;
+    Ok(known.collect::<Result<_, _>>()?)
+}
+
+fn json<T: serde::Serialize>(list: &[T]) -> Result<String, StoreError> {
+    serde_json::to_string(list).map_err(|why| StoreError::Defect(why.to_string()))
 }
 
 struct StoredItem {
@@ -111,50 +100,52 @@ struct StoredItem {
     item: CatalogueItem,
 }
 
-fn item(
-    connection: &Connection,
-    scopes: &[&str],
-    on: Date,
-    code: String,
-) -> Result<Option<CatalogueItem>, StoreError> {
-    let sql = "SELECT c.generation, c.first_day, c.last_day, c.name, c.class, c.category, c.upfront_ratio,
-                 c.ceiling FROM catalogue c JOIN generation g ON g.generation = c.generation
-               WHERE c.code = ?1 AND c.scope = ?2 AND g.visible_at IS NOT NULL";
-    let mut select = connection.prepare_cached(sql)?;
-    let mut stored = Vec::new();
-    for scope in scopes {
-        let mut rows = select.query([code.as_str(), scope])?;
-        while let Some(row) = rows.next()? {
-            stored.push(stored_item(row, scope, &code)?);
-        }
+impl StoredItem {
+    fn candidate(&self) -> Candidate<'_> {
+        Candidate { scope: &self.scope, generation: self.generation, from: self.from, to: self.to }
     }
-    let candidates: Vec<_> = stored
-        .iter()
-        .map(|one| Candidate { scope: &one.scope, generation: one.generation, from: one.from, to: one.to })
-        .collect();
-    let chosen = in_force(scopes, &candidates, on);
-    Ok(chosen.map(|at| stored.swap_remove(at).item))
 }
 
-fn stored_item(row: &Row<'_>, scope: &str, code: &str) -> Result<StoredItem, StoreError> {
+/// All that visible files say of the codes, by code.
+fn stored_items(
+    connection: &Connection,
+    scopes: &[&str],
+    codes: &[String],
+) -> Result<HashMap<String, Vec<StoredItem>>, StoreError> {
+    let sql = "SELECT c.code, c.scope, c.generation, c.first_day, c.last_day, c.name, c.class, c.category,
+                 c.upfront_ratio, c.ceiling
+               FROM json_each(?1) j CROSS JOIN json_each(?2) k
+               CROSS JOIN catalogue c ON c.code = j.value AND c.scope = k.value
+               JOIN generation g ON g.generation = c.generation WHERE g.visible_at IS NOT NULL";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query([json(codes)?, json(scopes)?])?;
+    let mut stored: HashMap<String, Vec<StoredItem>> = HashMap::with_capacity(codes.len());
+    while let Some(row) = rows.next()? {
+        let one = stored_item(row)?;
+        stored.entry(one.item.code.clone()).or_default().push(one);
+    }
+    Ok(stored)
+}
+
+fn stored_item(row: &Row<'_>) -> Result<StoredItem, StoreError> {
     fn read<T: std::str::FromStr>(row: &Row<'_>, column: usize) -> Result<Option<T>, StoreError> {
-        let text: Option<String> = row.get(column)?;
+        let text = row.get_ref(column)?.as_str_or_null()?;
         text.map(|text| text.parse().map_err(|_| damaged("a catalogue item"))).transpose()
     }
-    let class: Option<String> = row.get(4)?;
-    let class = class.map(|word| CatalogueClass::from_word(&word).ok_or_else(|| damaged("a class")));
+    let class = row.get_ref(6)?.as_str_or_null()?;
+    let class = class.map(|word| CatalogueClass::from_word(word).ok_or_else(|| damaged("a class")));
     Ok(StoredItem {
-        scope: scope.to_owned(),
-        generation: row.get(0)?,
-        from: read(row, 1)?.ok_or_else(|| damaged("a date"))?,
-        to: read(row, 2)?,
+        scope: row.get(1)?,
+        generation: row.get(2)?,
+        from: read(row, 3)?.ok_or_else(|| damaged("a date"))?,
+        to: read(row, 4)?,
         item: CatalogueItem {
-            code: code.to_owned(),
-            name: row.get(3)?,
+            code: row.get(0)?,
+            name: row.get(5)?,
             class: class.transpose()?,
-            category: row.get(5)?,
-            upfront_ratio: read(row, 6)?,
-            ceiling: read(row, 7)?,
+            category: row.get(7)?,
+            upfront_ratio: read(row, 8)?,
+            ceiling: read(row, 9)?,
         },
     })
 }

@@ -1,10 +1,10 @@
 //! The one writer: work queues up, and everything that waits shares one durable commit.
 //!
 //! Each piece of work runs in a savepoint of its own; its answer goes out after the commit. Work that
-//! fails or panics takes only itself back. Where SQLite gives up the whole transaction (disk full), all
+//! fails, panics or came too late takes only itself back. Where SQLite gives up the whole transaction (disk full), all
 //! of its work is answered as unavailable and nothing of it is there.
 
-use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::StoreError;
+use super::super::deciding::said;
 use super::open::StoreLock;
 
 /// Work that may wait; beyond it the store says at once that it is busy.
@@ -20,13 +21,21 @@ pub const QUEUE_STEPS_MAX: usize = 1024;
 /// Work that shares one commit.
 const BATCH_STEPS_MAX: usize = 64;
 
-/// What running work can see of the queue.
-pub(super) struct Turn<'a>(&'a mpsc::Receiver<Box<dyn Job>>);
+/// What running work can see of the queue, and say.
+pub(super) struct Turn<'a> {
+    queue: &'a mpsc::Receiver<Box<dyn Job>>,
+    is_taken_back: Cell<bool>,
+}
 
 impl Turn<'_> {
     /// Long work gives way as soon as somebody waits.
     pub(super) fn others_wait(&self) -> bool {
-        !self.0.is_empty()
+        !self.queue.is_empty()
+    }
+
+    /// Nothing of what this work wrote shall stand; it is answered all the same.
+    pub(super) fn take_back(&self) {
+        self.is_taken_back.set(true);
     }
 }
 
@@ -100,6 +109,14 @@ impl Writer {
         &self,
         work: impl FnOnce(&Connection, &Turn<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.queue(work)?.await.map_err(|_| stopped())?
+    }
+
+    /// Queues work; refuses at once where the queue is full.
+    pub(super) fn queue<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection, &Turn<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Pending<T>, StoreError> {
         let (job, answer) = boxed(work);
         self.queue.try_send(job).map_err(|why| match why {
             mpsc::error::TrySendError::Full(_) => {
@@ -107,7 +124,12 @@ impl Writer {
             }
             mpsc::error::TrySendError::Closed(_) => stopped(),
         })?;
-        answer.await.map_err(|_| stopped())?
+        Ok(answer)
+    }
+
+    /// Work that stands in the queue now.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
     }
 
     /// Queues work from a thread that may wait for a place in the queue.
@@ -166,7 +188,7 @@ fn batch(
     let mut done: Vec<Box<dyn Job>> = Vec::new();
     let mut next = Some(first);
     while let Some(mut job) = next.take() {
-        match in_savepoint(connection, job.as_mut(), &Turn(queue)) {
+        match in_savepoint(connection, job.as_mut(), queue) {
             Ok(()) => done.push(job),
             Err(why) => {
                 job.answer(Err(why));
@@ -185,28 +207,26 @@ fn batch(
     done
 }
 
-fn in_savepoint(connection: &Connection, job: &mut dyn Job, turn: &Turn<'_>) -> Result<(), StoreError> {
+fn in_savepoint(
+    connection: &Connection,
+    job: &mut dyn Job,
+    queue: &mpsc::Receiver<Box<dyn Job>>,
+) -> Result<(), StoreError> {
     execute(connection, "SAVEPOINT work")?;
-    let ran = catch_unwind(AssertUnwindSafe(|| job.run(connection, turn)))
+    let turn = Turn { queue, is_taken_back: Cell::new(false) };
+    let ran = catch_unwind(AssertUnwindSafe(|| job.run(connection, &turn)))
         .unwrap_or_else(|panic| Err(StoreError::Defect(said(panic.as_ref()))));
-    match ran {
-        Ok(()) => execute(connection, "RELEASE work"),
-        Err(why) => {
-            if !connection.is_autocommit() {
-                execute(connection, "ROLLBACK TO work")?;
-                execute(connection, "RELEASE work")?;
-            }
-            Err(why)
-        }
+    if ran.is_ok() && !turn.is_taken_back.get() {
+        return execute(connection, "RELEASE work");
     }
+    if !connection.is_autocommit() {
+        execute(connection, "ROLLBACK TO work")?;
+        execute(connection, "RELEASE work")?;
+    }
+    ran
 }
 
 fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
-}
-
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("panicked").to_owned()
 }

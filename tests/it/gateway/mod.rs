@@ -2,9 +2,11 @@
 //! memory and one on disk.
 
 mod answers;
+mod books;
 mod corpus;
 mod house;
 mod random;
+mod reserved;
 mod sender;
 mod wire;
 
@@ -21,6 +23,7 @@ use yizhan_contract::{Accumulators, Finding, Personal};
 use yizhan_rules::{PolicyShelf, SHIPPED};
 
 use crate::project;
+pub(crate) use books::audit;
 pub(crate) use house::{House, profiles};
 pub(crate) use sender::Sent;
 

@@ -23,8 +23,8 @@ use yizhan::settlement::gateway::Gateway;
 use yizhan::store::registers::{Import, Registers};
 use yizhan::store::sqlite::Sqlite;
 use yizhan::store::{
-    Answer, CatalogueItem, Done, MessageClaim, PersonFacts, PersonRef, ReportLine, StayRef, Step, Store,
-    StoreError, StoredSettlement, StoredStay,
+    Answer, Book, CatalogueItem, Done, Due, Lease, MessageClaim, OutboxEntry, PersonFacts, PersonRef,
+    ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
 };
 use yizhan::{samples, telemetry};
 use yizhan_rules::PolicyShelf;
@@ -126,8 +126,48 @@ impl Store for Gate {
         self.inner.items(hospital, region, on, codes)
     }
 
-    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Uuid>> {
+    fn bill(&self, id: Uuid, version: u32) -> Answer<'_, Option<StoredSettlement>> {
+        self.inner.bill(id, version)
+    }
+
+    fn due(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Due>> {
         self.inner.due(now, limit)
+    }
+
+    fn held_by(&self, holder: Arc<str>, limit: u32) -> Answer<'_, Vec<Due>> {
+        self.inner.held_by(holder, limit)
+    }
+
+    fn take(&self, due: Due, holder: Arc<str>, until: Timestamp) -> Answer<'_, Option<Lease>> {
+        self.inner.take(due, holder, until)
+    }
+
+    fn attention(&self, limit: u32) -> Answer<'_, Vec<Uuid>> {
+        self.inner.attention(limit)
+    }
+
+    fn outbox_due(&self, now: Timestamp, busy: Vec<Arc<str>>, limit: u32) -> Answer<'_, Vec<OutboxEntry>> {
+        self.inner.outbox_due(now, busy, limit)
+    }
+
+    fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool> {
+        self.inner.outbox_take(entry, until)
+    }
+
+    fn outbox_delivered(&self, outbox_id: Uuid) -> Answer<'_, ()> {
+        self.inner.outbox_delivered(outbox_id)
+    }
+
+    fn outbox_failed(&self, outbox_id: Uuid, due_at: Timestamp, why: String) -> Answer<'_, ()> {
+        self.inner.outbox_failed(outbox_id, due_at, why)
+    }
+
+    fn outbox_waiting(&self, limit: u32) -> Answer<'_, Vec<OutboxEntry>> {
+        self.inner.outbox_waiting(limit)
+    }
+
+    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, Vec<Book>> {
+        self.inner.books(after, people)
     }
 
     fn report(&self, day: Date) -> Answer<'_, Vec<ReportLine>> {

@@ -1,0 +1,168 @@
+//! One delivery: the bill as it was issued under its version, in the receiver's form, and what became of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, HeaderName};
+use reqwest::{Client, StatusCode, Url, redirect};
+use tokio::time::timeout;
+
+use super::pace::backoff;
+use crate::intake::hl7_answer::{self, addressed_by_profile};
+use crate::intake::mllp::client::{self, SendError};
+use crate::intake::profile::{Profile, ReturnAddress};
+use crate::settlement::gateway::Gateway;
+use crate::store::{OutboxEntry, StoreError};
+use crate::telemetry;
+
+/// Bound of one delivery, from connecting to its answer.
+pub const DELIVERY_TIMEOUT_S: u64 = 20;
+/// Carries the id under which a bill is told, the same each time (draft-ietf-httpapi-idempotency-key-header).
+pub const OUTBOX_ID_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+/// Characters kept of what a receiver said.
+const WHY_CHARS_MAX: usize = 200;
+
+/// Why a bill was not handed over.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("未能送达，将自动重试 | not reached, will be tried again: {0}")]
+    NotReached(String),
+    /// Only this bill: others may well be taken.
+    #[error("接收方未接收该结算单 | this bill was not taken: {0}")]
+    NotTaken(String),
+}
+
+impl From<SendError> for Failure {
+    fn from(why: SendError) -> Self {
+        match why {
+            SendError::Refused { .. } => Self::NotTaken(why.to_string()),
+            SendError::Connection { .. } | SendError::NoAnswer { .. } => Self::NotReached(why.to_string()),
+        }
+    }
+}
+
+/// For the pace of the receiver.
+pub(super) struct Ended {
+    /// It answered, whatever it said of this one bill.
+    pub(super) was_reached: bool,
+    pub(super) at: Timestamp,
+}
+
+#[derive(Clone)]
+pub(super) struct Courier {
+    gateway: Gateway,
+    /// Absent where no hospital is posted to.
+    http: Option<Client>,
+}
+
+impl Courier {
+    pub(super) fn new(gateway: Gateway, posts: bool) -> Result<Self, reqwest::Error> {
+        if !posts {
+            return Ok(Self { gateway, http: None });
+        }
+        crate::tls::install_provider();
+        // A bill goes where the profile says, not where an answer says.
+        let http = Client::builder().redirect(redirect::Policy::none()).no_proxy().build()?;
+        Ok(Self { gateway, http: Some(http) })
+    }
+
+    pub(super) async fn deliver(
+        self,
+        entry: OutboxEntry,
+        profile: Arc<Profile>,
+        address: ReturnAddress,
+    ) -> Ended {
+        let patience = Duration::from_secs(DELIVERY_TIMEOUT_S);
+        let ended = timeout(patience, self.hand_over(&entry, &profile, &address)).await;
+        let ended = ended
+            .unwrap_or_else(|_| Err(Failure::NotReached(format!("no end within {DELIVERY_TIMEOUT_S} s"))));
+        let was_reached = !matches!(ended, Err(Failure::NotReached(_)));
+        let at = self.gateway.runtime().now();
+        if let Err(error) = self.write_down(&entry, &address, ended, at).await {
+            // It comes again when its time is up.
+            telemetry::delivery_not_written_down(&entry.settlement_id, &error);
+        }
+        Ended { was_reached, at }
+    }
+
+    async fn write_down(
+        &self,
+        entry: &OutboxEntry,
+        address: &ReturnAddress,
+        ended: Result<(), Failure>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (settlement, address) = (&entry.settlement_id, address.to_string());
+        match ended {
+            Ok(()) => {
+                telemetry::bill_delivered(settlement, &address);
+                self.gateway.store().outbox_delivered(entry.outbox_id).await
+            }
+            Err(why) => {
+                telemetry::bill_not_delivered(settlement, &address, &why);
+                let due_at = backoff(entry.attempts.saturating_add(1), at);
+                let why = why.to_string().chars().take(WHY_CHARS_MAX).collect();
+                self.gateway.store().outbox_failed(entry.outbox_id, due_at, why).await
+            }
+        }
+    }
+
+    async fn hand_over(
+        &self,
+        entry: &OutboxEntry,
+        profile: &Profile,
+        address: &ReturnAddress,
+    ) -> Result<(), Failure> {
+        match address {
+            ReturnAddress::Mllp(address) => self.send(entry, profile, address).await,
+            ReturnAddress::Http(url) => self.post(entry, url).await,
+        }
+    }
+
+    async fn send(&self, entry: &OutboxEntry, profile: &Profile, address: &str) -> Result<(), Failure> {
+        let unreadable = |why: &dyn std::fmt::Display| Failure::NotTaken(why.to_string());
+        let found = self.gateway.bill(entry.settlement_id, entry.version).await;
+        let Some(found) = found.map_err(|why| unreadable(&why))? else {
+            return Err(unreadable(&"the bill is not in the store"));
+        };
+        let control_id = hl7_answer::control_id(entry.outbox_id);
+        let header = addressed_by_profile(profile, &found.record.last.message_id);
+        let message =
+            hl7_answer::bill_message(&header, &control_id, &found.settlement, &profile.hospital.name)
+                .map_err(|why| unreadable(&why))?;
+        Ok(client::send(address, &message, &control_id).await?)
+    }
+
+    async fn post(&self, entry: &OutboxEntry, url: &Url) -> Result<(), Failure> {
+        let stored = self.gateway.store().bill(entry.settlement_id, entry.version).await;
+        let stored = stored.map_err(|why| Failure::NotTaken(why.to_string()))?;
+        let (Some(stored), Some(http)) = (stored, &self.http) else {
+            return Err(Failure::NotTaken("the bill is not in the store".to_owned()));
+        };
+        let sent = http
+            .post(url.clone())
+            .header(OUTBOX_ID_HEADER, entry.outbox_id.to_string())
+            .header(CONTENT_TYPE, "application/json")
+            .body(stored.bill)
+            .send()
+            .await
+            .map_err(|why| Failure::NotReached(with_causes(&why)))?;
+        match sent.status() {
+            status if status.is_success() => Ok(()),
+            // Said of the receiver and not of the bill.
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                Err(Failure::NotReached(format!("{url} answered {status}")))
+            }
+            status => Err(Failure::NotTaken(format!("{url} answered {status}"))),
+        }
+    }
+}
+
+/// The reason stands at the end of the chain: "connection refused", "certificate expired".
+fn with_causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

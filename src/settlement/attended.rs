@@ -1,0 +1,224 @@
+//! What waits for a person, and what a person may order of it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+use yizhan_contract::Text;
+
+use super::carried::Carry;
+use super::gateway::{Gateway, record};
+use super::pursue::{Drive, Seen, Stop};
+use super::saga::attention::Attention;
+use super::saga::event::{Event, Resolution};
+use super::saga::{Entry, Sent};
+use crate::store::{Due, Hold, StayRef, StoreError};
+
+/// One stay that waits for a person.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    pub stay_id: Uuid,
+    /// Absent: no payer was asked to commit yet.
+    pub settlement_id: Option<Uuid>,
+    pub hospital: String,
+    pub visit_number: String,
+    pub since: Timestamp,
+    pub owner: Text,
+    pub what: Text,
+    pub next_step: Text,
+    /// The operation nobody knows the outcome of.
+    pub operation: Option<Arc<str>>,
+    /// What was sent, asked and answered, oldest first.
+    pub log: Vec<Entry>,
+}
+
+/// What a person orders.
+#[derive(Debug, Clone)]
+pub enum Order {
+    /// Ask again now, and send again what was refused.
+    Retry,
+    /// The payer was asked by other means: this is what became of the operation.
+    Resolve { operation: Arc<str>, as_: Resolution, reason: String },
+}
+
+/// Why an order was not carried out; nothing changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OrderError {
+    #[error("nothing waits for a person under this id")]
+    NothingWaits,
+    #[error("no operation {0} of this settlement is open")]
+    NoSuchOperation(Arc<str>),
+    #[error("the gateway is working on this stay; try again in a moment")]
+    Busy,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl OrderError {
+    /// The same for the operator, in both languages.
+    pub fn text(&self) -> Text {
+        let zh = match self {
+            Self::NothingWaits => {
+                "没有以此编号等待人工处理的业务，请用 yizhan attention list 查看".to_owned()
+            }
+            Self::NoSuchOperation(id) => {
+                format!("该结算没有待定的业务号 {id}，请用 yizhan attention show 查看")
+            }
+            Self::Busy => "网关正在处理该次住院，请稍后再试".to_owned(),
+            Self::Store(error) => format!("存储无法读写：{error}"),
+        };
+        Text::new(zh, self.to_string())
+    }
+}
+
+impl Gateway {
+    /// Stays that wait for a person, oldest first.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn attention(&self, limit: u32) -> Result<Vec<Waiting>, StoreError> {
+        let mut waiting = Vec::new();
+        for stay_id in self.store().attention(limit).await? {
+            waiting.extend(self.waiting(stay_id).await?);
+        }
+        Ok(waiting)
+    }
+
+    /// One of them, by the id of its stay or of its settlement.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn waiting(&self, id: Uuid) -> Result<Option<Waiting>, StoreError> {
+        let Some((stay_id, record, _)) = self.found(id).await? else { return Ok(None) };
+        let settlement_id = record.settlement.as_ref().map(|settlement| settlement.id);
+        let hospital = record.part.hospital.clone();
+        let visit_number = record.part.visit_number.clone();
+        let about = match (&record.saga, &record.pricing) {
+            (Some(saga), _) if saga.attention.is_some() => saga.attention.as_ref().map(Waited::of),
+            (_, Some(pricing)) => {
+                pricing.waits_for.as_ref().map(|what| Waited::for_quote(what, pricing.since))
+            }
+            _ => None,
+        };
+        let log = record.saga.map(|saga| saga.log).unwrap_or_default();
+        Ok(about.map(|Waited { since, owner, what, next_step, operation }| Waiting {
+            stay_id,
+            settlement_id,
+            hospital,
+            visit_number,
+            since,
+            owner,
+            what,
+            next_step,
+            operation,
+            log,
+        }))
+    }
+
+    /// Carries a person's order out: durable when this returns, acted upon by the serving gateway at once.
+    ///
+    /// # Errors
+    /// See [`OrderError`].
+    pub async fn order(&self, id: Uuid, order: Order, operator: String) -> Result<(), OrderError> {
+        let Some((stay_id, record, hold)) = self.found(id).await? else {
+            return Err(OrderError::NothingWaits);
+        };
+        let now = self.runtime().now();
+        if hold.held_by.is_some() && hold.due_at.is_some_and(|end| now < end) {
+            return Err(OrderError::Busy);
+        }
+        let due = Due {
+            stay_id,
+            epoch: hold.epoch,
+            due_at: hold.due_at.unwrap_or(now),
+            is_held: hold.held_by.is_some(),
+        };
+        let Some(saga) = record.saga.filter(|_| record.phase.is_under_way()) else {
+            // Nothing was sent: to be tried again now is all there is to order.
+            record.pricing.ok_or(OrderError::NothingWaits)?;
+            let taken = self.store().take(due, Arc::from("-"), now).await?;
+            return taken.map(|_| ()).ok_or(OrderError::Busy);
+        };
+        let event = match order {
+            Order::Retry => Event::RetryOrdered { operator },
+            Order::Resolve { operation, as_, reason } => {
+                let operations = saga.calls.iter().flat_map(|call| call.undo.iter().chain([&call.commit]));
+                let is_open = operations.into_iter().any(|known| {
+                    known.id == operation
+                        && matches!(known.state, Sent::Unknown { .. } | Sent::Refused { .. })
+                });
+                if !is_open {
+                    return Err(OrderError::NoSuchOperation(operation));
+                }
+                Event::Resolved { operation, as_, operator, reason }
+            }
+        };
+        let until = self.lease_end();
+        let lease = self.store().take(due, Arc::clone(self.name()), until).await?.ok_or(OrderError::Busy)?;
+        let drive =
+            Drive { gateway: self, lease, until, has_intended: false, is_holder_gone: false, as_of: None };
+        drive.ordered(event).await
+    }
+
+    async fn found(&self, id: Uuid) -> Result<Option<(Uuid, super::record::StayRecord, Hold)>, StoreError> {
+        let stored = match self.store().stay(StayRef::Stay(id)).await? {
+            Some(stored) => Some(stored),
+            None => self.store().stay(StayRef::Settlement(id)).await?,
+        };
+        let Some(stored) = stored else { return Ok(None) };
+        let (stay_id, hold) = (stored.stay_id, stored.hold.clone());
+        let record = record(&stored)?;
+        Ok(Some((stay_id, record, hold)))
+    }
+}
+
+impl Drive<'_> {
+    /// Keeps what an order makes of the saga, and lets the stay go, to be taken up at once.
+    async fn ordered(&self, event: Event) -> Result<(), OrderError> {
+        let stopped = |stop: Stop| match stop {
+            Stop::LeaseLost => OrderError::Busy,
+            Stop::Store(error) => OrderError::Store(error),
+        };
+        let seen: Seen = self.look().await.map_err(stopped)?.ok_or(OrderError::NothingWaits)?;
+        let saga = seen.record.saga.clone().ok_or(OrderError::NothingWaits)?;
+        let now = self.gateway.runtime().now();
+        let saga = self.gateway.stepping().0(saga, event, now).saga;
+        let hold = self.hold_until(now, false);
+        let kept = self.carry(&seen, Carry::Kept { saga, given: None, hold }).await.map_err(stopped)?;
+        kept.map(|_| ()).ok_or(OrderError::Busy)
+    }
+}
+
+/// The words of one reason to wait.
+struct Waited {
+    since: Timestamp,
+    owner: Text,
+    what: Text,
+    next_step: Text,
+    operation: Option<Arc<str>>,
+}
+
+impl Waited {
+    fn of(attention: &Attention) -> Self {
+        Self {
+            since: attention.since,
+            owner: attention.owner.text(),
+            what: attention.sentence(),
+            next_step: attention.next_step(),
+            operation: Some(Arc::clone(&attention.operation)),
+        }
+    }
+
+    fn for_quote(what: &Text, since: Timestamp) -> Self {
+        Self {
+            since,
+            owner: Text::new("网关管理员", "the gateway's operator"),
+            what: what.clone(),
+            next_step: Text::new(
+                "未发生资金变动；请恢复与该付款方的连接，网关会自动重试，或执行 yizhan attention retry",
+                "no money moved; restore the connection to this payer: the gateway tries again by itself, or run yizhan attention retry",
+            ),
+            operation: None,
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! What is written of a stay whose outside payers are asked, decided inside the transaction. Pure.
+
+use std::sync::Arc;
+
+use yizhan_contract::PayerCode;
+use yizhan_contract::step::PayerState;
+
+use super::bill::{Bill, BillState};
+use super::decide::{Decision, LookAgain, Verdict};
+use super::effect::Effect;
+use super::findings;
+use super::given::Given;
+use super::message::Mode;
+use super::outcome::Outcome;
+use super::payers::Payers;
+use super::price::{Priced, price};
+use super::record::{Phase, Pricing, Settlement, StayRecord};
+use super::refusals::{self, LinePlaces};
+use super::saga::{Call, Course, Saga, Sent, Why};
+use crate::refusal::Refusal;
+use crate::store::{Hold, PersonFacts};
+
+/// What the driver brings back from the payers.
+#[derive(Debug, Clone)]
+pub enum Carry {
+    /// Every payer was asked: the quote is issued, or the intent recorded.
+    Priced { given: Given, calls: Vec<Call>, hold: Hold },
+    /// A payer that is needed cannot be asked now.
+    Postponed { waits_for: Refusal, hold: Hold },
+    /// The stay cannot be priced as it is.
+    Dropped { refusals: Vec<Refusal> },
+    /// The saga as it is now, with what it was priced from anew, if it was.
+    Kept { saga: Saga, given: Option<Given>, hold: Hold },
+    /// The saga is over.
+    Over { saga: Saga },
+}
+
+impl Decision {
+    pub(super) fn carry(
+        &self,
+        record: StayRecord,
+        carry: &Carry,
+        owner: &PersonFacts,
+    ) -> Result<Verdict, LookAgain> {
+        match carry {
+            Carry::Priced { given, calls, hold } => self.priced(record, given, calls, hold, owner),
+            Carry::Postponed { waits_for, hold } => Ok(self.postponed(record, waits_for, hold, owner)),
+            Carry::Dropped { refusals } => Ok(self.dropped(record, refusals.clone(), owner)),
+            Carry::Kept { saga, given, hold } => self.kept(record, saga, given.as_ref(), hold, owner),
+            Carry::Over { saga } => Ok(self.over(record, saga, owner)),
+        }
+    }
+
+    fn priced(
+        &self,
+        mut record: StayRecord,
+        given: &Given,
+        calls: &[Call],
+        hold: &Hold,
+        owner: &PersonFacts,
+    ) -> Result<Verdict, LookAgain> {
+        let Some(pricing) = record.pricing.clone() else { return Ok(Verdict::issued(record)) };
+        if !self.lookups.fit(&record) {
+            return Err(LookAgain);
+        }
+        let priced = |mode| self.settlement(&record, mode, given, owner);
+        let settlement = match priced(pricing.mode) {
+            Ok(settlement) => settlement?,
+            Err(refusals) => return Ok(self.dropped(record, refusals, owner)),
+        };
+        let expected = pricing.expected_patient_share;
+        let rose = expected
+            .filter(|expected| *expected + self.tolerance(&settlement) < settlement.bill.patient_share);
+        match (pricing.mode, rose) {
+            (_, Some(expected)) => {
+                let quote = match priced(Mode::Quote) {
+                    Ok(quote) => quote?,
+                    Err(refusals) => return Ok(self.dropped(record, refusals, owner)),
+                };
+                record.pricing = None;
+                Ok(self.moved(record, quote, false, expected, owner))
+            }
+            (Mode::Quote, None) => {
+                (record.pricing, record.settlement) = (None, Some(settlement));
+                Ok(self.quoted(record, owner))
+            }
+            (Mode::Settle, None) if !covers(calls, &settlement.bill, &self.payers) => Err(LookAgain),
+            (Mode::Settle, None) => {
+                (record.pricing, record.settlement) = (None, Some(settlement));
+                Ok(self.intended(record, calls, hold, owner))
+            }
+        }
+    }
+
+    /// From here the settlement survives any crash: what every payer will be sent is fixed, and what it may use up
+    /// of the year is set aside.
+    fn intended(&self, mut record: StayRecord, calls: &[Call], hold: &Hold, owner: &PersonFacts) -> Verdict {
+        if calls.is_empty() {
+            return self.settled(record, owner);
+        }
+        record.phase = Phase::Committing;
+        let effect = record.settlement.as_ref().map(Effect::by_reserving).unwrap_or_default();
+        self.under_way(record, Saga::new(calls.to_vec()), hold, effect, owner)
+    }
+
+    fn settlement(
+        &self,
+        record: &StayRecord,
+        mode: Mode,
+        given: &Given,
+        owner: &PersonFacts,
+    ) -> Result<Result<Settlement, LookAgain>, Vec<Refusal>> {
+        let priced = price(record, &self.ground(owner, record, given), mode, &LinePlaces::none())?;
+        Ok(match priced {
+            Priced::Bill(settlement) => Ok(*settlement),
+            // What a payer was asked is not what it would be asked now.
+            Priced::Ask(_) | Priced::Breach { .. } => Err(LookAgain),
+        })
+    }
+
+    /// The message was taken in and is kept; what became of it is the refusal.
+    fn dropped(&self, mut record: StayRecord, refusals: Vec<Refusal>, owner: &PersonFacts) -> Verdict {
+        record.pricing = None;
+        Verdict { outcome: refusals.into(), ..self.note(record, 0, owner) }
+    }
+
+    fn postponed(
+        &self,
+        mut record: StayRecord,
+        waits_for: &Refusal,
+        hold: &Hold,
+        owner: &PersonFacts,
+    ) -> Verdict {
+        let Some(pricing) = &mut record.pricing else { return Verdict::issued(record) };
+        pricing.tries = pricing.tries.saturating_add(1);
+        pricing.waits_for = Some(waits_for.detail.clone());
+        record.hold = hold.clone();
+        self.note(record, 0, owner)
+    }
+
+    fn kept(
+        &self,
+        mut record: StayRecord,
+        saga: &Saga,
+        given: Option<&Given>,
+        hold: &Hold,
+        owner: &PersonFacts,
+    ) -> Result<Verdict, LookAgain> {
+        if !record.phase.is_under_way() {
+            return Ok(Verdict::issued(record));
+        }
+        let mut effect = Effect::default();
+        if let (Some(given), Some(before)) = (given, record.settlement.clone()) {
+            let mut after = match self.settlement(&record, Mode::Settle, given, owner) {
+                Ok(settlement) => settlement?,
+                Err(_) => return Err(LookAgain),
+            };
+            (after.id, after.bill.settlement_id) = (before.id, before.id);
+            (after.bill.version, after.bill.replaces) = (before.bill.version, before.bill.replaces);
+            effect = Effect::by_releasing(&before).and(Effect::by_reserving(&after));
+            record.settlement = Some(after);
+        }
+        Ok(self.under_way(record, saga.clone(), hold, effect, owner))
+    }
+
+    fn under_way(
+        &self,
+        mut record: StayRecord,
+        saga: Saga,
+        hold: &Hold,
+        effect: Effect,
+        owner: &PersonFacts,
+    ) -> Verdict {
+        if let Some(settlement) = &mut record.settlement {
+            settlement.bill.show(&saga);
+        }
+        record.saga = Some(saga);
+        record.hold = hold.clone();
+        self.write(record, owner, effect, Outcome::Bill)
+    }
+
+    /// What the saga's end means for the stay.
+    fn over(&self, mut record: StayRecord, saga: &Saga, owner: &PersonFacts) -> Verdict {
+        if !record.phase.is_under_way() {
+            return Verdict::issued(record);
+        }
+        record.saga = Some(saga.clone());
+        let Some(settlement) = &mut record.settlement else { return Verdict::issued(record) };
+        settlement.bill.show(saga);
+        settlement.bill.issued_at = self.at;
+        let release = Effect::by_releasing(settlement);
+        match &saga.course {
+            Course::Committed => {
+                let settled = Effect::by_settling(settlement);
+                record.phase = Phase::Settled;
+                self.write(record, owner, release.and(settled), Outcome::Bill)
+            }
+            Course::Undone(why) => {
+                settlement.bill.findings.push(findings::given_up(why));
+                record.phase = Phase::Reversed;
+                if let Why::ShareRose { from, .. } = why {
+                    record.pricing = Some(Pricing::new(Mode::Quote, self.at, Some(*from)));
+                }
+                self.write(record, owner, release, |_| refusals::given_up(why).into())
+            }
+            Course::Reversed(ordered) => {
+                // The reversed bill takes the place of the one that said it was being reversed.
+                settlement.bill.version -= 1;
+                record.phase = Phase::Reversed;
+                self.take_back(record, owner, ordered)
+            }
+            Course::Committing | Course::Requoting | Course::Undoing(_) | Course::Reversing(_) => {
+                Verdict::issued(record)
+            }
+        }
+    }
+}
+
+/// Whether the calls carry exactly what the bill says of outside payers.
+fn covers(calls: &[Call], bill: &Bill, payers: &Payers) -> bool {
+    let mut legs = calls.iter().flat_map(|call| call.legs.iter());
+    let is_outside = |payer: &PayerCode| payers.of(payer).is_some();
+    let mut paying = bill.payers.iter().filter(|payer| {
+        payer.state != PayerState::SettledElsewhere && payer.paid.is_positive() && is_outside(&payer.payer)
+    });
+    let paid = |payer: &PayerCode| calls.iter().flat_map(|call| &call.legs).find(|(code, _)| code == payer);
+    paying.all(|line| paid(&line.payer).is_some_and(|(_, amount)| *amount == line.paid))
+        && legs
+            .all(|(code, amount)| bill.payers.iter().any(|line| line.payer == *code && line.paid == *amount))
+}
+
+impl Bill {
+    /// Shows where each payer's part stands.
+    pub(super) fn show(&mut self, saga: &Saga) {
+        let is_given_up = matches!(
+            saga.course,
+            Course::Undoing(_) | Course::Undone(_) | Course::Reversing(_) | Course::Reversed(_)
+        );
+        self.state = match (&saga.attention, &saga.course) {
+            (Some(_), _) => BillState::NeedsAttention,
+            (None, Course::Reversing(_) | Course::Undoing(_)) => BillState::Reversing,
+            (None, Course::Committed) => BillState::Settled,
+            (None, Course::Undone(_)) => BillState::Refused,
+            (None, Course::Reversed(_)) => BillState::Settled,
+            (None, Course::Committing | Course::Requoting) => BillState::Settling,
+        };
+        for line in &mut self.payers {
+            let call = saga.calls.iter().find(|call| call.legs.iter().any(|(code, _)| *code == line.payer));
+            match call {
+                Some(call) => {
+                    line.state = call.shown(is_given_up);
+                    if let Some((_, reference)) = saga.committed(&line.payer) {
+                        line.payer_reference = Some(Arc::from(reference));
+                    }
+                }
+                None => line.state = of_rules(line.state, &saga.course),
+            }
+        }
+    }
+}
+
+/// A payer that is computed takes part when the others have.
+fn of_rules(state: PayerState, course: &Course) -> PayerState {
+    match (state, course) {
+        (PayerState::SettledElsewhere | PayerState::NotApplicable | PayerState::Refused, _)
+        | (PayerState::Deferred, _) => state,
+        (_, Course::Committing | Course::Requoting) => PayerState::Committing,
+        (_, Course::Committed | Course::Reversed(_)) => PayerState::Committed,
+        (_, Course::Undoing(_) | Course::Reversing(_)) => PayerState::Reversing,
+        (_, Course::Undone(_)) => PayerState::Reversed,
+    }
+}
+
+impl Call {
+    fn shown(&self, is_given_up: bool) -> PayerState {
+        match (&self.commit.state, self.undo.as_ref().map(|undo| &undo.state)) {
+            (_, Some(Sent::Done { .. })) if is_given_up => PayerState::Reversed,
+            (Sent::Refused { .. }, _) => PayerState::Refused,
+            (Sent::Fenced | Sent::Dropped, _) if is_given_up => PayerState::Reversed,
+            (Sent::Unknown { .. }, _) => PayerState::Unknown,
+            (_, Some(Sent::Unknown { .. } | Sent::Refused { .. })) => PayerState::Unknown,
+            (_, Some(_)) if is_given_up => PayerState::Reversing,
+            (Sent::Done { .. }, _) => PayerState::Committed,
+            _ => PayerState::Committing,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What outside payers have said so far, and the walk along the chain with it. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use yizhan_contract::payer::AskedLeg;
+use yizhan_contract::stay::SettledElsewhere;
+use yizhan_contract::step::PayerState;
+use yizhan_contract::{Accumulators, Claim, Money, PayerCode, Step};
+use yizhan_rules::{AdjudicateError, Adjudication, Answered, Chain, Policy, Turn};
+
+use super::payers::Adapter;
+
+/// Answers by payer.
+pub type Given = BTreeMap<PayerCode, Answer>;
+
+/// What one payer said.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The leg it was asked about: asked about another one, the answer is void. Absent where it stands whatever
+    /// is asked: a confirmed amount, and the further payers of an adapter whose first one was asked.
+    pub asked: Option<AskedLeg>,
+    pub answered: Answered,
+    /// For payers later in the chain.
+    pub also_paid: Vec<SettledElsewhere>,
+    /// Of the quote it came with.
+    pub quote_id: Option<String>,
+}
+
+/// How far the chain could be walked.
+#[derive(Debug)]
+pub enum Walked {
+    Done(Box<Adjudication>),
+    /// This payer's answer is needed first.
+    Ask {
+        leg: AskedLeg,
+        paid_before: Vec<(PayerCode, Money)>,
+    },
+}
+
+impl Answer {
+    pub fn quoted(asked: Option<AskedLeg>, amount: Money, steps: Vec<Step>) -> Self {
+        let answered = Answered::Paid { amount, reference: None, state: PayerState::Quoted, steps };
+        Self { asked, answered, also_paid: Vec::new(), quote_id: None }
+    }
+
+    /// A fact: the payer committed this.
+    pub fn confirmed(amount: Money, reference: Arc<str>) -> Self {
+        let reference = Some(reference);
+        let answered = Answered::Paid { amount, reference, state: PayerState::Committed, steps: Vec::new() };
+        Self { asked: None, answered, also_paid: Vec::new(), quote_id: None }
+    }
+
+    pub fn refused(asked: Option<AskedLeg>) -> Self {
+        Self { asked, answered: Answered::Refused, also_paid: Vec::new(), quote_id: None }
+    }
+
+    pub fn deferred(asked: Option<AskedLeg>) -> Self {
+        Self { asked, answered: Answered::Deferred, also_paid: Vec::new(), quote_id: None }
+    }
+
+    #[must_use]
+    pub fn under(self, quote_id: String) -> Self {
+        Self { quote_id: Some(quote_id), ..self }
+    }
+
+    /// Whether it is a quote, to be committed.
+    pub fn is_quoted(&self) -> bool {
+        matches!(self.answered, Answered::Paid { state: PayerState::Quoted, .. })
+    }
+
+    fn fits(&self, leg: &AskedLeg) -> bool {
+        self.asked.as_ref().is_none_or(|asked| asked == leg)
+    }
+}
+
+/// Walks the chain as far as the answers go.
+///
+/// # Errors
+/// As [`Chain`]: an answer out of bounds names its payer.
+pub fn walk(
+    policy: &Policy,
+    claim: &Claim,
+    used: &Accumulators,
+    outside: &[PayerCode],
+    given: &Given,
+) -> Result<Walked, AdjudicateError> {
+    let mut chain = Chain::start(policy, claim, used, outside)?;
+    let mut paid_before = Vec::new();
+    loop {
+        let leg = match chain.turn()? {
+            Turn::Computed(line) => {
+                paid_before.push((line.payer.clone(), line.paid));
+                continue;
+            }
+            Turn::Done => return Ok(Walked::Done(Box::new(chain.finish()?))),
+            Turn::Ask(leg) => leg,
+        };
+        let Some(answer) = given.get(&leg.payer).filter(|answer| answer.fits(&leg)) else {
+            return Ok(Walked::Ask { leg, paid_before });
+        };
+        let line = chain.answer(answer.answered.clone())?;
+        paid_before.push((line.payer.clone(), line.paid));
+        for elsewhere in &answer.also_paid {
+            chain.settled_elsewhere(elsewhere.clone())?;
+        }
+    }
+}
+
+/// The legs an adapter is asked about at once: the payer whose turn it is, and those it serves right after. What
+/// those may pay depends on what the first pays; they are shown the most that can be theirs.
+///
+/// # Errors
+/// As [`walk`].
+pub fn legs(
+    policy: &Policy,
+    claim: &Claim,
+    used: &Accumulators,
+    outside: &[PayerCode],
+    given: &Given,
+    (adapter, first): (&Adapter, AskedLeg),
+) -> Result<Vec<AskedLeg>, AdjudicateError> {
+    let mut supposed = given.clone();
+    let mut legs = vec![first];
+    while let Some(last) = legs.last() {
+        supposed.insert(last.payer.clone(), Answer::quoted(None, Money::ZERO, Vec::new()));
+        match walk(policy, claim, used, outside, &supposed)? {
+            Walked::Ask { leg, .. } if adapter.serves(&leg.payer) => legs.push(leg),
+            Walked::Ask { .. } | Walked::Done(_) => break,
+        }
+    }
+    Ok(legs)
+}

@@ -1,0 +1,150 @@
+//! What an answer makes of an operation. A payer has three answers; what is not an explicit yes or no stays unknown.
+
+use jiff::{SignedDuration, Timestamp};
+use yizhan_contract::payer::{Performed, Status};
+use yizhan_contract::{Money, PayerCode};
+
+use super::event::Part;
+use super::{Call, Operation, Sent};
+
+/// Pause before the first question about an unknown outcome; each further one doubles it.
+const ASK_PAUSE_FIRST: SignedDuration = SignedDuration::from_millis(500);
+const ASK_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(60);
+/// A question that is not answered for so long was lost.
+const ASK_LOST: SignedDuration = SignedDuration::from_secs(30);
+/// Doublings after which the pause stays at its longest.
+const DOUBLINGS_MAX: u32 = 7;
+
+/// What follows for a call whose outcome the payer says it never saw, once that may be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Not old enough to be believed, or not missing at all.
+    Wait,
+    /// It may be believed now.
+    Believed,
+}
+
+impl Operation {
+    pub(super) fn begin_unknown(
+        &mut self,
+        at: Timestamp,
+        why: impl Into<String>,
+        pause: Option<SignedDuration>,
+    ) {
+        let ask_at = later(at, pause.unwrap_or_else(|| pause_after(0)));
+        self.state = Sent::Unknown { since: at, asked: 0, ask_at, why: why.into() };
+    }
+
+    /// Marks that it is asked about now; nobody asks twice at once.
+    pub(super) fn is_to_be_asked(&mut self, at: Timestamp) -> bool {
+        match &mut self.state {
+            Sent::Unknown { ask_at, .. } if *ask_at <= at => {
+                *ask_at = later(at, ASK_LOST);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn ask_again(&mut self, at: Timestamp, because: &str) {
+        if let Sent::Unknown { asked, ask_at, why, .. } = &mut self.state {
+            *ask_at = later(at, pause_after(*asked));
+            *asked = asked.saturating_add(1);
+            because.clone_into(why);
+        }
+    }
+}
+
+impl Call {
+    /// An answer to a request that was sent.
+    pub(super) fn performed(&mut self, part: Part, answer: Performed, at: Timestamp) {
+        let broken = match (&answer, part) {
+            (Performed::Committed { amounts, .. }, Part::Commit) => self.broken(amounts, true),
+            _ => None,
+        };
+        let Some(operation) = self.operation_mut(part) else { return };
+        // The call has ended: no request of it leaves any more.
+        operation.leaves_before = operation.leaves_before.min(at);
+        match (answer, broken) {
+            (_, Some(why)) => operation.begin_unknown(at, why, None),
+            (Performed::Committed { amounts, reference }, None) => {
+                operation.state = Sent::Done { amounts, reference, at };
+            }
+            (Performed::Refused { code, message }, None) => operation.state = Sent::Refused { code, message },
+            (Performed::Unknown { poll_after, why }, None) => operation.begin_unknown(at, why, poll_after),
+        }
+        self.fence_if_undone();
+    }
+
+    /// An answer to a question about an operation whose outcome is unknown.
+    pub(super) fn asked(&mut self, part: Part, answer: Status, at: Timestamp) -> Missing {
+        let broken = match (&answer, part) {
+            (Status::Done { amounts, .. }, Part::Commit) => self.broken(amounts, false),
+            _ => None,
+        };
+        let settles_after = i64::try_from(self.terms.not_found_settles_after_s).unwrap_or(i64::MAX);
+        let Some(operation) = self.operation_mut(part) else { return Missing::Wait };
+        match (answer, broken) {
+            (_, Some(why)) => operation.ask_again(at, why),
+            (Status::Done { amounts, reference }, None) => {
+                operation.state = Sent::Done { amounts, reference, at };
+            }
+            (Status::Refused { code }, None) => {
+                operation.state = Sent::Refused { message: code.clone(), code };
+            }
+            (Status::Pending, None) => operation.ask_again(at, "the payer is still working on it"),
+            (Status::Unavailable(why), None) => operation.ask_again(at, &why.to_string()),
+            (Status::NotFound, None) => {
+                let believed_from = later(operation.leaves_before, SignedDuration::from_secs(settles_after));
+                operation.ask_again(at, "the payer does not know it");
+                if believed_from <= at {
+                    return Missing::Believed;
+                }
+                // Asked again as soon as the answer may be believed, not a whole pause later.
+                if let Sent::Unknown { ask_at, .. } = &mut operation.state {
+                    *ask_at = (*ask_at).min(believed_from);
+                }
+            }
+        }
+        self.fence_if_undone();
+        Missing::Wait
+    }
+
+    /// A reversal that reached the payer settles what nobody knew: the commit has no effect, now or later.
+    fn fence_if_undone(&mut self) {
+        let is_undone = self.undo.as_ref().is_some_and(|undo| matches!(undo.state, Sent::Done { .. }));
+        if is_undone && !self.is_committed() {
+            self.commit.state = Sent::Fenced;
+        }
+    }
+
+    /// Why a confirmation cannot be one of this commit. What a firm payer says at once must be what it quoted;
+    /// what it says when asked is a fact, whatever we think of it.
+    fn broken(&self, amounts: &[(PayerCode, Money)], is_first_answer: bool) -> Option<&'static str> {
+        let is_asked = |code: &PayerCode| self.legs.iter().any(|(leg, _)| leg == code);
+        let is_complete = amounts.len() == self.legs.len()
+            && self.legs.iter().all(|(leg, _)| amounts.iter().filter(|(code, _)| code == leg).count() == 1);
+        if !is_complete || !amounts.iter().all(|(code, _)| is_asked(code)) {
+            return Some("it confirms other payers than were asked");
+        }
+        if amounts.iter().any(|(_, amount)| amount.is_negative()) {
+            return Some("it confirms a negative amount");
+        }
+        let is_firm = self.terms.quotes_are_firm && is_first_answer;
+        (is_firm && !self.is_as_quoted(amounts)).then_some("it confirms another amount than its firm quote")
+    }
+
+    /// Whether each payer's amount is the quoted one, in whatever order.
+    pub(super) fn is_as_quoted(&self, amounts: &[(PayerCode, Money)]) -> bool {
+        self.legs.iter().all(|leg| amounts.contains(leg))
+    }
+}
+
+fn pause_after(asked: u32) -> SignedDuration {
+    let doubled = ASK_PAUSE_FIRST.saturating_mul(1 << asked.min(DOUBLINGS_MAX));
+    doubled.min(ASK_PAUSE_MAX)
+}
+
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
+}

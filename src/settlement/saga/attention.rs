@@ -1,0 +1,158 @@
+//! What a person has to look at: whose turn it is, what is known, what to do next.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use yizhan_contract::{PayerCode, Text};
+
+use super::event::Part;
+use super::{Call, Course, Saga, Sent, UNKNOWN_ATTENTION};
+
+/// A settlement that does not go on by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Attention {
+    pub since: Timestamp,
+    pub operation: Arc<str>,
+    pub adapter: Arc<str>,
+    pub payers: Vec<PayerCode>,
+    pub cause: Cause,
+    /// Who has to act.
+    pub owner: Owner,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Nobody knows whether the payer committed.
+    CommitUnknown,
+    /// Nobody knows whether the payer took its money back.
+    UndoUnknown,
+    /// The payer refuses to take its money back.
+    UndoRefused { code: String },
+    /// The commit can be neither found, sent again nor fenced off.
+    Stuck,
+    /// The payer committed what it had not quoted, and cannot take it back.
+    Irreversible,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// Whoever runs the gateway: ask the payer what became of the operation.
+    Operator,
+    /// The payer: it broke the contract.
+    Payer,
+}
+
+impl Owner {
+    pub fn text(self) -> Text {
+        match self {
+            Self::Operator => Text::new("网关管理员", "the gateway's operator"),
+            Self::Payer => Text::new("付款方", "the payer"),
+        }
+    }
+}
+
+impl Attention {
+    /// What is the matter, in one sentence.
+    pub fn sentence(&self) -> Text {
+        let (adapter, operation) = (&self.adapter, &self.operation);
+        match &self.cause {
+            Cause::CommitUnknown => Text::new(
+                format!("{adapter} 是否已确认支付（业务号 {operation}）至今未知，网关仍在查询"),
+                format!(
+                    "whether {adapter} committed operation {operation} is still unknown; the gateway goes on asking"
+                ),
+            ),
+            Cause::UndoUnknown => Text::new(
+                format!("{adapter} 是否已退回款项（业务号 {operation}）至今未知，网关仍在查询"),
+                format!(
+                    "whether {adapter} took operation {operation} back is still unknown; the gateway goes on asking"
+                ),
+            ),
+            Cause::UndoRefused { code } => Text::new(
+                format!("{adapter} 拒绝退回款项（业务号 {operation}，代码 {code}）"),
+                format!("{adapter} refuses to take its payment back (operation {operation}, code {code})"),
+            ),
+            Cause::Stuck => Text::new(
+                format!("{adapter} 查无此业务（业务号 {operation}），且该付款方既不能重发也不能撤销"),
+                format!(
+                    "{adapter} does not know operation {operation}, and it can be neither sent again nor reversed"
+                ),
+            ),
+            Cause::Irreversible => Text::new(
+                format!("{adapter} 确认的金额与试算不符且不支持撤销（业务号 {operation}）"),
+                format!(
+                    "{adapter} committed another amount than it quoted and cannot take it back (operation {operation})"
+                ),
+            ),
+        }
+    }
+
+    /// What to do next.
+    pub fn next_step(&self) -> Text {
+        match &self.cause {
+            Cause::CommitUnknown | Cause::UndoUnknown | Cause::Stuck => Text::new(
+                "请向该付款方核实此业务号的处理结果，然后执行 yizhan attention resolve；对方恢复后也可执行 yizhan attention retry",
+                "ask the payer what became of this operation, then run yizhan attention resolve; once the payer answers again, yizhan attention retry",
+            ),
+            Cause::UndoRefused { .. } | Cause::Irreversible => Text::new(
+                "请与该付款方确认退款，办妥后执行 yizhan attention resolve；若对方已可受理，执行 yizhan attention retry",
+                "agree the refund with the payer and run yizhan attention resolve; where it accepts reversals again, yizhan attention retry",
+            ),
+        }
+    }
+}
+
+impl Saga {
+    /// Sets or clears what a person has to look at, as things stand at `at`.
+    pub(super) fn look_for_attention(&mut self, at: Timestamp) {
+        let is_given_up = matches!(self.course, Course::Undoing(_) | Course::Reversing(_));
+        let found = self.calls.iter().find_map(|call| call.attention(at, is_given_up));
+        let since = self.attention.as_ref().map(|attention| attention.since);
+        self.attention = found.map(|found| Attention { since: since.unwrap_or(at), ..found });
+    }
+
+    /// When an unknown outcome turns into something for a person.
+    pub(super) fn attention_due(&self) -> Option<Timestamp> {
+        let unknown = |operation: &super::Operation| match operation.state {
+            Sent::Unknown { since, .. } => since.checked_add(UNKNOWN_ATTENTION).ok(),
+            _ => None,
+        };
+        let operations = self.calls.iter().flat_map(|call| call.undo.iter().chain([&call.commit]));
+        operations.filter_map(unknown).min().filter(|_| self.attention.is_none())
+    }
+}
+
+impl Call {
+    fn attention(&self, at: Timestamp, is_given_up: bool) -> Option<Attention> {
+        if self.is_clear() {
+            return None;
+        }
+        let attention = |part: Part, cause: Cause, owner: Owner| {
+            let operation = Arc::clone(&self.operation(part)?.id);
+            let payers = self.legs.iter().map(|(payer, _)| payer.clone()).collect();
+            let adapter = Arc::clone(&self.adapter);
+            Some(Attention { since: at, operation, adapter, payers, cause, owner })
+        };
+        let is_late = |since: Timestamp| since.checked_add(UNKNOWN_ATTENTION).is_ok_and(|end| end <= at);
+        match (&self.commit.state, self.undo.as_ref().map(|undo| &undo.state)) {
+            (_, Some(Sent::Refused { code, .. })) => {
+                attention(Part::Undo, Cause::UndoRefused { code: code.clone() }, Owner::Payer)
+            }
+            (_, Some(Sent::Unknown { since, .. })) if is_late(*since) => {
+                attention(Part::Undo, Cause::UndoUnknown, Owner::Operator)
+            }
+            (Sent::Unknown { since, .. }, None) if is_late(*since) => {
+                let is_stuck = self.terms.reverse_window_s.is_none() && !self.terms.commits_are_idempotent;
+                let cause = if is_stuck { Cause::Stuck } else { Cause::CommitUnknown };
+                attention(Part::Commit, cause, Owner::Operator)
+            }
+            (Sent::Done { .. }, None) if is_given_up && self.terms.reverse_window_s.is_none() => {
+                attention(Part::Commit, Cause::Irreversible, Owner::Operator)
+            }
+            _ => None,
+        }
+    }
+}

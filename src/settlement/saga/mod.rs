@@ -1,0 +1,273 @@
+//! One settlement's dealings with outside payers: durable data, and the one pure function that moves it.
+//!
+//! A [`Saga`] is stored with its stay before anything is sent. [`step`](step()) takes it from event to event and
+//! says what is to be done; it has no clock, no ids and no I/O of its own. Whatever happens to the gateway in
+//! between, the saga read back from the store and the payers' own `status` are enough to go on.
+//!
+//! Reading order: this page (what is remembered), [`event`] (what can happen, what can be asked for), `step`
+//! (the transitions), `answered` (what an answer makes of an operation), [`plan`] (in which order payers
+//! commit), [`attention`] (what a person is told).
+
+pub mod attention;
+pub mod event;
+pub mod plan;
+
+mod answered;
+mod step;
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use yizhan_contract::payer::{Manifest, Prepared};
+use yizhan_contract::{Money, PayerCode};
+
+pub use event::{Event, Part, Wanted};
+pub use step::{Stepped, step};
+
+/// What moves sagas; the gateway's is [`step`](step()).
+#[derive(Clone, Copy)]
+pub struct Stepping(pub fn(Saga, Event, Timestamp) -> Stepped);
+
+/// How long a payer may take to answer a commit or a reversal.
+pub const COMMIT_DEADLINE: SignedDuration = SignedDuration::from_secs(10);
+/// How long a gateway acts for a stay before it has to say again that it is alive.
+pub const LEASE: SignedDuration = SignedDuration::from_secs(30);
+/// A request leaves the gateway within this time of being wanted, or not at all: it is kept and sent under one lease.
+pub const LEAVES_WITHIN: SignedDuration = SignedDuration::from_secs(45);
+const _: () = assert!(LEASE.as_secs() + COMMIT_DEADLINE.as_secs() <= LEAVES_WITHIN.as_secs());
+/// An outcome that is unknown for longer needs a person to look; the gateway goes on asking.
+pub const UNKNOWN_ATTENTION: SignedDuration = SignedDuration::from_mins(5);
+/// Entries of the log kept as evidence; the oldest go first.
+pub const LOG_ENTRIES_MAX: usize = 100;
+
+/// Everything durable of one settlement's dealings with outside payers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Saga {
+    pub course: Course,
+    /// In the order of the chain.
+    pub calls: Vec<Call>,
+    pub attention: Option<attention::Attention>,
+    /// What happened, oldest first.
+    pub log: Vec<Entry>,
+}
+
+/// Where the whole is heading.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Course {
+    /// Payers are asked to commit, wave by wave.
+    Committing,
+    /// A payer without a firm quote confirmed another amount: the payers after it are to be asked again.
+    Requoting,
+    /// Every payer committed.
+    Committed,
+    /// What was committed is taken back: the settlement will not have happened.
+    Undoing(Why),
+    /// All of it is taken back.
+    Undone(Why),
+    /// A settled settlement is taken back.
+    Reversing(Ordered),
+    Reversed(Ordered),
+}
+
+/// Why a settlement under way is given up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    Refused {
+        payer: PayerCode,
+        code: String,
+        message: String,
+    },
+    /// The patient's share would rise beyond the policy's tolerance.
+    ShareRose {
+        from: Money,
+        to: Money,
+    },
+    /// A payer whose quotes are firm committed another amount.
+    Breach {
+        payer: PayerCode,
+        quoted: Money,
+        committed: Money,
+    },
+    /// The payers after a confirmed one cannot be asked again.
+    NoQuote {
+        payer: PayerCode,
+    },
+}
+
+/// On whose word a settlement is taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ordered {
+    pub reason: String,
+    pub operator: String,
+    pub at: Timestamp,
+    /// ADT^A13: the discharge itself is taken back with it.
+    pub is_discharge_cancelled: bool,
+}
+
+/// One adapter's part: the payers it serves commit and are taken back together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Call {
+    pub adapter: Arc<str>,
+    pub terms: Terms,
+    /// Calls of a lower wave are committed before this one is sent.
+    pub wave: u8,
+    /// As quoted.
+    pub legs: Vec<(PayerCode, Money)>,
+    pub quote_id: Option<String>,
+    pub commit: Operation,
+    /// Takes `commit` back, or fences it off where nobody knows what became of it.
+    pub undo: Option<Operation>,
+    /// Commits that were fenced off and replaced: an answer to one of these is nobody's any more.
+    pub tombstones: Vec<Arc<str>>,
+}
+
+/// What the saga relies on of an adapter's manifest, as it was when the intent was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Terms {
+    pub quotes_are_firm: bool,
+    pub commits_are_idempotent: bool,
+    /// Absent: a commit can never be taken back.
+    pub reverse_window_s: Option<u64>,
+    pub not_found_settles_after_s: u64,
+}
+
+/// One commit or reversal under one id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Operation {
+    pub id: Arc<str>,
+    pub prepared: Vec<u8>,
+    pub state: Sent,
+    /// No request under this id leaves the gateway later than this.
+    pub leaves_before: Timestamp,
+}
+
+/// What is known of an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sent {
+    /// Durable before it is sent; whether it was sent, only the gateway that meant to knows.
+    Intended,
+    /// Its answer is awaited. Read back from the store it means no more than `Intended`.
+    Awaited,
+    /// Nobody knows yet: the payer is asked.
+    Unknown {
+        since: Timestamp,
+        asked: u32,
+        ask_at: Timestamp,
+        why: String,
+    },
+    Done {
+        amounts: Vec<(PayerCode, Money)>,
+        reference: String,
+        at: Timestamp,
+    },
+    Refused {
+        code: String,
+        message: String,
+    },
+    /// A reversal reached the payer for it: whatever it was, it has no effect, now or later.
+    Fenced,
+    /// Was never sent and never will be.
+    Dropped,
+}
+
+/// One line of the evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Entry {
+    pub at: Timestamp,
+    pub operation: Option<Arc<str>>,
+    pub what: String,
+}
+
+impl Saga {
+    pub fn new(calls: Vec<Call>) -> Self {
+        Self { course: Course::Committing, calls, attention: None, log: Vec::new() }
+    }
+
+    /// Whether nothing is left to be done or asked.
+    pub fn is_over(&self) -> bool {
+        matches!(self.course, Course::Committed | Course::Undone(_) | Course::Reversed(_))
+    }
+
+    /// What a payer's confirmed commit says, where it said something.
+    pub fn committed(&self, payer: &PayerCode) -> Option<(Money, &str)> {
+        self.calls.iter().find_map(|call| match &call.commit.state {
+            Sent::Done { amounts, reference, .. } => {
+                let (_, amount) = amounts.iter().find(|(code, _)| code == payer)?;
+                Some((*amount, reference.as_str()))
+            }
+            _ => None,
+        })
+    }
+
+    /// The first adapter that cannot take its commit back, or not any more.
+    pub fn not_reversible(&self, at: Timestamp) -> Option<&str> {
+        let is_kept = |call: &&Call| match (&call.commit.state, call.terms.reverse_window_s) {
+            (Sent::Done { .. }, None) => true,
+            (Sent::Done { at: done, .. }, Some(window_s)) => {
+                let window = SignedDuration::from_secs(i64::try_from(window_s).unwrap_or(i64::MAX));
+                done.saturating_add(window).is_ok_and(|end| end < at)
+            }
+            _ => false,
+        };
+        self.calls.iter().find(is_kept).map(|call| &*call.adapter)
+    }
+
+    fn note(&mut self, at: Timestamp, operation: Option<&Arc<str>>, what: impl Into<String>) {
+        if self.log.len() >= LOG_ENTRIES_MAX {
+            self.log.remove(0);
+        }
+        self.log.push(Entry { at, operation: operation.cloned(), what: what.into() });
+    }
+}
+
+impl Call {
+    /// Whether this adapter holds no money of the settlement, now or later.
+    pub fn is_clear(&self) -> bool {
+        let is_taken_back = self.undo.as_ref().is_some_and(|undo| matches!(undo.state, Sent::Done { .. }));
+        is_taken_back || matches!(self.commit.state, Sent::Refused { .. } | Sent::Fenced | Sent::Dropped)
+    }
+
+    pub fn is_committed(&self) -> bool {
+        matches!(self.commit.state, Sent::Done { .. })
+    }
+
+    pub fn operation(&self, part: Part) -> Option<&Operation> {
+        match part {
+            Part::Commit => Some(&self.commit),
+            Part::Undo => self.undo.as_ref(),
+        }
+    }
+
+    fn operation_mut(&mut self, part: Part) -> Option<&mut Operation> {
+        match part {
+            Part::Commit => Some(&mut self.commit),
+            Part::Undo => self.undo.as_mut(),
+        }
+    }
+}
+
+impl Operation {
+    /// Fixed and about to be durable.
+    pub fn intended(id: Arc<str>, prepared: Prepared, at: Timestamp) -> Self {
+        Self { id, prepared: prepared.0, state: Sent::Intended, leaves_before: leaves_before(at) }
+    }
+}
+
+impl Terms {
+    pub fn of(manifest: &Manifest) -> Self {
+        Self {
+            quotes_are_firm: manifest.quotes_are_firm,
+            commits_are_idempotent: manifest.commits_are_idempotent,
+            reverse_window_s: manifest.reverse_window_s,
+            not_found_settles_after_s: manifest.not_found_settles_after_s,
+        }
+    }
+}
+
+fn leaves_before(at: Timestamp) -> Timestamp {
+    at.saturating_add(LEAVES_WITHIN).unwrap_or(Timestamp::MAX)
+}

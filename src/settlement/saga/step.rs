@@ -1,0 +1,384 @@
+//! The transitions: `step(saga, event) → (saga, what is wanted)`. Pure.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use yizhan_contract::Money;
+
+use super::answered::Missing;
+use super::event::{Event, Part, Resolution, Wanted};
+use super::{Call, Course, LEASE, Operation, Saga, Sent, Why, leaves_before};
+
+/// A saga after an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stepped {
+    pub saga: Saga,
+    /// In order; empty while answers are awaited.
+    pub wanted: Vec<Wanted>,
+    /// The saga must be durable before anything wanted is carried out.
+    pub is_to_be_kept: bool,
+}
+
+/// One event. `at` is when it was seen.
+pub fn step(saga: Saga, event: Event, at: Timestamp) -> Stepped {
+    let attention = saga.attention.clone();
+    let mut turn = Turn { saga, wanted: Vec::new(), is_to_be_kept: false, at };
+    turn.take(event);
+    turn.advance();
+    turn.ask();
+    turn.saga.look_for_attention(at);
+    turn.is_to_be_kept |= turn.saga.attention != attention;
+    turn.wake();
+    Stepped { saga: turn.saga, wanted: turn.wanted, is_to_be_kept: turn.is_to_be_kept }
+}
+
+struct Turn {
+    saga: Saga,
+    wanted: Vec<Wanted>,
+    is_to_be_kept: bool,
+    at: Timestamp,
+}
+
+impl Turn {
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Begun | Event::Woken => {}
+            Event::TakenOver { is_gone } => self.taken_over(is_gone),
+            Event::Performed { operation, answer } => {
+                let said = format!("answered: {answer:?}");
+                if let Some((call, part)) = self.awaited(&operation, &said) {
+                    self.saga.calls[call].performed(part, answer, self.at);
+                    self.is_to_be_kept |= self.is_unknown(call, part);
+                }
+            }
+            Event::Asked { operation, answer } => {
+                let said = format!("asked about, the payer says: {answer:?}");
+                if let Some((call, part)) = self.unknown(&operation, &said)
+                    && self.saga.calls[call].asked(part, answer, self.at) == Missing::Believed
+                {
+                    self.missing(call, part);
+                }
+            }
+            Event::Prepared { call, part, operation } => self.prepared(call, part, operation),
+            Event::NotPrepared { call, part, why } => self.not_prepared(call, part, why),
+            Event::Requoted { calls } => self.requoted(calls),
+            Event::GivenUp(why) => self.give_up(why),
+            Event::ReverseOrdered(ordered) => {
+                if self.saga.course == Course::Committed {
+                    self.saga.course = Course::Reversing(ordered);
+                    self.is_to_be_kept = true;
+                }
+            }
+            Event::RetryOrdered { operator } => self.retry(&operator),
+            Event::Resolved { operation, as_, operator, reason } => {
+                self.resolved(&operation, as_, &operator, &reason);
+            }
+        }
+    }
+
+    /// What a gateway that is gone meant to send may have been sent.
+    fn taken_over(&mut self, is_gone: bool) {
+        let at = self.at;
+        for call in &mut self.saga.calls {
+            for operation in call.undo.iter_mut().chain([&mut call.commit]) {
+                if is_gone {
+                    operation.leaves_before = operation.leaves_before.min(at);
+                }
+                if matches!(operation.state, Sent::Intended | Sent::Awaited) {
+                    operation.begin_unknown(
+                        at,
+                        "another gateway had it before",
+                        Some(jiff::SignedDuration::ZERO),
+                    );
+                }
+            }
+        }
+        if self.saga.course == Course::Requoting {
+            self.wanted.push(Wanted::Requote);
+        }
+    }
+
+    /// Finds the operation an answer belongs to, and writes the answer down. An answer to an operation that was
+    /// replaced, or that a fence is about to settle, is evidence and nothing else.
+    fn awaited(&mut self, id: &Arc<str>, said: &str) -> Option<(usize, Part)> {
+        let found = self.find(id);
+        let counts = found.is_some_and(|(call, part)| {
+            let call = &self.saga.calls[call];
+            let is_open =
+                |operation: &Operation| matches!(operation.state, Sent::Awaited | Sent::Unknown { .. });
+            let is_fenced_off = part == Part::Commit && call.undo.is_some();
+            call.operation(part).is_some_and(is_open) && !is_fenced_off
+        });
+        self.saga.note(self.at, Some(id), if counts { said.to_owned() } else { format!("too late, {said}") });
+        found.filter(|_| counts)
+    }
+
+    /// The same for the answer to a question.
+    fn unknown(&mut self, id: &Arc<str>, said: &str) -> Option<(usize, Part)> {
+        let (call, part) = self.awaited(id, said)?;
+        self.is_unknown(call, part).then_some((call, part))
+    }
+
+    fn find(&self, id: &Arc<str>) -> Option<(usize, Part)> {
+        self.saga.calls.iter().enumerate().find_map(|(nth, call)| {
+            let is_undo = call.undo.as_ref().is_some_and(|undo| undo.id == *id);
+            match () {
+                () if call.commit.id == *id => Some((nth, Part::Commit)),
+                () if is_undo => Some((nth, Part::Undo)),
+                () => None,
+            }
+        })
+    }
+
+    fn is_unknown(&self, call: usize, part: Part) -> bool {
+        let operation = self.saga.calls[call].operation(part);
+        operation.is_some_and(|operation| matches!(operation.state, Sent::Unknown { .. }))
+    }
+
+    /// The payer never saw the operation, and no request is on its way any more.
+    fn missing(&mut self, nth: usize, part: Part) {
+        let is_given_up = self.is_given_up();
+        let call = &mut self.saga.calls[nth];
+        let can_undo = call.terms.reverse_window_s.is_some();
+        match part {
+            // A reversal may always be sent again under its id: its original is taken back once at most.
+            Part::Undo => self.send_again(nth, part),
+            Part::Commit if !is_given_up && call.terms.commits_are_idempotent => self.send_again(nth, part),
+            Part::Commit if can_undo => self.wanted.push(Wanted::Prepare { call: nth, part: Part::Undo }),
+            Part::Commit if is_given_up => call.commit.state = Sent::Dropped,
+            // Neither sent again nor fenced: only a person can tell.
+            Part::Commit => {}
+        }
+    }
+
+    fn send_again(&mut self, nth: usize, part: Part) {
+        let at = self.at;
+        if let Some(operation) = self.saga.calls[nth].operation_mut(part) {
+            operation.state = Sent::Awaited;
+            operation.leaves_before = leaves_before(at);
+            self.wanted.push(Wanted::Send { call: nth, part });
+            self.is_to_be_kept = true;
+        }
+    }
+
+    fn prepared(&mut self, nth: usize, part: Part, operation: Operation) {
+        let Some(call) = self.saga.calls.get_mut(nth) else { return };
+        match part {
+            Part::Undo if call.undo.is_none() => call.undo = Some(operation),
+            Part::Commit if call.commit.state == Sent::Fenced => {
+                let fenced = std::mem::replace(&mut call.commit, operation);
+                call.tombstones.push(fenced.id);
+                call.undo = None;
+            }
+            _ => return,
+        }
+        self.is_to_be_kept = true;
+    }
+
+    /// A commit that cannot be made ready is refused by its adapter; a reversal that cannot is refused as well, and
+    /// somebody has to look.
+    fn not_prepared(&mut self, nth: usize, part: Part, why: String) {
+        let Some(call) = self.saga.calls.get_mut(nth) else { return };
+        let refused = Sent::Refused { code: "not_prepared".to_owned(), message: why };
+        match part {
+            Part::Commit => call.commit.state = refused,
+            Part::Undo if call.undo.is_none() => {
+                call.undo = Some(Operation { state: refused, ..call.commit.clone() });
+            }
+            Part::Undo => {}
+        }
+        self.is_to_be_kept = true;
+    }
+
+    /// The confirmed amounts are what the chain goes on with; payers that were not sent to are replaced.
+    fn requoted(&mut self, calls: Vec<Call>) {
+        if self.saga.course != Course::Requoting {
+            return;
+        }
+        self.saga.calls.retain(Call::is_committed);
+        for call in &mut self.saga.calls {
+            if let Sent::Done { amounts, .. } = &call.commit.state {
+                call.legs.clone_from(amounts);
+            }
+        }
+        self.saga.calls.extend(calls);
+        self.saga.course = Course::Committing;
+        self.is_to_be_kept = true;
+    }
+
+    fn give_up(&mut self, why: Why) {
+        if matches!(self.saga.course, Course::Committing | Course::Requoting) {
+            self.saga.note(self.at, None, format!("given up: {why:?}"));
+            self.saga.course = Course::Undoing(why);
+            self.is_to_be_kept = true;
+        }
+    }
+
+    fn retry(&mut self, operator: &str) {
+        self.saga.note(self.at, None, format!("{operator} asks to try again"));
+        for call in &mut self.saga.calls {
+            if call.undo.as_ref().is_some_and(|undo| matches!(undo.state, Sent::Refused { .. })) {
+                call.undo = None;
+            }
+            for operation in call.undo.iter_mut().chain([&mut call.commit]) {
+                if let Sent::Unknown { ask_at, .. } = &mut operation.state {
+                    *ask_at = self.at;
+                }
+            }
+        }
+        self.is_to_be_kept = true;
+    }
+
+    fn resolved(&mut self, id: &Arc<str>, as_: Resolution, operator: &str, reason: &str) {
+        let Some((nth, part)) = self.find(id) else { return };
+        let is_given_up = self.is_given_up();
+        let call = &mut self.saga.calls[nth];
+        let Some(operation) = call.operation_mut(part) else { return };
+        if !matches!(operation.state, Sent::Unknown { .. } | Sent::Refused { .. }) {
+            return;
+        }
+        match (as_, part) {
+            (Resolution::Done { amounts, reference }, Part::Commit) => {
+                operation.state = Sent::Done { amounts, reference, at: self.at };
+                call.undo = None;
+            }
+            (Resolution::Done { amounts, reference }, Part::Undo) => {
+                operation.state = Sent::Done { amounts, reference, at: self.at };
+                if !call.is_committed() {
+                    call.commit.state = Sent::Fenced;
+                }
+            }
+            (Resolution::NotDone, Part::Commit) if is_given_up => operation.state = Sent::Dropped,
+            (Resolution::NotDone, Part::Commit) => {
+                let code = "resolved_as_not_done".to_owned();
+                operation.state = Sent::Refused { code, message: reason.to_owned() };
+            }
+            (Resolution::NotDone, Part::Undo) => call.undo = None,
+        }
+        self.saga.note(self.at, Some(id), format!("resolved by {operator}: {reason}"));
+        self.is_to_be_kept = true;
+    }
+
+    fn is_given_up(&self) -> bool {
+        matches!(self.saga.course, Course::Undoing(_) | Course::Reversing(_))
+    }
+
+    fn advance(&mut self) {
+        if self.saga.course == Course::Committing
+            && let Some(why) = self.saga.calls.iter().find_map(failed)
+        {
+            self.give_up(why);
+        }
+        match self.saga.course.clone() {
+            Course::Committing => self.commit(),
+            Course::Undoing(why) => self.take_back(Course::Undone(why)),
+            Course::Reversing(ordered) => self.take_back(Course::Reversed(ordered)),
+            Course::Requoting => {}
+            Course::Committed | Course::Undone(_) | Course::Reversed(_) => self.finish(),
+        }
+    }
+
+    fn commit(&mut self) {
+        let is_moved = |call: &Call| match &call.commit.state {
+            Sent::Done { amounts, .. } => !call.is_as_quoted(amounts),
+            _ => false,
+        };
+        if self.saga.calls.iter().any(is_moved) {
+            self.saga.course = Course::Requoting;
+            self.wanted.push(Wanted::Requote);
+            return;
+        }
+        let open = self.saga.calls.iter().filter(|call| !call.is_committed());
+        let Some(wave) = open.map(|call| call.wave).min() else {
+            self.saga.course = Course::Committed;
+            return self.finish();
+        };
+        for nth in 0..self.saga.calls.len() {
+            let call = &mut self.saga.calls[nth];
+            match call.commit.state {
+                _ if call.wave != wave => {}
+                Sent::Intended => self.send(nth, Part::Commit),
+                Sent::Fenced => self.wanted.push(Wanted::Prepare { call: nth, part: Part::Commit }),
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes back whatever was committed, and settles first what nobody knows.
+    fn take_back(&mut self, end: Course) {
+        for nth in 0..self.saga.calls.len() {
+            let call = &mut self.saga.calls[nth];
+            let can_undo = call.terms.reverse_window_s.is_some();
+            match (&call.commit.state, call.undo.as_ref().map(|undo| &undo.state)) {
+                (Sent::Intended, _) => call.commit.state = Sent::Dropped,
+                (_, Some(Sent::Intended)) => self.send(nth, Part::Undo),
+                (Sent::Done { .. }, None) if can_undo => {
+                    self.wanted.push(Wanted::Prepare { call: nth, part: Part::Undo });
+                }
+                _ => {}
+            }
+        }
+        if self.saga.calls.iter().all(Call::is_clear) {
+            self.saga.course = end;
+            self.finish();
+        }
+    }
+
+    fn send(&mut self, nth: usize, part: Part) {
+        let at = self.at;
+        if let Some(operation) = self.saga.calls[nth].operation_mut(part) {
+            operation.state = Sent::Awaited;
+            // Meant to be sent long ago, in a wave that had to wait: whoever takes over must know how late it left.
+            if operation.leaves_before < at.saturating_add(LEASE).unwrap_or(Timestamp::MAX) {
+                operation.leaves_before = leaves_before(at);
+                self.is_to_be_kept = true;
+            }
+            self.wanted.push(Wanted::Send { call: nth, part });
+        }
+    }
+
+    fn finish(&mut self) {
+        self.wanted.push(Wanted::Finish);
+    }
+
+    /// Unknown outcomes whose time has come are asked about. A commit that is being fenced off is not: the
+    /// fence decides.
+    fn ask(&mut self) {
+        for nth in 0..self.saga.calls.len() {
+            let call = &mut self.saga.calls[nth];
+            let part = if call.undo.is_some() { Part::Undo } else { Part::Commit };
+            let operation = call.operation_mut(part);
+            if operation.is_some_and(|operation| operation.is_to_be_asked(self.at)) {
+                self.wanted.push(Wanted::Ask { call: nth, part });
+            }
+        }
+    }
+
+    fn wake(&mut self) {
+        let ask_at = |call: &Call| {
+            let part = if call.undo.is_some() { Part::Undo } else { Part::Commit };
+            match call.operation(part)?.state {
+                Sent::Unknown { ask_at, .. } => Some(ask_at),
+                _ => None,
+            }
+        };
+        let asked = self.saga.calls.iter().filter_map(ask_at).min();
+        let wake = [asked, self.saga.attention_due()].into_iter().flatten().min();
+        self.wanted.extend(wake.map(|at| Wanted::Wake { at }));
+    }
+}
+
+/// Why a call ends the whole settlement.
+fn failed(call: &Call) -> Option<Why> {
+    let payer = || call.legs.first().map(|(payer, _)| payer.clone());
+    match &call.commit.state {
+        Sent::Refused { code, message } => {
+            Some(Why::Refused { payer: payer()?, code: code.clone(), message: message.clone() })
+        }
+        Sent::Done { amounts, .. } if call.terms.quotes_are_firm && !call.is_as_quoted(amounts) => {
+            let sum = |legs: &[(_, Money)]| legs.iter().map(|(_, amount)| *amount).sum();
+            Some(Why::Breach { payer: payer()?, quoted: sum(&call.legs), committed: sum(amounts) })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,175 @@
+//! What a decision writes down, and what it answers with. Pure.
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use uuid::Uuid;
+use yizhan_contract::Money;
+use yizhan_contract::stay::civil_date;
+
+use super::bill::{Bill, BillState, BilledPayer};
+use super::decide::{Decision, Verdict};
+use super::effect::Effect;
+use super::findings;
+use super::message::Message;
+use super::outcome::{Beneficiary, Noted, Outcome};
+use super::record::{Phase, StayRecord};
+use super::refusals;
+use crate::refusal::Refusal;
+use crate::store::{BillWrite, Changes, Hold, LegWrite, OutboxWrite, PersonFacts, StayWrite};
+
+impl Verdict {
+    /// Answered, nothing else written.
+    pub(super) fn answer(outcome: Outcome) -> Self {
+        Self { changes: Changes::default(), outcome, lease: None }
+    }
+
+    pub(super) fn refused(refusal: Refusal) -> Self {
+        Self::answer(refusal.into())
+    }
+
+    /// The newest bill, as issued.
+    pub(super) fn issued(record: StayRecord) -> Self {
+        match record.settlement {
+            Some(settlement) => Self::answer(Outcome::Bill(Box::new(settlement.bill))),
+            None => Self::refused(refusals::no_such_stay()),
+        }
+    }
+}
+
+impl Decision {
+    /// The stay with its newest bill, which is also what is answered.
+    pub(super) fn write(
+        &self,
+        record: StayRecord,
+        person: &PersonFacts,
+        effect: Effect,
+        told: impl FnOnce(Box<Bill>) -> Outcome,
+    ) -> Verdict {
+        let (stay, bill) = self.stay(record, person);
+        let Some(bill) = bill else { return Verdict::refused(refusals::no_such_stay()) };
+        let changes = Changes {
+            outbox: self.telling(stay.stay_id, &bill).into_iter().collect(),
+            bill: Some(self.bill(stay.stay_id, &bill)),
+            stay: Some(stay),
+            accumulators: effect.accumulators,
+            postings: effect.postings,
+            ..Changes::default()
+        };
+        Verdict { changes, ..Verdict::answer(told(Box::new(bill))) }
+    }
+
+    /// The stay alone: no bill changes.
+    pub(super) fn note(&self, record: StayRecord, repeated: usize, person: &PersonFacts) -> Verdict {
+        let noted = self.noted(&record, repeated, person);
+        let (stay, _) = self.stay(record, person);
+        let changes = Changes { stay: Some(stay), ..Changes::default() };
+        Verdict { changes, ..Verdict::answer(Outcome::Noted(Box::new(noted))) }
+    }
+
+    /// Charges that go quiet are looked at when their time has come. A stay whose payers are being asked stays with
+    /// whoever asks them.
+    fn stay(&self, record: StayRecord, person: &PersonFacts) -> (StayWrite, Option<Bill>) {
+        let hold = if record.is_with_payers() {
+            record.hold.clone()
+        } else {
+            let due_at = record.quiet_until.filter(|_| record.phase == Phase::AwaitingCharges);
+            Hold { due_at, epoch: record.hold.epoch, held_by: None }
+        };
+        let (stay_id, needs_attention) = (record.stay_id, record.needs_attention());
+        let visit_number = Arc::from(record.part.visit_number.as_str());
+        let admitted = record.part.admitted.value().map(|moment| moment.date);
+        let settlement_id = record.settlement.as_ref().map(|settlement| settlement.id);
+        let (document, bill) = record.into_document();
+        let write = StayWrite {
+            stay_id,
+            person_id: person.person_id,
+            hospital: Arc::clone(&self.hospital.code),
+            visit_number,
+            admitted,
+            document,
+            settlement_id,
+            hold,
+            needs_attention,
+        };
+        (write, bill)
+    }
+
+    fn bill(&self, stay_id: Uuid, bill: &Bill) -> BillWrite {
+        let leg = |payer: &BilledPayer| LegWrite {
+            payer: payer.payer.clone(),
+            state: payer.state,
+            paid: payer.paid,
+        };
+        BillWrite {
+            settlement_id: bill.settlement_id,
+            stay_id,
+            version: bill.version,
+            hospital: Arc::clone(&self.hospital.code),
+            state: bill.state.word(),
+            day: civil_date(self.at),
+            total: bill.amounts.total,
+            patient_share: bill.patient_share,
+            legs: bill.payers.iter().map(leg).collect(),
+            document: serde_json::to_vec(bill).unwrap_or_default(),
+        }
+    }
+
+    /// An issued bill goes to the hospital's return address, where it has one; one that is being made does not.
+    fn telling(&self, stay_id: Uuid, bill: &Bill) -> Option<OutboxWrite> {
+        let is_issued = !matches!(bill.state, BillState::Settling | BillState::Reversing);
+        (self.hospital.is_told && is_issued).then(|| OutboxWrite {
+            outbox_id: self.new_outbox_id,
+            stay_id,
+            hospital: Arc::clone(&self.hospital.code),
+            settlement_id: bill.settlement_id,
+            version: bill.version,
+            due_at: self.at,
+        })
+    }
+
+    pub(super) fn noted(&self, record: &StayRecord, repeated: usize, person: &PersonFacts) -> Noted {
+        let on = record.part.discharged.value().or(record.part.admitted.value()).copied();
+        let on = on.map_or_else(|| civil_date(self.at), |moment| moment.date);
+        let mut findings = record.findings.clone();
+        if repeated > 0 {
+            findings.push(findings::repeated_lines(repeated));
+        }
+        if record.phase.is_fixed() && !record.late_lines.is_empty() {
+            let total = record.late_lines.iter().filter_map(|line| line.signed_amount().ok()).sum();
+            findings.push(findings::late_charges(record.late_lines.len(), total));
+        }
+        let state = match record.phase {
+            _ if record.pricing.is_some() => BillState::Settling,
+            Phase::Settled => BillState::Settled,
+            Phase::Committing => BillState::Settling,
+            Phase::Reversing => BillState::Reversing,
+            _ => BillState::AwaitingCharges,
+        };
+        Noted {
+            state,
+            hospital: Arc::clone(&self.hospital.code),
+            visit_number: record.part.visit_number.clone(),
+            lines: record.part.lines.len(),
+            total: record.part.lines.iter().filter_map(|line| line.signed_amount().ok()).sum(),
+            beneficiary: self.beneficiary(person, on),
+            findings,
+        }
+    }
+
+    pub(super) fn noted_without_stay(&self, message: &Message, person: &PersonFacts) -> Noted {
+        Noted {
+            state: BillState::AwaitingCharges,
+            hospital: Arc::clone(&self.hospital.code),
+            visit_number: message.part.visit_number.clone(),
+            lines: 0,
+            total: Money::ZERO,
+            beneficiary: self.beneficiary(person, civil_date(self.at)),
+            findings: message.findings.clone(),
+        }
+    }
+
+    fn beneficiary(&self, person: &PersonFacts, on: Date) -> Beneficiary {
+        Beneficiary::of(person.roster.as_ref(), &self.hospital.region, on, &self.policies)
+    }
+}
