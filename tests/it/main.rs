@@ -1,9 +1,9 @@
 //! Everything that is tested from outside, in one binary. Each module is one subject, its cases are data.
 #![cfg(test)]
 
-mod books;
 mod authority;
 mod bench;
+mod books;
 mod cli;
 mod crash;
 mod demo;

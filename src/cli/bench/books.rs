@@ -4,11 +4,14 @@
 use jiff::civil::Date;
 
 use super::client::{Client, Doors};
-use super::gate::Books;
+use super::gate::{Audited, Books};
 use super::load::Settled;
-use crate::cli::block_on;
+use crate::cli::{block_on, ledger};
 use crate::settlement::bill::Bill;
 use crate::store::{ReportLine, Store};
+
+/// Bills not told yet that are counted; one is too many.
+const UNTOLD_MAX: u32 = 100;
 
 /// The store of a gateway of our own, which settled nothing before.
 pub(super) struct StoreBooks<'s> {
@@ -30,6 +33,13 @@ impl Books for StoreBooks<'_> {
             lines.extend(block_on(self.store.report(day))?);
         }
         Ok(Some(lines))
+    }
+
+    fn audit(&mut self) -> anyhow::Result<Option<Audited>> {
+        let (audit, found) = block_on(ledger::check(self.store, |_| {}))?;
+        let untold = block_on(self.store.outbox_waiting(UNTOLD_MAX))?.len();
+        let differences = found.shown.into_iter().map(|difference| difference.what).collect();
+        Ok(Some(Audited { settlements: audit.settlements, differences, untold }))
     }
 }
 
@@ -53,6 +63,10 @@ impl Books for HttpBooks {
 
     /// Others settle there too, and no hospital may read all of it.
     fn report(&mut self) -> anyhow::Result<Option<Vec<ReportLine>>> {
+        Ok(None)
+    }
+
+    fn audit(&mut self) -> anyhow::Result<Option<Audited>> {
         Ok(None)
     }
 }

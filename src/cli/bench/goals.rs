@@ -11,6 +11,8 @@ const OVERHEAD_P99_US_MAX: u64 = 5_000;
 /// Of bare one-row commits, in hundredths.
 const AT_32_MIN: u64 = 50;
 const AT_1_MIN: u64 = 30;
+/// Above two bare commits, with outside payers, less what those took.
+const OWN_TIME_US_MAX: u64 = 5_000;
 const IDLE_KIB_MAX: u64 = 40 * 1024;
 const LONG_RUN_KIB_MAX: u64 = 200 * 1024;
 
@@ -26,7 +28,16 @@ pub(super) struct Goal {
 pub(super) fn goals(rows: &[Row], memory: &Memory) -> Vec<Goal> {
     let row = |name: &str| rows.iter().find(|row| row.name == name);
     let mut goals = Vec::new();
-    if let (Some(bare), Some(open)) = (row("bare_1"), row("open")) {
+    if let (Some(bare), Some(own)) = (row("bare_1"), row("own_time")) {
+        let p50 = own.beside(bare, |own, bare| own.p50_us.saturating_sub(2 * bare.p50_us));
+        let title =
+            Text::new("外部支付方之外高出两次裸提交 p50", "beside payers, above two bare commits, p50");
+        goals.push(Goal::at_most(title, OWN_TIME_US_MAX, p50, milliseconds));
+        let p99 = own.beside(bare, |own, bare| own.p99_us.saturating_sub(2 * bare.p99_us));
+        let title =
+            Text::new("外部支付方之外高出两次裸提交 p99", "beside payers, above two bare commits, p99");
+        goals.push(Goal::at_most(title, OWN_TIME_US_MAX, p99, milliseconds));
+    } else if let (Some(bare), Some(open)) = (row("bare_1"), row("open")) {
         let p50 = open.beside(bare, |open, bare| open.p50_us.saturating_sub(bare.p50_us));
         let title = Text::new("恒定速率下高出一次裸提交 p50", "above one bare commit, p50");
         goals.push(Goal::at_most(title, OVERHEAD_P50_US_MAX, p50, milliseconds));

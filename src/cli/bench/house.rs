@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, anyhow};
 use tokio::sync::watch;
+use yizhan_contract::payer::Payer;
 
 use super::client::Doors;
 use super::workload::{Workload, profiles};
@@ -20,6 +21,7 @@ use crate::http;
 use crate::roster::RosterMode;
 use crate::runtime::{Runtime, Shutdown};
 use crate::samples;
+use crate::settlement::payers::Payers;
 use crate::store::registers::{Registers, Rows};
 use crate::store::seal::Key;
 use crate::store::sqlite::Sqlite;
@@ -27,6 +29,9 @@ use crate::telemetry;
 
 /// More than the load may ever ask for: what is measured is the gateway, not its limit.
 const REQUESTS_PER_SECOND_MAX: u32 = 1_000_000;
+
+/// Under which the gateway holds stays whose payers are in flight.
+const GATEWAY_NAME: &str = "bench";
 
 /// A gateway of our own, with people on its roster and both ports open.
 pub(super) struct OwnGateway {
@@ -39,7 +44,12 @@ pub(super) struct OwnGateway {
 
 impl OwnGateway {
     /// Makes store and key in `folder`, fills roster and catalogue, and serves on free ports.
-    pub(super) async fn start(folder: &Path, workload: &Workload) -> anyhow::Result<Self> {
+    /// `outside`: payers that are asked; the others are computed by rules.
+    pub(super) async fn start(
+        folder: &Path,
+        workload: &Workload,
+        outside: Vec<(Arc<str>, Arc<dyn Payer>)>,
+    ) -> anyhow::Result<Self> {
         let runtime = Runtime::system();
         let (store_path, key_path) = (folder.join("yizhan.db"), folder.join("yizhan.key"));
         Key::create(&key_path)?;
@@ -49,7 +59,10 @@ impl OwnGateway {
         filled.close().await;
         let store = Arc::new(house::open_store(&store_path, &key_path, &runtime)?);
         let profiles = profiles(workload.hospitals())?;
-        let reception = house::reception(Arc::clone(&store), policy::shelf(&[])?, profiles, runtime);
+        let (policies, payers) = (policy::shelf(&[])?, Payers::new(outside)?);
+        payers.check(&policies)?;
+        let reception =
+            house::reception_of(Arc::clone(&store), policies, profiles, runtime, payers, GATEWAY_NAME);
         let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("a port of this machine");
         let listeners = Listeners { http: listen()?, mllp: listen()? };
         let ports = (listeners.http.local_addr()?, listeners.mllp.local_addr()?);

@@ -22,7 +22,7 @@ const OPEN_CLIENTS: usize = 64;
 /// Charges go out this long before the discharge that bills them.
 const CHARGES_AHEAD: Duration = Duration::from_millis(20);
 /// Longest time that is told apart, in µs.
-const TIME_US_MAX: u64 = 60_000_000;
+pub(super) const TIME_US_MAX: u64 = 60_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
 /// Faults of which the words are kept.
 const FAULTS_KEPT_MAX: usize = 5;
@@ -40,6 +40,8 @@ pub(super) struct Settled {
     pub(super) stay: u64,
     pub(super) settlement: Uuid,
     pub(super) patient_share: Money,
+    /// Until the bill was answered, as the figures count it.
+    pub(super) took_us: u64,
 }
 
 /// Everything that was answered, and what was not.
@@ -184,7 +186,8 @@ impl Seen {
             Answer::Settled { settlement, patient_share } => {
                 self.settling.saturating_record(took);
                 self.account.acknowledged += 1;
-                self.account.settled.push(Settled { stay: stay.number, settlement, patient_share });
+                let stay = stay.number;
+                self.account.settled.push(Settled { stay, settlement, patient_share, took_us: took });
             }
             Answer::Noted => {
                 self.charging.saturating_record(took);

@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use rusqlite::Connection;
 
-use super::load::{micros, per_second};
+use super::load::{TIME_US_MAX, micros, per_second};
 use crate::runtime::steady;
 
 /// Rows that share a commit at most, as the store's writer takes them.
 const SHARED_ROWS_MAX: usize = 64;
-const TIME_US_MAX: u64 = 60_000_000;
 const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = 1;
     PRAGMA checkpoint_fullfsync = 1; PRAGMA wal_autocheckpoint = 4096;
     CREATE TABLE IF NOT EXISTS one (a INTEGER)";

@@ -3,7 +3,8 @@
 //! [`workload`] makes stays, [`load`] sends them as so many [`client`]s to the [`subject`], which is a gateway
 //! of our own ([`house`]) or one that runs already. [`machine`] measures bare commits, [`turns`] interleaves all
 //! of it, [`peak`] looks for the highest rate. Before anything is told, [`gate`] accounts for every message
-//! by the gateway's own [`books`].
+//! by the gateway's own [`books`]. Outside [`payers`] can be asked that take their time, and [`own_time`] says
+//! what is left of a settlement's time without them.
 
 mod books;
 mod client;
@@ -14,6 +15,8 @@ mod house;
 mod load;
 mod machine;
 mod memory;
+mod own_time;
+mod payers;
 mod peak;
 mod progress;
 mod report;
@@ -22,10 +25,12 @@ mod turns;
 mod workload;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use yizhan_contract::payer::Payer;
 use yizhan_contract::stay::civil_date;
 
 use super::Exit;
@@ -35,6 +40,7 @@ use crate::telemetry;
 use client::Doors;
 use load::Load;
 use machine::BareStore;
+use own_time::OwnTime;
 use progress::Progress;
 use report::{Conditions, Memory, Report};
 use subject::Subject;
@@ -78,6 +84,10 @@ pub(super) struct BenchArgs {
     /// 临时数据库所在文件夹，裸提交也在此测量 | Folder for the temporary store; bare commits are measured there, too
     #[arg(long, default_value = ".")]
     folder: PathBuf,
+    /// 外部支付方：in-process 由网关按规则计算，20ms 表示每次试算与扣款各需 20 毫秒 | Outside payers: in-process
+    /// computes all by rules, 20ms asks some that take 20 ms for each quote and commit
+    #[arg(long, default_value = "in-process", value_parser = delay_of, conflicts_with = "http")]
+    payers: Delay,
     /// 运行中的网关，如 http://127.0.0.1:8080 | A gateway that runs already
     #[arg(long, requires_all = ["mllp", "token"])]
     http: Option<String>,
@@ -126,7 +136,10 @@ fn measure(args: &BenchArgs) -> anyhow::Result<Report> {
     let progress = Progress::new();
     progress.say("准备", "preparing");
     let workload = workload(args, &runtime);
-    let subject = subject(args, folder.path(), &workload)?;
+    let outside = args.payers.0.map(|delay| payers::outside(delay, &runtime));
+    let (adapters, waits) =
+        outside.map_or_else(Default::default, |(adapters, waits)| (adapters, Some(waits)));
+    let subject = subject(args, folder.path(), &workload, adapters)?;
     let idle_kib = memory::resident_kib(args.pid).filter(|_| args.http.is_none() || args.pid.is_some());
     let bytes_before = subject.store_bytes();
     let mut run = Run {
@@ -137,6 +150,7 @@ fn measure(args: &BenchArgs) -> anyhow::Result<Report> {
         lasting: Duration::from_secs(args.seconds),
         warm_up: Duration::from_secs(args.warm_up),
         process: args.pid,
+        own_time: subject.store().zip(waits).map(|(store, waits)| OwnTime { store, waits }),
     };
     let ran = run.run(mode(args), args.minutes)?;
     let after_kib = idle_kib.and_then(|_| memory::resident_kib(args.pid));
@@ -158,6 +172,19 @@ fn measure(args: &BenchArgs) -> anyhow::Result<Report> {
     })
 }
 
+/// How long outside payers take; absent: none is asked.
+#[derive(Debug, Clone, Copy)]
+struct Delay(Option<Duration>);
+
+fn delay_of(text: &str) -> Result<Delay, String> {
+    if text == "in-process" {
+        return Ok(Delay(None));
+    }
+    let milliseconds = text.strip_suffix("ms").and_then(|number| number.parse().ok());
+    let delay = milliseconds.map(|number| Delay(Some(Duration::from_millis(number))));
+    delay.ok_or_else(|| "请填 in-process 或 20ms | say in-process, or 20ms".to_owned())
+}
+
 fn mode(args: &BenchArgs) -> Mode {
     match (args.rate, args.clients) {
         (Some(rate), _) => Mode::Rate(rate),
@@ -173,17 +200,25 @@ fn workload(args: &BenchArgs, runtime: &Runtime) -> Workload {
             let now = runtime.now().as_second().unsigned_abs();
             Workload::of_hospital(args.seed.unwrap_or(now), SendingHospital::named(&args.hospital, token))
         }
-        None => Workload::sample(args.seed.unwrap_or(1), args.people),
+        None => {
+            let sample = Workload::sample(args.seed.unwrap_or(1), args.people);
+            if args.payers.0.is_some() { sample.of_documents() } else { sample }
+        }
     }
 }
 
-fn subject(args: &BenchArgs, folder: &Path, workload: &Workload) -> anyhow::Result<Subject> {
+fn subject(
+    args: &BenchArgs,
+    folder: &Path,
+    workload: &Workload,
+    outside: Vec<(Arc<str>, Arc<dyn Payer>)>,
+) -> anyhow::Result<Subject> {
     match (&args.http, &args.mllp, &args.token) {
         (Some(http), Some(mllp), Some(token)) => {
             let http = http.trim_end_matches('/').to_owned();
             Ok(Subject::Running { doors: Doors { http, mllp: mllp.clone() }, token: token.clone() })
         }
-        _ => Subject::own(folder, workload),
+        _ => Subject::own(folder, workload, outside),
     }
 }
 
@@ -191,6 +226,7 @@ fn conditions(args: &BenchArgs, subject: &Subject, workload: &Workload) -> Condi
     Conditions {
         gateway: subject.describe(),
         seed: workload.seed(),
+        payers_delay_ms: args.payers.0.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
         people_on_roster: if args.http.is_some() { 0 } else { args.people },
         seconds_a_turn: args.seconds,
         processors: std::thread::available_parallelism().map_or(0, usize::from),

@@ -30,6 +30,8 @@ pub(super) struct Report {
 pub(super) struct Conditions {
     pub(super) gateway: String,
     pub(super) seed: u64,
+    /// How long outside payers take for a quote or a commit; absent: none is asked.
+    pub(super) payers_delay_ms: Option<u64>,
     pub(super) people_on_roster: u64,
     pub(super) seconds_a_turn: u64,
     pub(super) processors: usize,

@@ -1,9 +1,11 @@
 //! What is measured: a gateway of our own, or one that runs already.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use jiff::civil::{Date, date};
+use yizhan_contract::payer::Payer;
 use yizhan_rules::PolicyShelf;
 
 use super::books::{HttpBooks, StoreBooks};
@@ -13,6 +15,7 @@ use super::house::OwnGateway;
 use super::load::Account;
 use super::workload::Workload;
 use crate::cli::block_on;
+use crate::store::Store;
 
 /// A day and a region of the policy every generated stay falls under.
 const POLICY_DAY: Date = date(2020, 7, 1);
@@ -25,8 +28,20 @@ pub(super) enum Subject {
 
 impl Subject {
     /// A gateway of our own with its store in `folder`.
-    pub(super) fn own(folder: &Path, workload: &Workload) -> anyhow::Result<Self> {
-        Ok(Self::Own(Box::new(block_on(OwnGateway::start(folder, workload))?)))
+    pub(super) fn own(
+        folder: &Path,
+        workload: &Workload,
+        outside: Vec<(Arc<str>, Arc<dyn Payer>)>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self::Own(Box::new(block_on(OwnGateway::start(folder, workload, outside))?)))
+    }
+
+    /// Where stays can be looked up by their settlements.
+    pub(super) fn store(&self) -> Option<&dyn Store> {
+        match self {
+            Self::Own(own) => Some(&*own.store),
+            Self::Running { .. } => None,
+        }
     }
 
     pub(super) fn doors(&self) -> &Doors {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use yizhan_contract::Text;
 
 use super::figures::{Row, Turn};
-use super::load::{Account, Load, Pace};
+use super::load::{Account, Load, Measured, Pace};
 use super::machine::BareStore;
 use super::memory;
+use super::own_time::OwnTime;
 use super::peak::{self, Peak};
 use super::progress::Progress;
 
@@ -43,6 +44,8 @@ pub(super) struct Run<'r> {
     pub(super) warm_up: Duration,
     /// The process whose memory is looked at; absent: this one.
     pub(super) process: Option<u32>,
+    /// Absent where no outside payer is asked.
+    pub(super) own_time: Option<OwnTime<'r>>,
 }
 
 /// What came of it.
@@ -99,30 +102,26 @@ impl Run<'_> {
 
     fn take_turns(&mut self, works: &[Work], account: &mut Account) -> anyhow::Result<Vec<Row>> {
         let mut rows: Vec<Row> = works.iter().map(|work| work.row()).collect();
-        let mut charges = Row {
-            name: "charges".to_owned(),
-            title: Text::new("费用报文", "charges alone"),
-            turns: Vec::new(),
-        };
+        let mut beside = Beside::new();
         for turn in 1..=self.turns {
             self.progress.say(&format!("第 {turn}/{} 轮", self.turns), "turn");
             for (work, row) in works.iter().zip(&mut rows) {
-                row.turns.push(self.take_turn(*work, &mut charges, account)?);
+                row.turns.push(self.take_turn(*work, &mut beside, account)?);
             }
         }
-        rows.extend((!charges.turns.is_empty()).then_some(charges));
+        let Beside { charges, own_time } = beside;
+        rows.extend([charges, own_time].into_iter().filter(|row| !row.turns.is_empty()));
         Ok(rows)
     }
 
-    /// In an open loop, `charges` tells of the messages before the discharges.
-    fn take_turn(&mut self, work: Work, charges: &mut Row, account: &mut Account) -> anyhow::Result<Turn> {
+    fn take_turn(&mut self, work: Work, beside: &mut Beside, account: &mut Account) -> anyhow::Result<Turn> {
         let bare = match work {
             Work::BareOneByOne => self.bare.one_by_one(self.lasting)?,
             Work::BareShared(clients) => self.bare.shared(clients, self.lasting)?,
             Work::Load(pace) => {
                 let measured = self.load.run(pace, self.lasting)?;
                 if matches!(pace, Pace::Open { .. }) {
-                    charges.turns.push(Turn::new(measured.charging_rate(), &measured.charging));
+                    beside.add(&measured, self.own_time.as_ref())?;
                 }
                 let turn = Turn::new(measured.rate(), &measured.settling);
                 account.add(measured.account);
@@ -130,6 +129,33 @@ impl Run<'_> {
             }
         };
         Ok(Turn::new(bare.rate(), &bare.times))
+    }
+}
+
+/// What else a turn of an open loop tells.
+struct Beside {
+    charges: Row,
+    own_time: Row,
+}
+
+impl Beside {
+    fn new() -> Self {
+        let row = |name: &str, title| Row { name: name.to_owned(), title, turns: Vec::new() };
+        Self {
+            charges: row("charges", Text::new("费用报文", "charges alone")),
+            own_time: row("own_time", Text::new("扣除外部支付方用时", "less what payers took")),
+        }
+    }
+
+    fn add(&mut self, measured: &Measured, own_time: Option<&OwnTime<'_>>) -> anyhow::Result<()> {
+        if !measured.charging.is_empty() {
+            self.charges.turns.push(Turn::new(measured.charging_rate(), &measured.charging));
+        }
+        if let Some(own_time) = own_time {
+            let times = own_time.of(&measured.account)?;
+            self.own_time.turns.push(Turn::new(measured.rate(), &times));
+        }
+        Ok(())
     }
 }
 

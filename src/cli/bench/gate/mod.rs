@@ -2,7 +2,8 @@
 //!
 //! Every message was acknowledged; every settlement answered is in the store once and no other is; every bill
 //! holds exactly the charges that were sent, balances, and leaves the patient the share that was answered; the
-//! day's report is the sum of those bills; nobody's annual cap was passed.
+//! day's report is the sum of those bills; the ledger and the year's sums agree with them, and nothing waits to
+//! be told to anybody; nobody's annual cap was passed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -27,6 +28,18 @@ pub(super) trait Books {
 
     /// The days' report; absent where it cannot be asked for.
     fn report(&mut self) -> anyhow::Result<Option<Vec<ReportLine>>>;
+
+    /// The whole store held against itself; absent where it cannot be asked for.
+    fn audit(&mut self) -> anyhow::Result<Option<Audited>>;
+}
+
+/// What holding ledger, bills, sums and outbox against each other came to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Audited {
+    pub(super) settlements: u64,
+    pub(super) differences: Vec<Text>,
+    /// Bills not told yet.
+    pub(super) untold: usize,
 }
 
 /// What the gate found.
@@ -75,6 +88,9 @@ pub(super) fn judge(
     }
     if let Some(lines) = books.report()? {
         judging.report(account, &lines);
+    }
+    if let Some(audited) = books.audit()? {
+        judging.audit(account, audited);
     }
     Ok(judging.end(account))
 }
@@ -150,13 +166,13 @@ impl Judging<'_> {
     }
 
     fn report(&mut self, account: &Account, lines: &[ReportLine]) {
-        let of_patients = lines.iter().filter(|line| line.payer == PATIENT);
-        let stored: u64 = of_patients.map(|line| line.count).sum();
-        let answered = account.settled.len();
-        if usize::try_from(stored) != Ok(answered) {
+        // What nobody owes is posted nowhere.
+        let owing = account.settled.iter().filter(|settled| !settled.patient_share.is_zero()).count();
+        let reported: u64 = lines.iter().filter(|line| line.payer == PATIENT).map(|line| line.count).sum();
+        if usize::try_from(reported) != Ok(owing) {
             self.say(Text::new(
-                format!("应答了 {answered} 次结算，库中有 {stored} 次"),
-                format!("{answered} settlements were answered, {stored} are in the store"),
+                format!("{owing} 次结算有个人负担，日报中有 {reported} 次"),
+                format!("{owing} settlements leave the patient a share, the report has {reported}"),
             ));
         }
         let mut reported = Sums::default();
@@ -172,6 +188,22 @@ impl Judging<'_> {
         if self.sums.0 != reported.0 {
             self.say(Text::new("日报与各结算单之和不符", "the day's report is not the sum of the bills"));
         }
+    }
+
+    /// The bench's hospitals name no address, so nobody is to be told anything.
+    fn audit(&mut self, account: &Account, audited: Audited) {
+        let (answered, posted) = (account.settled.len(), audited.settlements);
+        if usize::try_from(posted) != Ok(answered) {
+            self.say(Text::new(
+                format!("应答了 {answered} 次结算，账上有 {posted} 次"),
+                format!("{answered} settlements were answered, {posted} are in the books"),
+            ));
+        }
+        if audited.untold > 0 {
+            let count = audited.untold;
+            self.say(Text::new(format!("{count} 张结算单待回送"), format!("{count} bills wait to be told")));
+        }
+        audited.differences.into_iter().for_each(|difference| self.say(difference));
     }
 
     fn end(self, account: &Account) -> Verdict {

@@ -20,6 +20,7 @@ struct Ran {
     account: Account,
     bills: HashMap<uuid::Uuid, Bill>,
     report: Vec<ReportLine>,
+    audited: Audited,
 }
 
 impl Books for Ran {
@@ -29,6 +30,10 @@ impl Books for Ran {
 
     fn report(&mut self) -> anyhow::Result<Option<Vec<ReportLine>>> {
         Ok(Some(self.report.clone()))
+    }
+
+    fn audit(&mut self) -> anyhow::Result<Option<Audited>> {
+        Ok(Some(self.audited.clone()))
     }
 }
 
@@ -47,7 +52,7 @@ fn run() -> Ran {
     let today = || civil_date(Runtime::system().now());
     let (folder, first) = (tempfile::tempdir().unwrap(), today());
     let workload = workload();
-    let gateway = block_on(OwnGateway::start(folder.path(), &workload)).unwrap();
+    let gateway = block_on(OwnGateway::start(folder.path(), &workload, Vec::new())).unwrap();
     let progress = Progress::new();
     let load = Load::new(&workload, &gateway.doors, &progress);
     let account = load.run(Pace::Closed { clients: 4 }, Duration::from_secs(1)).unwrap().account;
@@ -62,7 +67,9 @@ fn read(gateway: &OwnGateway, account: Account, days: (Date, Date)) -> Ran {
         let bill = books.bill(settled).unwrap()?;
         Some((settled.settlement, bill))
     });
-    Ran { bills: bills.collect(), report: books.report().unwrap().unwrap(), account }
+    let bills = bills.collect();
+    let (report, audited) = (books.report().unwrap().unwrap(), books.audit().unwrap().unwrap());
+    Ran { bills, report, audited, account }
 }
 
 fn caps_of(accident: &str) -> BTreeMap<PayerCode, Money> {
@@ -93,9 +100,9 @@ fn every_stay_sent_through_both_ports_is_settled_and_accounted_for() {
 #[test]
 fn a_run_with_anything_broken_is_void() {
     type Break = fn(&mut Ran);
-    let breaks: [(Break, &str); 7] = [
+    let breaks: [(Break, &str); 9] = [
         (|ran| drop(ran.bills.remove(&ran.account.settled[0].settlement)), "answered, but not in the store"),
-        (|ran| ran.account.settled.truncate(1), "are in the store"),
+        (|ran| ran.account.settled.truncate(1), "are in the books"),
         (
             |ran| {
                 let first = ran.account.settled[0];
@@ -106,6 +113,8 @@ fn a_run_with_anything_broken_is_void() {
         (|ran| ran.account.settled[0].patient_share += Money::FEN, "is not what was answered"),
         (|ran| first_bill(ran).amounts.total += Money::FEN, "does not balance"),
         (|ran| ran.report[0].paid += Money::FEN, "is not the sum of the bills"),
+        (|ran| ran.audited.settlements -= 1, "are in the books"),
+        (|ran| ran.audited.untold = 1, "wait to be told"),
         (|ran| ran.account.lost = 1, "1 messages were not answered at all"),
     ];
     for (break_it, expected) in breaks {
@@ -122,8 +131,14 @@ fn a_run_in_which_a_cap_was_passed_is_void() {
 
 #[test]
 fn a_run_that_settled_nothing_is_void() {
-    let nothing =
-        |ran: &mut Ran| *ran = Ran { account: Account::default(), bills: HashMap::new(), report: Vec::new() };
+    let nothing = |ran: &mut Ran| {
+        *ran = Ran {
+            account: Account::default(),
+            bills: HashMap::new(),
+            report: Vec::new(),
+            audited: Audited::default(),
+        };
+    };
     assert_eq!(judged(nothing, &BTreeMap::new()), (false, String::new()));
 }
 

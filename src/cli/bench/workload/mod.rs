@@ -39,6 +39,8 @@ pub(super) struct Workload {
     hospitals: Vec<SendingHospital>,
     weights: Vec<u64>,
     population: Population,
+    /// How often a stay is told in each of the three forms.
+    forms: [u64; 3],
 }
 
 /// How a hospital tells of a stay.
@@ -80,13 +82,13 @@ impl Workload {
 
     fn of(seed: u64, hospitals: Vec<SendingHospital>, people: u64) -> Self {
         let weights = hospitals::weights(&hospitals);
-        Self {
-            seed,
-            tag: format!("B{seed:x}"),
-            hospitals,
-            weights,
-            population: Population::new(seed, people),
-        }
+        let (tag, population) = (format!("B{seed:x}"), Population::new(seed, people));
+        Self { seed, tag, hospitals, weights, population, forms: [40, 20, 40] }
+    }
+
+    /// One-shot documents only: their answer waits for outside payers, which an acknowledgement never does.
+    pub(super) fn of_documents(self) -> Self {
+        Self { forms: [60, 40, 0], ..self }
     }
 
     pub(super) fn seed(&self) -> u64 {
@@ -116,7 +118,7 @@ impl Workload {
             discharged: later(admitted, nights),
             accident: chance.is_percent(ACCIDENT_PERCENT).then(|| *chance.pick(&ACCIDENTS)),
             deposit,
-            form: [Form::Json, Form::Xml, Form::Hl7][chance.weighed(&[40, 20, 40])],
+            form: [Form::Json, Form::Xml, Form::Hl7][chance.weighed(&self.forms)],
             charges: charges::charges(&mut chance, admitted, nights, keeps_coming),
         }
     }
