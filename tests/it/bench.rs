@@ -43,13 +43,25 @@ fn a_rate_is_kept_and_told_in_both_languages() {
 }
 
 #[test]
+fn what_outside_payers_take_is_told_apart() {
+    let output = bench(&["--rate", "5", "--payers", "5ms", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &report["verdict"]["is_valid"]), (Some(0), &true.into()), "{report}");
+    let median = |name: &str| {
+        let row = report["rows"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
+        row["turns"][0]["p50_us"].as_u64().unwrap()
+    };
+    assert!(median("open") > median("own_time") + 5_000, "{report}");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_before_anything_is_measured() {
     for more in [
         &["--rate", "0"][..],
         &["--rate", "5", "--clients", "2"],
         &["--http", "http://127.0.0.1:1"],
         &["--turns", "0"],
-        &["--store", "nowhere"],
+        &["--payers", "soon"],
     ] {
         assert_eq!(bench(more).status.code(), Some(2), "{more:?}");
     }

@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, anyhow};
 use tokio::sync::watch;
-use yizhan_contract::payer::Payer;
 
 use super::client::Doors;
+use super::payers::Named;
 use super::workload::{Workload, profiles};
 use crate::catalogue::CatalogueFile;
 use crate::cli::import::import_of;
@@ -48,7 +48,7 @@ impl OwnGateway {
     pub(super) async fn start(
         folder: &Path,
         workload: &Workload,
-        outside: Vec<(Arc<str>, Arc<dyn Payer>)>,
+        outside: Vec<Named>,
     ) -> anyhow::Result<Self> {
         let runtime = Runtime::system();
         let (store_path, key_path) = (folder.join("yizhan.db"), folder.join("yizhan.key"));

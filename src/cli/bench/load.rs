@@ -22,8 +22,9 @@ const OPEN_CLIENTS: usize = 64;
 /// Charges go out this long before the discharge that bills them.
 const CHARGES_AHEAD: Duration = Duration::from_millis(20);
 /// Longest time that is told apart, in µs.
-pub(super) const TIME_US_MAX: u64 = 60_000_000;
-const SIGNIFICANT_DIGITS: u8 = 3;
+const TIME_US_MAX: u64 = 60_000_000;
+/// Times are told apart to a hundredth of themselves.
+const SIGNIFICANT_DIGITS: u8 = 2;
 /// Faults of which the words are kept.
 const FAULTS_KEPT_MAX: usize = 5;
 
@@ -174,7 +175,6 @@ struct Seen {
 
 impl Seen {
     fn new() -> anyhow::Result<Self> {
-        let times = || Histogram::new_with_bounds(1, TIME_US_MAX, SIGNIFICANT_DIGITS);
         Ok(Self { account: Account::default(), settling: times()?, charging: times()? })
     }
 
@@ -241,6 +241,11 @@ impl Measured {
     pub(super) fn charging_rate(&self) -> u64 {
         per_second(self.charging.len(), self.took)
     }
+}
+
+/// For times in µs.
+pub(super) fn times() -> Result<Histogram<u64>, hdrhistogram::CreationError> {
+    Histogram::new_with_bounds(1, TIME_US_MAX, SIGNIFICANT_DIGITS)
 }
 
 pub(super) fn per_second(count: u64, took: Duration) -> u64 {

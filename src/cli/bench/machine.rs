@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use rusqlite::Connection;
 
-use super::load::{TIME_US_MAX, micros, per_second};
+use super::load::{micros, per_second, times};
 use crate::runtime::steady;
 
 /// Rows that share a commit at most, as the store's writer takes them.
@@ -44,7 +44,7 @@ impl BareStore {
 
     /// One row, one commit, one after the other.
     pub(super) fn one_by_one(&self, lasting: Duration) -> anyhow::Result<Bare> {
-        let mut times = Histogram::new_with_bounds(1, TIME_US_MAX, 3)?;
+        let mut times = times()?;
         let mut insert = self.0.prepare(INSERT)?;
         let begun = steady();
         let mut last = begun;
@@ -74,7 +74,7 @@ impl BareStore {
             let waited = clients.into_iter().map(thread::ScopedJoinHandle::join).collect::<Vec<_>>();
             written.map(|()| waited)
         })?;
-        let mut times = Histogram::new_with_bounds(1, TIME_US_MAX, 3)?;
+        let mut times = times()?;
         for one in waited.into_iter().flatten() {
             times.add(one?)?;
         }
@@ -103,7 +103,7 @@ impl BareStore {
 }
 
 fn ask(queue: &mpsc::Sender<mpsc::SyncSender<()>>, end: Instant) -> anyhow::Result<Histogram<u64>> {
-    let mut times = Histogram::new_with_bounds(1, TIME_US_MAX, 3)?;
+    let mut times = times()?;
     loop {
         let asked = steady();
         if asked >= end {

@@ -30,7 +30,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use yizhan_contract::payer::Payer;
 use yizhan_contract::stay::civil_date;
 
 use super::Exit;
@@ -41,6 +40,7 @@ use client::Doors;
 use load::Load;
 use machine::BareStore;
 use own_time::OwnTime;
+use payers::Named;
 use progress::Progress;
 use report::{Conditions, Memory, Report};
 use subject::Subject;
@@ -211,7 +211,7 @@ fn subject(
     args: &BenchArgs,
     folder: &Path,
     workload: &Workload,
-    outside: Vec<(Arc<str>, Arc<dyn Payer>)>,
+    outside: Vec<Named>,
 ) -> anyhow::Result<Subject> {
     match (&args.http, &args.mllp, &args.token) {
         (Some(http), Some(mllp), Some(token)) => {

@@ -3,7 +3,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::load::{Account, TIME_US_MAX};
+use super::load::{Account, times};
 use super::payers::Waits;
 use crate::cli::block_on;
 use crate::store::Store;
@@ -16,7 +16,7 @@ pub(super) struct OwnTime<'o> {
 impl OwnTime<'_> {
     /// µs of each settlement that was answered.
     pub(super) fn of(&self, account: &Account) -> anyhow::Result<Histogram<u64>> {
-        let mut times = Histogram::new_with_bounds(1, TIME_US_MAX, 3)?;
+        let mut times = times()?;
         for settled in &account.settled {
             let Some(stored) = block_on(self.store.settlement(settled.settlement))? else { continue };
             let waited = self.waits.of(&stored.stay.stay_id.to_string());

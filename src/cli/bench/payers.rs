@@ -48,11 +48,14 @@ impl Waits {
     }
 }
 
+/// An adapter under the name its gateway knows it by.
+pub(super) type Named = (Arc<str>, Arc<dyn Payer>);
+
 /// One adapter for each outside payer, and where they note their time.
-pub(super) fn outside(delay: Duration, runtime: &Runtime) -> (Vec<(Arc<str>, Arc<dyn Payer>)>, Waits) {
+pub(super) fn outside(delay: Duration, runtime: &Runtime) -> (Vec<Named>, Waits) {
     let waits = Waits::default();
     let codes = OUTSIDE.iter().filter_map(|code| code.parse::<PayerCode>().ok());
-    let adapter = |code: PayerCode| -> (Arc<str>, Arc<dyn Payer>) {
+    let adapter = |code: PayerCode| -> Named {
         let name = Arc::from(format!("bench_{code}"));
         (name, Arc::new(FirmPayer::new(code, delay, runtime.clone(), waits.clone())))
     };

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use jiff::civil::{Date, date};
-use yizhan_contract::payer::Payer;
 use yizhan_rules::PolicyShelf;
 
 use super::books::{HttpBooks, StoreBooks};
@@ -13,6 +12,7 @@ use super::client::Doors;
 use super::gate::{self, Verdict};
 use super::house::OwnGateway;
 use super::load::Account;
+use super::payers::Named;
 use super::workload::Workload;
 use crate::cli::block_on;
 use crate::store::Store;
@@ -28,11 +28,7 @@ pub(super) enum Subject {
 
 impl Subject {
     /// A gateway of our own with its store in `folder`.
-    pub(super) fn own(
-        folder: &Path,
-        workload: &Workload,
-        outside: Vec<(Arc<str>, Arc<dyn Payer>)>,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn own(folder: &Path, workload: &Workload, outside: Vec<Named>) -> anyhow::Result<Self> {
         Ok(Self::Own(Box::new(block_on(OwnGateway::start(folder, workload, outside))?)))
     }
 
