@@ -48,7 +48,10 @@ pub(crate) async fn reception(store: &Arc<Sqlite>) -> Reception {
         Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
     let policies = Arc::new(PolicyShelf::shipped().unwrap());
     let store: Arc<dyn yizhan::store::Store> = Arc::<Sqlite>::clone(store);
-    Reception::new(Gateway::new(store, policies, hospitals, Runtime::system()), profiles)
+    Reception::new(
+        Gateway::new(store, policies, hospitals, Arc::default(), Arc::from("bench"), Runtime::system()),
+        profiles,
+    )
 }
 
 const ITEMS: [(&str, &str); 6] = [

@@ -14,8 +14,7 @@ use yizhan_contract::{Money, PayerCode};
 use super::{Exit, block_on, house, serve};
 use crate::config::Config;
 use crate::runtime::Runtime;
-use crate::settlement::attended::{Order, Waiting};
-use crate::settlement::gateway::Gateway;
+use crate::settlement::gateway::{Gateway, Order, Waiting};
 use crate::settlement::saga::event::Resolution;
 
 /// Settlements listed.

@@ -12,10 +12,10 @@ use super::hl7::{Charset, Header};
 use super::inbound::{self, Rejected};
 use super::profile::{Profile, Profiles};
 use crate::refusal::{Code, Refusal};
+use crate::settlement::gateway::Handled;
 use crate::settlement::gateway::{Gateway, Unread};
 use crate::settlement::message::{Mode, Trigger};
 use crate::settlement::outcome::Outcome;
-use crate::settlement::pursue::Handled;
 use crate::telemetry::{self, Channel};
 
 /// Takes messages in; cheap to clone.

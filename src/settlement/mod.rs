@@ -9,17 +9,14 @@
 //! driver).
 //!
 //! With outside payers: [`payers`] (who they are), [`saga`] (what is remembered of them, and the function that
-//! moves it), [`carried`] (what is written), [`pursue`] and `drive` (the waiting), [`attended`] (what a person
-//! orders), [`audit`] (the books held against each other).
+//! moves it), [`carried`] (what is written). [`audit`] holds the books against each other.
 
-pub mod attended;
 pub mod audit;
 pub mod bill;
 pub mod carried;
 pub mod complete;
 pub mod decide;
 pub mod document;
-mod drive;
 mod effect;
 pub mod findings;
 pub mod gateway;
@@ -34,7 +31,6 @@ pub mod outcome;
 pub mod part;
 pub mod payers;
 pub mod price;
-pub mod pursue;
 pub mod record;
 pub mod refusals;
 pub mod reserved;

@@ -78,7 +78,14 @@ fn house(make: impl FnOnce(&Path)) -> House {
     let now: Timestamp = NOW.parse().unwrap();
     let runtime = Runtime { clock: Arc::new(FixedClock::at(now)), ids: Arc::new(RandomIds) };
     let policies = Arc::new(PolicyShelf::shipped().unwrap());
-    let gateway = Gateway::new(store as Arc<dyn Store>, policies, hospitals, runtime);
+    let gateway = Gateway::new(
+        store as Arc<dyn Store>,
+        policies,
+        hospitals,
+        Arc::default(),
+        Arc::from("test"),
+        runtime,
+    );
     House { reception: Reception::new(gateway, profiles), _directory: directory }
 }
 
@@ -109,11 +116,12 @@ impl House {
     }
 
     async fn commit(&self, id: Uuid, expected: &str) -> String {
-        shown(&self.reception.gateway().commit(id, expected.parse().unwrap()).await)
+        shown(&self.reception.gateway().commit(id, expected.parse().unwrap()).await.outcome)
     }
 
     async fn reverse(&self, id: Uuid) -> String {
-        let outcome = self.reception.gateway().reverse(id, "费用有误".to_owned(), "desk 7".to_owned()).await;
+        let outcome =
+            self.reception.gateway().reverse(id, "费用有误".to_owned(), "desk 7".to_owned()).await.outcome;
         shown(&outcome)
     }
 }

@@ -200,7 +200,8 @@ async fn settle_for(house: &House, hospital: &str, visit: &str, amount: &str) ->
 }
 
 async fn reverse(house: &House, id: Uuid) {
-    let outcome = house.reception.gateway().reverse(id, "费用有误".to_owned(), "desk 7".to_owned()).await;
+    let outcome =
+        house.reception.gateway().reverse(id, "费用有误".to_owned(), "desk 7".to_owned()).await.outcome;
     assert!(matches!(outcome, Outcome::Bill(_)), "{outcome:?}");
 }
 

@@ -43,7 +43,7 @@ async fn two_that_take_one_lease_share_nothing() {
         let stay_id = wait_for(store, "ZY1", Some(after(10))).await;
         assert_eq!(store.due(after(9), 10).await.unwrap(), []);
         let due = store.due(after(10), 10).await.unwrap();
-        assert_eq!(due, [Due { stay_id, epoch: 0, due_at: after(10) }]);
+        assert_eq!(due, [Due { stay_id, epoch: 0, due_at: after(10), is_held: false }]);
         let take = |holder: &str| store.take(due[0].clone(), Arc::from(holder), after(70));
         let (a, b) = tokio::join!(take("a"), take("b"));
         let (a, b) = (a.unwrap(), b.unwrap());
@@ -51,7 +51,7 @@ async fn two_that_take_one_lease_share_nothing() {
         assert!(a.is_none() || b.is_none());
 
         let holder = if a.is_some() { "a" } else { "b" };
-        let held = Due { stay_id, epoch: 1, due_at: after(70) };
+        let held = Due { stay_id, epoch: 1, due_at: after(70), is_held: true };
         assert_eq!(store.held_by(Arc::from(holder), 10).await.unwrap(), std::slice::from_ref(&held));
         assert_eq!(store.due(after(69), 10).await.unwrap(), []);
         assert_eq!(store.due(after(70), 10).await.unwrap(), [held]);

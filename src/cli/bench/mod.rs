@@ -25,7 +25,6 @@ mod turns;
 mod workload;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};

@@ -1,7 +1,6 @@
 //! What is measured: a gateway of our own, or one that runs already.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Context;
 use jiff::civil::{Date, date};

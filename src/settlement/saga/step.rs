@@ -46,7 +46,7 @@ impl Turn {
             Event::TakenOver { is_gone } => self.taken_over(is_gone),
             Event::Performed { operation, answer } => {
                 let said = format!("answered: {answer:?}");
-                if let Some((call, part)) = self.awaited(&operation, &said) {
+                if let Some((call, part)) = self.still_open(&operation, &said) {
                     self.saga.calls[call].performed(part, answer, self.at);
                     self.is_to_be_kept |= self.is_unknown(call, part);
                 }
@@ -100,7 +100,7 @@ impl Turn {
 
     /// Finds the operation an answer belongs to, and writes the answer down. An answer to an operation that was
     /// replaced, or that a fence is about to settle, is evidence and nothing else.
-    fn awaited(&mut self, id: &Arc<str>, said: &str) -> Option<(usize, Part)> {
+    fn still_open(&mut self, id: &Arc<str>, said: &str) -> Option<(usize, Part)> {
         let found = self.find(id);
         let counts = found.is_some_and(|(call, part)| {
             let call = &self.saga.calls[call];
@@ -115,7 +115,7 @@ impl Turn {
 
     /// The same for the answer to a question.
     fn unknown(&mut self, id: &Arc<str>, said: &str) -> Option<(usize, Part)> {
-        let (call, part) = self.awaited(id, said)?;
+        let (call, part) = self.still_open(id, said)?;
         self.is_unknown(call, part).then_some((call, part))
     }
 

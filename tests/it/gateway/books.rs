@@ -114,7 +114,8 @@ async fn run(acts: Vec<Act>) {
                 }
                 let bill = standing.remove(which % standing.len());
                 let gateway = house.reception.gateway();
-                let outcome = gateway.reverse(bill.settlement_id, "test".to_owned(), "desk".to_owned()).await;
+                let outcome =
+                    gateway.reverse(bill.settlement_id, "test".to_owned(), "desk".to_owned()).await.outcome;
                 let Outcome::Bill(bill) = outcome else { panic!("{outcome:?}") };
                 expected.note(today, &bill);
             }

@@ -29,7 +29,8 @@ fn reception(profiles: &Arc<Profiles>) -> Reception {
     let hospitals =
         Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
     let policies = Arc::new(PolicyShelf::shipped().unwrap());
-    let gateway = Gateway::new(store, policies, hospitals, Runtime { clock, ids });
+    let gateway =
+        Gateway::new(store, policies, hospitals, Arc::default(), Arc::from("test"), Runtime { clock, ids });
     Reception::new(gateway, Arc::clone(profiles))
 }
 

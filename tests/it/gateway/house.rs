@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
 use yizhan::catalogue::CatalogueFile;
 use yizhan::intake::reception::{Arrival, Received, Reception};
 use yizhan::intake::{Format, Profile, Profiles};
 use yizhan::roster::opening::OpeningFile;
 use yizhan::roster::{RosterFile, RosterMode};
-use yizhan::runtime::{Clock, CountedIds, Runtime};
+use yizhan::runtime::{Clock, CountedIds, Runtime, Sleep};
 use yizhan::settlement::gateway::Gateway;
 use yizhan::settlement::message::Mode;
+use yizhan::settlement::payers::Payers;
 use yizhan::sheet::Problem;
 use yizhan::store::Store;
 use yizhan::store::registers::{Import, Registers};
@@ -22,17 +24,34 @@ use yizhan_rules::PolicyShelf;
 use crate::project;
 
 /// A clock that is put where a case wants it.
-pub(crate) struct Hand(std::sync::Mutex<Timestamp>);
+pub(crate) struct Hand {
+    now: std::sync::Mutex<Timestamp>,
+    moved: Notify,
+}
 
 impl Hand {
     pub(crate) fn put(&self, at: Timestamp) {
-        *self.0.lock().unwrap() = at;
+        *self.now.lock().unwrap() = at;
+        self.moved.notify_waiters();
     }
 }
 
 impl Clock for Hand {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
+        *self.now.lock().unwrap()
+    }
+
+    /// Until a case puts the clock there.
+    fn sleep_until(&self, at: Timestamp) -> Sleep<'_> {
+        Box::pin(async move {
+            loop {
+                let moved = self.moved.notified();
+                if at <= self.now() {
+                    return;
+                }
+                moved.await;
+            }
+        })
     }
 }
 
@@ -83,14 +102,24 @@ impl House {
             }
         };
         let store = Arc::new(store);
-        let clock = Arc::new(Hand(std::sync::Mutex::new("2020-07-02T10:00:00+08:00".parse().unwrap())));
+        let clock = Arc::new(Hand {
+            now: std::sync::Mutex::new("2020-07-02T10:00:00+08:00".parse().unwrap()),
+            moved: Notify::new(),
+        });
         let runtime = Runtime { clock: clock.clone(), ids };
         let profiles = Arc::new(profiles);
         let known = Arc::clone(&profiles);
         let hospitals =
             Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
-        let gateway =
-            Gateway::new(Arc::clone(&store) as Arc<dyn Store>, Arc::new(policies), hospitals, runtime);
+        let (payers, name) = (Arc::new(Payers::none()), Arc::from("test"));
+        let gateway = Gateway::new(
+            Arc::clone(&store) as Arc<dyn Store>,
+            Arc::new(policies),
+            hospitals,
+            payers,
+            name,
+            runtime,
+        );
         let reception = Reception::new(gateway, profiles);
         let samples = project("tests/samples");
         let roster = import(RosterFile::open(&samples.join("roster.csv")));

@@ -166,11 +166,11 @@ impl Step {
             }
             Self { commit: Some(letter), .. } => {
                 let id = letters.id(letter);
-                vec![gateway.commit(id, self.expected_share.parse().unwrap()).await]
+                vec![gateway.commit(id, self.expected_share.parse().unwrap()).await.outcome]
             }
             Self { reverse: Some(letter), .. } => {
                 let id = letters.id(letter);
-                vec![gateway.reverse(id, "费用有误".to_owned(), "desk 7".to_owned()).await]
+                vec![gateway.reverse(id, "费用有误".to_owned(), "desk 7".to_owned()).await.outcome]
             }
             Self { read: Some(letter), .. } => {
                 let found = gateway.settlement(letters.id(letter)).await.unwrap();
@@ -178,7 +178,11 @@ impl Step {
             }
             Self { quiet: true, .. } => {
                 let now = gateway.runtime().now();
-                gateway.close_due(now, 100).await.unwrap()
+                let mut outcomes = Vec::new();
+                for pursuit in gateway.due(now, 100).await.unwrap() {
+                    outcomes.push(gateway.pursue(pursuit).await);
+                }
+                outcomes
             }
             _ => vec![],
         };

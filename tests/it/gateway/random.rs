@@ -142,7 +142,7 @@ async fn run(acts: Vec<Act>) {
 }
 
 async fn reverse(house: &House, id: Uuid) {
-    let outcome = house.reception.gateway().reverse(id, "test".to_owned(), "desk".to_owned()).await;
+    let outcome = house.reception.gateway().reverse(id, "test".to_owned(), "desk".to_owned()).await.outcome;
     let Outcome::Bill(bill) = outcome else { panic!("{outcome:?}") };
     assert_eq!(bill.state, BillState::Reversed);
     assert!(bill.check().is_ok());

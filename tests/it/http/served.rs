@@ -223,7 +223,14 @@ impl Setting {
         let hospitals =
             Arc::new(move |code: &str| known.of_hospital(code).map(|found| Arc::clone(&found.hospital)));
         let policies = Arc::new(PolicyShelf::shipped().unwrap());
-        let gateway = Gateway::new(Arc::clone(&store) as _, policies, hospitals, runtime);
+        let gateway = Gateway::new(
+            Arc::clone(&store) as _,
+            policies,
+            hospitals,
+            Arc::default(),
+            Arc::from("test"),
+            runtime,
+        );
         let reception = Reception::new(gateway, profiles);
         let state = State {
             reception,

@@ -7,32 +7,23 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use yizhan_contract::payer::{
-    Ask, Memo, Operation as Ordered, OperationKind, PrepareError, Quote, QuoteAnswer, QuotedAmount,
-    Unavailable,
-};
-use yizhan_contract::stay::SettledElsewhere;
-use yizhan_contract::{Money, PayerCode};
 
-use super::bill::BillState;
-use super::carried::Carry;
-use super::decide::Asked;
-use super::gateway::{Gateway, Stepped, Work, record, store_refusal};
-use super::given::{Answer, Given};
-use super::message::{Hospital, Mode, SettleOn};
-use super::outcome::Outcome;
-use super::payers::Adapter;
-use super::price::{Ground, Priced, ToAsk, price};
-use super::record::{Pricing, Settlement, StayRecord};
-use super::refusals::{self, LinePlaces};
-use super::reserved::reserved_by_others;
-use super::saga::event::Part;
-use super::saga::{COMMIT_DEADLINE, Call, Operation, Terms, plan};
+use super::quote::Quoted;
+use super::standing::record;
+use super::step::{Stepped, Work};
+use super::{Gateway, store_refusal};
 use crate::refusal::Refusal;
+use crate::settlement::bill::BillState;
+use crate::settlement::carried::Carry;
+use crate::settlement::decide::Asked;
+use crate::settlement::given::Given;
+use crate::settlement::message::{Hospital, Mode, SettleOn};
+use crate::settlement::outcome::Outcome;
+use crate::settlement::record::{Pricing, Settlement, StayRecord};
+use crate::settlement::refusals;
+use crate::settlement::saga::COMMIT_DEADLINE;
 use crate::store::{Done, Due, Facts, Hold, Lease, StayRef, Step, StoreError};
 
-/// How long a payer may take to answer a question: a quote, or what became of an operation.
-pub const ASK_DEADLINE: SignedDuration = SignedDuration::from_secs(5);
 /// Pauses before a stay that waits for a payer is tried again; the last one repeats.
 const POSTPONED_S: [i64; 6] = [2, 5, 15, 60, 120, 300];
 /// Stays taken up at a time when a gateway begins.
@@ -109,17 +100,6 @@ pub(super) struct Seen {
 pub(super) enum Went {
     On,
     Ended(Outcome),
-}
-
-/// What asking for quotes came to.
-pub(super) enum Quoted {
-    All {
-        given: Given,
-        settlement: Box<Settlement>,
-    },
-    Refused(Vec<Refusal>),
-    /// A payer that is needed cannot be asked now.
-    Waits(Refusal),
 }
 
 impl Gateway {
@@ -274,107 +254,6 @@ impl Drive<'_> {
         Ok(Some(Seen { record, facts, hospital }))
     }
 
-    /// Asks payer after payer, each with what those before it pay. Read-only: nothing is held meanwhile.
-    pub(super) async fn quote(&self, seen: &Seen, mode: Mode, mut given: Given) -> Result<Quoted, Stop> {
-        loop {
-            match self.price(seen, mode, &given).await? {
-                Err(refusals) => return Ok(Quoted::Refused(refusals)),
-                Ok(Priced::Bill(settlement)) => return Ok(Quoted::All { given, settlement }),
-                Ok(Priced::Breach { payer, amount, pay_at_most }) => {
-                    tracing::warn!(%payer, %amount, %pay_at_most, "a payer answered what it may not pay; its quote is refused");
-                    given.insert(payer, Answer::refused(None));
-                }
-                Ok(Priced::Ask(to_ask)) => {
-                    if let Some(stopped) = self.ask(seen, &to_ask, &mut given).await {
-                        return Ok(stopped);
-                    }
-                }
-            }
-        }
-    }
-
-    async fn ask(&self, seen: &Seen, to_ask: &ToAsk, given: &mut Given) -> Option<Quoted> {
-        let first = to_ask.legs.first()?;
-        let adapter = self.gateway.payers().of(&first.payer)?;
-        let deadline = later(self.gateway.runtime().now(), ASK_DEADLINE);
-        let ask = Ask {
-            stay: Arc::from(self.lease.stay_id.to_string()),
-            id_number: seen.record.part.id_number.value().cloned(),
-            claim: to_ask.claim.clone(),
-            legs: to_ask.legs.clone(),
-            paid_before: to_ask.paid_before.clone(),
-            memo: Memo::default(),
-        };
-        let answer = self.gateway.within(deadline, adapter.payer.quote(&ask, deadline)).await;
-        let answer = answer.unwrap_or_else(|| QuoteAnswer::Unavailable(no_answer()));
-        let mut give = |answer: &dyn Fn(&PayerCode, Option<_>) -> Answer| {
-            for (nth, leg) in to_ask.legs.iter().enumerate() {
-                let asked = (nth == 0).then(|| leg.clone());
-                given.insert(leg.payer.clone(), answer(&leg.payer, asked));
-            }
-        };
-        match answer {
-            QuoteAnswer::Quote(quote) if answers_all(&quote, to_ask) => {
-                give(&|payer, asked| quoted(&quote, payer, asked));
-                None
-            }
-            QuoteAnswer::Quote(_) => {
-                tracing::warn!(adapter = %adapter.name, "a quote answers for other payers than were asked; it is refused");
-                give(&|_, asked| Answer::refused(asked));
-                None
-            }
-            QuoteAnswer::Refused { code, .. } => {
-                tracing::info!(adapter = %adapter.name, code, "a payer refuses to pay for a stay");
-                give(&|_, asked| Answer::refused(asked));
-                None
-            }
-            QuoteAnswer::NotReady { what } => {
-                Some(Quoted::Refused(vec![refusals::payer_not_ready(&first.payer, &what)]))
-            }
-            QuoteAnswer::Unavailable(why) if self.may_defer(adapter, &to_ask.after) => {
-                tracing::warn!(adapter = %adapter.name, %why, "an optional payer is deferred");
-                give(&|_, asked| Answer::deferred(asked));
-                None
-            }
-            QuoteAnswer::Unavailable(why) => {
-                Some(Quoted::Waits(refusals::payer_unavailable(&first.payer, &why)))
-            }
-        }
-    }
-
-    /// Only a tail of the chain whose payers are all optional may be left out for now.
-    fn may_defer(&self, adapter: &Adapter, after: &[PayerCode]) -> bool {
-        let is_optional = |payer: &PayerCode| {
-            self.gateway.payers().of(payer).is_some_and(|adapter| adapter.manifest().optional)
-        };
-        adapter.manifest().optional && after.iter().all(is_optional)
-    }
-
-    pub(super) async fn price(
-        &self,
-        seen: &Seen,
-        mode: Mode,
-        given: &Given,
-    ) -> Result<Result<Priced, Vec<Refusal>>, Stop> {
-        let at = self.gateway.runtime().now();
-        let work = self.work(seen, Asked::ChargesQuiet { mode, now: at });
-        let lookups = self.gateway.look_up(&work, Some(&seen.record), at).await?;
-        let Some(owner) = &seen.facts.person else { return Ok(Err(vec![refusals::no_such_stay()])) };
-        let ground = Ground {
-            hospital: &seen.hospital,
-            policies: self.gateway.policies(),
-            items: &lookups.items,
-            roster: owner.roster.as_ref(),
-            years: &owner.years,
-            reserved: reserved_by_others(owner, &seen.record),
-            at,
-            new_id: uuid::Uuid::nil(),
-            payers: self.gateway.payers(),
-            given,
-        };
-        Ok(price(&seen.record, &ground, mode, &LinePlaces::none()))
-    }
-
     /// The intent with its operations made ready, or why an adapter cannot make one.
     async fn intent(
         &mut self,
@@ -392,79 +271,6 @@ impl Drive<'_> {
             Ok(calls) => Ok(Carry::Priced { given, calls, hold }),
             Err((adapter, why)) => Err(refusals::not_prepared(&adapter, &why)),
         })
-    }
-
-    /// One call for each adapter that pays something, in the order of the chain.
-    pub(super) fn plan(
-        &self,
-        settlement: &Settlement,
-        given: &Given,
-    ) -> Result<Vec<Call>, (Arc<str>, PrepareError)> {
-        let mut planned: Vec<(&Adapter, Vec<(PayerCode, Money)>)> = Vec::new();
-        for line in &settlement.bill.payers {
-            let Some(adapter) = self.gateway.payers().of(&line.payer) else { continue };
-            let is_quoted = given.get(&line.payer).is_some_and(Answer::is_quoted);
-            if !is_quoted || (line.paid.is_zero() && !adapter.manifest().commits_zero) {
-                continue;
-            }
-            let leg = (line.payer.clone(), line.paid);
-            match planned.last_mut() {
-                Some((last, legs)) if last.name == adapter.name => legs.push(leg),
-                _ => planned.push((adapter, vec![leg])),
-            }
-        }
-        let manifests: Vec<_> = planned.iter().map(|(adapter, _)| adapter.manifest()).collect();
-        let waves = plan::waves(&manifests);
-        let call = |((adapter, legs), wave): ((&Adapter, Vec<(PayerCode, Money)>), u8)| {
-            let quote_id = legs
-                .first()
-                .and_then(|(payer, _)| given.get(payer))
-                .and_then(|answer| answer.quote_id.clone());
-            let commit = self.prepare(adapter, OperationKind::Commit, quote_id.clone(), &legs)?;
-            Ok(Call {
-                adapter: Arc::clone(&adapter.name),
-                terms: Terms::of(adapter.manifest()),
-                wave,
-                legs,
-                quote_id,
-                commit,
-                undo: None,
-                tombstones: Vec::new(),
-            })
-        };
-        planned.into_iter().zip(waves).map(call).collect()
-    }
-
-    /// A new operation, ready to be made durable.
-    pub(super) fn prepare(
-        &self,
-        adapter: &Adapter,
-        kind: OperationKind,
-        quote_id: Option<String>,
-        legs: &[(PayerCode, Money)],
-    ) -> Result<Operation, (Arc<str>, PrepareError)> {
-        let id: Arc<str> = Arc::from(self.gateway.runtime().next_id().to_string());
-        let ordered = Ordered { id: Arc::clone(&id), kind, quote_id, amounts: legs.to_vec() };
-        let prepared = adapter.payer.prepare(&ordered).map_err(|why| (Arc::clone(&adapter.name), why))?;
-        Ok(Operation::intended(id, prepared, self.gateway.runtime().now()))
-    }
-
-    pub(super) fn prepare_part(
-        &self,
-        call: &Call,
-        part: Part,
-    ) -> Result<Operation, (Arc<str>, PrepareError)> {
-        let Some(adapter) = self.gateway.payers().named(&call.adapter) else {
-            return Err((
-                Arc::clone(&call.adapter),
-                PrepareError("no such adapter is configured".to_owned()),
-            ));
-        };
-        let kind = match part {
-            Part::Commit => OperationKind::Commit,
-            Part::Undo => OperationKind::Reverse { original: Arc::clone(&call.commit.id) },
-        };
-        self.prepare(adapter, kind, call.quote_id.clone(), &call.legs)
     }
 
     /// One conditional step under the lease; `None` where it has to be seen anew first.
@@ -486,7 +292,7 @@ impl Drive<'_> {
         })
     }
 
-    fn work(&self, seen: &Seen, asked: Asked) -> Work {
+    pub(super) fn work(&self, seen: &Seen, asked: Asked) -> Work {
         Work {
             hospital: Arc::clone(&seen.hospital),
             persons: Vec::new(),
@@ -529,35 +335,6 @@ fn said(stepped: Stepped) -> Result<Option<Outcome>, Stop> {
         Stepped::LeaseLost => Err(Stop::LeaseLost),
         Stepped::Undecided | Stepped::Repeated(_) | Stepped::OtherContent => Ok(None),
     }
-}
-
-/// Whether a quote speaks of every payer asked, once, and of no other.
-fn answers_all(quote: &Quote, to_ask: &ToAsk) -> bool {
-    let count = |payer: &PayerCode| quote.amounts.iter().filter(|amount| amount.payer == *payer).count();
-    quote.amounts.len() == to_ask.legs.len()
-        && to_ask.legs.iter().all(|leg| count(&leg.payer) == 1)
-        && quote.amounts.iter().all(|amount| !amount.amount.is_negative())
-}
-
-fn quoted(quote: &Quote, payer: &PayerCode, asked: Option<yizhan_contract::payer::AskedLeg>) -> Answer {
-    let is_last = quote.amounts.last().is_some_and(|amount| amount.payer == *payer);
-    let elsewhere = |also: &QuotedAmount| SettledElsewhere {
-        payer: also.payer.clone(),
-        amount: also.amount,
-        reference: quote.id.clone(),
-    };
-    let found = quote.amounts.iter().find(|amount| amount.payer == *payer);
-    let (amount, steps) = found.map(|found| (found.amount, found.steps.clone())).unwrap_or_default();
-    let answer = Answer::quoted(asked, amount, steps).under(quote.id.clone());
-    if is_last {
-        Answer { also_paid: quote.also_paid.iter().map(elsewhere).collect(), ..answer }
-    } else {
-        answer
-    }
-}
-
-pub(super) fn no_answer() -> Unavailable {
-    Unavailable { why: "no answer in time".to_owned(), retry_after: None }
 }
 
 pub(super) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {

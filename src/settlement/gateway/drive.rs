@@ -10,13 +10,14 @@ use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::Money;
 use yizhan_contract::payer::{Performed, Prepared, Status};
 
-use super::carried::Carry;
-use super::gateway::Gateway;
-use super::given::{Answer, Given};
-use super::message::Mode;
-use super::pursue::{ASK_DEADLINE, Drive, Quoted, Seen, Stop, Went, later, no_answer};
-use super::saga::event::{Event, Part, Wanted};
-use super::saga::{COMMIT_DEADLINE, Course, Saga, Sent, Why};
+use super::Gateway;
+use super::pursue::{Drive, Seen, Stop, Went, later};
+use super::quote::{ASK_DEADLINE, Quoted, no_answer};
+use crate::settlement::carried::Carry;
+use crate::settlement::given::{Answer, Given};
+use crate::settlement::message::Mode;
+use crate::settlement::saga::event::{Event, Part, Wanted};
+use crate::settlement::saga::{COMMIT_DEADLINE, Course, Saga, Sent, Why};
 use crate::store::StoreError;
 
 /// A stay whose payers will not be asked before that long is let go of; it comes back when its time has come.

@@ -6,12 +6,14 @@ use jiff::Timestamp;
 use uuid::Uuid;
 use yizhan_contract::Text;
 
-use super::carried::Carry;
-use super::gateway::{Gateway, record};
+use super::Gateway;
 use super::pursue::{Drive, Seen, Stop};
-use super::saga::attention::Attention;
-use super::saga::event::{Event, Resolution};
-use super::saga::{Entry, Sent};
+use super::standing::record;
+use crate::settlement::carried::Carry;
+use crate::settlement::record::StayRecord;
+use crate::settlement::saga::attention::Attention;
+use crate::settlement::saga::event::{Event, Resolution};
+use crate::settlement::saga::{Entry, Sent};
 use crate::store::{Due, Hold, StayRef, StoreError};
 
 /// One stay that waits for a person.
@@ -160,7 +162,7 @@ impl Gateway {
         drive.ordered(event).await
     }
 
-    async fn found(&self, id: Uuid) -> Result<Option<(Uuid, super::record::StayRecord, Hold)>, StoreError> {
+    async fn found(&self, id: Uuid) -> Result<Option<(Uuid, StayRecord, Hold)>, StoreError> {
         let stored = match self.store().stay(StayRef::Stay(id)).await? {
             Some(stored) => Some(stored),
             None => self.store().stay(StayRef::Settlement(id)).await?,

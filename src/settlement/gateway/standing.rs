@@ -1,0 +1,142 @@
+//! What is stored of a stay and its settlements, and waiting for what it comes to.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use uuid::Uuid;
+use yizhan_contract::stay::civil_date;
+
+use super::pursue::{Handled, later};
+use super::step::Work;
+use super::{Found, Gateway, no_such_settlement, store_refusal};
+use crate::settlement::bill::BillState;
+use crate::settlement::findings;
+use crate::settlement::outcome::{Beneficiary, Kept, Noted, Outcome};
+use crate::settlement::record::{Settlement, StayRecord};
+use crate::store::{PersonRef, StayRef, StoreError, StoredSettlement, StoredStay};
+
+/// How often a stay that another task or gateway drives is looked at.
+const LOOK_PAUSE: SignedDuration = SignedDuration::from_millis(100);
+
+impl Gateway {
+    /// A settlement as issued, and what has to be said of it since.
+    pub async fn settlement(&self, id: Uuid) -> Result<Option<Found>, StoreError> {
+        let Some(stored) = self.store.settlement(id).await? else { return Ok(None) };
+        found(stored).map(Some)
+    }
+
+    /// One bill as it was issued under this version.
+    pub async fn bill(&self, id: Uuid, version: u32) -> Result<Option<Found>, StoreError> {
+        let Some(stored) = self.store.bill(id, version).await? else { return Ok(None) };
+        found(stored).map(Some)
+    }
+
+    /// The answer of a message that comes again: its settlement as it stands by now, for a desk must not see
+    /// money that was given back. A document that was quoted and is now sent to be settled is settled.
+    pub(super) async fn as_it_stands(&self, work: &Work, kept: &[u8]) -> Result<Handled, StoreError> {
+        let kept = serde_json::from_slice(kept).map_err(|why| StoreError::Damaged(why.to_string()))?;
+        let id = match kept {
+            Kept::Settlement { id } => id,
+            Kept::Bill(bill) => bill.settlement_id,
+            Kept::Noted(noted) if noted.state == BillState::Settling => {
+                let (stay, outcome) = (Some(work.stay.clone()), self.standing(work.stay.clone()).await?);
+                return Ok(Handled { outcome, pursuit: None, stay });
+            }
+            Kept::Noted(noted) => return Ok(Handled::outcome(Outcome::Noted(noted))),
+            Kept::Refused(refused) => return Ok(Handled::outcome(Outcome::Refused(refused))),
+        };
+        let Some(found) = self.settlement(id).await? else {
+            return Err(StoreError::Damaged(
+                "a message was settled, and its settlement is not there".to_owned(),
+            ));
+        };
+        let bill = found.settlement.bill;
+        if bill.state == BillState::Quoted && work.asked.is_to_settle() {
+            return Ok(Box::pin(self.commit(bill.settlement_id, bill.patient_share)).await);
+        }
+        let stay = Some(StayRef::Settlement(bill.settlement_id));
+        Ok(Handled { outcome: Outcome::Bill(Box::new(bill)), pursuit: None, stay })
+    }
+
+    /// A stay as it stands by now: its bill, or that its payers are being asked for one.
+    async fn standing(&self, stay: StayRef) -> Result<Outcome, StoreError> {
+        let Some(record) = self.read(stay).await? else { return Ok(no_such_settlement().into()) };
+        match record {
+            StayRecord { pricing: None, settlement: Some(settlement), .. } => {
+                Ok(Outcome::Bill(Box::new(settlement.bill)))
+            }
+            record => self.noted(&record).await.map(|noted| Outcome::Noted(Box::new(noted))),
+        }
+    }
+
+    async fn noted(&self, record: &StayRecord) -> Result<Noted, StoreError> {
+        let part = &record.part;
+        let id_number = part.id_number.value().cloned().map(PersonRef::IdNumber);
+        let hospital = Arc::from(part.hospital.as_str());
+        let mrn = part.mrn.value().cloned().map(|mrn| PersonRef::Mrn { hospital, mrn });
+        let persons = id_number.into_iter().chain(mrn).collect();
+        let roster = self.store.person(persons).await?.and_then(|facts| facts.roster);
+        let on = part.discharged.value().or(part.admitted.value()).copied();
+        let on = on.map_or_else(|| civil_date(self.runtime.now()), |moment| moment.date);
+        let region = self.hospital(&part.hospital).map(|hospital| Arc::clone(&hospital.region));
+        Ok(Noted {
+            state: if record.is_with_payers() { BillState::Settling } else { BillState::AwaitingCharges },
+            hospital: Arc::from(part.hospital.as_str()),
+            visit_number: part.visit_number.clone(),
+            lines: part.lines.len(),
+            total: part.lines.iter().filter_map(|line| line.signed_amount().ok()).sum(),
+            beneficiary: Beneficiary::of(
+                roster.as_ref(),
+                region.as_deref().unwrap_or_default(),
+                on,
+                &self.policies,
+            ),
+            findings: record.findings.clone(),
+        })
+    }
+
+    /// Waits while somebody else asks the payers of a stay; answers what it came to. A stay that waits for a payer
+    /// to be there again is not waited for.
+    pub async fn settle_down(&self, stay: StayRef) -> Outcome {
+        loop {
+            let is_waiting = match self.read(stay.clone()).await {
+                Ok(Some(record)) => record.is_asked_now(),
+                Ok(None) => false,
+                Err(error) => return store_refusal(&error).into(),
+            };
+            if !is_waiting {
+                return self.standing(stay).await.unwrap_or_else(|error| store_refusal(&error).into());
+            }
+            self.runtime.clock.sleep_until(later(self.runtime.now(), LOOK_PAUSE)).await;
+        }
+    }
+
+    pub(super) async fn read(&self, stay: StayRef) -> Result<Option<StayRecord>, StoreError> {
+        let Some(stored) = self.store.stay(stay).await? else { return Ok(None) };
+        record(&stored).map(Some)
+    }
+}
+
+pub(super) fn record(stored: &StoredStay) -> Result<StayRecord, StoreError> {
+    StayRecord::read(stored).map_err(|why| StoreError::Damaged(why.to_string()))
+}
+
+/// A stored settlement, opened and checked.
+fn found(stored: StoredSettlement) -> Result<Found, StoreError> {
+    let id = stored.settlement_id;
+    let record = record(&stored.stay)?;
+    let mut settlement = match &record.settlement {
+        Some(settlement) if settlement.id == id => settlement.clone(),
+        // An earlier settlement of the stay: its bill as issued, the newest stay for the name.
+        Some(settlement) => Settlement { id, ..settlement.clone() },
+        None => return Err(StoreError::Damaged("a bill without its settlement".to_owned())),
+    };
+    settlement.bill =
+        serde_json::from_slice(&stored.bill).map_err(|why| StoreError::Damaged(why.to_string()))?;
+    settlement.bill.check().map_err(|why| StoreError::Damaged(why.to_string()))?;
+    if stored.earlier_reversed > 0 && settlement.bill.state == BillState::Settled {
+        let finding = findings::earlier_stay_reversed(stored.earlier_reversed);
+        settlement.bill.findings.push(finding);
+    }
+    Ok(Found { record, settlement })
+}
