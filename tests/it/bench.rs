@@ -55,6 +55,15 @@ fn what_outside_payers_take_is_told_apart() {
 }
 
 #[test]
+fn a_run_that_nobody_answered_is_void() {
+    let nobody = ["--http", "http://127.0.0.1:1", "--mllp", "127.0.0.1:1", "--token", "x", "--clients", "1"];
+    let output = bench(&nobody);
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{shown}");
+    assert!(shown.contains("this run is void") && shown.contains("were not answered at all"), "{shown}");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_before_anything_is_measured() {
     for more in [
         &["--rate", "0"][..],
