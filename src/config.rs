@@ -14,6 +14,7 @@ use toml::{Table, Value};
 use yizhan_contract::PayerCode;
 
 use crate::intake::mllp::Release;
+use crate::store::address::Address;
 
 pub use error::ConfigError;
 
@@ -25,8 +26,7 @@ const TEST_PREFIX: &str = "YIZHAN_TEST_";
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Path of a SQLite file.
-    pub store: PathBuf,
+    pub store: Address,
     pub key_file: PathBuf,
     /// Folder of policy files; absent: the policies shipped with the gateway.
     pub policies: Option<PathBuf>,
@@ -80,6 +80,8 @@ pub struct Limits {
     pub mllp_connections_max: usize,
     pub mllp_idle_s: u64,
     pub requests_per_second_max: u32,
+    /// Connections to a database that this gateway opens.
+    pub store_connections_max: u16,
     /// How long the gateway finishes what it holds after it was asked to stop.
     pub drain_s: u64,
 }
@@ -118,6 +120,7 @@ impl Default for Limits {
             mllp_connections_max: 256,
             mllp_idle_s: 300,
             requests_per_second_max: 500,
+            store_connections_max: 16,
             drain_s: 10,
         }
     }
@@ -186,7 +189,9 @@ impl Config {
 
     fn resolve_paths(&mut self, folder: &Path) {
         let resolve = |path: &mut PathBuf| *path = folder.join(&path);
-        resolve(&mut self.store);
+        if let Address::File(path) = &mut self.store {
+            resolve(path);
+        }
         resolve(&mut self.key_file);
         resolve(&mut self.hospitals);
         if let Some(policies) = &mut self.policies {
@@ -208,7 +213,14 @@ const KEYS: &[(&str, &[&str])] = &[
     ("tls", &["certificate", "key", "client_ca"]),
     (
         "limits",
-        &["message_bytes_max", "mllp_connections_max", "mllp_idle_s", "requests_per_second_max", "drain_s"],
+        &[
+            "message_bytes_max",
+            "mllp_connections_max",
+            "mllp_idle_s",
+            "requests_per_second_max",
+            "store_connections_max",
+            "drain_s",
+        ],
     ),
     ("log", &["format", "level"]),
 ];

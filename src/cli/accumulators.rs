@@ -8,7 +8,7 @@ use super::import::{Bar, Target, import_of, tell};
 use super::{Exit, block_on};
 use crate::roster::opening::OpeningFile;
 use crate::runtime::Runtime;
-use crate::store::registers::{Registers, Rows};
+use crate::store::registers::Rows;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AccumulatorsCommand {

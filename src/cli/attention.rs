@@ -11,7 +11,7 @@ use uuid::Uuid;
 use yizhan_contract::stay::CIVIL_OFFSET;
 use yizhan_contract::{Money, PayerCode};
 
-use super::{Exit, block_on, house, serve};
+use super::{Exit, block_on, house, opened, serve};
 use crate::config::Config;
 use crate::runtime::Runtime;
 use crate::settlement::gateway::{Gateway, Order, Waiting};
@@ -100,9 +100,8 @@ pub(super) fn run(command: AttentionCommand) -> anyhow::Result<Exit> {
 fn gateway(args: &ConfigArgs) -> anyhow::Result<Gateway> {
     let config = Config::load(&args.config, std::env::vars())?;
     let runtime = Runtime::system();
-    let store = house::open_beside(&config.store, &config.key_file, &runtime)?;
-    let reception =
-        house::reception(Arc::new(store), serve::policies(&config)?, serve::profiles(&config)?, runtime);
+    let store = opened::open_beside(&config.store, &config.key_file, &runtime)?;
+    let reception = house::reception(&store, serve::policies(&config)?, serve::profiles(&config)?, runtime);
     Ok(reception.gateway().clone())
 }
 

@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::anyhow;
 use yizhan_rules::PolicyShelf;
 
 use super::Exit;
+use super::opened::Opened;
 use crate::config::ConfigError;
 use crate::intake::reception::Reception;
 use crate::intake::{Profile, Profiles};
@@ -19,26 +20,22 @@ use crate::settlement::payers::Payers;
 use crate::store::StoreError;
 use crate::store::key_file::KeyError;
 use crate::store::registers::ImportError;
-use crate::store::seal::Key;
-use crate::store::sqlite::{Options, Sqlite};
 use crate::system;
-
-/// The name of a gateway that is the only one on its store.
-const GATEWAY_NAME: &str = "gateway";
 
 /// Puts store, policies and hospitals together; every payer is computed by rules.
 pub(super) fn reception(
-    store: Arc<Sqlite>,
+    store: &Opened,
     policies: PolicyShelf,
     profiles: Profiles,
     runtime: Runtime,
 ) -> Reception {
-    reception_of(store, policies, profiles, runtime, Payers::none(), GATEWAY_NAME)
+    let name = store.gateway_name(&runtime);
+    reception_of(store, policies, profiles, runtime, Payers::none(), &name)
 }
 
 /// The same with outside payers, under the name this gateway holds leases by.
 pub(super) fn reception_of(
-    store: Arc<Sqlite>,
+    store: &Opened,
     policies: PolicyShelf,
     profiles: Profiles,
     runtime: Runtime,
@@ -50,38 +47,8 @@ pub(super) fn reception_of(
     let hospitals =
         Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
     let name = Arc::from(name);
-    let gateway = Gateway::new(store, Arc::new(policies), hospitals, Arc::new(payers), name, runtime);
+    let gateway = Gateway::new(store.share(), Arc::new(policies), hospitals, Arc::new(payers), name, runtime);
     Reception::new(gateway, profiles)
-}
-
-/// A store is a SQLite file; an address of another kind of store is no file name.
-fn check_is_file(path: &Path) -> anyhow::Result<()> {
-    if path.to_string_lossy().contains("://") {
-        bail!(
-            "{path}：本网关的数据库是 SQLite 文件，请给出文件路径 | {path}: this gateway keeps its store in a SQLite file; give a path",
-            path = path.display()
-        );
-    }
-    Ok(())
-}
-
-/// Opens a store to serve it; without its key the store itself says which one it wants.
-pub(super) fn open_store(path: &Path, key_file: &Path, runtime: &Runtime) -> anyhow::Result<Sqlite> {
-    check_is_file(path)?;
-    let opened = Sqlite::open(path, key(key_file)?, Arc::clone(&runtime.ids), Options::default());
-    opened.with_context(|| store_under(path, key_file))
-}
-
-/// Opens a store for one command, beside the gateway that may be serving it.
-pub(super) fn open_beside(path: &Path, key_file: &Path, runtime: &Runtime) -> anyhow::Result<Sqlite> {
-    check_is_file(path)?;
-    let opened = Sqlite::open_beside(path, key(key_file)?, Arc::clone(&runtime.ids));
-    opened.with_context(|| store_under(path, key_file))
-}
-
-fn store_under(store: &Path, key_file: &Path) -> String {
-    let (store, key_file) = (store.display(), key_file.display());
-    format!("数据库 {store}，密钥文件 {key_file} | store {store} under key file {key_file}")
 }
 
 /// A file or folder that cannot be used, in words.
@@ -92,15 +59,6 @@ pub(super) fn unusable(path: &Path, why: &io::Error) -> anyhow::Error {
 
 pub(super) fn text_of(file: &Path) -> anyhow::Result<String> {
     fs::read_to_string(file).map_err(|why| unusable(file, &why))
-}
-
-fn key(file: &Path) -> anyhow::Result<Option<Key>> {
-    Ok(if file.exists() { Some(Key::read(file)?) } else { None })
-}
-
-/// Beside the store, unless said otherwise.
-pub(super) fn key_file_of(store: &Path, key: Option<&Path>) -> PathBuf {
-    key.map_or_else(|| store.with_extension("key"), Path::to_owned)
 }
 
 pub(super) fn sample_profiles() -> anyhow::Result<Profiles> {

@@ -9,26 +9,27 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use yizhan_contract::counted;
 
-use super::house;
+use super::opened::{self, Opened};
 use crate::runtime::Runtime;
 use crate::sheet::{Problem, Problems};
+use crate::store::address::Address;
 use crate::store::registers::{Import, ImportError, Imported, OnProgress, Progress, Rows};
-use crate::store::sqlite::Sqlite;
 
 /// The store a file is brought into.
 #[derive(Debug, Args)]
 pub(super) struct Target {
-    /// 数据库文件 | The store's file
-    #[arg(long, env = "YIZHAN_STORE")]
-    pub store: PathBuf,
-    /// 密钥文件（默认与数据库同名，扩展名 .key）| Key file; default: beside the store, ending in .key
+    /// 数据库文件，或 postgres:// 地址 | The store: a file, or a postgres:// address
+    #[arg(long, env = "YIZHAN_STORE", hide_env_values = true)]
+    pub store: Address,
+    /// 密钥文件（默认与数据库文件同名，扩展名 .key）| Key file; default: beside the store's file, ending in .key
     #[arg(long, env = "YIZHAN_KEY_FILE")]
     pub key: Option<PathBuf>,
 }
 
 impl Target {
-    pub(super) fn open(&self, runtime: &Runtime) -> anyhow::Result<Sqlite> {
-        house::open_beside(&self.store, &house::key_file_of(&self.store, self.key.as_deref()), runtime)
+    pub(super) fn open(&self, runtime: &Runtime) -> anyhow::Result<Opened> {
+        let key_file = opened::key_file_of(&self.store, self.key.as_deref())?;
+        opened::open_beside(&self.store, &key_file, runtime)
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn run(command: LedgerCommand) -> anyhow::Result<Exit> {
     let LedgerCommand::Check(args) = command;
     let store = args.target.open(&Runtime::system())?;
     let bar = Bar::new();
-    let checked = block_on(check(&store, |settlements| bar.checked(settlements)));
+    let checked = block_on(check(&*store, |settlements| bar.checked(settlements)));
     bar.finish();
     let (audit, found) = checked.context("the books could not be read to their end")?;
     print(&audit, &found);

@@ -10,6 +10,7 @@ mod house;
 mod import;
 mod key;
 mod ledger;
+mod opened;
 mod outbox;
 mod policy;
 mod report;

@@ -9,7 +9,7 @@ use super::import::Target;
 use super::{Exit, block_on};
 use crate::outbox::since;
 use crate::runtime::Runtime;
-use crate::store::{OutboxEntry, Store};
+use crate::store::OutboxEntry;
 
 /// Entries printed.
 const SHOWN_MAX: u32 = 200;

@@ -7,7 +7,6 @@ use super::import::Target;
 use super::{Exit, block_on};
 use crate::desk::figures::width;
 use crate::runtime::Runtime;
-use crate::store::Store;
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {

@@ -10,7 +10,7 @@ use super::import::{Bar, Target, import_of, tell};
 use super::{Exit, block_on};
 use crate::roster::{RosterFile, RosterMode};
 use crate::runtime::Runtime;
-use crate::store::registers::{Registers, Rows};
+use crate::store::registers::Rows;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RosterCommand {

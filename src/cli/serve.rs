@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use yizhan_rules::PolicyShelf;
 
-use super::{Exit, block_on, house, policy};
+use super::{Exit, block_on, house, opened, policy};
 use crate::config::{Config, Tls};
 use crate::http;
 use crate::intake::Profiles;
@@ -21,7 +21,8 @@ use crate::intake::reception::Reception;
 use crate::outbox::Outbox;
 use crate::runtime::{Runtime, Shutdown};
 use crate::settlement::gateway::{Gateway, Pursuit};
-use crate::store::sqlite::Sqlite;
+use crate::store::address::Address;
+use crate::store::postgres;
 use crate::system;
 use crate::telemetry::{self, Channel};
 use crate::tls;
@@ -47,11 +48,17 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     let policies = policies(&config)?;
     config.check_payers(&policy::payers(policies.policies()))?;
     policy::warn_of_samples(&policies);
-    warn_of_caps(&policies);
+    if let Address::File(_) = config.store {
+        warn_of_caps(&policies);
+    }
     let profiles = profiles(&config)?;
     let runtime = Runtime::system();
-    let store = Arc::new(house::open_store(&config.store, &config.key_file, &runtime)?);
-    let reception = house::reception(Arc::clone(&store), policies, profiles, runtime);
+    let options = postgres::Options {
+        connections_max: usize::from(config.limits.store_connections_max),
+        ..postgres::Options::default()
+    };
+    let store = opened::open_store(&config.store, &config.key_file, options, &runtime)?;
+    let reception = house::reception(&store, policies, profiles, runtime);
     let (stop, stopped) = Shutdown::new();
     block_on(async {
         tokio::spawn(stop_on_signal(stop));
@@ -59,7 +66,7 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
         let front = Front { reading: http::Reading::Token, metrics, recent: Arc::default() };
         serve(&config, listeners, reception, front, stopped).await
     })?;
-    close(store);
+    store.close();
     Ok(Exit::Ok)
 }
 
@@ -235,11 +242,4 @@ async fn stop_on_signal(stop: watch::Sender<bool>) {
     let _ = interrupted.await;
     telemetry::stopping();
     let _ = stop.send(true);
-}
-
-/// Lets go of the file, so that the next gateway may open it.
-pub(super) fn close(store: Arc<Sqlite>) {
-    if let Some(store) = Arc::into_inner(store) {
-        block_on(store.close());
-    }
 }

@@ -10,6 +10,7 @@ use yizhan_contract::counted;
 use yizhan_rules::PolicyShelf;
 
 use super::import::import_of;
+use super::opened::{self, Opened};
 use super::{Exit, block_on, house, policy};
 use crate::catalogue::CatalogueFile;
 use crate::desk::problem::Problem;
@@ -22,8 +23,9 @@ use crate::runtime::Runtime;
 use crate::samples;
 use crate::settlement::message::Mode;
 use crate::settlement::outcome::{Noted, Outcome};
-use crate::store::registers::{Registers, Rows};
-use crate::store::sqlite::Sqlite;
+use crate::store::address::Address;
+use crate::store::registers::Rows;
+use crate::store::{Ports, postgres};
 use crate::telemetry::Channel;
 
 /// Stays whose charges went quiet, closed after the last file.
@@ -43,9 +45,10 @@ pub(super) struct SettleArgs {
     /// 显示每一步计算 | Show every step
     #[arg(long)]
     explain: bool,
-    /// 数据库文件（默认内存）| The store's file; default: in memory, shared by all files
+    /// 数据库文件或 postgres:// 地址（默认内存）| The store: a file, or a postgres:// address; default: in memory,
+    /// shared by all files
     #[arg(long)]
-    store: Option<PathBuf>,
+    store: Option<Address>,
     /// 密钥文件 | Key file; default: beside the store
     #[arg(long, requires = "store")]
     key: Option<PathBuf>,
@@ -68,10 +71,10 @@ pub(super) fn run(args: SettleArgs) -> anyhow::Result<Exit> {
     let policies = policies(&args.policy)?;
     let profiles =
         if args.profile.is_empty() { house::sample_profiles()? } else { house::profiles(&args.profile)? };
-    let store = Arc::new(open(&args, &runtime)?);
+    let store = open(&args, &runtime)?;
     block_on(async {
-        registers(&args, &store, &runtime).await?;
-        let reception = house::reception(Arc::clone(&store), policies, profiles, runtime.clone());
+        registers(&args, &*store, &runtime).await?;
+        let reception = house::reception(&store, policies, profiles, runtime.clone());
         settle(&args, &reception).await
     })
 }
@@ -84,15 +87,18 @@ fn policies(files: &[PathBuf]) -> anyhow::Result<PolicyShelf> {
     policy::shelf(files).or_else(|alone| policy::shelf_with_shipped(files).map_err(|_| alone))
 }
 
-fn open(args: &SettleArgs, runtime: &Runtime) -> anyhow::Result<Sqlite> {
+fn open(args: &SettleArgs, runtime: &Runtime) -> anyhow::Result<Opened> {
     match &args.store {
-        Some(path) => house::open_store(path, &house::key_file_of(path, args.key.as_deref()), runtime),
-        None => Ok(Sqlite::in_memory(Arc::clone(&runtime.ids))?),
+        Some(store) => {
+            let key_file = opened::key_file_of(store, args.key.as_deref())?;
+            opened::open_store(store, &key_file, postgres::Options::default(), runtime)
+        }
+        None => Opened::in_memory(runtime),
     }
 }
 
 /// Files given are brought in; a store in memory starts with the samples for what is not given.
-async fn registers(args: &SettleArgs, store: &Sqlite, runtime: &Runtime) -> anyhow::Result<()> {
+async fn registers(args: &SettleArgs, store: &dyn Ports, runtime: &Runtime) -> anyhow::Result<()> {
     let in_memory = args.store.is_none();
     let quietly = || Arc::new(|_| {});
     let roster = match &args.roster {

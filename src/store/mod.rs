@@ -8,12 +8,15 @@
 //! What implementations share knows no SQL: what is read for a step ([`seen`], of people in [`person`]), the
 //! decision on it ([`deciding`]), and rows, sealed by [`finished`], to be written if all is as it was ([`writes`]).
 
+pub mod address;
 mod deciding;
 mod documents;
 mod finished;
+mod incoming;
 pub mod key_file;
 pub mod ledger;
 mod person;
+pub mod postgres;
 pub mod registers;
 pub mod seal;
 mod seen;
@@ -37,12 +40,17 @@ use yizhan_contract::{Accumulators, IdNumber, Money, PayerCode, Personal, Used};
 
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// Why the store could not do a step. Nothing of the step happened.
+/// Why the store could not do a step. Nothing of it happened, unless it is [`StoreError::InDoubt`].
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Busy, full, unreachable: the same step may succeed later.
     #[error("数据库暂不可用（{0}），请稍后重试 | the store is not available: {0}; try again later")]
     Unavailable(String),
+    /// Nobody can say whether the step took place. A message sent again is answered with what became of it.
+    #[error(
+        "是否已写入尚不能确认（{0}），请用同一消息重发查询 | it is not known whether the step took place: {0}; send the same message again to learn it"
+    )]
+    InDoubt(String),
     /// A document that does not open or does not read: wrong key, or damage.
     #[error(
         "数据库中有无法读取的内容（{0}），请联系管理员 | the store holds what cannot be read: {0}; call the operator"
@@ -85,7 +93,7 @@ fn no_key(expected: Option<&str>) -> String {
 impl StoreError {
     /// Whether the same step may succeed later without anybody's doing.
     pub fn may_retry(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::InDoubt(_))
     }
 }
 
@@ -414,6 +422,10 @@ pub struct ReportLine {
     pub count: u64,
     pub paid: Money,
 }
+
+/// Both ports of one store.
+pub trait Ports: Store + registers::Registers {}
+impl<T: Store + registers::Registers> Ports for T {}
 
 pub trait Store: Send + Sync {
     /// Reads, lets the step decide, writes if what was read is so still, commits durably; concurrent steps

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::seal::{DataKey, Key};
+use super::seal::{DataKey, Key, key_id_of};
 use super::{MessageClaim, StoreError};
 use crate::runtime::Ids;
 
@@ -33,4 +33,17 @@ impl Vault {
     pub(super) fn visit_hash(&self, hospital: &str, number: &str) -> [u8; 16] {
         self.key.look_up("visit", &[hospital.as_bytes(), number.as_bytes()])
     }
+}
+
+/// The store's own data key, from how it lies in the store: it opens under the right key file only.
+pub(super) fn proven(wrapped: &[u8], key: Option<&Key>) -> Result<DataKey, StoreError> {
+    let expected = key_id_of(wrapped).map(|id| id.to_string()).unwrap_or_default();
+    let key = key.ok_or_else(|| StoreError::NoKey(Some(expected.clone())))?;
+    if expected != key.id().to_string() {
+        return Err(StoreError::WrongKey { expected, given: key.id().to_string() });
+    }
+    key.unwrap_data_key(Uuid::nil(), wrapped).map_err(|_| StoreError::WrongKey {
+        expected,
+        given: format!("{}（同号异钥 another key of this id）", key.id()),
+    })
 }

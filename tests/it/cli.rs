@@ -8,20 +8,20 @@ use tempfile::TempDir;
 
 use crate::project;
 
-fn yizhan(arguments: &[&str]) -> Output {
+pub(crate) fn yizhan(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_yizhan")).args(arguments).env_remove("YIZHAN_STORE").output().unwrap()
 }
 
-fn sample(name: &str) -> String {
+pub(crate) fn sample(name: &str) -> String {
     project("tests/samples").join(name).to_str().unwrap().to_owned()
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
 /// Each line of standard output as JSON, and the exit code.
-fn lines(output: &Output) -> (Vec<Value>, i32) {
+pub(crate) fn lines(output: &Output) -> (Vec<Value>, i32) {
     let printed = String::from_utf8(output.stdout.clone()).unwrap();
     let parsed = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     (parsed, output.status.code().unwrap())

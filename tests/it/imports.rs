@@ -51,7 +51,7 @@ struct Expected {
     years: Vec<Vec<String>>,
 }
 
-fn quiet() -> OnProgress {
+pub(crate) fn quiet() -> OnProgress {
     Arc::new(|_| {})
 }
 
@@ -101,7 +101,7 @@ fn written(directory: &Path, file: &CaseFile) -> PathBuf {
     path
 }
 
-async fn entry(store: &dyn Ports, person: &str) -> RosterEntry {
+pub(crate) async fn entry(store: &dyn Ports, person: &str) -> RosterEntry {
     store.person(vec![id_number(person)]).await.unwrap().unwrap().roster.unwrap()
 }
 

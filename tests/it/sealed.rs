@@ -3,24 +3,25 @@
 use std::sync::Arc;
 
 use yizhan::store::seal::{Key, Place};
-use yizhan::store::{Changes, Decide, Store as _};
+use yizhan::store::{Changes, Decide};
 
 use crate::imports::import_roster;
 use crate::stays::*;
 
-#[tokio::test]
-async fn the_file_names_nobody() {
+/// What must not be readable in a store that was [`fill`]ed.
+pub(crate) const SECRETS: [&str; 6] =
+    ["王小明", WANG, "P-8812", "ZY20200702001", "MSG-77001", "bill 1 settled"];
+
+/// Puts everything personal into a store; returns the digest of a message.
+pub(crate) async fn fill(store: &dyn Ports) -> [u8; 32] {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("store.db");
-    let store = open(&path, Key::ephemeral().unwrap()).unwrap();
     let roster = directory.path().join("roster.csv");
     let text = format!(
         "id_number,name,region,kind,code,from,to\n{WANG},王小明,371323,category,low_income,2020-01-01,\n"
     );
     std::fs::write(&roster, text).unwrap();
-    import_roster(&store, &roster, Some("2020-01-01"), Arc::new(|_| {})).await.unwrap();
+    import_roster(store, &roster, Some("2020-01-01"), Arc::new(|_| {})).await.unwrap();
 
-    let secrets = ["王小明", WANG, "P-8812", "ZY20200702001", "MSG-77001", "bill 1 settled"];
     let decide: Decide = Box::new(move |facts| {
         let stay = stay_write(&facts, "ZY20200702001", Some("2020-06-24"), "stay of 王小明");
         let bill = bill(new_id(1), stay.stay_id, 1, "settled", "2020-07-02");
@@ -28,23 +29,31 @@ async fn the_file_names_nobody() {
             stay: Some(stay),
             postings: postings(&bill),
             bill: Some(bill),
-            answer: secrets.concat().into_bytes(),
+            answer: SECRETS.concat().into_bytes(),
             ..Changes::default()
         })
     });
     let both = vec![id_number(WANG), mrn("P-8812")];
     let mut sent = step("MSG-77001", visit("ZY20200702001", Some("2020-06-24")), both, decide);
-    sent.claim.as_mut().unwrap().raw = secrets.concat().into_bytes();
+    sent.claim.as_mut().unwrap().raw = SECRETS.concat().into_bytes();
     store.step(sent).await.unwrap();
-    let refused = message("MSG-77001", &secrets.concat());
+    let refused = message("MSG-77001", &SECRETS.concat());
     let digest = refused.digest;
-    store.keep_refused(now(), refused, secrets.concat().into_bytes()).await.unwrap();
+    store.keep_refused(now(), refused, SECRETS.concat().into_bytes()).await.unwrap();
+    digest
+}
 
+#[tokio::test]
+async fn the_file_names_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let store = open(&path, Key::ephemeral().unwrap()).unwrap();
+    let digest = fill(&store).await;
     let mut bytes = std::fs::read(&path).unwrap();
     bytes.extend(std::fs::read(path.with_extension("db-wal")).unwrap());
     let holds = |secret: &[u8]| bytes.windows(secret.len()).any(|window| window == secret);
     assert!(holds(HOSPITAL.as_bytes()), "the rows are in what was searched");
-    for secret in secrets {
+    for secret in SECRETS {
         assert!(!holds(secret.as_bytes()), "{secret} stands in clear");
     }
     assert!(!holds(&digest[..16]), "a digest in clear tells who guesses the message");

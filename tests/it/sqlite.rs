@@ -67,13 +67,6 @@ async fn steps_that_wait_share_one_commit() {
     assert_eq!(store.commits() - counted, 1);
 }
 
-fn futures_poll<T>(future: std::pin::Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {
-    match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
-        std::task::Poll::Ready(value) => Some(value),
-        std::task::Poll::Pending => None,
-    }
-}
-
 #[tokio::test]
 async fn a_full_queue_says_so_at_once() {
     let directory = tempfile::tempdir().unwrap();

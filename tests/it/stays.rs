@@ -8,23 +8,21 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use uuid::Uuid;
 use yizhan::runtime::RandomIds;
-use yizhan::store::registers::Registers;
+use yizhan::store::postgres::{self, Postgres};
 use yizhan::store::seal::Key;
 use yizhan::store::sqlite::{Options, Sqlite};
 use yizhan::store::{
     Account, BillWrite, Changes, Decide, Facts, Hold, LegWrite, MessageClaim, PersonRef, Posting,
-    PostingKind, StayRef, StayWrite, Step, Store, StoreError,
+    PostingKind, StayRef, StayWrite, Step, StoreError,
 };
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{Exact, Money, Personal, Used};
 
+pub(crate) use yizhan::store::Ports;
+
 pub(crate) const HOSPITAL: &str = "H37132301";
 pub(crate) const WANG: &str = "371323195001010015";
 pub(crate) const LI: &str = "371323195001020029";
-
-/// Both ports of one store.
-pub(crate) trait Ports: Store + Registers {}
-impl<T: Store + Registers> Ports for T {}
 
 /// Runs a check against a fresh store of every kind.
 pub(crate) async fn each_store(check: impl AsyncFn(&dyn Ports)) {
@@ -34,6 +32,19 @@ pub(crate) async fn each_store(check: impl AsyncFn(&dyn Ports)) {
     let file = open(&directory.path().join("store.db"), Key::ephemeral().unwrap()).unwrap();
     check(&file).await;
     file.close().await;
+    check(&postgres().await).await;
+}
+
+/// A new store in the cluster that all tests share.
+pub(crate) async fn postgres() -> Postgres {
+    let cluster = crate::cluster::shared();
+    let address = cluster.address(&cluster.database().await);
+    open_postgres(&address, Key::ephemeral().unwrap()).await.unwrap()
+}
+
+pub(crate) async fn open_postgres(address: &str, key: Key) -> Result<Postgres, StoreError> {
+    let options = postgres::Options { connections_max: 8, ..postgres::Options::default() };
+    Postgres::open(&address.parse().unwrap(), Some(key), Arc::new(RandomIds), options).await
 }
 
 /// Runs a check against every store whose steps decide beside each other.
@@ -42,6 +53,7 @@ pub(crate) async fn each_racing_store(check: impl AsyncFn(&dyn Ports)) {
     let file = open(&directory.path().join("store.db"), Key::ephemeral().unwrap()).unwrap();
     check(&file).await;
     file.close().await;
+    check(&postgres().await).await;
 }
 
 /// The other end of a decision that is held.
@@ -207,4 +219,12 @@ pub(crate) fn keep(number: &'static str, admitted: Option<&'static str>, documen
             ..Changes::default()
         })
     })
+}
+
+/// Polls once, as somebody does who then gives up.
+pub(crate) fn futures_poll<T>(future: std::pin::Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Option<T> {
+    match future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    }
 }

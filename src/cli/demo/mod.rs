@@ -12,15 +12,16 @@ use clap::Args;
 
 use super::import::import_of;
 use super::serve::{Front, Listeners, serve};
-use super::{Exit, block_on, house, policy, settle};
+use super::{Exit, block_on, house, opened, policy, settle};
 use crate::catalogue::CatalogueFile;
 use crate::config::{Config, Http, Limits, Log, LogFormat, Mllp};
 use crate::http;
 use crate::roster::{RosterFile, RosterMode};
 use crate::runtime::{Runtime, Shutdown};
-use crate::store::registers::{Registers, Rows};
+use crate::store::address::Address;
+use crate::store::registers::Rows;
 use crate::store::seal::Key;
-use crate::store::sqlite::Sqlite;
+use crate::store::{Ports, postgres};
 use crate::system;
 use crate::telemetry;
 use samples::{SAMPLES, Sample};
@@ -60,16 +61,20 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<Exit> {
     if !key_path.exists() {
         Key::create(&key_path)?;
     }
-    let store = Arc::new(house::open_store(&store_path, &key_path, &runtime)?);
-    let reception =
-        house::reception(Arc::clone(&store), policy::shelf(&[])?, house::sample_profiles()?, runtime.clone());
+    let store = opened::open_store(
+        &Address::File(store_path.clone()),
+        &key_path,
+        postgres::Options::default(),
+        &runtime,
+    )?;
+    let reception = house::reception(&store, policy::shelf(&[])?, house::sample_profiles()?, runtime.clone());
     let listeners = bind(&args)?;
     let ports = (listeners.http.local_addr()?, listeners.mllp.local_addr()?);
     let config = config(&store_path, &key_path, ports);
     let (stop, stopped) = Shutdown::new();
     let recent = Arc::<http::Recent>::default();
     let exit = block_on(async {
-        registers(&store, &runtime).await?;
+        registers(&*store, &runtime).await?;
         let metrics = telemetry::start_metrics();
         let front = Front { reading: http::Reading::Open, metrics, recent: Arc::clone(&recent) };
         let serving = serve(&config, listeners, reception, front, stopped);
@@ -91,7 +96,7 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<Exit> {
         served?;
         shown
     })?;
-    super::serve::close(store);
+    store.close();
     Ok(exit)
 }
 
@@ -130,7 +135,7 @@ fn bind(args: &DemoArgs) -> anyhow::Result<Listeners> {
 /// Without files: the shipped policies, these two ports.
 pub(super) fn config(store: &Path, key: &Path, (http, mllp): (SocketAddr, SocketAddr)) -> Config {
     Config {
-        store: store.to_owned(),
+        store: Address::File(store.to_owned()),
         key_file: key.to_owned(),
         policies: None,
         hospitals: PathBuf::new(),
@@ -144,7 +149,7 @@ pub(super) fn config(store: &Path, key: &Path, (http, mllp): (SocketAddr, Socket
     }
 }
 
-async fn registers(store: &Sqlite, runtime: &Runtime) -> anyhow::Result<()> {
+async fn registers(store: &dyn Ports, runtime: &Runtime) -> anyhow::Result<()> {
     let quietly = || Arc::new(|_| {});
     let roster = RosterFile::shipped(crate::samples::ROSTER).map(|rows| Box::new(rows) as Rows<_>);
     let import = import_of("roster.csv".as_ref(), roster, runtime, quietly())?;

@@ -27,7 +27,7 @@ pub use attended::{Order, OrderError, Waiting};
 pub use pursue::{Handled, Pursuit};
 use step::{Stepped, Work};
 
-use crate::refusal::{Code, Refusal};
+use crate::refusal::{self, Code, Refusal};
 use crate::runtime::Runtime;
 use crate::settlement::bill::BillState;
 use crate::settlement::decide::Asked;
@@ -259,12 +259,18 @@ fn same_message_other_content() -> Refusal {
     )
 }
 
-/// A step that failed in the store moved nothing.
+/// A step that failed in the store moved nothing, unless nobody can say.
 pub fn store_refusal(error: &StoreError) -> Refusal {
     match error {
         StoreError::Unavailable(_) => {
             Refusal::new(Code::StoreUnavailable, "存储暂时无法写入", "the store cannot be written right now")
         }
+        StoreError::InDoubt(_) => Refusal::new(
+            Code::Internal,
+            "数据库连接中断，是否已写入正在确认；请用同一消息重发查询",
+            "the connection to the store ended while it was written; send the same message again to learn what became of it",
+        )
+        .money(refusal::Money::BeingConfirmed),
         StoreError::Damaged(_)
         | StoreError::WrongKey { .. }
         | StoreError::NoKey(_)

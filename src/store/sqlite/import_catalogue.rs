@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
-use yizhan_contract::Text;
 
 use super::super::StoreError;
+use super::super::incoming::checked_catalogue;
 use super::super::registers::{Import, ImportError, Imported, Progress};
 use super::import::{PIECE_ENTRIES_MAX, PIECE_ENTRIES_MIN, Register, Writing};
 use super::writer::Turn;
-use crate::catalogue::{CATALOGUE_ROWS_MAX, CatalogueRow, overlaps};
-use crate::sheet::{Problem, Problems};
+use crate::catalogue::CatalogueRow;
 
 pub(super) fn run(writing: &Writing, import: Import<CatalogueRow>) -> Result<Imported, ImportError> {
     let Import { at, file, rows, progress } = import;
-    let rows = Arc::new(checked(file, rows, &*progress)?);
+    let rows = Arc::new(checked_catalogue(file, rows, &*progress)?);
     let generation = writing.begin(Register::Catalogue, at, None)?;
     let number = generation.number;
     let mut written = 0;
@@ -35,39 +34,6 @@ pub(super) fn run(writing: &Writing, import: Import<CatalogueRow>) -> Result<Imp
     })?;
     writing.make_visible(&generation)?;
     Ok(Imported { rows: rows.len() as u64, entries: rows.len() as u64, generation: number })
-}
-
-fn checked(
-    file: Arc<str>,
-    rows: impl Iterator<Item = Result<CatalogueRow, Vec<Problem>>>,
-    progress: &dyn Fn(Progress),
-) -> Result<Vec<CatalogueRow>, ImportError> {
-    let mut problems = Problems::none(file);
-    let mut read = Vec::new();
-    for row in rows {
-        match row {
-            Ok(row) if read.len() == CATALOGUE_ROWS_MAX => {
-                problems.add([beyond(row.line)]);
-                break;
-            }
-            Ok(row) => read.push(row),
-            Err(found) => problems.add(found),
-        }
-        if problems.is_full() {
-            break;
-        }
-    }
-    progress(Progress::Reading(read.len() as u64));
-    problems.add(overlaps(&read));
-    if problems.is_empty() { Ok(read) } else { Err(ImportError::Refused(problems.sorted())) }
-}
-
-fn beyond(line: u64) -> Problem {
-    let text = Text::new(
-        format!("一个文件最多 {CATALOGUE_ROWS_MAX} 行，请拆分后依次导入"),
-        format!("a file holds at most {CATALOGUE_ROWS_MAX} rows; split it and import the parts"),
-    );
-    Problem::at(line, "", text)
 }
 
 /// Writes from `start` on; returns where it stopped.

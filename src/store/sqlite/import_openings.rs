@@ -5,16 +5,17 @@ use uuid::Uuid;
 use yizhan_contract::IdNumber;
 
 use super::super::StoreError;
+use super::super::incoming::gather;
 use super::super::person::Person;
 use super::super::registers::{Import, ImportError, Imported};
 use super::import::{Register, Writing};
-use super::import_people::{Kind, gather, write_all};
+use super::import_people::{Kind, write_all};
 use crate::roster::opening::{self, OpeningRow};
 
 pub(super) fn run(writing: &Writing, import: Import<OpeningRow>) -> Result<Imported, ImportError> {
     let Import { at, file, rows, progress } = import;
     let mut gathered =
-        gather(writing, file, rows, &progress, |rows: Vec<OpeningRow>| opening::problems_of(&rows))?;
+        gather(&writing.vault, file, rows, &progress, |rows: Vec<OpeningRow>| opening::problems_of(&rows))?;
     let generation = writing.begin(Register::Accumulators, at, None)?;
     let kind = Openings { generation: generation.number };
     write_all(writing, &mut gathered, generation, kind, Some, &progress, at)

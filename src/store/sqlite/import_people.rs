@@ -4,7 +4,6 @@
 //! prepared (looked up, sealed) on the import's thread while the writer writes what was prepared before.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -12,70 +11,17 @@ use uuid::Uuid;
 use yizhan_contract::IdNumber;
 
 use super::super::StoreError;
+use super::super::incoming::{Gathered, InOrder};
 use super::super::person::{BY_ID_NUMBER, Hashed, Person};
-use super::super::registers::{ImportError, Imported, OnProgress, Progress, Rows};
-use super::super::seal::random;
-use super::super::spill::{PARTS, Spill, SpilledRow};
+use super::super::registers::{ImportError, Imported, OnProgress, Progress};
+use super::super::spill::{PARTS, SpilledRow};
 use super::super::vault::Vault;
 use super::import::{Generation, PIECE_ENTRIES_MAX, PIECE_ENTRIES_MIN, Writing, finish};
 use super::person;
 use super::writer::{Pending, Turn};
-use crate::sheet::{Problem, Problems};
 
 /// Pieces handed to the writer and not answered yet.
 const PIECES_AHEAD: usize = 2;
-/// Rows between two calls of the progress callback.
-const ROWS_PER_PROGRESS: u64 = 20_000;
-
-impl From<io::Error> for ImportError {
-    fn from(why: io::Error) -> Self {
-        Self::Store(StoreError::Unavailable(format!("the temporary file of an import: {why}")))
-    }
-}
-
-pub(super) struct Gathered {
-    spill: Spill,
-    rows: u64,
-    people: u64,
-}
-
-/// Reads the whole file and checks it, person by person.
-pub(super) fn gather<T: SpilledRow>(
-    writing: &Writing,
-    file: Arc<str>,
-    rows: Rows<T>,
-    progress: &OnProgress,
-    problems_of: impl Fn(Vec<T>) -> Vec<Problem>,
-) -> Result<Gathered, ImportError> {
-    let mut gathered = Gathered { spill: Spill::new()?, rows: 0, people: 0 };
-    let mut problems = Problems::none(file);
-    for row in rows {
-        gathered.rows += 1;
-        match row {
-            Ok(row) => {
-                let hash = Hashed::id_number(&writing.vault.key, row.id_number().as_str()).hash;
-                gathered.spill.push(&hash, &row)?;
-            }
-            Err(found) => problems.add(found),
-        }
-        if problems.is_full() {
-            break;
-        }
-        if gathered.rows.is_multiple_of(ROWS_PER_PROGRESS) {
-            progress(Progress::Reading(gathered.rows));
-        }
-    }
-    progress(Progress::Reading(gathered.rows));
-    for part in 0..PARTS {
-        let people = &mut gathered.people;
-        gathered.spill.for_each_person::<T, ImportError>(part, |_, rows| {
-            *people += 1;
-            problems.add(problems_of(rows));
-            Ok(())
-        })?;
-    }
-    if problems.is_empty() { Ok(gathered) } else { Err(ImportError::Refused(problems.sorted())) }
-}
 
 /// What a file says of one person, and how that is written.
 pub(super) trait Kind: Clone + Send + Sync + 'static {
@@ -125,7 +71,7 @@ pub(super) fn write_all<T: SpilledRow, K: Kind>(
 ) -> Result<Imported, ImportError> {
     let people = gathered.people;
     let reader = writing.reader()?;
-    let mut ids = InOrder { first: writing.vault.ids.next(at), count: 0 };
+    let mut ids = InOrder::after(writing.vault.ids.next(at));
     let mut pieces =
         Pieces { writing, kind: &kind, ahead: VecDeque::new(), at, written: 0, people, progress };
     let mut piece = Vec::new();
@@ -167,28 +113,6 @@ fn prepare<K: Kind>(
         None => None,
     };
     Ok(Prepared { holder: holder.id, new, sealed: kind.seal(connection, &holder, said)? })
-}
-
-/// Person ids that sort in the order of an import, so that its rows lie side by side: instant, count,
-/// 48 random bits. They say nothing of the person.
-struct InOrder {
-    first: Uuid,
-    count: u32,
-}
-
-impl InOrder {
-    fn next(&mut self) -> Result<Uuid, StoreError> {
-        let mut bytes = self.first.into_bytes();
-        let [high, middle, low, last] = self.count.to_be_bytes();
-        // 26 bits of the count go where a UUIDv7 has random bits, around its variant.
-        bytes[6] = 0x70 | ((high << 2) | (middle >> 6)) & 0x0f;
-        bytes[7] = (middle << 2) | (low >> 6);
-        bytes[8] = 0x80 | (low & 0x3f);
-        bytes[9] = last;
-        random(&mut bytes[10..])?;
-        self.count = self.count.wrapping_add(1);
-        Ok(Uuid::from_bytes(bytes))
-    }
 }
 
 /// A piece with the writer, which answers where it stopped.
@@ -238,7 +162,7 @@ impl<K: Kind> Pieces<'_, K> {
         let (kind, piece, vault) = (self.kind.clone(), Arc::clone(piece), Arc::clone(&self.writing.vault));
         let at = self.at;
         self.writing.writer.queue_blocking(move |connection, turn| {
-            let ids = InOrder { first: vault.ids.next(at), count: 0 };
+            let ids = InOrder::after(vault.ids.next(at));
             write(connection, turn, &vault, &kind, &piece, start, ids)
         })
     }

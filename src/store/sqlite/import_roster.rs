@@ -5,10 +5,11 @@ use uuid::Uuid;
 use yizhan_contract::IdNumber;
 
 use super::super::StoreError;
+use super::super::incoming::gather;
 use super::super::person::{Person, name_place, name_row, write_entitlements};
 use super::super::registers::{Import, ImportError, Imported};
 use super::import::{Register, Writing};
-use super::import_people::{Kind, gather, write_all};
+use super::import_people::{Kind, write_all};
 use super::person::roster_row;
 use crate::roster::person::{RosterPerson, person_of};
 use crate::roster::{RosterMode, RosterRow, history};
@@ -19,7 +20,7 @@ pub(super) fn run(
     mode: RosterMode,
 ) -> Result<Imported, ImportError> {
     let Import { at, file, rows, progress } = import;
-    let mut gathered = gather(writing, file, rows, &progress, |rows: Vec<RosterRow>| {
+    let mut gathered = gather(&writing.vault, file, rows, &progress, |rows: Vec<RosterRow>| {
         person_of(rows).err().unwrap_or_default()
     })?;
     let snapshot = match mode {

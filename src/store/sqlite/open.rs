@@ -8,7 +8,8 @@ use uuid::Uuid;
 use yizhan_contract::Text;
 
 use super::super::StoreError;
-use super::super::seal::{DataKey, Key, key_id_of};
+use super::super::seal::{DataKey, Key};
+use super::super::vault;
 
 mod embedded {
     refinery::embed_migrations!("schemas/sql/sqlite");
@@ -152,17 +153,5 @@ pub(super) fn proven(connection: &Connection, key: Option<&Key>) -> Result<Optio
             |row| row.get(0),
         )
         .optional()?;
-    let Some(wrapped) = wrapped else { return Ok(None) };
-    let expected = key_id_of(&wrapped).map(|id| id.to_string()).unwrap_or_default();
-    let Some(key) = key else {
-        return Err(StoreError::NoKey(Some(expected)));
-    };
-    if expected != key.id().to_string() {
-        return Err(StoreError::WrongKey { expected, given: key.id().to_string() });
-    }
-    let own = key.unwrap_data_key(Uuid::nil(), &wrapped).map_err(|_| StoreError::WrongKey {
-        expected,
-        given: format!("{}（同号异钥 another key of this id）", key.id()),
-    })?;
-    Ok(Some(own))
+    wrapped.map(|wrapped| vault::proven(&wrapped, key)).transpose()
 }

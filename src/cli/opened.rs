@@ -1,0 +1,135 @@
+//! Opening the store that a command or a configuration names, and letting go of it.
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow, bail};
+
+use super::block_on;
+use crate::runtime::Runtime;
+use crate::store::Ports;
+use crate::store::address::{Address, PostgresAddress};
+use crate::store::postgres::{self, Postgres};
+use crate::store::seal::Key;
+use crate::store::sqlite::{Options, Sqlite};
+
+/// A store of either kind.
+pub(super) enum Opened {
+    File(Arc<Sqlite>),
+    Postgres(Arc<Postgres>),
+}
+
+impl Deref for Opened {
+    type Target = dyn Ports;
+
+    fn deref(&self) -> &(dyn Ports + 'static) {
+        match self {
+            Self::File(store) => &**store,
+            Self::Postgres(store) => &**store,
+        }
+    }
+}
+
+impl Opened {
+    pub(super) fn in_memory(runtime: &Runtime) -> anyhow::Result<Self> {
+        Ok(Self::File(Arc::new(Sqlite::in_memory(Arc::clone(&runtime.ids))?)))
+    }
+
+    pub(super) fn share(&self) -> Arc<dyn Ports> {
+        match self {
+            Self::File(store) => Arc::clone(store) as _,
+            Self::Postgres(store) => Arc::clone(store) as _,
+        }
+    }
+
+    /// What a gateway on this store holds leases by. A file has one gateway, which finds its own after a restart;
+    /// the gateways of a database must differ, and leases of one that ended run out.
+    pub(super) fn gateway_name(&self, runtime: &Runtime) -> String {
+        match self {
+            Self::File(_) => "gateway".to_owned(),
+            Self::Postgres(_) => format!("gateway {}", runtime.next_id()),
+        }
+    }
+
+    /// Lets go of the file, so that the next gateway may open it, or of the connections.
+    pub(super) fn close(self) {
+        match self {
+            Self::File(store) => _ = Arc::into_inner(store).map(|store| block_on(store.close())),
+            Self::Postgres(store) => store.close(),
+        }
+    }
+}
+
+/// Opens a store to serve it; without its key the store itself says which one it wants.
+pub(super) fn open_store(
+    address: &Address,
+    key_file: &Path,
+    options: postgres::Options,
+    runtime: &Runtime,
+) -> anyhow::Result<Opened> {
+    let opened = match address {
+        Address::File(path) => {
+            let opened = Sqlite::open(path, key(key_file)?, Arc::clone(&runtime.ids), Options::default());
+            opened.map(|store| Opened::File(Arc::new(store)))
+        }
+        Address::Postgres(address) => return open_postgres(address, key_file, options, runtime),
+    };
+    opened.with_context(|| store_under(address, key_file))
+}
+
+/// Opens a store for one command, beside the gateways that may be serving it.
+pub(super) fn open_beside(address: &Address, key_file: &Path, runtime: &Runtime) -> anyhow::Result<Opened> {
+    let opened = match address {
+        Address::File(path) => Sqlite::open_beside(path, key(key_file)?, Arc::clone(&runtime.ids)),
+        Address::Postgres(address) => {
+            return open_postgres(address, key_file, postgres::Options::default(), runtime);
+        }
+    };
+    opened.map(|store| Opened::File(Arc::new(store))).with_context(|| store_under(address, key_file))
+}
+
+fn open_postgres(
+    address: &PostgresAddress,
+    key_file: &Path,
+    options: postgres::Options,
+    runtime: &Runtime,
+) -> anyhow::Result<Opened> {
+    let opened = block_on(Postgres::open(address, key(key_file)?, Arc::clone(&runtime.ids), options));
+    let opened = opened.map(|store| Opened::Postgres(Arc::new(store)));
+    opened.with_context(|| store_under(&Address::Postgres(address.clone()), key_file))
+}
+
+fn store_under(store: &Address, key_file: &Path) -> String {
+    let key_file = key_file.display();
+    format!("数据库 {store}，密钥文件 {key_file} | store {store} under key file {key_file}")
+}
+
+fn key(file: &Path) -> anyhow::Result<Option<Key>> {
+    Ok(if file.exists() { Some(Key::read(file)?) } else { None })
+}
+
+/// Beside a store's file, unless said otherwise; a database has no place beside it.
+pub(super) fn key_file_of(store: &Address, key: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match (key, store) {
+        (Some(key), _) => Ok(key.to_owned()),
+        (None, Address::File(path)) => Ok(path.with_extension("key")),
+        (None, Address::Postgres(_)) => Err(anyhow!(
+            "postgres:// 存储必须用 --key（或 YIZHAN_KEY_FILE）指明密钥文件 | \
+             a postgres:// store needs its key file: --key, or YIZHAN_KEY_FILE"
+        )),
+    }
+}
+
+/// The file of a store that only a file can be; otherwise how PostgreSQL itself does it.
+pub(super) fn only_file<'a>(store: &'a Address, command_of_postgres: &str) -> anyhow::Result<&'a Path> {
+    match store {
+        Address::File(path) => Ok(path),
+        Address::Postgres(_) => bail!(
+            "PostgreSQL 中的数据请用 PostgreSQL 自己的工具：{command_of_postgres}；需恢复到任意时刻时用 \
+             pg_basebackup 加 WAL 归档；密钥文件另行保管 | what is in PostgreSQL is saved by its own tools: \
+             {command_of_postgres}; to go back to any moment, pg_basebackup and an archive of the WAL; keep \
+             the key file apart"
+        ),
+    }
+}

@@ -1,0 +1,65 @@
+//! What goes wrong on a connection, and what may be concluded from it.
+
+use tokio_postgres::Error;
+use tokio_postgres::error::{Severity, SqlState};
+
+use super::super::StoreError;
+
+/// Why an attempt at a step ended without a result.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// Somebody else was faster: what was read is so no longer. Nothing was written.
+    Conflict(&'static str),
+    /// The connection ended. What was on its way, a COMMIT perhaps, may have taken place or not.
+    Lost(String),
+    /// Nothing was written.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Failed {
+    fn from(why: StoreError) -> Self {
+        Self::Store(why)
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(why: Error) -> Self {
+        let Some(said) = why.as_db_error() else { return Self::Lost(why.to_string()) };
+        if is_the_end(said.parsed_severity()) {
+            return Self::Lost(said.message().to_owned());
+        }
+        match *said.code() {
+            // A condition of ours did not hold (write.rs), or a key was claimed by somebody else.
+            SqlState::DIVISION_BY_ZERO | SqlState::UNIQUE_VIOLATION => {
+                Self::Conflict("what the step read has changed")
+            }
+            SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => {
+                Self::Conflict("steps waited for each other")
+            }
+            _ => Self::Store(broken(&why)),
+        }
+    }
+}
+
+/// The server ends the connection with such an error, at whatever point it was.
+fn is_the_end(severity: Option<Severity>) -> bool {
+    matches!(severity, Some(Severity::Fatal | Severity::Panic))
+}
+
+/// A failure outside of a step, where nothing hangs on whether it took place.
+pub(super) fn broken(why: &Error) -> StoreError {
+    let Some(said) = why.as_db_error() else {
+        // The connection itself: the driver's words are short, the reason is in the source.
+        let source = std::error::Error::source(why).map(|source| format!(": {source}")).unwrap_or_default();
+        return StoreError::Unavailable(format!("PostgreSQL: {why}{source}"));
+    };
+    // Only the message: details may quote rows.
+    let text = format!("PostgreSQL: {} ({})", said.message(), said.code().code());
+    match said.code().code() {
+        "XX001" | "XX002" => StoreError::Damaged(text),
+        "42501" => StoreError::Unavailable(text),
+        code if code.starts_with("42") => StoreError::Schema(text),
+        code if code.starts_with("22") || code.starts_with("23") => StoreError::Defect(text),
+        _ => StoreError::Unavailable(text),
+    }
+}

@@ -1,0 +1,102 @@
+//! Stays that wait, and who acts for them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::super::{Due, Hold, Lease, StoreError};
+use super::values::Instant;
+use super::{Failed, Postgres, open};
+
+impl Postgres {
+    pub(super) async fn read_due(&self, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
+        let sql = "SELECT stay_id, epoch, due_at, held_by IS NOT NULL FROM stay WHERE due_at <= $1 ORDER BY due_at, stay_id LIMIT $2";
+        self.dues(sql, &[&Instant(now), &i64::from(limit)]).await
+    }
+
+    pub(super) async fn read_held_by(&self, holder: &str, limit: u32) -> Result<Vec<Due>, StoreError> {
+        let sql = "SELECT stay_id, epoch, due_at, held_by IS NOT NULL FROM stay WHERE held_by = $1 AND due_at IS NOT NULL
+                   ORDER BY due_at, stay_id LIMIT $2";
+        self.dues(sql, &[&holder, &i64::from(limit)]).await
+    }
+
+    async fn dues(&self, sql: &'static str, by: &[&(dyn ToSql + Sync)]) -> Result<Vec<Due>, StoreError> {
+        let due = |row: &Row| {
+            let Instant(due_at) = row.get(2);
+            Due { stay_id: row.get(0), epoch: epoch(row, 1), due_at, is_held: row.get(3) }
+        };
+        Ok(self.rows(sql, by).await?.iter().map(due).collect())
+    }
+
+    /// One conditional statement. The person's version goes up first, as in every write: a step that read the
+    /// stay before is done again, and nobody waits for a row while holding one that another waits for.
+    pub(super) async fn take_lease(
+        &self,
+        due: &Due,
+        holder: &str,
+        until: Timestamp,
+    ) -> Result<Option<Lease>, StoreError> {
+        let sql = "WITH held AS (
+                     UPDATE person SET version = version + 1 WHERE person_id =
+                       (SELECT person_id FROM stay WHERE stay_id = $1 AND epoch = $2) RETURNING person_id
+                   )
+                   UPDATE stay s SET epoch = s.epoch + 1, held_by = $3, due_at = $4 FROM held
+                   WHERE s.person_id = held.person_id AND s.stay_id = $1 AND s.epoch = $2 RETURNING s.epoch";
+        let given: [&(dyn ToSql + Sync); 4] = [&due.stay_id, &stored(due.epoch), &holder, &Instant(until)];
+        let client = open::connection(&self.pool).await?;
+        let taken = match client.prepare_cached(sql).await {
+            Ok(prepared) => client.query_opt(&prepared, &given).await,
+            Err(why) => Err(why),
+        };
+        drop(client);
+        match taken.map_err(Failed::from) {
+            Ok(taken) => Ok(taken.map(|row| Lease { stay_id: due.stay_id, epoch: epoch(&row, 0) })),
+            Err(Failed::Lost(_)) => self.taken_after_all(due.stay_id, due.epoch + 1, holder).await,
+            Err(Failed::Conflict(what)) => Err(StoreError::Unavailable(what.to_owned())),
+            Err(Failed::Store(why)) => Err(why),
+        }
+    }
+
+    /// Whether a lease was taken although the answer was lost. Where it was not seen and yet was taken, it runs
+    /// out like that of a gateway that died.
+    async fn taken_after_all(
+        &self,
+        stay_id: Uuid,
+        epoch: u64,
+        holder: &str,
+    ) -> Result<Option<Lease>, StoreError> {
+        let sql = "SELECT 1 FROM stay WHERE stay_id = $1 AND epoch = $2 AND held_by = $3";
+        let found = self.rows(sql, &[&stay_id, &stored(epoch), &holder]).await?;
+        Ok(found.first().map(|_| Lease { stay_id, epoch }))
+    }
+
+    /// Stays in the order in which they began.
+    pub(super) async fn read_attention(&self, limit: u32) -> Result<Vec<Uuid>, StoreError> {
+        let sql = "SELECT stay_id FROM stay WHERE needs_attention ORDER BY stay_id LIMIT $1";
+        let rows = self.rows(sql, &[&i64::from(limit)]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+}
+
+/// Columns `due_at`, `epoch`, `held_by` of a stay, from `first` on.
+pub(super) fn hold(row: &Row, first: usize) -> Hold {
+    let due_at: Option<Instant> = row.get(first);
+    let held_by: Option<&str> = row.get(first + 2);
+    Hold {
+        due_at: due_at.map(|Instant(due_at)| due_at),
+        epoch: epoch(row, first + 1),
+        held_by: held_by.map(Arc::from),
+    }
+}
+
+fn epoch(row: &Row, column: usize) -> u64 {
+    row.get::<_, i64>(column).unsigned_abs()
+}
+
+/// An epoch as the table holds it; nothing counts that far.
+pub(super) fn stored(epoch: u64) -> i64 {
+    i64::try_from(epoch).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,92 @@
+//! What hospitals are still to be told.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::super::{OutboxEntry, OutboxWrite, StoreError};
+use super::Postgres;
+use super::pipeline::{Batch, given};
+use super::values::Instant;
+
+impl Postgres {
+    /// The oldest entry of each stay, where it is due.
+    pub(super) async fn read_outbox_due(
+        &self,
+        now: Timestamp,
+        busy: &[Arc<str>],
+        limit: u32,
+    ) -> Result<Vec<OutboxEntry>, StoreError> {
+        let sql =
+            "SELECT outbox_id, stay_id, hospital, settlement_id, version, attempts, due_at, why FROM outbox o
+                   WHERE due_at <= $1 AND hospital <> ALL($2)
+                     AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.person_id = o.person_id
+                       AND e.stay_id = o.stay_id AND (e.version, e.outbox_id) < (o.version, o.outbox_id))
+                   ORDER BY due_at, outbox_id LIMIT $3";
+        let busy: Vec<&str> = busy.iter().map(|hospital| &**hospital).collect();
+        self.entries(sql, &[&Instant(now), &busy, &i64::from(limit)]).await
+    }
+
+    pub(super) async fn read_outbox_waiting(&self, limit: u32) -> Result<Vec<OutboxEntry>, StoreError> {
+        let sql =
+            "SELECT outbox_id, stay_id, hospital, settlement_id, version, attempts, due_at, why FROM outbox
+                   ORDER BY outbox_id LIMIT $1";
+        self.entries(sql, &[&i64::from(limit)]).await
+    }
+
+    async fn entries(
+        &self,
+        sql: &'static str,
+        by: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<OutboxEntry>, StoreError> {
+        Ok(self.rows(sql, by).await?.iter().map(entry).collect())
+    }
+
+    /// False where somebody else began a delivery since the entry was read. Also where the answer to this was
+    /// lost: the entry is due again later, and its receiver knows its id.
+    pub(super) async fn take_from_outbox(
+        &self,
+        entry: &OutboxEntry,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE outbox SET attempts = attempts + 1, due_at = $3
+                   WHERE outbox_id = $1 AND attempts = $2 RETURNING 1";
+        let attempts = entry.attempts as i32;
+        Ok(!self.rows(sql, &[&entry.outbox_id, &attempts, &Instant(until)]).await?.is_empty())
+    }
+
+    pub(super) async fn delivered(&self, id: Uuid) -> Result<(), StoreError> {
+        self.rows("DELETE FROM outbox WHERE outbox_id = $1", &[&id]).await.map(|_| ())
+    }
+
+    pub(super) async fn failed(&self, id: Uuid, due_at: Timestamp, why: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE outbox SET due_at = $2, why = $3 WHERE outbox_id = $1";
+        self.rows(sql, &[&id, &Instant(due_at), &why]).await.map(|_| ())
+    }
+}
+
+fn entry(row: &Row) -> OutboxEntry {
+    let hospital: &str = row.get(2);
+    let Instant(due_at) = row.get(6);
+    OutboxEntry {
+        outbox_id: row.get(0),
+        stay_id: row.get(1),
+        hospital: hospital.into(),
+        settlement_id: row.get(3),
+        version: row.get::<_, i32>(4).unsigned_abs(),
+        attempts: row.get::<_, i32>(5).unsigned_abs(),
+        due_at,
+        why: row.get(7),
+    }
+}
+
+pub(super) fn write<'a>(batch: &mut Batch<'a>, owner: Uuid, told: &'a OutboxWrite) {
+    let sql = "INSERT INTO outbox (person_id, stay_id, version, outbox_id, hospital, settlement_id, due_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let OutboxWrite { outbox_id, stay_id, hospital, settlement_id, version, due_at } = told;
+    let (version, due_at) = (*version as i32, Instant(*due_at));
+    batch.add(sql, given![owner, *stay_id, version, *outbox_id, &**hospital, *settlement_id, due_at]);
+}

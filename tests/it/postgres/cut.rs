@@ -1,0 +1,142 @@
+//! A connection that ends while a step is written: told once what became of it, and written once.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use yizhan::runtime::RandomIds;
+use yizhan::store::postgres::{Options, Postgres};
+use yizhan::store::seal::Key;
+use yizhan::store::{Changes, Decide, Done, Store as _, StoreError};
+
+use super::proxy::{Cut, Proxy};
+use super::{counted, of, one_more};
+use crate::cluster;
+use crate::stays::*;
+
+/// A store behind a proxy, with one step done already.
+async fn house() -> (Arc<Postgres>, Proxy) {
+    let cluster = cluster::shared();
+    let proxy = Proxy::before(cluster.socket_folder());
+    let address = proxy.address(&cluster.database().await);
+    let options = Options { doubt: Duration::from_millis(300), ..Options::default() };
+    let (address, key) = (address.parse().unwrap(), Some(Key::ephemeral().unwrap()));
+    let store = Postgres::open(&address, key, Arc::new(RandomIds), options).await.unwrap();
+    store.step(of(WANG, "0", "ZY0")).await.unwrap();
+    (Arc::new(store), proxy)
+}
+
+fn decided() -> Done {
+    Done::Decided(b"one more".to_vec())
+}
+
+#[tokio::test]
+async fn a_step_whose_answer_is_lost_is_found_and_answered() {
+    let (store, proxy) = house().await;
+    proxy.cut_next(Cut::Answer);
+    assert_eq!(store.step(of(WANG, "1", "ZY1")).await.unwrap(), decided());
+    assert!(proxy.has_cut());
+    assert_eq!(counted(&*store, WANG).await, (2, "2.00".to_owned()));
+}
+
+#[tokio::test]
+async fn a_step_whose_commit_is_lost_is_done_on_another_connection() {
+    let (store, proxy) = house().await;
+    proxy.cut_next(Cut::Commit);
+    assert_eq!(store.step(of(WANG, "1", "ZY1")).await.unwrap(), decided());
+    assert!(proxy.has_cut());
+    assert_eq!(counted(&*store, WANG).await, (2, "2.00".to_owned()));
+}
+
+/// Steps without a message: a timer's, a desk's.
+#[tokio::test]
+async fn a_step_without_a_message_is_found_on_its_person() {
+    for (cut, known) in [(Cut::Answer, true), (Cut::Commit, true), (Cut::Answer, false)] {
+        let (store, proxy) = house().await;
+        let person = if known { WANG } else { LI };
+        let before = counted(&*store, person).await.0;
+        proxy.cut_next(cut);
+        let timer = yizhan::store::Step { claim: None, ..of(person, "", "ZY1") };
+        assert_eq!(store.step(timer).await.unwrap(), decided());
+        assert!(proxy.has_cut());
+        assert_eq!(counted(&*store, person).await.0, before + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_arrives_after_the_step_was_done_again_does_nothing() {
+    let (store, proxy) = house().await;
+    let (arrive, late) = oneshot::channel();
+    proxy.cut_next(Cut::AllLate(late));
+    assert_eq!(store.step(of(WANG, "1", "ZY1")).await.unwrap(), decided());
+    assert!(proxy.has_cut());
+    arrive.send(()).unwrap();
+    proxy.arrived().await;
+    assert_eq!(counted(&*store, WANG).await, (2, "2.00".to_owned()));
+    let again = store.step(of(WANG, "1", "ZY1")).await.unwrap();
+    assert_eq!(again, Done::Repeated(b"one more".to_vec()));
+}
+
+#[tokio::test]
+async fn a_commit_that_arrives_while_the_step_is_done_again_counts() {
+    let (store, proxy) = house().await;
+    let (arrive, late) = oneshot::channel();
+    proxy.cut_next(Cut::Late(late));
+    // The step is decided again only after its first writing was given up: then the late COMMIT is let go.
+    let (decide, arrive) = (one_more("ZY1"), Mutex::new((0, Some(arrive))));
+    let decide: Decide = Box::new(move |facts| {
+        let (runs, arrive) = &mut *arrive.lock().unwrap();
+        *runs += 1;
+        if *runs == 2 {
+            arrive.take().unwrap().send(()).unwrap();
+        }
+        decide(facts)
+    });
+    let slow = step("1", visit("ZY1", None), vec![id_number(WANG)], decide);
+    assert_eq!(store.step(slow).await.unwrap(), decided());
+    proxy.arrived().await;
+    assert_eq!(counted(&*store, WANG).await, (2, "2.00".to_owned()));
+}
+
+#[tokio::test]
+async fn a_refused_message_is_kept_and_may_come_again() {
+    let (store, proxy) = house().await;
+    for cut in [Cut::Answer, Cut::Commit] {
+        proxy.cut_next(cut);
+        let refuse: Decide =
+            Box::new(|_| Some(Changes { answer: b"AE".to_vec(), is_refused: true, ..Changes::default() }));
+        let refused = step("R", visit("ZY9", None), vec![id_number(WANG)], refuse);
+        assert_eq!(store.step(refused).await.unwrap(), Done::Decided(b"AE".to_vec()));
+        assert!(proxy.has_cut());
+    }
+    let corrected = of(WANG, "R", "ZY9");
+    assert_eq!(store.step(corrected).await.unwrap(), decided());
+}
+
+#[tokio::test]
+async fn a_question_is_asked_again_on_another_connection() {
+    let (store, proxy) = house().await;
+    proxy.cut_next(Cut::Commit);
+    let books = store.books(None, 10).await.unwrap();
+    assert!(books.is_empty() && proxy.has_cut());
+    assert_eq!(counted(&*store, WANG).await.0, 1);
+}
+
+#[tokio::test]
+async fn where_nobody_answers_nobody_is_told_that_nothing_happened() {
+    for (cut, expected) in [
+        (Cut::Answer, Done::Repeated(b"one more".to_vec())),
+        (Cut::Commit, Done::Decided(b"one more".to_vec())),
+    ] {
+        let (store, proxy) = house().await;
+        proxy.cut_next(cut);
+        proxy.refuse(true);
+        // The only connection there was is cut, and no other is to be had.
+        let said = store.step(of(WANG, "1", "ZY1")).await;
+        assert!(matches!(said, Err(StoreError::InDoubt(_))), "{said:?}");
+        assert!(proxy.has_cut() && said.unwrap_err().may_retry());
+        proxy.refuse(false);
+        assert_eq!(store.step(of(WANG, "1", "ZY1")).await.unwrap(), expected);
+        assert_eq!(counted(&*store, WANG).await, (2, "2.00".to_owned()));
+    }
+}
