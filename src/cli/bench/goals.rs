@@ -11,6 +11,9 @@ const OVERHEAD_P99_US_MAX: u64 = 5_000;
 /// Of bare one-row commits, in hundredths.
 const AT_32_MIN: u64 = 50;
 const AT_1_MIN: u64 = 30;
+/// Of what pgbench does on the same cluster with 8 clients.
+const OF_OWN_STATEMENTS_MIN: u64 = 50;
+const OF_PGBENCH_MIN: u64 = 25;
 /// Above two bare commits, with outside payers, less what those took.
 const OWN_TIME_US_MAX: u64 = 5_000;
 const IDLE_KIB_MAX: u64 = 40 * 1024;
@@ -45,11 +48,32 @@ pub(super) fn goals(rows: &[Row], memory: &Memory) -> Vec<Goal> {
         let title = Text::new("恒定速率下高出一次裸提交 p99", "above one bare commit, p99");
         goals.push(Goal::at_most(title, OVERHEAD_P99_US_MAX, p99, milliseconds));
     }
-    for (name, min, title) in [
-        ("closed_32", AT_32_MIN, Text::new("32 客户端：结算 ÷ 裸提交", "settlements ÷ bare commits")),
-        ("closed_1", AT_1_MIN, Text::new("1 客户端：结算 ÷ 裸提交", "settlements ÷ bare commits")),
+    let is_file = row("pgbench_own_8").is_none();
+    for (own, limit, min, title) in [
+        (
+            "closed_32",
+            "bare_1",
+            AT_32_MIN,
+            Text::new("32 客户端：结算 ÷ 裸提交", "settlements ÷ bare commits"),
+        ),
+        ("closed_1", "bare_1", AT_1_MIN, Text::new("1 客户端：结算 ÷ 裸提交", "settlements ÷ bare commits")),
+        (
+            "closed_8",
+            "pgbench_own_8",
+            OF_OWN_STATEMENTS_MIN,
+            Text::new("8 客户端：结算 ÷ 本网关语句", "settlements ÷ the gateway's statements"),
+        ),
+        (
+            "closed_8",
+            "pgbench_n_8",
+            OF_PGBENCH_MIN,
+            Text::new("8 客户端：结算 ÷ pgbench -N", "settlements ÷ pgbench -N"),
+        ),
     ] {
-        if let (Some(bare), Some(settled)) = (row("bare_1"), row(name)) {
+        if limit == "bare_1" && !is_file {
+            continue;
+        }
+        if let (Some(bare), Some(settled)) = (row(limit), row(own)) {
             let ratio = settled.beside(bare, |own, bare| own.per_second * 100 / bare.per_second.max(1));
             goals.push(Goal::at_least(title, min, ratio, hundredths));
         }

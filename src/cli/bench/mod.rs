@@ -34,10 +34,11 @@ use yizhan_contract::stay::civil_date;
 use super::Exit;
 use crate::config::{Log, LogFormat};
 use crate::runtime::Runtime;
+use crate::store::address::Address;
 use crate::telemetry;
 use client::Doors;
 use load::Load;
-use machine::BareStore;
+use machine::Machine;
 use own_time::OwnTime;
 use payers::Named;
 use progress::Progress;
@@ -87,6 +88,9 @@ pub(super) struct BenchArgs {
     /// computes all by rules, 20ms asks some that take 20 ms for each quote and commit
     #[arg(long, default_value = "in-process", value_parser = delay_of, conflicts_with = "http")]
     payers: Delay,
+    /// 空的 PostgreSQL 数据库（默认为临时 SQLite 文件）| An empty PostgreSQL database; default: a temporary SQLite file
+    #[arg(long, conflicts_with = "http")]
+    store: Option<String>,
     /// 运行中的网关，如 http://127.0.0.1:8080 | A gateway that runs already
     #[arg(long, requires_all = ["mllp", "token"])]
     http: Option<String>,
@@ -143,7 +147,7 @@ fn measure(args: &BenchArgs) -> anyhow::Result<Report> {
     let bytes_before = subject.store_bytes();
     let mut run = Run {
         load: Load::new(&workload, subject.doors(), &progress),
-        bare: BareStore::open(folder.path())?,
+        machine: machine(args, folder.path())?,
         progress: &progress,
         turns: args.turns,
         lasting: Duration::from_secs(args.seconds),
@@ -217,7 +221,21 @@ fn subject(
             let http = http.trim_end_matches('/').to_owned();
             Ok(Subject::Running { doors: Doors { http, mllp: mllp.clone() }, token: token.clone() })
         }
-        _ => Subject::own(folder, workload, outside),
+        _ => {
+            let store = match &args.store {
+                Some(address) => address.parse()?,
+                None => Address::File(folder.join("yizhan.db")),
+            };
+            Subject::own(store, folder, workload, outside)
+        }
+    }
+}
+
+/// The file system or the cluster of the gateway's store.
+fn machine(args: &BenchArgs, folder: &Path) -> anyhow::Result<Machine> {
+    match &args.store {
+        Some(address) if address.contains("://") => Ok(Machine::cluster(address, folder)),
+        _ => Machine::file(folder),
     }
 }
 

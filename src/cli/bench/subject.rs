@@ -13,8 +13,8 @@ use super::house::OwnGateway;
 use super::load::Account;
 use super::payers::Named;
 use super::workload::Workload;
-use crate::cli::block_on;
 use crate::store::Store;
+use crate::store::address::Address;
 
 /// A day and a region of the policy every generated stay falls under.
 const POLICY_DAY: Date = date(2020, 7, 1);
@@ -26,9 +26,14 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    /// A gateway of our own with its store in `folder`.
-    pub(super) fn own(folder: &Path, workload: &Workload, outside: Vec<Named>) -> anyhow::Result<Self> {
-        Ok(Self::Own(Box::new(block_on(OwnGateway::start(folder, workload, outside))?)))
+    /// A gateway of our own over an empty store, whose key is made in `folder`.
+    pub(super) fn own(
+        store: Address,
+        folder: &Path,
+        workload: &Workload,
+        outside: Vec<Named>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self::Own(Box::new(OwnGateway::start(store, folder, workload, outside)?)))
     }
 
     /// Where stays can be looked up by their settlements.
@@ -49,7 +54,10 @@ impl Subject {
     /// For people who read the figures.
     pub(super) fn describe(&self) -> String {
         match self {
-            Self::Own(_) => "SQLite".to_owned(),
+            Self::Own(own) => match &own.address {
+                Address::File(_) => "SQLite".to_owned(),
+                Address::Postgres(address) => address.to_string(),
+            },
             Self::Running { doors, .. } => doors.http.clone(),
         }
     }
@@ -57,7 +65,7 @@ impl Subject {
     /// Of the store's file as it began; absent where we do not know it.
     pub(super) fn store_bytes(&self) -> Option<u64> {
         match self {
-            Self::Own(own) => std::fs::metadata(&own.file).ok().map(|file| file.len()),
+            Self::Own(own) => own.file_bytes(),
             Self::Running { .. } => None,
         }
     }
@@ -86,9 +94,9 @@ impl Subject {
 
     /// The bytes of the store's file, closed; absent where we do not know it.
     pub(super) fn close(self) -> anyhow::Result<Option<u64>> {
-        let Self::Own(own) = self else { return Ok(None) };
-        let file = own.file.clone();
-        own.close()?;
-        Ok(Some(std::fs::metadata(file)?.len()))
+        match self {
+            Self::Own(own) => own.close(),
+            Self::Running { .. } => Ok(None),
+        }
     }
 }

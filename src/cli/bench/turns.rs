@@ -6,7 +6,7 @@ use yizhan_contract::Text;
 
 use super::figures::{Row, Turn};
 use super::load::{Account, Load, Measured, Pace};
-use super::machine::BareStore;
+use super::machine::{Limit, Machine};
 use super::memory;
 use super::own_time::OwnTime;
 use super::peak::{self, Peak};
@@ -30,14 +30,13 @@ pub(super) enum Mode {
 /// One kind of work that takes its turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
-    BareOneByOne,
-    BareShared(usize),
+    Bare(Limit),
     Load(Pace),
 }
 
 pub(super) struct Run<'r> {
     pub(super) load: Load<'r>,
-    pub(super) bare: BareStore,
+    pub(super) machine: Machine,
     pub(super) progress: &'r Progress,
     pub(super) turns: usize,
     pub(super) lasting: Duration,
@@ -63,6 +62,7 @@ impl Run<'_> {
         let mut ran = Ran::default();
         self.progress.say("预热", "warming up");
         self.drive(Pace::Closed { clients: FEW }, self.warm_up, &mut ran.account)?;
+        self.machine.prepare()?;
         if matches!(mode, Mode::Everything | Mode::Peak) {
             ran.peak = Some(self.find_peak(&mut ran.account)?);
         }
@@ -70,12 +70,13 @@ impl Run<'_> {
         let rate = if let Mode::Rate(rate) = mode { rate } else { half };
         let open = Work::Load(Pace::Open { stays_per_second: rate });
         let closed = |clients| Work::Load(Pace::Closed { clients });
-        let works = match mode {
-            Mode::Everything => {
-                vec![Work::BareOneByOne, Work::BareShared(MANY), closed(1), closed(FEW), closed(MANY), open]
-            }
-            Mode::Rate(_) | Mode::Peak => vec![Work::BareOneByOne, open],
-            Mode::Clients(clients) => vec![Work::BareOneByOne, Work::BareShared(clients), closed(clients)],
+        let bare = |clients| self.machine.limits(clients).into_iter().map(Work::Bare);
+        let works: Vec<Work> = match mode {
+            Mode::Everything => bare(self.machine.usual_clients())
+                .chain([closed(1), closed(FEW), closed(MANY), open])
+                .collect(),
+            Mode::Rate(_) | Mode::Peak => vec![Work::Bare(Limit::OneByOne), open],
+            Mode::Clients(clients) => bare(clients).chain([closed(clients)]).collect(),
         };
         ran.rows = self.take_turns(&works, &mut ran.account)?;
         for minute in 0..minutes {
@@ -115,20 +116,20 @@ impl Run<'_> {
     }
 
     fn take_turn(&mut self, work: Work, beside: &mut Beside, account: &mut Account) -> anyhow::Result<Turn> {
-        let bare = match work {
-            Work::BareOneByOne => self.bare.one_by_one(self.lasting)?,
-            Work::BareShared(clients) => self.bare.shared(clients, self.lasting)?,
-            Work::Load(pace) => {
-                let measured = self.load.run(pace, self.lasting)?;
-                if matches!(pace, Pace::Open { .. }) {
-                    beside.add(&measured, self.own_time.as_ref())?;
-                }
-                let turn = Turn::new(measured.rate(), &measured.settling);
-                account.add(measured.account);
-                return Ok(turn);
+        let pace = match work {
+            Work::Load(pace) => pace,
+            Work::Bare(limit) => {
+                let bare = self.machine.measure(limit, self.lasting)?;
+                return Ok(Turn::new(bare.rate(), &bare.times));
             }
         };
-        Ok(Turn::new(bare.rate(), &bare.times))
+        let measured = self.load.run(pace, self.lasting)?;
+        if matches!(pace, Pace::Open { .. }) {
+            beside.add(&measured, self.own_time.as_ref())?;
+        }
+        let turn = Turn::new(measured.rate(), &measured.settling);
+        account.add(measured.account);
+        Ok(turn)
     }
 }
 
@@ -166,8 +167,7 @@ impl Work {
 
     fn name(self) -> String {
         match self {
-            Self::BareOneByOne => "bare_1".to_owned(),
-            Self::BareShared(clients) => format!("bare_{clients}_shared"),
+            Self::Bare(limit) => limit.name(),
             Self::Load(Pace::Closed { clients }) => format!("closed_{clients}"),
             Self::Load(Pace::Open { .. }) => "open".to_owned(),
         }
@@ -175,11 +175,7 @@ impl Work {
 
     fn title(self) -> Text {
         match self {
-            Self::BareOneByOne => Text::new("裸提交，一行一次", "bare commits of one row"),
-            Self::BareShared(clients) => Text::new(
-                format!("裸写入，{clients} 客户端共用提交"),
-                format!("bare rows, {clients} clients sharing commits"),
-            ),
+            Self::Bare(limit) => limit.title(),
             Self::Load(Pace::Closed { clients }) => {
                 Text::new(format!("结算，{clients} 客户端"), format!("settlements, {clients} clients"))
             }

@@ -11,8 +11,8 @@ use crate::cli::bench::books::StoreBooks;
 use crate::cli::bench::house::OwnGateway;
 use crate::cli::bench::load::{Load, Pace};
 use crate::cli::bench::progress::Progress;
-use crate::cli::block_on;
 use crate::runtime::Runtime;
+use crate::store::address::Address;
 
 /// What the run answered and what was in the store after it.
 #[derive(Debug, Clone)]
@@ -51,8 +51,8 @@ fn run() -> Ran {
     let _entered = runtime.enter();
     let today = || civil_date(Runtime::system().now());
     let (folder, first) = (tempfile::tempdir().unwrap(), today());
-    let workload = workload();
-    let gateway = block_on(OwnGateway::start(folder.path(), &workload, Vec::new())).unwrap();
+    let (workload, file) = (workload(), Address::File(folder.path().join("yizhan.db")));
+    let gateway = OwnGateway::start(file, folder.path(), &workload, Vec::new()).unwrap();
     let progress = Progress::new();
     let load = Load::new(&workload, &gateway.doors, &progress);
     let account = load.run(Pace::Closed { clients: 4 }, Duration::from_secs(1)).unwrap().account;

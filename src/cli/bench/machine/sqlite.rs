@@ -1,5 +1,4 @@
-//! What the machine itself can do, measured in the same run: bare durable commits of one row in a SQLite
-//! file on the same file system, with the settings of the store's writer.
+//! A SQLite file on the same file system, with the settings of the store's writer.
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -9,7 +8,8 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use rusqlite::Connection;
 
-use super::load::{micros, per_second, times};
+use super::super::load::{micros, times};
+use super::Bare;
 use crate::runtime::steady;
 
 /// Rows that share a commit at most, as the store's writer takes them.
@@ -19,21 +19,7 @@ const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PR
     CREATE TABLE IF NOT EXISTS one (a INTEGER)";
 const INSERT: &str = "INSERT INTO one VALUES (1)";
 
-/// Bare commits of one turn.
-pub(super) struct Bare {
-    pub(super) rows: u64,
-    pub(super) took: Duration,
-    /// µs until a row was durable.
-    pub(super) times: Histogram<u64>,
-}
-
-impl Bare {
-    pub(super) fn rate(&self) -> u64 {
-        per_second(self.rows, self.took)
-    }
-}
-
-pub(super) struct BareStore(Connection);
+pub(in crate::cli::bench) struct BareStore(Connection);
 
 impl BareStore {
     pub(super) fn open(folder: &Path) -> anyhow::Result<Self> {
@@ -54,7 +40,7 @@ impl BareStore {
             times.saturating_record(micros(now.duration_since(last)));
             last = now;
         }
-        Ok(Bare { rows: times.len(), took: last.duration_since(begun), times })
+        Ok(Bare { count: times.len(), took: last.duration_since(begun), times })
     }
 
     /// Many clients that each wait for their row; the one writer commits whatever has queued up together.
@@ -78,7 +64,7 @@ impl BareStore {
         for one in waited.into_iter().flatten() {
             times.add(one?)?;
         }
-        Ok(Bare { rows: times.len(), took: steady().duration_since(begun), times })
+        Ok(Bare { count: times.len(), took: steady().duration_since(begun), times })
     }
 
     fn write_queued(&mut self, queued: &mpsc::Receiver<mpsc::SyncSender<()>>) -> anyhow::Result<()> {
