@@ -103,7 +103,9 @@ impl Cluster {
         let output = command.output().context("没有 pgbench | pgbench is not installed")?;
         let complaint = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() || complaint.contains("ERROR") {
-            bail!("pgbench: {}", complaint.lines().last().unwrap_or_default());
+            // Its last words only say that it gave up.
+            let why = complaint.lines().find(|line| line.contains("ERROR")).or(complaint.lines().last());
+            bail!("pgbench: {}", why.unwrap_or_default());
         }
         Ok(())
     }

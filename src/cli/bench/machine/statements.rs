@@ -106,11 +106,12 @@ BEGIN;
         reads = reads(&people),
         writes = writes(&person, &new, &hash),
     );
+    // Accounts with points: pgbench takes a colon in a text for a variable.
     for nth in 0..sizes.postings {
         let _ = writeln!(
             script,
             "INSERT INTO posting (person_id, settlement_id, version, debit, credit, kind, day, amount)
-  VALUES ({person}, {new}, 1, 'fund:payer_{nth}:371323', 'hospital:H37132301', 'settlement', '2020-06-11', 12345);"
+  VALUES ({person}, {new}, 1, 'fund.payer_{nth}.371323', 'hospital.H37132301', 'settlement', '2020-06-11', 12345);"
         );
     }
     let _ = write!(
