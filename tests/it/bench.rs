@@ -75,3 +75,19 @@ fn what_makes_no_sense_is_refused_before_anything_is_measured() {
         assert_eq!(bench(more).status.code(), Some(2), "{more:?}");
     }
 }
+
+#[tokio::test]
+async fn a_cluster_is_measured_by_its_own_pgbench() {
+    let cluster = crate::cluster::shared();
+    let address = cluster.address(&cluster.database().await);
+    let output = bench(&["--clients", "2", "--json", "--store", &address]);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{complaints}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["verdict"]["is_valid"], true, "{report}");
+    let names: Vec<&str> =
+        report["rows"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["bare_1", "pgbench_n_2", "pgbench_own_2", "closed_2"]);
+    let again = bench(&["--clients", "2", "--store", &address]);
+    assert_eq!(again.status.code(), Some(2), "a used database was measured once more");
+}

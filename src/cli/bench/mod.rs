@@ -157,7 +157,8 @@ fn measure(args: &BenchArgs) -> anyhow::Result<Report> {
     };
     let ran = run.run(mode(args), args.minutes)?;
     let after_kib = idle_kib.and_then(|_| memory::resident_kib(args.pid));
-    let memory = Memory { idle_kib, after_kib, minutes_kib: ran.minutes_kib };
+    let is_shared_with_load = args.http.is_none();
+    let memory = Memory { is_shared_with_load, idle_kib, after_kib, minutes_kib: ran.minutes_kib };
     progress.say("核对", "accounting");
     let verdict = subject.judge(&ran.account, &workload, (first_day, civil_date(runtime.now())))?;
     progress.finish();

@@ -40,9 +40,11 @@ pub(super) struct Conditions {
     pub(super) is_optimised: bool,
 }
 
-/// KiB; a gateway of our own shares the process with its load.
+/// KiB.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Memory {
+    /// A gateway of our own lives in the process of its load.
+    pub(super) is_shared_with_load: bool,
     pub(super) idle_kib: Option<u64>,
     pub(super) after_kib: Option<u64>,
     /// One sample a minute of a long run.
@@ -101,7 +103,11 @@ impl Report {
         }
         let shown = |kib: Option<u64>| kib.map_or_else(|| "?".to_owned(), mebibytes);
         let memory = format!("{} → {}", shown(self.memory.idle_kib), shown(self.memory.after_kib));
-        line(text, "内存（含压测自身）| memory, the load's own included", &memory);
+        let title = match self.memory.is_shared_with_load {
+            true => "内存（含压测自身）| memory, the load's own included",
+            false => "网关内存 | the gateway's memory",
+        };
+        line(text, title, &memory);
         if !self.memory.minutes_kib.is_empty() {
             let minutes: Vec<String> = self.memory.minutes_kib.iter().map(|kib| mebibytes(*kib)).collect();
             line(text, "每分钟内存 | memory by the minute", &minutes.join(", "));
