@@ -34,6 +34,12 @@ impl Clock for SystemClock {
     }
 }
 
+/// The machine's steady clock, which nobody sets: only for how long something took.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the steady clock")]
+pub fn steady() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
 /// A clock that stands where it is put; for tests, and for `settle --now`.
 #[derive(Debug)]
 pub struct FixedClock {

@@ -37,10 +37,11 @@ pub(super) fn run(command: LedgerCommand) -> anyhow::Result<Exit> {
     Ok(if found.count == 0 { Exit::Ok } else { Exit::NeedsAttention })
 }
 
+/// Differences: how many, and the first of them.
 #[derive(Default)]
-struct Found {
-    count: u64,
-    shown: Vec<Difference>,
+pub(super) struct Found {
+    pub(super) count: u64,
+    pub(super) shown: Vec<Difference>,
 }
 
 impl Found {
@@ -54,7 +55,8 @@ impl Found {
     }
 }
 
-async fn check(store: &dyn Store, progress: impl Fn(u64)) -> anyhow::Result<(Audit, Found)> {
+/// Holds every settlement of a store against its parts, the ledger and the sums.
+pub(super) async fn check(store: &dyn Store, progress: impl Fn(u64)) -> anyhow::Result<(Audit, Found)> {
     let (mut audit, mut found) = (Audit::default(), Found::default());
     let mut after = None;
     loop {

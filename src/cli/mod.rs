@@ -3,6 +3,7 @@
 mod accumulators;
 mod attention;
 mod backup;
+mod bench;
 mod catalogue;
 mod demo;
 mod house;
@@ -72,6 +73,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// 恢复备份 | Restore a backup
     Restore(backup::RestoreArgs),
+    /// 压测：在同一次运行中与本机裸提交对照 | Measure the gateway beside the machine's own limits
+    Bench(Box<bench::BenchArgs>),
     /// 密钥文件 | Key files
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -156,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Outbox(args) => outbox::run(args),
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),
+        Command::Bench(args) => bench::run(&args),
         Command::Key(command) => key::run(command),
     };
     match ended {

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod authority;
+mod bench;
 mod books;
 mod cli;
 mod cluster;

@@ -4,7 +4,7 @@ mod samples;
 mod senders;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -132,7 +132,8 @@ fn bind(args: &DemoArgs) -> anyhow::Result<Listeners> {
     })
 }
 
-fn config(store: &std::path::Path, key: &std::path::Path, (http, mllp): (SocketAddr, SocketAddr)) -> Config {
+/// Without files: the shipped policies, these two ports.
+pub(super) fn config(store: &Path, key: &Path, (http, mllp): (SocketAddr, SocketAddr)) -> Config {
     Config {
         store: Address::File(store.to_owned()),
         key_file: key.to_owned(),

@@ -1,0 +1,72 @@
+//! Where the gate reads what was settled: in the store itself, or through the HTTP port of a gateway that
+//! runs elsewhere.
+
+use jiff::civil::Date;
+
+use super::client::{Client, Doors};
+use super::gate::{Audited, Books};
+use super::load::Settled;
+use crate::cli::{block_on, ledger};
+use crate::settlement::bill::Bill;
+use crate::store::{ReportLine, Store};
+
+/// Bills not told yet that are counted; one is too many.
+const UNTOLD_MAX: u32 = 100;
+
+/// The store of a gateway of our own, which settled nothing before.
+pub(super) struct StoreBooks<'s> {
+    pub(super) store: &'s dyn Store,
+    /// First and last day of the run, in Shanghai.
+    pub(super) days: (Date, Date),
+}
+
+impl Books for StoreBooks<'_> {
+    fn bill(&mut self, settled: &Settled) -> anyhow::Result<Option<Bill>> {
+        let stored = block_on(self.store.settlement(settled.settlement))?;
+        Ok(stored.map(|stored| serde_json::from_slice(&stored.bill)).transpose()?)
+    }
+
+    fn report(&mut self) -> anyhow::Result<Option<Vec<ReportLine>>> {
+        let mut lines = Vec::new();
+        let (first, last) = self.days;
+        for day in first.series(jiff::Span::new().days(1)).take_while(|day| *day <= last) {
+            lines.extend(block_on(self.store.report(day))?);
+        }
+        Ok(Some(lines))
+    }
+
+    fn audit(&mut self) -> anyhow::Result<Option<Audited>> {
+        let (audit, found) = block_on(ledger::check(self.store, |_| {}))?;
+        let untold = block_on(self.store.outbox_waiting(UNTOLD_MAX))?.len();
+        let differences = found.shown.into_iter().map(|difference| difference.what).collect();
+        Ok(Some(Audited { settlements: audit.settlements, differences, untold }))
+    }
+}
+
+/// The bills of a running gateway, as it shows them to the hospital.
+pub(super) struct HttpBooks {
+    client: Client,
+    token: String,
+}
+
+impl HttpBooks {
+    pub(super) fn new(doors: &Doors, token: &str) -> std::io::Result<Self> {
+        Ok(Self { client: Client::new(doors)?, token: token.to_owned() })
+    }
+}
+
+impl Books for HttpBooks {
+    fn bill(&mut self, settled: &Settled) -> anyhow::Result<Option<Bill>> {
+        let stored = self.client.bill(settled.settlement, &self.token)?;
+        Ok(stored.map(|bill| serde_json::from_slice(&bill)).transpose()?)
+    }
+
+    /// Others settle there too, and no hospital may read all of it.
+    fn report(&mut self) -> anyhow::Result<Option<Vec<ReportLine>>> {
+        Ok(None)
+    }
+
+    fn audit(&mut self) -> anyhow::Result<Option<Audited>> {
+        Ok(None)
+    }
+}

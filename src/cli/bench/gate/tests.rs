@@ -1,0 +1,148 @@
+//! A short real run through both ports, judged as it is and with one thing broken at a time.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use jiff::civil::Date;
+use yizhan_contract::stay::civil_date;
+
+use super::*;
+use crate::cli::bench::books::StoreBooks;
+use crate::cli::bench::house::OwnGateway;
+use crate::cli::bench::load::{Load, Pace};
+use crate::cli::bench::progress::Progress;
+use crate::runtime::Runtime;
+use crate::store::address::Address;
+
+/// What the run answered and what was in the store after it.
+#[derive(Debug, Clone)]
+struct Ran {
+    account: Account,
+    bills: HashMap<uuid::Uuid, Bill>,
+    report: Vec<ReportLine>,
+    audited: Audited,
+}
+
+impl Books for Ran {
+    fn bill(&mut self, settled: &Settled) -> anyhow::Result<Option<Bill>> {
+        Ok(self.bills.get(&settled.settlement).cloned())
+    }
+
+    fn report(&mut self) -> anyhow::Result<Option<Vec<ReportLine>>> {
+        Ok(Some(self.report.clone()))
+    }
+
+    fn audit(&mut self) -> anyhow::Result<Option<Audited>> {
+        Ok(Some(self.audited.clone()))
+    }
+}
+
+fn workload() -> Workload {
+    Workload::sample(3, 200)
+}
+
+fn ran() -> Ran {
+    static RAN: OnceLock<Ran> = OnceLock::new();
+    RAN.get_or_init(run).clone()
+}
+
+fn run() -> Ran {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let _entered = runtime.enter();
+    let today = || civil_date(Runtime::system().now());
+    let (folder, first) = (tempfile::tempdir().unwrap(), today());
+    let (workload, file) = (workload(), Address::File(folder.path().join("yizhan.db")));
+    let gateway = OwnGateway::start(file, folder.path(), &workload, Vec::new()).unwrap();
+    let progress = Progress::new();
+    let load = Load::new(&workload, &gateway.doors, &progress);
+    let account = load.run(Pace::Closed { clients: 4 }, Duration::from_secs(1)).unwrap().account;
+    let ran = read(&gateway, account, (first, today()));
+    gateway.close().unwrap();
+    ran
+}
+
+fn read(gateway: &OwnGateway, account: Account, days: (Date, Date)) -> Ran {
+    let mut books = StoreBooks { store: &*gateway.store, days };
+    let bills = account.settled.iter().filter_map(|settled| {
+        let bill = books.bill(settled).unwrap()?;
+        Some((settled.settlement, bill))
+    });
+    let bills = bills.collect();
+    let (report, audited) = (books.report().unwrap().unwrap(), books.audit().unwrap().unwrap());
+    Ran { bills, report, audited, account }
+}
+
+fn caps_of(accident: &str) -> BTreeMap<PayerCode, Money> {
+    BTreeMap::from([("accident".parse().unwrap(), accident.parse().unwrap())])
+}
+
+/// The verdict after `break_it`; its faults in English.
+fn judged(break_it: impl FnOnce(&mut Ran), caps: &BTreeMap<PayerCode, Money>) -> (bool, String) {
+    let mut ran = ran();
+    break_it(&mut ran);
+    let account = ran.account.clone();
+    let verdict = judge(&account, &workload(), caps, &mut ran).unwrap();
+    let faults: Vec<&str> = verdict.faults.iter().map(|fault| &*fault.en).collect();
+    (verdict.is_valid, faults.join("\n"))
+}
+
+#[test]
+fn every_stay_sent_through_both_ports_is_settled_and_accounted_for() {
+    assert_eq!(judged(|_| {}, &caps_of("5000.00")), (true, String::new()));
+    let ran = ran();
+    let settled = u64::try_from(ran.account.settled.len()).unwrap();
+    assert!(settled > 10, "{settled} settlements");
+    // Charges that came before their discharge, over MLLP; the other stays came over HTTP.
+    let charges = ran.account.acknowledged - settled;
+    assert!(0 < charges && charges < settled, "{charges} of {settled}");
+}
+
+#[test]
+fn a_run_with_anything_broken_is_void() {
+    type Break = fn(&mut Ran);
+    let breaks: [(Break, &str); 9] = [
+        (|ran| drop(ran.bills.remove(&ran.account.settled[0].settlement)), "answered, but not in the store"),
+        (|ran| ran.account.settled.truncate(1), "are in the books"),
+        (
+            |ran| {
+                let first = ran.account.settled[0];
+                ran.account.settled.push(first);
+            },
+            "settled twice over",
+        ),
+        (|ran| ran.account.settled[0].patient_share += Money::FEN, "is not what was answered"),
+        (|ran| first_bill(ran).amounts.total += Money::FEN, "does not balance"),
+        (|ran| ran.report[0].paid += Money::FEN, "is not the sum of the bills"),
+        (|ran| ran.audited.settlements -= 1, "are in the books"),
+        (|ran| ran.audited.untold = 1, "wait to be told"),
+        (|ran| ran.account.lost = 1, "1 messages were not answered at all"),
+    ];
+    for (break_it, expected) in breaks {
+        let (is_valid, faults) = judged(break_it, &BTreeMap::new());
+        assert!(!is_valid && faults.contains(expected), "{expected}: {faults}");
+    }
+}
+
+#[test]
+fn a_run_in_which_a_cap_was_passed_is_void() {
+    let (is_valid, faults) = judged(|_| {}, &BTreeMap::from([("basic".parse().unwrap(), Money::FEN)]));
+    assert!(!is_valid && faults.contains("an annual cap was passed"), "{faults}");
+}
+
+#[test]
+fn a_run_that_settled_nothing_is_void() {
+    let nothing = |ran: &mut Ran| {
+        *ran = Ran {
+            account: Account::default(),
+            bills: HashMap::new(),
+            report: Vec::new(),
+            audited: Audited::default(),
+        };
+    };
+    assert_eq!(judged(nothing, &BTreeMap::new()), (false, String::new()));
+}
+
+fn first_bill(ran: &mut Ran) -> &mut Bill {
+    let first = ran.account.settled[0].settlement;
+    ran.bills.get_mut(&first).unwrap()
+}

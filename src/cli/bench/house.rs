@@ -1,0 +1,119 @@
+//! The gateway that is measured: one of our own, served in this process over a store that is gone after
+//! the run, or one that runs already.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::{Context, anyhow, bail};
+use tokio::sync::watch;
+
+use super::client::Doors;
+use super::payers::Named;
+use super::workload::{Workload, profiles};
+use crate::catalogue::CatalogueFile;
+use crate::cli::import::import_of;
+use crate::cli::opened::Opened;
+use crate::cli::serve::{Front, Listeners, serve};
+use crate::cli::{block_on, demo, house, opened, policy};
+use crate::config::{Config, Limits};
+use crate::http;
+use crate::roster::RosterMode;
+use crate::runtime::{Runtime, Shutdown};
+use crate::samples;
+use crate::settlement::payers::Payers;
+use crate::store::Ports;
+use crate::store::address::Address;
+use crate::store::postgres;
+use crate::store::registers::Rows;
+use crate::store::seal::Key;
+use crate::telemetry;
+
+/// More than the load may ever ask for: what is measured is the gateway, not its limit.
+const REQUESTS_PER_SECOND_MAX: u32 = 1_000_000;
+
+/// A gateway of our own, with people on its roster and both ports open.
+pub(super) struct OwnGateway {
+    pub(super) doors: Doors,
+    pub(super) store: Opened,
+    pub(super) address: Address,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<anyhow::Result<()>>,
+}
+
+impl OwnGateway {
+    /// Fills roster and catalogue of an empty store, whose key is made in `folder`, and serves on free ports.
+    /// `outside`: payers that are asked; the others are computed by rules.
+    pub(super) fn start(
+        address: Address,
+        folder: &Path,
+        workload: &Workload,
+        outside: Vec<Named>,
+    ) -> anyhow::Result<Self> {
+        let (runtime, key_path) = (Runtime::system(), folder.join("yizhan.key"));
+        Key::create(&key_path)?;
+        let open = || opened::open_store(&address, &key_path, postgres::Options::default(), &runtime);
+        let filled = open()?;
+        block_on(fill(&*filled, workload, &runtime))?;
+        // Opened again: an idle gateway's memory holds nothing of an import.
+        filled.close();
+        let store = open()?;
+        let (policies, payers) = (policy::shelf(&[])?, Payers::new(outside)?);
+        payers.check(&policies)?;
+        let profiles = profiles(workload.hospitals())?;
+        let name = store.gateway_name(&runtime);
+        let reception = house::reception_of(&store, policies, profiles, runtime, payers, &name);
+        let listen =
+            || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("本机端口 | a port of this machine");
+        let listeners = Listeners { http: listen()?, mllp: listen()? };
+        let ports = (listeners.http.local_addr()?, listeners.mllp.local_addr()?);
+        let limits = Limits { requests_per_second_max: REQUESTS_PER_SECOND_MAX, ..Limits::default() };
+        let config = Config { limits, ..demo::config(&folder.join("yizhan.db"), &key_path, ports) };
+        let front = Front {
+            reading: http::Reading::Token,
+            metrics: telemetry::start_metrics(),
+            recent: Arc::default(),
+        };
+        let (stop, stopped) = Shutdown::new();
+        let handle = tokio::runtime::Handle::current();
+        let serving =
+            std::thread::spawn(move || handle.block_on(serve(&config, listeners, reception, front, stopped)));
+        let doors = Doors { http: format!("http://{}", ports.0), mllp: ports.1.to_string() };
+        Ok(Self { doors, store, address, stop, serving })
+    }
+
+    /// Of the store's file; absent where it is none.
+    pub(super) fn file_bytes(&self) -> Option<u64> {
+        bytes_of(&self.address)
+    }
+
+    /// Stops it; what it holds is finished first. The bytes of the store's file, closed.
+    pub(super) fn close(self) -> anyhow::Result<Option<u64>> {
+        let _ = self.stop.send(true);
+        let served = self.serving.join().map_err(|_| anyhow!("网关中断 | the gateway broke off"))?;
+        self.store.close();
+        served?;
+        Ok(bytes_of(&self.address))
+    }
+}
+
+fn bytes_of(store: &Address) -> Option<u64> {
+    match store {
+        Address::File(path) => std::fs::metadata(path).ok().map(|file| file.len()),
+        Address::Postgres(_) => None,
+    }
+}
+
+async fn fill(store: &dyn Ports, workload: &Workload, runtime: &Runtime) -> anyhow::Result<()> {
+    if !store.books(None, 1).await?.is_empty() {
+        bail!("数据库已有结算，压测需要空库 | the store holds settlements; a bench needs an empty one");
+    }
+    let quietly = || Arc::new(|_| {});
+    let catalogue = CatalogueFile::shipped(samples::CATALOGUE).map(|rows| Box::new(rows) as Rows<_>);
+    store.import_catalogue(import_of("catalogue.csv".as_ref(), catalogue, runtime, quietly())?).await?;
+    let roster: Rows<_> = Box::new(workload.roster());
+    let roster = import_of("roster.csv".as_ref(), Ok(roster), runtime, quietly())?;
+    store.import_roster(roster, RosterMode::Delta).await?;
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! The highest rate that can be kept up: found by trying, not by extrapolating.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::load::{Account, Load, Measured, Pace};
+
+/// At a rate that is kept up, hardly anybody waits longer.
+const WAIT_US_MAX: u64 = 100_000;
+/// The last answer comes this soon after the last message was due: nothing piled up.
+const TAIL_MAX: Duration = Duration::from_millis(500);
+const TRIES_MAX: usize = 12;
+
+/// One rate that was tried.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Tried {
+    pub(super) stays_per_second: u64,
+    pub(super) p99_us: u64,
+    pub(super) is_kept_up: bool,
+}
+
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Peak {
+    /// Settlements per second; 0 where no rate that was tried could be kept up.
+    pub(super) stays_per_second: u64,
+    pub(super) tried: Vec<Tried>,
+}
+
+/// Climbs from below `guess` until a rate is not kept up, then closes in to a twentieth.
+pub(super) fn search(
+    load: &Load<'_>,
+    guess: u64,
+    lasting: Duration,
+    account: &mut Account,
+) -> anyhow::Result<Peak> {
+    let mut peak = Peak::default();
+    let mut too_much: Option<u64> = None;
+    let mut rate = (guess * 7 / 10).max(1);
+    while peak.tried.len() < TRIES_MAX {
+        let measured = load.run(Pace::Open { stays_per_second: rate }, lasting)?;
+        let is_kept_up = is_kept_up(&measured, lasting);
+        let p99_us = measured.settling.value_at_quantile(0.99);
+        account.add(measured.account);
+        peak.tried.push(Tried { stays_per_second: rate, p99_us, is_kept_up });
+        if is_kept_up {
+            peak.stays_per_second = rate;
+        } else {
+            too_much = Some(rate);
+        }
+        rate = match too_much {
+            None => rate * 5 / 4 + 1,
+            Some(high) if high - peak.stays_per_second <= (high / 20).max(1) => break,
+            Some(high) => (high + peak.stays_per_second) / 2,
+        };
+    }
+    Ok(peak)
+}
+
+fn is_kept_up(measured: &Measured, lasting: Duration) -> bool {
+    let account = &measured.account;
+    account.refused == 0
+        && account.lost == 0
+        && measured.settling.value_at_quantile(0.99) <= WAIT_US_MAX
+        && measured.took <= lasting + TAIL_MAX
+}

@@ -1,0 +1,93 @@
+//! `yizhan bench` as a process.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn bench(more: &[&str]) -> Output {
+    let folder = TempDir::new().unwrap();
+    Command::new(env!("CARGO_BIN_EXE_yizhan"))
+        .args(["bench", "--seconds", "1", "--turns", "1", "--warm-up", "0", "--people", "200", "--folder"])
+        .arg(folder.path())
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_run_is_accounted_for_and_told_beside_the_machines_own_limits() {
+    let output = bench(&["--clients", "4", "--json"]);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{complaints}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["verdict"]["is_valid"], true, "{report}");
+    let names: Vec<&str> =
+        report["rows"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["bare_1", "bare_4_shared", "closed_4"]);
+    for row in report["rows"].as_array().unwrap() {
+        assert!(row["turns"][0]["per_second"].as_u64().unwrap() > 0, "{row}");
+    }
+}
+
+#[test]
+fn a_rate_is_kept_and_told_in_both_languages() {
+    let output = bench(&["--rate", "5"]);
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    for words in ["settlements at 5/s", "结算，恒定 5/s", "accounted for", "核对无误", "debug build"]
+    {
+        assert!(shown.contains(words) || !cfg!(debug_assertions), "{words} is missing from\n{shown}");
+    }
+    assert!(!shown.contains('\u{1b}'), "no colours where nobody watches");
+}
+
+#[test]
+fn what_outside_payers_take_is_told_apart() {
+    let output = bench(&["--rate", "5", "--payers", "5ms", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &report["verdict"]["is_valid"]), (Some(0), &true.into()), "{report}");
+    let median = |name: &str| {
+        let row = report["rows"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
+        row["turns"][0]["p50_us"].as_u64().unwrap()
+    };
+    assert!(median("open") > median("own_time") + 5_000, "{report}");
+}
+
+#[test]
+fn a_run_that_nobody_answered_is_void() {
+    let nobody = ["--http", "http://127.0.0.1:1", "--mllp", "127.0.0.1:1", "--token", "x", "--clients", "1"];
+    let output = bench(&nobody);
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{shown}");
+    assert!(shown.contains("this run is void") && shown.contains("were not answered at all"), "{shown}");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_is_measured() {
+    for more in [
+        &["--rate", "0"][..],
+        &["--rate", "5", "--clients", "2"],
+        &["--http", "http://127.0.0.1:1"],
+        &["--turns", "0"],
+        &["--payers", "soon"],
+    ] {
+        assert_eq!(bench(more).status.code(), Some(2), "{more:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_is_measured_by_its_own_pgbench() {
+    let cluster = crate::cluster::shared();
+    let address = cluster.address(&cluster.database().await);
+    let output = bench(&["--clients", "2", "--json", "--store", &address]);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{complaints}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["verdict"]["is_valid"], true, "{report}");
+    let names: Vec<&str> =
+        report["rows"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["bare_1", "pgbench_n_2", "pgbench_own_2", "closed_2"]);
+    let again = bench(&["--clients", "2", "--store", &address]);
+    assert_eq!(again.status.code(), Some(2), "a used database was measured once more");
+}
