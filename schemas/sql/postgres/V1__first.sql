@@ -12,7 +12,7 @@ CREATE TABLE person (
     wrapped_key bytea NOT NULL,
     has_id_number boolean NOT NULL,
     version bigint NOT NULL DEFAULT 0, -- counts the writes that touched the person
-    last_step uuid -- the newest of them, for asking whether a COMMIT without an answer took place
+    last_steps uuid[] NOT NULL DEFAULT '{}' -- the newest of those without a message: did a COMMIT without an answer take place?
 ) WITH (fillfactor = 80);
 
 -- The one table that knows hashes of identities; `reference` is the identity itself, sealed, so that a change of the

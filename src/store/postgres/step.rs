@@ -4,11 +4,12 @@
 //!
 //! **Lost connections.** While reading, nothing was written: the step is tried again. While writing, the whole
 //! batch with its COMMIT may have arrived or not. Each write names itself: by its message's id where there is a
-//! message, else by `last_step` on its person's row. Both are looked for on another connection. Found: the step
+//! message, else in `last_steps` on its person's row. Both are looked for on another connection. Found: the step
 //! is done. Not found: it may still arrive, so the step is tried again, under the same conditions: whichever
-//! write comes first raises the versions and claims the message, and the other one fails. Nothing is written
-//! twice, and an answer is given only on what was seen in the store. Where nobody answers for
-//! [`super::Options::doubt`], the step ends [`StoreError::InDoubt`].
+//! write comes first raises the versions and claims the message, and the other one fails. Each attempt looks for
+//! the earlier ones after it has read: one that arrives later still makes it fail. Nothing is written twice, and
+//! an answer is given only on what was seen in the store. Where nobody answers for [`super::Options::doubt`], or
+//! so many steps came after it that the name may be gone, the step ends [`StoreError::InDoubt`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use super::super::writes::{Moving, Writes};
 use super::super::{Done, Step, StoreError};
 use super::pipeline::{Batch, given};
 use super::seen::{Question, Read};
-use super::{Failed, Postgres, moving, open, write};
+use super::write::{self, NAMED_STEPS};
+use super::{Failed, Postgres, moving, open};
 
 /// How often other steps may be faster before the people are held while the step is decided.
 const RACES_MAX: usize = 2;
@@ -36,6 +38,8 @@ const PAUSE_MS: u64 = 200;
 struct Doubt {
     step: Uuid,
     owner: Uuid,
+    /// The owner's, that the write would have raised.
+    version: i64,
     message: Option<Uuid>,
     answer: Vec<u8>,
 }
@@ -152,6 +156,9 @@ impl Postgres {
                 done => done,
             }));
         }
+        if let Some(doubt) = landed(client, doubts).await? {
+            return Ok(Attempt::Done(Done::Decided(doubt.answer.clone())));
+        }
         let (vault, deciding) = (Arc::clone(&self.vault), Arc::clone(step));
         let decided = aside(move || {
             let decided = match decide(&vault, &deciding, seen)? {
@@ -191,16 +198,18 @@ impl Postgres {
         }
         let asking = async {
             loop {
-                if let Ok(client) = open::connection(&self.pool).await
-                    && let Ok(landed) = landed(&client, doubts).await
-                {
-                    return landed.map(|doubt| doubt.answer.clone());
+                if let Ok(client) = open::connection(&self.pool).await {
+                    match landed(&client, doubts).await {
+                        Ok(landed) => return Ok(landed.map(|doubt| doubt.answer.clone())),
+                        Err(Failed::Store(why @ StoreError::InDoubt(_))) => return Err(why),
+                        Err(_) => {}
+                    }
                 }
                 tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await;
             }
         };
         let asked = tokio::time::timeout(self.doubt, asking).await;
-        asked.map_err(|_| StoreError::InDoubt("PostgreSQL does not answer".to_owned()))
+        asked.unwrap_or_else(|_| Err(StoreError::InDoubt("PostgreSQL does not answer".to_owned())))
     }
 }
 
@@ -212,27 +221,41 @@ fn unless_in_doubt(doubts: &[Doubt], why: StoreError) -> StoreError {
 impl Doubt {
     fn of(writes: Writes, step: Uuid) -> Self {
         let message = writes.message.as_ref().map(|message| message.message_id);
-        Self { step, owner: writes.owner, message, answer: writes.answer }
+        let version = writes.people.iter().find(|(person, _)| *person == writes.owner);
+        let version = version.map_or(0, |(_, version)| *version);
+        Self { step, owner: writes.owner, version, message, answer: writes.answer }
     }
 }
 
 /// The first of the writes that is in the store.
 async fn landed<'d>(client: &ClientWrapper, doubts: &'d [Doubt]) -> Result<Option<&'d Doubt>, Failed> {
     let mut batch = Batch::default();
-    for Doubt { step, owner, message, .. } in doubts {
+    for Doubt { step, owner, version, message, .. } in doubts {
         match message {
             Some(message) => {
-                let sql = "SELECT 1 FROM message WHERE person_id = $1 AND message_id = $2";
+                let sql = "SELECT true FROM message WHERE person_id = $1 AND message_id = $2";
                 batch.add(sql, given![*owner, *message]);
             }
             None => {
-                let sql = "SELECT 1 FROM person WHERE person_id = $1 AND last_step = $2";
-                batch.add(sql, given![*owner, *step]);
+                // NULL: as many steps as are remembered may have come after it.
+                let sql = "SELECT $2 = ANY(last_steps) OR CASE
+                             WHEN cardinality(last_steps) < $4 OR version - $3 <= $4 THEN false END
+                           FROM person WHERE person_id = $1";
+                batch.add(sql, given![*owner, *step, *version, NAMED_STEPS]);
             }
         }
     }
-    let found = batch.rows(client).await?;
-    Ok(doubts.iter().zip(found).find(|(_, rows)| !rows.is_empty()).map(|(doubt, _)| doubt))
+    for (doubt, rows) in doubts.iter().zip(batch.rows(client).await?) {
+        match rows.first().map(|row| row.get::<_, Option<bool>>(0)) {
+            Some(Some(true)) => return Ok(Some(doubt)),
+            Some(None) => {
+                let why = "too many steps of this person have followed".to_owned();
+                return Err(StoreError::InDoubt(why).into());
+            }
+            Some(Some(false)) | None => {}
+        }
+    }
+    Ok(None)
 }
 
 /// Sends a transaction with its COMMIT. The first thing that failed says what became of it: an error took

@@ -14,8 +14,13 @@ use super::pipeline::{Batch, given};
 use super::values::{Day, Instant};
 use super::{books, lease, outbox, sums};
 
+/// How many of a person's steps without a message are remembered by name.
+pub(super) const NAMED_STEPS: i32 = 8;
+
 const TOUCH: &str = "WITH touched AS (
-      UPDATE person SET version = version + 1, last_step = $3 WHERE person_id = $1 AND version = $2 RETURNING 1
+      UPDATE person SET version = version + 1,
+        last_steps = CASE WHEN $3::uuid IS NULL THEN last_steps ELSE ($3 || last_steps)[1:$4] END
+      WHERE person_id = $1 AND version = $2 RETURNING 1
     ) SELECT 1 / count(*) FROM touched";
 
 /// The same visit leads to the same stay, by the rule it was read by.
@@ -35,16 +40,18 @@ const CLAIM_STAY: &str = "WITH claimed AS (
         WHERE c.stay_id = excluded.stay_id RETURNING 1
     ) SELECT 1 / count(*) FROM claimed";
 
-/// Adds everything to `batch`. `step`: names these writes on the rows of the people they touch.
+/// Adds everything to `batch`. `step`: names these writes on the rows of the people they touch, where no message
+/// names them.
 pub(super) fn write<'a>(batch: &mut Batch<'a>, writes: &'a Writes, step: Uuid) {
     let owner = writes.owner;
+    let named = writes.message.is_none().then_some(step);
     for (person, version) in &writes.people {
-        batch.add(TOUCH, given![*person, *version, step]);
+        batch.add(TOUCH, given![*person, *version, named, NAMED_STEPS]);
     }
     if let Some(wrapped) = &writes.new_key {
-        let sql = "INSERT INTO person (person_id, wrapped_key, has_id_number, version, last_step)
-                   VALUES ($1, $2, $3, 1, $4)";
-        batch.add(sql, given![owner, wrapped, writes.gains_id_number, step]);
+        let sql = "INSERT INTO person (person_id, wrapped_key, has_id_number, version, last_steps)
+                   VALUES ($1, $2, $3, 1, array_remove(ARRAY[$4::uuid], NULL))";
+        batch.add(sql, given![owner, wrapped, writes.gains_id_number, named]);
     } else if writes.gains_id_number {
         batch.add("UPDATE person SET has_id_number = true WHERE person_id = $1", given![owner]);
     }
@@ -57,7 +64,7 @@ pub(super) fn write<'a>(batch: &mut Batch<'a>, writes: &'a Writes, step: Uuid) {
         write_moved(batch, owner, moved);
     }
     for one in &writes.taken_over {
-        take_over(batch, owner, one, step);
+        take_over(batch, owner, one);
     }
     write_visit(batch, writes.sought.as_ref(), writes.stay.as_ref());
     if let Some(stay) = &writes.stay {
@@ -101,11 +108,11 @@ pub(super) fn write_message<'a>(batch: &mut Batch<'a>, message: &'a MessageRow) 
 }
 
 /// Makes a reference name a person from now on; whomever it named before was touched too.
-fn take_over<'a>(batch: &mut Batch<'a>, person: Uuid, one: &'a ReferenceRow, step: Uuid) {
-    let sql = "UPDATE person SET version = version + 1, last_step = $5 WHERE person_id =
+fn take_over<'a>(batch: &mut Batch<'a>, person: Uuid, one: &'a ReferenceRow) {
+    let sql = "UPDATE person SET version = version + 1 WHERE person_id =
                  (SELECT person_id FROM person_key
                   WHERE kind = $1 AND keyed_hash = $2 AND key_version = $3 AND person_id <> $4)";
-    batch.add(sql, given![one.kind as i16, &one.hash[..], KEY_VERSION as i16, person, step]);
+    batch.add(sql, given![one.kind as i16, &one.hash[..], KEY_VERSION as i16, person]);
     let sql = "INSERT INTO person_key (kind, keyed_hash, key_version, person_id, reference)
                VALUES ($1, $2, $3, $4, $5) ON CONFLICT (keyed_hash, kind, key_version)
                DO UPDATE SET person_id = excluded.person_id, reference = excluded.reference";

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use yizhan::runtime::RandomIds;
 use yizhan::store::postgres::{Options, Postgres};
 use yizhan::store::seal::Key;
-use yizhan::store::{Changes, Decide, Done, Store as _, StoreError};
+use yizhan::store::{Changes, Decide, Done, Step, Store as _, StoreError};
 
 use super::proxy::{Cut, Proxy};
 use super::{counted, of, one_more};
@@ -56,7 +56,7 @@ async fn a_step_without_a_message_is_found_on_its_person() {
         let person = if known { WANG } else { LI };
         let before = counted(&*store, person).await.0;
         proxy.cut_next(cut);
-        let timer = yizhan::store::Step { claim: None, ..of(person, "", "ZY1") };
+        let timer = Step { claim: None, ..of(person, "", "ZY1") };
         assert_eq!(store.step(timer).await.unwrap(), decided());
         assert!(proxy.has_cut());
         assert_eq!(counted(&*store, person).await.0, before + 1);
@@ -79,23 +79,61 @@ async fn a_commit_that_arrives_after_the_step_was_done_again_does_nothing() {
 
 #[tokio::test]
 async fn a_commit_that_arrives_while_the_step_is_done_again_counts() {
-    let (store, proxy) = house().await;
-    let (arrive, late) = oneshot::channel();
-    proxy.cut_next(Cut::Late(late));
-    // The step is decided again only after its first writing was given up: then the late COMMIT is let go.
-    let (decide, arrive) = (one_more("ZY1"), Mutex::new((0, Some(arrive))));
-    let decide: Decide = Box::new(move |facts| {
-        let (runs, arrive) = &mut *arrive.lock().unwrap();
-        *runs += 1;
-        if *runs == 2 {
-            arrive.take().unwrap().send(()).unwrap();
+    for claims in [true, false] {
+        let (store, proxy) = house().await;
+        let (arrive, late) = oneshot::channel();
+        proxy.cut_next(Cut::Late(late));
+        // The step is decided again only after its first writing was given up: then the late COMMIT is let go.
+        let (decide, arrive) = (one_more("ZY1"), Mutex::new((0, Some(arrive))));
+        let decide: Decide = Box::new(move |facts| {
+            let (runs, arrive) = &mut *arrive.lock().unwrap();
+            *runs += 1;
+            if *runs == 2 {
+                arrive.take().unwrap().send(()).unwrap();
+            }
+            decide(facts)
+        });
+        let slow = step("1", visit("ZY1", None), vec![id_number(WANG)], decide);
+        let slow = Step { claim: slow.claim.filter(|_| claims), ..slow };
+        assert_eq!(store.step(slow).await.unwrap(), decided());
+        proxy.arrived().await;
+        assert_eq!(counted(&*store, WANG).await, (2, "2.00".to_owned()));
+    }
+}
+
+/// Whether it was written can no longer be seen: nobody may be told either way, and it is not done again.
+#[tokio::test]
+async fn a_step_that_many_others_followed_ends_in_doubt() {
+    let cluster = cluster::shared();
+    let (database, key) = (cluster.database().await, Key::ephemeral().unwrap());
+    let proxy = Proxy::before(cluster.socket_folder());
+    let near = format!("postgres:///{database}?user=yizhan&host={}", cluster.socket_folder().display());
+    let open = |address: String, doubt| {
+        let (options, key) = (Options { doubt, ..Options::default() }, Some(key.clone()));
+        async move { Postgres::open(&address.parse().unwrap(), key, Arc::new(RandomIds), options).await.unwrap() }
+    };
+    let others = open(near, Duration::from_secs(1)).await;
+    others.step(of(WANG, "0", "ZY0")).await.unwrap();
+    for (followers, is_sure) in [(7, true), (8, false)] {
+        let (before, _) = counted(&others, WANG).await;
+        let store = Arc::new(open(proxy.address(&database), Duration::from_secs(10)).await);
+        proxy.cut_next(Cut::Answer);
+        let timer = Step { claim: None, ..of(WANG, "", "ZY1") };
+        let doubtful = Arc::clone(&store);
+        proxy.refuse(true);
+        let doubtful = tokio::spawn(async move { doubtful.step(timer).await });
+        proxy.arrived().await;
+        for _ in 0..followers {
+            others.step(Step { claim: None, ..of(WANG, "", "ZY2") }).await.unwrap();
         }
-        decide(facts)
-    });
-    let slow = step("1", visit("ZY1", None), vec![id_number(WANG)], decide);
-    assert_eq!(store.step(slow).await.unwrap(), decided());
-    proxy.arrived().await;
-    assert_eq!(counted(&*store, WANG).await, (2, "2.00".to_owned()));
+        proxy.refuse(false);
+        let said = doubtful.await.unwrap();
+        match is_sure {
+            true => assert_eq!(said.unwrap(), decided()),
+            false => assert!(matches!(said, Err(StoreError::InDoubt(_))), "{said:?}"),
+        }
+        assert_eq!(counted(&others, WANG).await.0, before + followers + 1);
+    }
 }
 
 #[tokio::test]
