@@ -11,7 +11,9 @@ use yizhan::runtime::Ids;
 use yizhan::settlement::gateway::Hospitals;
 use yizhan::sheet::Problem;
 use yizhan::store::Store;
+use yizhan::store::postgres::{self, Postgres};
 use yizhan::store::registers::{Import, Registers};
+use yizhan::store::seal::Key;
 use yizhan::store::sqlite::Sqlite;
 use yizhan_rules::PolicyShelf;
 
@@ -31,6 +33,17 @@ pub(crate) type Open = fn(Arc<dyn Ids>) -> Pin<Box<dyn Future<Output = Opened>>>
 
 pub(crate) fn in_memory(ids: Arc<dyn Ids>) -> Pin<Box<dyn Future<Output = Opened>>> {
     Box::pin(async move { filled(Arc::new(Sqlite::in_memory(ids).unwrap())).await })
+}
+
+/// A database of its own in the tests' cluster.
+pub(crate) fn in_postgres(ids: Arc<dyn Ids>) -> Pin<Box<dyn Future<Output = Opened>>> {
+    Box::pin(async move {
+        let cluster = crate::cluster::shared();
+        let address = cluster.address(&cluster.database().await).parse().unwrap();
+        let options = postgres::Options { connections_max: 2, ..postgres::Options::default() };
+        let store = Postgres::open(&address, Some(Key::ephemeral().unwrap()), ids, options).await;
+        filled(Arc::new(store.unwrap())).await
+    })
 }
 
 fn import<T>(

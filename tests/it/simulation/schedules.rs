@@ -57,13 +57,6 @@ impl Tour {
         self.runs.push((schedule, ran.coverage));
     }
 
-    /// The runs that are written down.
-    fn written(&mut self, open: Open) {
-        for schedule in written() {
-            self.run(schedule, open);
-        }
-    }
-
     /// Cells nobody came through yet, each aimed at by seeds of its own.
     fn reach(&mut self, open: Open) -> Vec<Cell> {
         for (nth, cell) in (1_u64..).zip(coverage::reachable()) {
@@ -114,7 +107,9 @@ fn every_promise_holds_under_every_fault() {
     #[expect(clippy::disallowed_methods, reason = "how fast runs are is told, nothing depends on it")]
     let began = std::time::Instant::now();
     let mut tour = Tour::default();
-    tour.written(opening::in_memory);
+    for schedule in written() {
+        tour.run(schedule, opening::in_memory);
+    }
     for seed in 0..named("YIZHAN_TEST_SEEDS").unwrap_or(0) {
         tour.run(Schedule::of(seed), opening::in_memory);
     }
@@ -130,4 +125,17 @@ fn every_promise_holds_under_every_fault() {
         record(&tour, &path);
     }
     assert!(out_of_reach.is_empty(), "never come through: {out_of_reach:#?}");
+}
+
+/// Runs over PostgreSQL, of those that are written down.
+const OVER_POSTGRES: usize = 50;
+
+#[test]
+fn every_promise_holds_over_postgresql() {
+    let mut tour = Tour::default();
+    for schedule in written().into_iter().take(OVER_POSTGRES) {
+        tour.run(schedule, opening::in_postgres);
+    }
+    assert_eq!(tour.runs.len(), OVER_POSTGRES);
+    println!("{}", tour.seen);
 }
