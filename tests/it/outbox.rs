@@ -19,7 +19,7 @@ use yizhan::outbox::Outbox;
 use yizhan::runtime::Shutdown;
 use yizhan::settlement::bill::Bill;
 use yizhan::settlement::outcome::Outcome;
-use yizhan::store::{OutboxEntry, Store};
+use yizhan::store::OutboxEntry;
 
 use crate::gateway::{House, Sent};
 use crate::project;

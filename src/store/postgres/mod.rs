@@ -1,7 +1,7 @@
 //! The store on PostgreSQL: any number of gateways.
 //!
 //! [`open`] has the connections ([`tls`]), migrations and the key; [`pipeline`] sends statements together.
-//! [`step`] is the protocol of one step, with [`seen`] (and [`people`], [`moving`]) reading and [`write`]
+//! [`step`] is the protocol of one step ([`lanes`] for those that meet), with [`seen`] (and [`people`], [`moving`]) reading and [`write`]
 //! writing, [`sums`] among it; [`fault`] says what may be concluded when a connection ends. [`read`] and
 //! [`items`] answer questions, [`books`] those about money; [`lease`] and [`outbox`] hold what waits;
 //! [`import`] brings files in, [`values`] are days and instants on the wire.
@@ -14,6 +14,7 @@ mod import_openings;
 mod import_people;
 mod import_roster;
 mod items;
+mod lanes;
 mod lease;
 mod moving;
 mod open;
@@ -50,6 +51,7 @@ use crate::roster::opening::OpeningRow;
 use crate::roster::{RosterMode, RosterRow};
 use crate::runtime::Ids;
 use fault::{Failed, broken};
+use lanes::Lanes;
 
 /// How a store is opened.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +80,7 @@ impl Default for Options {
 pub struct Postgres {
     pool: Pool,
     vault: Arc<Vault>,
+    lanes: Lanes,
     doubt: Duration,
 }
 
@@ -96,7 +99,8 @@ impl Postgres {
         let own = open::unlock(&client, key.as_ref()).await?;
         let key = key.ok_or_else(|| StoreError::Defect("a store was opened without a key".to_owned()))?;
         drop(client);
-        Ok(Self { pool, vault: Arc::new(Vault { key, own, ids }), doubt: options.doubt })
+        let vault = Arc::new(Vault { key, own, ids });
+        Ok(Self { pool, vault, lanes: Lanes::new(), doubt: options.doubt })
     }
 
     /// Lets go of the connections; steps on their way end first.

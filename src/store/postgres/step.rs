@@ -1,6 +1,7 @@
 //! One step: read, decided, written if what was read is so still.
 //!
-//! **Races.** A step that lost twice is decided once more with the rows of its people held.
+//! **Races.** A step that lost waits for the others of its person that are at this gateway ([`super::lanes`]);
+//! one that lost twice is decided once more with the rows of its people held.
 //!
 //! **Lost connections.** While reading, nothing was written: the step is tried again. While writing, the whole
 //! batch with its COMMIT may have arrived or not. Each write names itself: by its message's id where there is a
@@ -47,6 +48,8 @@ struct Doubt {
 /// What became of an attempt.
 enum Attempt {
     Done(Done),
+    /// Somebody else was faster with this person. Nothing was written.
+    Raced(Uuid, &'static str),
     /// The connection ended while this was written.
     Doubtful(Doubt, String),
 }
@@ -72,31 +75,44 @@ impl Postgres {
         let step = Arc::new(step);
         let question = Question::new(&self.vault, step.claim.as_ref(), Some(&step.stay), &step.persons);
         let (mut conflicts, mut losses) = (0, 0);
+        let mut lane = None;
         let mut doubts: Vec<Doubt> = Vec::new();
         loop {
             let attempt = self.attempt(&step, &question, &doubts, conflicts >= RACES_MAX).await;
             let lost = match attempt {
                 Ok(Attempt::Done(done)) => return Ok(done),
+                Ok(Attempt::Raced(person, what)) => {
+                    if lane.is_none() {
+                        let waited = self.lanes.of(person).await;
+                        lane = Some(waited.map_err(|why| unless_in_doubt(&doubts, why))?);
+                    }
+                    Err(what)
+                }
                 Ok(Attempt::Doubtful(doubt, why)) => {
                     doubts.push(doubt);
-                    why
+                    Ok(why)
                 }
-                Err(Failed::Lost(why)) => why,
-                Err(Failed::Conflict(what)) => {
-                    conflicts += 1;
-                    if conflicts < CONFLICTS_MAX {
-                        continue;
-                    }
-                    return Err(unless_in_doubt(&doubts, StoreError::Unavailable(what.to_owned())));
-                }
+                Err(Failed::Conflict(what)) => Err(what),
+                Err(Failed::Lost(why)) => Ok(why),
                 Err(Failed::Store(why)) => return Err(unless_in_doubt(&doubts, why)),
             };
-            losses += 1;
-            if losses == LOSSES_MAX {
-                return Err(unless_in_doubt(&doubts, StoreError::Unavailable(format!("PostgreSQL: {lost}"))));
-            }
-            if let Some(answer) = self.settled(&doubts).await? {
-                return Ok(Done::Decided(answer));
+            match lost {
+                Err(raced) => {
+                    conflicts += 1;
+                    if conflicts == CONFLICTS_MAX {
+                        return Err(unless_in_doubt(&doubts, StoreError::Unavailable(raced.to_owned())));
+                    }
+                }
+                Ok(connection) => {
+                    losses += 1;
+                    if losses == LOSSES_MAX {
+                        let why = StoreError::Unavailable(format!("PostgreSQL: {connection}"));
+                        return Err(unless_in_doubt(&doubts, why));
+                    }
+                    if let Some(answer) = self.settled(&doubts).await? {
+                        return Ok(Done::Decided(answer));
+                    }
+                }
             }
         }
     }
@@ -187,6 +203,7 @@ impl Postgres {
         match commit(client, &writes, named, has_begun).await {
             Ok(()) => Ok(Attempt::Done(Done::Decided(writes.answer))),
             Err(Failed::Lost(why)) => Ok(Attempt::Doubtful(Doubt::of(writes, named), why)),
+            Err(Failed::Conflict(what)) => Ok(Attempt::Raced(writes.owner, what)),
             Err(why) => Err(why),
         }
     }

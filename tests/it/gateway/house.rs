@@ -9,13 +9,13 @@ use yizhan::intake::reception::{Arrival, Received, Reception};
 use yizhan::intake::{Format, Profile, Profiles};
 use yizhan::roster::opening::OpeningFile;
 use yizhan::roster::{RosterFile, RosterMode};
-use yizhan::runtime::{Clock, CountedIds, Runtime, Sleep};
+use yizhan::runtime::{Clock, CountedIds, Ids, Runtime, Sleep};
 use yizhan::settlement::gateway::Gateway;
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::payers::Payers;
 use yizhan::sheet::Problem;
-use yizhan::store::Store;
-use yizhan::store::registers::{Import, Registers};
+use yizhan::store::Ports;
+use yizhan::store::registers::Import;
 use yizhan::store::seal::Key;
 use yizhan::store::sqlite::{Options, Sqlite};
 use yizhan::telemetry::Channel;
@@ -57,7 +57,7 @@ impl Clock for Hand {
 
 pub(crate) struct House {
     pub(crate) reception: Reception,
-    pub(crate) store: Arc<Sqlite>,
+    pub(crate) store: Arc<dyn Ports>,
     pub(crate) clock: Arc<Hand>,
     /// Absent in memory.
     _directory: Option<tempfile::TempDir>,
@@ -101,7 +101,20 @@ impl House {
                 Sqlite::open(&path, Some(Key::ephemeral().unwrap()), ids.clone(), Options::default()).unwrap()
             }
         };
-        let store = Arc::new(store);
+        let house = Self::over(Arc::new(store), policies, profiles, Payers::none(), "test", ids);
+        house.fill().await;
+        Self { _directory: directory, ..house }
+    }
+
+    /// A gateway of this name over a store that is there.
+    pub(crate) fn over(
+        store: Arc<dyn Ports>,
+        policies: PolicyShelf,
+        profiles: Profiles,
+        payers: Payers,
+        name: &str,
+        ids: Arc<dyn Ids>,
+    ) -> Self {
         let clock = Arc::new(Hand {
             now: std::sync::Mutex::new("2020-07-02T10:00:00+08:00".parse().unwrap()),
             moved: Notify::new(),
@@ -111,21 +124,19 @@ impl House {
         let known = Arc::clone(&profiles);
         let hospitals =
             Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
-        let (payers, name) = (Arc::new(Payers::none()), Arc::from("test"));
-        let gateway = Gateway::new(
-            Arc::clone(&store) as Arc<dyn Store>,
-            Arc::new(policies),
-            hospitals,
-            payers,
-            name,
-            runtime,
-        );
-        let reception = Reception::new(gateway, profiles);
+        let (policies, payers) = (Arc::new(policies), Arc::new(payers));
+        payers.check(&policies).unwrap();
+        let gateway = Gateway::new(store.clone(), policies, hospitals, payers, name.into(), runtime);
+        Self { reception: Reception::new(gateway, profiles), store, clock, _directory: None }
+    }
+
+    /// The roster and the catalogue of the samples.
+    pub(crate) async fn fill(&self) {
         let samples = project("tests/samples");
         let roster = import(RosterFile::open(&samples.join("roster.csv")));
-        store.import_roster(roster, RosterMode::Delta).await.unwrap();
-        store.import_catalogue(import(CatalogueFile::open(&samples.join("catalogue.csv")))).await.unwrap();
-        Self { reception, store, clock, _directory: directory }
+        self.store.import_roster(roster, RosterMode::Delta).await.unwrap();
+        let catalogue = import(CatalogueFile::open(&samples.join("catalogue.csv")));
+        self.store.import_catalogue(catalogue).await.unwrap();
     }
 
     /// What was used up before: `id_number,payer,year,base,paid,admissions,as_of`.

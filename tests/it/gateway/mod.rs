@@ -8,6 +8,7 @@ mod house;
 mod random;
 mod reserved;
 mod sender;
+mod together;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use yizhan::settlement::bill::{Bill, BillState};
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::Outcome;
-use yizhan::store::{PersonRef, Store};
+use yizhan::store::PersonRef;
 use yizhan_contract::{Accumulators, Finding, Personal};
 use yizhan_rules::{PolicyShelf, SHIPPED};
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use yizhan::settlement::bill::Bill;
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::Outcome;
-use yizhan::store::{AccumulatorMove, Changes, Decide, Pot, Step, Store};
+use yizhan::store::{AccumulatorMove, Changes, Decide, Pot, Step};
 use yizhan_contract::{FindingCode, Money};
 
 use super::sender::Sent;

@@ -1,0 +1,32 @@
+//! A lane for the steps of one person that meet at this gateway: who lost a race waits here for the others, and
+//! holds no connection meanwhile. However many settlements one person has at once, one connection of a gateway
+//! waits for that person's row, and the others are free for everybody else.
+//!
+//! Nothing hangs on it: two people may share a lane, and other gateways have lanes of their own. What is
+//! written is guarded by the person's version.
+
+use std::time::Duration;
+
+use tokio::sync::{Mutex, MutexGuard};
+use uuid::Uuid;
+
+use super::super::StoreError;
+
+const LANES: usize = 256;
+/// Longer than a statement may take: whoever is in front has ended by then.
+const WAIT_MS: u64 = 15_000;
+
+pub(super) struct Lanes(Vec<Mutex<()>>);
+
+impl Lanes {
+    pub(super) fn new() -> Self {
+        Self((0..LANES).map(|_| Mutex::default()).collect())
+    }
+
+    /// Waits until the others in front have been through.
+    pub(super) async fn of(&self, person: Uuid) -> Result<MutexGuard<'_, ()>, StoreError> {
+        let lane = usize::from(person.as_bytes()[15]) % self.0.len();
+        let waited = tokio::time::timeout(Duration::from_millis(WAIT_MS), self.0[lane].lock()).await;
+        waited.map_err(|_| StoreError::Unavailable("too many stays of one person at once".to_owned()))
+    }
+}
