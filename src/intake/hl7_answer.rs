@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 use yizhan_contract::stay::VisitClass;
 use yizhan_contract::step::PayerState;
@@ -107,6 +108,12 @@ fn error(refusal: &Refusal) -> AckError {
         ),
         diagnostic: refusal.to_string(),
     }
+}
+
+/// The application's answer to a message that was taken in long ago, and that cannot be settled.
+pub fn refusal_message(header: &Header, control_id: &str, at: Timestamp, refusals: &[Refusal]) -> Vec<u8> {
+    let errors: Vec<AckError> = refusals.iter().map(error).collect();
+    ack::ack(header, control_id, at, AckCode::AE, &errors, &[])
 }
 
 /// An admission is answered with what the roster says, so that the desk can waive the deposit.
@@ -332,7 +339,7 @@ pub fn addressed_by_profile(profile: &Profile, answered: &str) -> Header {
 }
 
 fn addressed(application: &str, facility: &str, answered: &str, charset: Charset) -> Header {
-    let text = format!("MSH|^~\\&|{application}|{facility}|YIZHAN|GATEWAY|||EHC^E01|{answered}|P|2.6");
+    let text = format!("MSH|^~\\&|{application}|{facility}|YIZHAN|GATEWAY|||ACK|{answered}|P|2.6");
     let (bytes, _, _) = match charset {
         Charset::Table(encoding) => encoding.encode(&text),
         _ => encoding_rs::UTF_8.encode(&text),

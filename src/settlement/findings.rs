@@ -1,6 +1,7 @@
 //! Findings of the settlement side; those of the policy come from the rules.
 
 use super::saga::Why;
+use super::unpriced::{Unpriced, said};
 use yizhan_contract::{Finding, FindingCode, Money, Text, counted};
 
 fn finding(code: FindingCode, zh: String, en: String) -> Finding {
@@ -42,6 +43,18 @@ pub fn reserved_by_other_stay(payer: &Text, less: Money) -> Finding {
             payer.en
         ),
     )
+}
+
+/// Everything that keeps a stay from being priced, one by one.
+pub fn not_priced(unpriced: &Unpriced) -> impl Iterator<Item = Finding> {
+    unpriced.refusals.iter().map(|refusal| {
+        let (what, next) = (said(refusal), refusal.code.next_step());
+        finding(
+            FindingCode::NotPriced,
+            format!("尚不能结算。{}。{}", what.zh, next.zh),
+            format!("It cannot be settled yet. {}. {}", what.en, next.en),
+        )
+    })
 }
 
 pub fn nothing_to_cancel() -> Finding {

@@ -117,6 +117,7 @@ pub fn price(
             .iter()
             .map(|(payer, used)| Moved { payer: payer.clone(), base: used.base, paid: used.paid })
             .collect(),
+        agreed: None,
         insured_region: claim.insured_region,
         bill,
         discharge,

@@ -113,6 +113,24 @@ pub fn quote_moved(is_expired: bool, expected: Money, now: Money) -> Refusal {
     )
 }
 
+/// Somebody commits what is settled, or being settled, for another share than they expect.
+pub fn settled_for_another_share(phase: Phase, expected: Money, share: Money) -> Refusal {
+    let (code, money) = match phase {
+        Phase::Settled => (Code::StayAlreadySettled, crate::refusal::Money::Moved),
+        _ => (Code::BeingSettled, crate::refusal::Money::BeingConfirmed),
+    };
+    let text = phase.text();
+    Refusal::new(
+        code,
+        format!("该次住院{}，个人自付 {share}，与所确认的 {expected} 不同；请以所附结算单为准收费", text.zh),
+        format!(
+            "the stay is {} with a patient share of {share}, not the expected {expected}; collect what the bill says",
+            text.en
+        ),
+    )
+    .money(money)
+}
+
 /// Payers are being asked: what is under way is not touched.
 pub fn being_settled(phase: Phase) -> Refusal {
     let text = phase.text();

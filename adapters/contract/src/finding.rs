@@ -64,4 +64,6 @@ pub enum FindingCode {
     IdentityDiffers,
     /// A settlement that was given up because a payer refused; what was committed is taken back.
     GivenUp,
+    /// A stay whose charges are quiet cannot be priced: what is in the way, one for each.
+    NotPriced,
 }

@@ -59,8 +59,8 @@ pub(crate) struct House {
     pub(crate) reception: Reception,
     pub(crate) store: Arc<Sqlite>,
     pub(crate) clock: Arc<Hand>,
-    /// Absent in memory.
-    _directory: Option<tempfile::TempDir>,
+    /// Absent in memory; with the key the file is sealed under.
+    on_disk: Option<(tempfile::TempDir, Key)>,
 }
 
 fn import<T>(
@@ -86,6 +86,11 @@ pub(crate) fn profiles(extra: &str, agreements: Option<&str>) -> Profiles {
     Profiles::new(texts.iter().map(|text| Profile::from_toml(text).unwrap()).collect()).unwrap()
 }
 
+fn opened((directory, key): &(tempfile::TempDir, Key), ids: &Arc<CountedIds>) -> Sqlite {
+    let path = directory.path().join("store.db");
+    Sqlite::open(&path, Some(key.clone()), ids.clone(), Options::default()).unwrap()
+}
+
 impl House {
     pub(crate) async fn new(profiles: Profiles, on_disk: bool) -> Self {
         Self::under(PolicyShelf::shipped().unwrap(), profiles, on_disk).await
@@ -93,21 +98,33 @@ impl House {
 
     pub(crate) async fn under(policies: PolicyShelf, profiles: Profiles, on_disk: bool) -> Self {
         let ids: Arc<CountedIds> = Arc::default();
-        let directory = on_disk.then(|| tempfile::tempdir().unwrap());
-        let store = match &directory {
+        let on_disk = on_disk.then(|| (tempfile::tempdir().unwrap(), Key::ephemeral().unwrap()));
+        let store = match &on_disk {
             None => Sqlite::in_memory(ids.clone()).unwrap(),
-            Some(directory) => {
-                let path = directory.path().join("store.db");
-                Sqlite::open(&path, Some(Key::ephemeral().unwrap()), ids.clone(), Options::default()).unwrap()
-            }
+            Some(disk) => opened(disk, &ids),
         };
-        let store = Arc::new(store);
         let clock = Arc::new(Hand {
             now: std::sync::Mutex::new("2020-07-02T10:00:00+08:00".parse().unwrap()),
             moved: Notify::new(),
         });
-        let runtime = Runtime { clock: clock.clone(), ids };
-        let profiles = Arc::new(profiles);
+        let house = Self::around(store, clock, ids, policies, Arc::new(profiles), on_disk);
+        let samples = project("tests/samples");
+        let roster = import(RosterFile::open(&samples.join("roster.csv")));
+        house.store.import_roster(roster, RosterMode::Delta).await.unwrap();
+        let catalogue = import(CatalogueFile::open(&samples.join("catalogue.csv")));
+        house.store.import_catalogue(catalogue).await.unwrap();
+        house
+    }
+
+    fn around(
+        store: Sqlite,
+        clock: Arc<Hand>,
+        ids: Arc<CountedIds>,
+        policies: PolicyShelf,
+        profiles: Arc<Profiles>,
+        on_disk: Option<(tempfile::TempDir, Key)>,
+    ) -> Self {
+        let (store, runtime) = (Arc::new(store), Runtime { clock: clock.clone(), ids });
         let known = Arc::clone(&profiles);
         let hospitals =
             Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
@@ -121,11 +138,21 @@ impl House {
             runtime,
         );
         let reception = Reception::new(gateway, profiles);
-        let samples = project("tests/samples");
-        let roster = import(RosterFile::open(&samples.join("roster.csv")));
-        store.import_roster(roster, RosterMode::Delta).await.unwrap();
-        store.import_catalogue(import(CatalogueFile::open(&samples.join("catalogue.csv")))).await.unwrap();
-        Self { reception, store, clock, _directory: directory }
+        Self { reception, store, clock, on_disk }
+    }
+
+    /// The gateway ends, and begins again over the same file.
+    pub(crate) async fn begun_again(self) -> Self {
+        let Self { reception, store, clock, on_disk } = self;
+        let profiles = Arc::clone(reception.profiles());
+        drop(reception);
+        Arc::into_inner(store).unwrap().close().await;
+        // Ids of another time: nothing is to rest upon the first gateway's.
+        let ids: Arc<CountedIds> = Arc::default();
+        let runtime = Runtime { clock: clock.clone(), ids: ids.clone() };
+        (0..100_000).for_each(|_| assert!(!runtime.next_id().is_nil()));
+        let store = opened(on_disk.as_ref().unwrap(), &ids);
+        Self::around(store, clock, ids, PolicyShelf::shipped().unwrap(), profiles, on_disk)
     }
 
     /// What was used up before: `id_number,payer,year,base,paid,admissions,as_of`.
