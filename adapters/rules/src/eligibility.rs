@@ -61,10 +61,12 @@ impl<'a> Person<'a> {
         if rule.specified_accidents_only && !self.is_specified_accident() {
             return Some(Reason::CauseNotCovered);
         }
-        if self.claim.third_party_liable && !rule.pays_with_liable_third_party {
-            return Some(Reason::ThirdPartyLiable);
-        }
-        None
+        self.stands_aside(rule).then_some(Reason::ThirdPartyLiable)
+    }
+
+    /// A liable third party pays in this payer's place: it pays nothing and moves no accumulator.
+    pub(crate) fn stands_aside(&self, rule: &PayerRule) -> bool {
+        self.claim.third_party_liable && !rule.pays_with_liable_third_party
     }
 
     /// Whether the person holds what the payer asks of a person (not of the stay).
