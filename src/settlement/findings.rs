@@ -1,5 +1,8 @@
 //! Findings of the settlement side; those of the policy come from the rules.
 
+use jiff::civil::Date;
+use yizhan_rules::Named;
+
 use super::saga::Why;
 use super::unpriced::{Unpriced, said};
 use yizhan_contract::{Finding, FindingCode, Money, Text, counted};
@@ -55,6 +58,44 @@ pub fn not_priced(unpriced: &Unpriced) -> impl Iterator<Item = Finding> {
             format!("It cannot be settled yet. {}. {}", what.en, next.en),
         )
     })
+}
+
+/// Lines named in the finding; the rest is counted.
+const LINES_NAMED_MAX: usize = 5;
+
+/// Charges whose dates lie outside the stay, by their places.
+pub fn lines_outside_stay(places: &[String], (admitted, discharged): (Date, Date)) -> Finding {
+    let named = places.get(..LINES_NAMED_MAX).unwrap_or(places).join(", ");
+    let (more_zh, more_en) = if places.len() > LINES_NAMED_MAX { (" 等", " and others") } else { ("", "") };
+    let count = places.len();
+    finding(
+        FindingCode::LineOutsideStay,
+        format!(
+            "{count} 行费用的日期不在住院期间（{admitted} 至 {discharged}）：{named}{more_zh}；已照常计入，请核对日期"
+        ),
+        format!(
+            "{} dated outside the stay ({admitted} to {discharged}): {named}{more_en}; settled all the same, check the dates",
+            counted(count, "charge line is", "charge lines are")
+        ),
+    )
+}
+
+/// A kind of accident that no policy in force lists.
+pub fn unknown_accident_type(place: &str, listed: &[Named]) -> Finding {
+    let names =
+        |of: fn(&Named) -> &str, between: &str| listed.iter().map(of).collect::<Vec<_>>().join(between);
+    finding(
+        FindingCode::UnknownAccidentType,
+        format!(
+            "意外类型（{place}）不在政策所列的特定意外之内（{}），只保特定意外的险种不予支付；如系误写，请更正后重新发送",
+            names(|named| &named.name.zh, "、")
+        ),
+        format!(
+            "the kind of accident at {place} is none of the specified accidents ({}), so insurance for these alone does \
+             not pay; if it is mistyped, correct it and send the stay again",
+            names(|named| &named.code, ", ")
+        ),
+    )
 }
 
 pub fn nothing_to_cancel() -> Finding {

@@ -251,7 +251,7 @@ fn settled_again(record: StayRecord, message: &Message) -> Result<Received, Vec<
     if meaning(&sent) == meaning(&settlement.discharge) {
         return Ok(Received { record, todo: Todo::SameBill, absorbed });
     }
-    let named = differences(&settlement.discharge, &sent, message.dialect);
+    let named = differences(&settlement.discharge, &sent, &message.hospital, message.dialect);
     let shown = named.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
     let refusal = Refusal::new(
         Code::StayAlreadySettled,

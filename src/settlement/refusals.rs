@@ -9,7 +9,7 @@ use yizhan_rules::{AdjudicateError, AssessError, Policy};
 use super::bill::Unbalanced;
 use super::complete::Dialect;
 use super::findings;
-use super::message::{Message, Places};
+use super::message::{Hospital, Message, Places};
 use super::names::{Head, LineField};
 use super::part::Payment;
 use super::record::Phase;
@@ -48,22 +48,35 @@ impl<'a> LinePlaces<'a> {
     }
 }
 
-pub fn no_policy(region: &str, day: Date, dialect: Dialect) -> Refusal {
+pub fn no_policy(region: &str, day: Date, place: String) -> Refusal {
     Refusal::new(
         Code::NoPolicy,
         format!("统筹区 {region} 在 {day} 没有生效的结算政策"),
         format!("region {region} has no settlement policy in force on {day}"),
     )
-    .at(dialect.place_of(Head::InsuredRegion))
+    .at(place)
 }
 
-pub fn share_differs(stated: Money, ours: Money, dialect: Dialect) -> Refusal {
+/// A visit that the policy settles nothing of.
+pub fn class_not_covered(policy: &Policy, place: String) -> Refusal {
+    let covered: Vec<Text> = policy.settings().visit_classes.iter().map(|class| class.text()).collect();
+    let zh = covered.iter().map(|class| &*class.zh).collect::<Vec<_>>().join("、");
+    let en = covered.iter().map(|class| &*class.en).collect::<Vec<_>>().join(", ");
+    Refusal::new(
+        Code::ClassNotCovered,
+        format!("本政策只结算{zh}，该次就诊不属于此类"),
+        format!("the policy settles {en} visits only, and this is none"),
+    )
+    .at(place)
+}
+
+pub fn share_differs(stated: Money, ours: Money, place: String) -> Refusal {
     Refusal::new(
         Code::ShareDiffers,
         format!("报文个人自付 {stated}，计算结果 {ours}"),
         format!("the message states a patient share of {stated}, it comes out as {ours}"),
     )
-    .at(dialect.place_of(Head::StatedPatientShare))
+    .at(place)
 }
 
 pub fn no_such_stay() -> Refusal {
@@ -192,6 +205,7 @@ pub fn assess(
     error: &AssessError,
     discharge: &Discharge,
     places: &LinePlaces<'_>,
+    hospital: &Hospital,
     dialect: Dialect,
 ) -> Refusal {
     let bad = |text: Text| Refusal::new(Code::BadCharges, &*text.zh, &*text.en);
@@ -203,21 +217,27 @@ pub fn assess(
         AssessError::NothingCharged(_)
         | AssessError::TotalTooLarge(_)
         | AssessError::NegativeBucket { .. } => bad(error.text()).at(dialect.place_of_lines()),
-        AssessError::StatedTotal { .. } => {
-            Refusal { code: Code::TotalDiffers, ..bad(error.text()) }.at(dialect.place_of(Head::StatedTotal))
-        }
+        AssessError::StatedTotal { .. } => Refusal { code: Code::TotalDiffers, ..bad(error.text()) }
+            .at(hospital.place_of(dialect, Head::StatedTotal)),
     }
 }
 
 /// What the chain refuses: mostly what was settled elsewhere.
-pub fn adjudicate(error: &AdjudicateError, policy: &Policy, dialect: Dialect) -> Refusal {
+pub fn adjudicate(
+    error: &AdjudicateError,
+    policy: &Policy,
+    hospital: &Hospital,
+    dialect: Dialect,
+) -> Refusal {
     let text = error.text(policy);
     let refused = |code| Refusal::new(code, &*text.zh, &*text.en);
     match error {
         AdjudicateError::Elsewhere { payer, .. } => {
             refused(Code::BadSettledElsewhere).at(dialect.place_of_elsewhere(payer.as_str()))
         }
-        AdjudicateError::StatedShare { stated, ours } => share_differs(*stated, *ours, dialect),
+        AdjudicateError::StatedShare { stated, ours } => {
+            share_differs(*stated, *ours, hospital.place_of(dialect, Head::StatedPatientShare))
+        }
         AdjudicateError::Buckets { .. } | AdjudicateError::Number { .. } | AdjudicateError::Admissions(_) => {
             refused(Code::BadCharges).at(dialect.place_of_lines())
         }

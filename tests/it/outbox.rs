@@ -261,7 +261,7 @@ async fn a_bill_is_addressed_as_the_profile_says() {
     let house = house(&[]).await;
     let bill = settle(&house, COUNTY, "V1").await;
     let found = house.reception.gateway().bill(bill.settlement_id, 1).await.unwrap().unwrap();
-    for (answered, shown) in [("MSG-1", "MSG-1"), ("a|b", "0"), ("", "0")] {
+    for (answered, shown) in [("MSG-1", "MSG-1"), ("a|b", "a|b"), ("", "0")] {
         let header = addressed_by_profile(&profile, answered);
         let bytes = bill_message(&header, "ID-1", &found.settlement, &profile.hospital.name).unwrap();
         let message = Message::parse(&bytes, &Reading::default()).unwrap();
@@ -409,7 +409,7 @@ async fn why_a_quiet_stay_has_no_bill_is_told_once() {
     worker.stop().await;
     assert_eq!(answers[0].0, answers[1].0, "tried again under its id");
     let message = &answers[1].1;
-    assert!(message.contains("MSA|AE|2|") && message.contains("|ACK|"), "{message}");
+    assert!(message.contains("MSA|AE|2|") && message.contains("|ACK^E01^ACK|"), "{message}");
     assert!(message.contains("\rERR||FT1") && message.contains("|bad_charges^"), "{message}");
     let noted: serde_json::Value = serde_json::from_str(&posts[0].1).unwrap();
     assert_eq!((&noted["state"], &noted["visit_number"]), (&"needs_attention".into(), &"V1".into()));

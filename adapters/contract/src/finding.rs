@@ -66,4 +66,8 @@ pub enum FindingCode {
     GivenUp,
     /// A stay whose charges are quiet cannot be priced: what is in the way, one for each.
     NotPriced,
+    /// A kind of accident that no policy in force lists: mistyped, or not one of the specified accidents.
+    UnknownAccidentType,
+    /// A charge line dated before or after the stay.
+    LineOutsideStay,
 }

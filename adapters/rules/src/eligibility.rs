@@ -98,13 +98,10 @@ impl<'a> Person<'a> {
         Some(reason)
     }
 
-    /// A hospital may write the code of the policy's list or its Chinese word.
     fn is_specified_accident(&self) -> bool {
+        let kind = self.claim.cause.accident_type.as_deref();
         self.claim.cause.kind == CauseKind::Accident
-            && self.claim.cause.accident_type.as_deref().is_some_and(|kind| {
-                let listed = &self.policy.settings.specified_accidents;
-                listed.iter().any(|accident| *accident.code == *kind || *accident.name.zh == *kind)
-            })
+            && kind.is_some_and(|kind| self.policy.lists_accident(kind))
     }
 
     /// The first variant that matches, in file order, else the payer's own terms.

@@ -4,6 +4,7 @@
 mod answers;
 mod books;
 mod corpus;
+mod found;
 mod house;
 mod random;
 mod reserved;

@@ -267,7 +267,13 @@ impl Stay<'_> {
         let base = self.base(entry, &self.terms(entry), left);
         // 0.00 of a payer that a liable third party takes the place of is no settlement of its own.
         let counts = flag(entry, "cumulative") && (paid > 0 || !self.is_somebody_elses(code, entry));
-        Paid { payer: code.to_owned(), base, paid, reason: None, gains: (if counts { base } else { 0 }, paid) }
+        Paid {
+            payer: code.to_owned(),
+            base,
+            paid,
+            reason: None,
+            gains: (if counts { base } else { 0 }, paid),
+        }
     }
 }
 
