@@ -8,7 +8,7 @@ use yizhan_contract::stay::{
 use yizhan_contract::{ChargeError, Finding, FindingCode, Money, Personal, Text};
 
 use super::findings;
-use super::message::Hospital;
+use super::message::{Hospital, ft1_field};
 use super::names::Head;
 use super::part::StayPart;
 use crate::refusal::{Code, Refusal};
@@ -65,6 +65,19 @@ impl Dialect {
             Self::Json => format!("$.lines[?@.id=='{id}']"),
             Self::Xml => format!("/discharge/lines/line[id='{id}']"),
             Self::MappedXml => format!("lines(id={id})"),
+        }
+    }
+
+    /// One of its fields, by its name in the normal form.
+    pub fn place_of_line_field(self, id: &str, field: &str) -> String {
+        let line = self.place_of_line(id);
+        match self {
+            Self::Hl7 => match ft1_field(field) {
+                Some(number) => format!("FT1[{line}]-{number}"),
+                None => line,
+            },
+            Self::Json | Self::MappedXml => format!("{line}.{field}"),
+            Self::Xml => format!("{line}/{field}"),
         }
     }
 

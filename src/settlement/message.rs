@@ -97,7 +97,7 @@ impl LinePlace {
 }
 
 /// HL7 chapter 6, FT1.
-fn ft1_field(name: &str) -> Option<u8> {
+pub(super) fn ft1_field(name: &str) -> Option<u8> {
     Some(match name {
         "id" => 2,
         "date" => 4,

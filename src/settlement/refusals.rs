@@ -33,11 +33,11 @@ impl<'a> LinePlaces<'a> {
         Self { lines: &[], payments: &[], places: None }
     }
 
-    /// Where the sender wrote a field of the line.
-    pub fn field(&self, line_id: &str, field: &str) -> String {
+    /// Where the sender wrote a field of the line, if the message at hand has it.
+    pub fn field(&self, line_id: &str, field: &str) -> Option<String> {
         let places = self.places.map_or(&[][..], |places| &places.lines);
         let written = self.lines.iter().zip(places).find(|(line, _)| line.id == line_id);
-        written.map_or_else(|| format!("lines(id={line_id}).{field}"), |(_, place)| place.field(field))
+        written.map(|(_, place)| place.field(field))
     }
 
     /// Where the sender wrote the payment; of two with one id, the one of this amount.
@@ -212,7 +212,9 @@ pub fn assess(
     match error {
         AssessError::Line { line, field, why } => {
             let id = discharge.lines.get(*line).map_or("?", |line| line.id.as_str());
-            bad(why.text()).at(places.field(id, field.name()))
+            let field = field.name();
+            let place = places.field(id, field).unwrap_or_else(|| dialect.place_of_line_field(id, field));
+            bad(why.text()).at(place)
         }
         AssessError::NothingCharged(_)
         | AssessError::TotalTooLarge(_)
