@@ -127,6 +127,8 @@ codes! {
         "请联系医保经办机构确认定点协议。" "Ask the insurance bureau about the hospital's agreement.";
     NoPolicy "no_policy" 422 207 "没有适用的结算政策" "No policy is in force for this region and date"
         "请联系管理员发布该地区、该日期的政策文件。" "Ask the operator to publish a policy for this region and date.";
+    ClassNotCovered "class_not_covered" 422 207 "就诊类别不在结算范围" "The policy does not settle visits of this class"
+        "住院请按住院类别发送；门诊、急诊请按其他途径结算。" "Send a hospital stay as inpatient; settle other visits by other means.";
     TotalDiffers "total_differs" 422 102 "总费用与明细不符" "The stated total differs from the sum of the lines"
         "请核对明细与总额后重新发送。" "Check the lines against the total and send the message again.";
     ShareDiffers "share_differs" 422 102 "个人自付与计算不符" "The stated patient share differs from ours"

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::runtime::Runtime;
 use crate::settlement::gateway::{Gateway, Order, Waiting};
 use crate::settlement::saga::event::Resolution;
+use crate::settlement::unpriced;
 
 /// Settlements listed.
 const SHOWN_MAX: u32 = 200;
@@ -124,7 +125,7 @@ fn show(gateway: &Gateway, id: Uuid) -> anyhow::Result<Exit> {
         super::say("此编号没有等待人工处理的事项 | nothing waits for a person under this id");
         return Ok(Exit::Ok);
     };
-    let Waiting { owner, what, next_step, operation, log, .. } = &one;
+    let Waiting { owner, what, next_step, operation, log, refusals, .. } = &one;
     super::say(&format!("医院 hospital     {}  {}", one.hospital, one.visit_number));
     super::say(&format!("自   since        {}", shown(one.since)));
     super::say(&format!("由   owner        {} | {}", owner.zh, owner.en));
@@ -138,6 +139,17 @@ fn show(gateway: &Gateway, id: Uuid) -> anyhow::Result<Exit> {
             shown(entry.at),
             entry.operation.as_deref().unwrap_or("-"),
             entry.what
+        ));
+    }
+    for refusal in refusals {
+        let (what, next) = (unpriced::said(refusal), refusal.code.next_step());
+        super::say(&format!(
+            "  {}\n    {} {}\n    {}. {}",
+            refusal.code.slug(),
+            what.zh,
+            next.zh,
+            what.en,
+            next.en
         ));
     }
     Ok(Exit::NeedsAttention)

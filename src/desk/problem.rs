@@ -33,7 +33,7 @@ pub struct Problem {
     /// Everything that is wrong, the first included.
     pub errors: Vec<Part>,
     pub trace_id: Option<String>,
-    /// The new quote, where an old one was to be committed.
+    /// The new quote, where an old one was to be committed; the bill, where it was committed for another share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quote: Option<Box<Bill>>,
 }

@@ -40,7 +40,7 @@ pub(super) async fn received(asked: &Asked, wish: Wish, received: &Received) -> 
             if asked.shared.given.reading == Reading::Open {
                 asked.shared.given.recent.add(bill.settlement_id);
             }
-            self::bill(asked, wish, bill, received.header.as_ref()).await
+            self::bill(asked, wish, bill, Some(received)).await
         }
         Outcome::Noted(_) if wish.form == Form::Hl7 => Ok(acknowledgement(asked, received, 200, None)),
         Outcome::Noted(noted) => Ok(self::noted(wish, noted)),
@@ -81,20 +81,23 @@ pub(super) fn not_yet(asked: &Asked, at: Uuid) -> HttpResponse {
 }
 
 /// The bill as it was issued; paper and HL7 take the name and the lines from the stay beside it.
-async fn bill(asked: &Asked, wish: Wish, bill: &Bill, header: Option<&Header>) -> Answered {
+async fn bill(asked: &Asked, wish: Wish, bill: &Bill, answered: Option<&Received>) -> Answered {
     if matches!(wish.form, Form::Json | Form::Xml) {
         return Ok(plain(wish, bill));
     }
     let found = asked.reception().gateway().settlement(bill.settlement_id).await;
     let found = found.map_err(|error| store_refusal(&error).money(Money::BeingConfirmed))?;
-    let Found { settlement, .. } = found.ok_or_else(no_such_settlement)?;
-    of_stay(asked, wish, &Settlement { bill: bill.clone(), ..settlement }, header)
+    let Found { record, settlement } = found.ok_or_else(no_such_settlement)?;
+    let header = answered.and_then(|received| received.header.as_ref());
+    let id = answered.and_then(|received| received.message_id.as_deref()).unwrap_or(&record.last.message_id);
+    of_stay(asked, wish, &Settlement { bill: bill.clone(), ..settlement }, header, id)
 }
 
-pub(super) fn settlement(asked: &Asked, wish: Wish, settlement: &Settlement) -> Answered {
+pub(super) fn settlement(asked: &Asked, wish: Wish, found: &Found) -> Answered {
+    let Found { record, settlement } = found;
     match wish.form {
         Form::Json | Form::Xml => Ok(plain(wish, &settlement.bill)),
-        Form::Html | Form::Hl7 => of_stay(asked, wish, settlement, None),
+        Form::Html | Form::Hl7 => of_stay(asked, wish, settlement, None, &record.last.message_id),
     }
 }
 
@@ -106,7 +109,14 @@ fn plain(wish: Wish, bill: &Bill) -> HttpResponse {
     of_bill(bill, media_type, body.into_bytes())
 }
 
-fn of_stay(asked: &Asked, wish: Wish, settlement: &Settlement, header: Option<&Header>) -> Answered {
+/// As HL7 it answers the message of `header`, else the one of this id.
+fn of_stay(
+    asked: &Asked,
+    wish: Wish,
+    settlement: &Settlement,
+    header: Option<&Header>,
+    answered: &str,
+) -> Answered {
     let bill = &settlement.bill;
     let profile = asked.reception().profiles().of_hospital(&bill.hospital);
     let name = profile.map(|profile| &profile.hospital.name).ok_or_else(no_such_settlement)?;
@@ -124,7 +134,7 @@ fn of_stay(asked: &Asked, wish: Wish, settlement: &Settlement, header: Option<&H
     let header = match header {
         Some(header) => header,
         None => {
-            own = addressed_to(&bill.hospital, Charset::Utf8);
+            own = addressed_to(&bill.hospital, Charset::Utf8, answered);
             &own
         }
     };

@@ -52,7 +52,7 @@ async fn read_one(asked: &Asked) -> Answered {
         return Ok(response);
     }
     let found = found(asked, reader.as_ref(), id).await?;
-    answer::settlement(asked, wish, &found.settlement)
+    answer::settlement(asked, wish, &found)
 }
 
 pub(super) async fn commit(asked: Asked, payload: web::Payload) -> HttpResponse {

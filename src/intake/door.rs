@@ -276,10 +276,10 @@ fn whole_stay(
     }
     // What could not be read is not missing as well.
     if !problems.is_refused() {
-        let mut found = part.missing(dialect);
-        found.extend(part.cause_in_contradiction(dialect));
+        let mut found = part.missing(&profile.hospital, dialect);
+        found.extend(part.cause_in_contradiction(&profile.hospital, dialect));
         found.extend(part.agreement_not_in_force(&profile.hospital, dialect));
-        found.extend(part.check_totals(dialect).err());
+        found.extend(part.check_totals(&profile.hospital, dialect).err());
         found.into_iter().for_each(|refusal| problems.push(placed(refusal, raw, dialect)));
     }
     let trigger = Trigger::Complete;

@@ -1,7 +1,9 @@
 //! What goes back for an HL7 message: acknowledgements with their errors, and the bill.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 use yizhan_contract::stay::VisitClass;
 use yizhan_contract::step::PayerState;
@@ -9,8 +11,9 @@ use yizhan_contract::{Finding, FindingCode, Money, Text};
 
 use super::hl7::ack::{self, AckCode, AckError, AckMode, Outcome as Receipt, Severity, answer_builder};
 use super::hl7::e10::{Adjudicated, BilledLine, E10Error, Organisation, Section, Share, Status, e10};
+use super::hl7::escape::escape;
 use super::hl7::write::SegmentDraft;
-use super::hl7::{Charset, ErrCode, Header, Place, SegmentId};
+use super::hl7::{Charset, Delimiters, ErrCode, Header, Place, SegmentId};
 use super::profile::{Acknowledge, BillInAck, Profile};
 use super::reception::Received;
 use crate::refusal::Refusal;
@@ -26,12 +29,15 @@ const FINDINGS_MAX: usize = 10;
 
 /// The messages due to the sender, in order; ids are asked for as needed.
 pub fn answers(received: &Received, mut next_id: impl FnMut() -> String) -> Vec<Vec<u8>> {
-    let unknown;
+    let own;
     let header = match &received.header {
         Some(header) => header,
         None => {
-            unknown = Header::salvage(b"", Charset::Utf8);
-            &unknown
+            own = match (&received.profile, &received.message_id) {
+                (Some(profile), Some(id)) => addressed_to(&profile.hospital.code, Charset::Utf8, id),
+                _ => Header::salvage(b"", Charset::Utf8),
+            };
+            &own
         }
     };
     let receipt = receipt(&received.outcome);
@@ -107,6 +113,12 @@ fn error(refusal: &Refusal) -> AckError {
         ),
         diagnostic: refusal.to_string(),
     }
+}
+
+/// The application's answer to a message that was taken in long ago, and that cannot be settled.
+pub fn refusal_message(header: &Header, control_id: &str, at: Timestamp, refusals: &[Refusal]) -> Vec<u8> {
+    let errors: Vec<AckError> = refusals.iter().map(error).collect();
+    ack::ack(header, control_id, at, AckCode::AE, &errors, &[])
 }
 
 /// An admission is answered with what the roster says, so that the desk can waive the deposit.
@@ -315,9 +327,9 @@ pub fn control_id(id: Uuid) -> String {
     format!("{}{}", &digits[..12], &digits[24..])
 }
 
-/// Addresses a bill to a hospital whose message was no HL7.
-pub fn addressed_to(hospital: &Arc<str>, charset: Charset) -> Header {
-    addressed("HIS", hospital, "0", charset)
+/// Addresses an answer to a hospital whose message, of this id, was no HL7.
+pub fn addressed_to(hospital: &Arc<str>, charset: Charset, answered: &str) -> Header {
+    addressed("HIS", hospital, answered, charset)
 }
 
 /// Addresses a bill as the hospital's profile says, in answer to a message of which only the id is left.
@@ -326,12 +338,14 @@ pub fn addressed_by_profile(profile: &Profile, answered: &str) -> Header {
     let application = sender.and_then(|sender| sender.application.as_deref()).unwrap_or("HIS");
     let facility = sender.map_or(profile.code(), |sender| &sender.facility);
     let charset = Charset::of_profile(profile.charset);
-    let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-    let answered = if !answered.is_empty() && answered.chars().all(is_plain) { answered } else { "0" };
     addressed(application, facility, answered, charset)
 }
 
 fn addressed(application: &str, facility: &str, answered: &str, charset: Charset) -> Header {
+    let answered = match answered {
+        "" => Cow::Borrowed("0"),
+        id => escape(id, &Delimiters::STANDARD),
+    };
     let text = format!("MSH|^~\\&|{application}|{facility}|YIZHAN|GATEWAY|||EHC^E01|{answered}|P|2.6");
     let (bytes, _, _) = match charset {
         Charset::Table(encoding) => encoding.encode(&text),

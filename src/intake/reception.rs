@@ -47,6 +47,8 @@ pub struct Received {
     /// To answer an HL7 message; absent for other formats, and where no header could be made out.
     pub header: Option<Header>,
     pub trigger: Option<Trigger>,
+    /// Of the message, where one could be read.
+    pub message_id: Option<String>,
     pub trace_id: String,
     pub at: Timestamp,
 }
@@ -86,13 +88,14 @@ impl Reception {
         };
         let (profile, header) = (Some(inbound.profile), inbound.header);
         let trigger = Some(inbound.message.trigger);
+        let message_id = Some(inbound.message.message_id.clone());
         if arrival.only.is_some_and(|only| *only != *inbound.message.hospital.code) {
             let outcome = Outcome::from(names_another_hospital());
-            return Received { outcome, profile, header, trigger, trace_id, at };
+            return Received { outcome, profile, header, trigger, message_id, trace_id, at };
         }
         let handled = self.gateway.handle(inbound.message, arrival.bytes.to_vec(), arrival.mode).await;
         let outcome = self.see_through(handled, arrival.channel).await;
-        Received { outcome, profile, header, trigger, trace_id, at }
+        Received { outcome, profile, header, trigger, message_id, trace_id, at }
     }
 
     /// An acknowledgement never waits for an outside payer: the message is durable, its bill is told when it is
@@ -112,12 +115,16 @@ impl Reception {
     async fn reject(&self, rejected: Rejected, bytes: &[u8], at: Timestamp, trace_id: String) -> Received {
         let Rejected { refusals, profile, sender, message_id, digest, header } = rejected;
         let outcome = Outcome::from(refusals);
-        let message_id = message_id.unwrap_or_default();
-        let unread = Unread { sender, message_id, digest, raw: bytes.to_vec() };
+        let unread = Unread {
+            sender,
+            message_id: message_id.clone().unwrap_or_default(),
+            digest,
+            raw: bytes.to_vec(),
+        };
         if let Err(error) = self.gateway.keep_refused(at, unread, &outcome).await {
             telemetry::refused_message_not_kept(&trace_id, &error);
         }
-        Received { outcome, profile, header, trigger: None, trace_id, at }
+        Received { outcome, profile, header, trigger: None, message_id, trace_id, at }
     }
 
     /// A message of which only the head was taken in: answered, and its head kept.

@@ -114,6 +114,10 @@ impl Courier {
         profile: &Profile,
         address: &ReturnAddress,
     ) -> Result<(), Failure> {
+        let is_of_stay = entry.settlement_id == entry.stay_id;
+        if is_of_stay {
+            return self.tell_unpriced(entry, profile, address).await;
+        }
         match address {
             ReturnAddress::Mllp(address) => self.send(entry, profile, address).await,
             ReturnAddress::Http(url) => self.post(entry, url).await,
@@ -134,17 +138,52 @@ impl Courier {
         Ok(client::send(address, &message, &control_id).await?)
     }
 
+    /// Why a stay has no bill: over MLLP as the application's answer to the last message of the stay, over HTTP as
+    /// the document that message was answered with.
+    async fn tell_unpriced(
+        &self,
+        entry: &OutboxEntry,
+        profile: &Profile,
+        address: &ReturnAddress,
+    ) -> Result<(), Failure> {
+        let not_read = |why: StoreError| Failure::NotTaken(why.to_string());
+        let Some((record, noted)) = self.gateway.unpriced(entry).await.map_err(not_read)? else {
+            return Ok(());
+        };
+        match address {
+            ReturnAddress::Mllp(address) => {
+                let control_id = hl7_answer::control_id(entry.outbox_id);
+                let header = addressed_by_profile(profile, &record.last.message_id);
+                let refusals = record.unpriced.map(|unpriced| unpriced.refusals).unwrap_or_default();
+                let at = self.gateway.runtime().now();
+                let message = hl7_answer::refusal_message(&header, &control_id, at, &refusals);
+                Ok(client::send(address, &message, &control_id).await?)
+            }
+            ReturnAddress::Http(url) => {
+                let body = serde_json::to_vec(&noted).map_err(|why| Failure::NotTaken(why.to_string()))?;
+                self.post_json(entry, url, body).await
+            }
+        }
+    }
+
     async fn post(&self, entry: &OutboxEntry, url: &Url) -> Result<(), Failure> {
         let stored = self.gateway.store().bill(entry.settlement_id, entry.version).await;
         let stored = stored.map_err(|why| Failure::NotTaken(why.to_string()))?;
-        let (Some(stored), Some(http)) = (stored, &self.http) else {
+        let Some(stored) = stored else {
             return Err(Failure::NotTaken("the bill is not in the store".to_owned()));
+        };
+        self.post_json(entry, url, stored.bill).await
+    }
+
+    async fn post_json(&self, entry: &OutboxEntry, url: &Url, body: Vec<u8>) -> Result<(), Failure> {
+        let Some(http) = &self.http else {
+            return Err(Failure::NotReached("no HTTP client was made".to_owned()));
         };
         let sent = http
             .post(url.clone())
             .header(OUTBOX_ID_HEADER, entry.outbox_id.to_string())
             .header(CONTENT_TYPE, "application/json")
-            .body(stored.bill)
+            .body(body)
             .send()
             .await
             .map_err(|why| Failure::NotReached(with_causes(&why)))?;

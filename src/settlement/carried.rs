@@ -86,7 +86,8 @@ impl Decision {
             }
             (Mode::Settle, None) if !covers(calls, &settlement.bill, &self.payers) => Err(LookAgain),
             (Mode::Settle, None) => {
-                (record.pricing, record.settlement) = (None, Some(settlement));
+                (record.pricing, record.settlement) =
+                    (None, Some(Settlement { agreed: expected, ..settlement }));
                 Ok(self.intended(record, calls, hold, owner))
             }
         }
@@ -123,7 +124,12 @@ impl Decision {
     /// The message was taken in and is kept; what became of it is the refusal.
     fn dropped(&self, mut record: StayRecord, refusals: Vec<Refusal>, owner: &PersonFacts) -> Verdict {
         record.pricing = None;
-        Verdict { outcome: refusals.into(), ..self.note(record, 0, owner) }
+        let is_quiet = record.phase == Phase::AwaitingCharges && record.quiet_until.is_some();
+        let kept = match is_quiet {
+            true => self.unpriced(record, refusals.clone(), 0, owner),
+            false => self.note(record, 0, owner),
+        };
+        Verdict { outcome: refusals.into(), ..kept }
     }
 
     fn postponed(
@@ -175,6 +181,7 @@ impl Decision {
             return Err(LookAgain);
         }
         (after.id, after.bill.settlement_id) = (before.id, before.id);
+        after.agreed = before.agreed;
         (after.bill.version, after.bill.replaces) = (before.bill.version, before.bill.replaces);
         let effect = Effect::by_releasing(&before).and(Effect::by_reserving(&after));
         record.settlement = Some(after);

@@ -1,13 +1,14 @@
 //! From what was said to a discharge that can be settled: what is missing is named, figures that bind
 //! are compared.
 
-use jiff::Timestamp;
+use jiff::{Span, Timestamp};
 use yizhan_contract::stay::{
     Cause, CauseKind, Discharge, Line, Moment, Patient, Referral, Sex, Stated, Visit, VisitClass,
 };
 use yizhan_contract::{ChargeError, Finding, FindingCode, Money, Personal, Text};
 
-use super::message::Hospital;
+use super::findings;
+use super::message::{Hospital, ft1_field};
 use super::names::Head;
 use super::part::StayPart;
 use crate::refusal::{Code, Refusal};
@@ -38,6 +39,7 @@ impl Dialect {
                 Head::Admitted => "PV1-44",
                 Head::Discharged => "PV1-45",
                 Head::VisitClass => "PV1-2",
+                Head::CauseKind | Head::AccidentType => "ACC-2",
                 Head::PatientName => "PID-5",
                 Head::IdNumber | Head::Mrn => "PID-3",
                 Head::StatedTotal => "PV1-47",
@@ -66,6 +68,19 @@ impl Dialect {
         }
     }
 
+    /// One of its fields, by its name in the normal form.
+    pub fn place_of_line_field(self, id: &str, field: &str) -> String {
+        let line = self.place_of_line(id);
+        match self {
+            Self::Hl7 => match ft1_field(field) {
+                Some(number) => format!("FT1[{line}]-{number}"),
+                None => line,
+            },
+            Self::Json | Self::MappedXml => format!("{line}.{field}"),
+            Self::Xml => format!("{line}/{field}"),
+        }
+    }
+
     pub fn place_of_lines(self) -> &'static str {
         match self {
             Self::Hl7 => "FT1",
@@ -75,6 +90,9 @@ impl Dialect {
         }
     }
 }
+
+/// A charge may be booked the day before the patient is admitted, or the day after they have left.
+const LINE_DAYS_OUTSIDE_MAX: i32 = 1;
 
 /// A discharge, and what a person should look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,11 +110,11 @@ impl StayPart {
         sent_at: Timestamp,
         dialect: Dialect,
     ) -> Result<Completed, Vec<Refusal>> {
-        let mut refusals = self.missing(dialect);
-        refusals.extend(self.dates_in_disorder(dialect));
-        refusals.extend(self.cause_in_contradiction(dialect));
+        let mut refusals = self.missing(hospital, dialect);
+        refusals.extend(self.dates_in_disorder(hospital, dialect));
+        refusals.extend(self.cause_in_contradiction(hospital, dialect));
         let mut findings = Vec::new();
-        match self.check_totals(dialect) {
+        match self.check_totals(hospital, dialect) {
             Ok(finding) => findings.extend(finding),
             Err(refusal) => refusals.push(refusal),
         }
@@ -106,6 +124,7 @@ impl StayPart {
         else {
             return Err(refusals);
         };
+        findings.extend(self.lines_outside(*admitted, *discharged, dialect));
         let discharge = self.discharge(message_id, sent_at, *admitted, *discharged);
         Ok(Completed { discharge, findings })
     }
@@ -163,7 +182,7 @@ impl StayPart {
     }
 
     /// An illness with a kind of accident: one of the two is wrong, and they are paid differently.
-    pub fn cause_in_contradiction(&self, dialect: Dialect) -> Option<Refusal> {
+    pub fn cause_in_contradiction(&self, hospital: &Hospital, dialect: Dialect) -> Option<Refusal> {
         let contradicts = self.accident_type.value().is_some() && self.cause() == CauseKind::Illness;
         contradicts.then(|| {
             Refusal::new(
@@ -171,16 +190,16 @@ impl StayPart {
                 "既注明疾病，又给出意外类型",
                 "an illness is stated together with a kind of accident",
             )
-            .at(dialect.place_of(Head::CauseKind))
+            .at(hospital.place_of(dialect, Head::CauseKind))
         })
     }
 
     /// What settling needs and no message has said.
-    pub fn missing(&self, dialect: Dialect) -> Vec<Refusal> {
+    pub fn missing(&self, hospital: &Hospital, dialect: Dialect) -> Vec<Refusal> {
         let mut missing = Vec::new();
         let mut need = |is_there: bool, name: Head| {
             if !is_there {
-                let place = dialect.place_of(name);
+                let place = hospital.place_of(dialect, name);
                 missing.push(
                     Refusal::new(Code::MissingField, "结算需要该项", "settling needs this field").at(place),
                 );
@@ -201,7 +220,7 @@ impl StayPart {
     }
 
     /// Discharge before admission.
-    pub fn dates_in_disorder(&self, dialect: Dialect) -> Option<Refusal> {
+    pub fn dates_in_disorder(&self, hospital: &Hospital, dialect: Dialect) -> Option<Refusal> {
         let (admitted, discharged) = (self.admitted.value()?, self.discharged.value()?);
         discharged.is_before(*admitted).then(|| {
             Refusal::new(
@@ -209,7 +228,7 @@ impl StayPart {
                 format!("出院 {discharged} 早于入院 {admitted}"),
                 format!("discharged {discharged}, before being admitted {admitted}"),
             )
-            .at(dialect.place_of(Head::Discharged))
+            .at(hospital.place_of(dialect, Head::Discharged))
         })
     }
 
@@ -222,13 +241,24 @@ impl StayPart {
                 format!("{day} 无有效的定点协议"),
                 format!("no agreement is in force on {day}"),
             )
-            .at(dialect.place_of(Head::Discharged))
+            .at(hospital.place_of(dialect, Head::Discharged))
         })
+    }
+
+    /// Charges dated before or after the stay: settled all the same, for a person to look at.
+    fn lines_outside(&self, admitted: Moment, discharged: Moment, dialect: Dialect) -> Option<Finding> {
+        let slack = Span::new().days(LINE_DAYS_OUTSIDE_MAX);
+        let first = admitted.date.saturating_sub(slack);
+        let last = discharged.date.saturating_add(slack);
+        let outside = self.lines.iter().filter(|line| line.date < first || last < line.date);
+        let places: Vec<String> = outside.map(|line| dialect.place_of_line(&line.id)).collect();
+        let stay = (admitted.date, discharged.date);
+        (!places.is_empty()).then(|| findings::lines_outside_stay(&places, stay))
     }
 
     /// Compares the sum of the lines with what the sender stated; a figure that does not bind becomes
     /// a finding.
-    pub fn check_totals(&self, dialect: Dialect) -> Result<Option<Finding>, Refusal> {
+    pub fn check_totals(&self, hospital: &Hospital, dialect: Dialect) -> Result<Option<Finding>, Refusal> {
         if self.lines.is_empty() {
             return Ok(None);
         }
@@ -250,7 +280,7 @@ impl StayPart {
                 format!("所报总额 {stated}，明细合计 {sum}"),
                 format!("stated {stated}, the lines add up to {sum}"),
             )
-            .at(dialect.place_of(Head::StatedTotal)));
+            .at(hospital.place_of(dialect, Head::StatedTotal)));
         }
         Ok(self.reported_total.value().filter(|reported| **reported != sum).map(|reported| Finding {
             code: FindingCode::StatedTotalDiffers,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 use yizhan_contract::Money;
 use yizhan_rules::{Item, PolicyShelf};
@@ -48,9 +48,6 @@ pub enum Asked {
     /// What the driver brings back from outside payers.
     Carry(Arc<Carry>),
 }
-
-/// A quiet stay that could not be settled is tried again after this long: a policy may have been published.
-const QUIET_RETRY_S: i64 = 3600;
 
 /// Looked up before the transaction; the decision refuses to go on where it does not fit any more.
 pub struct Lookups {
@@ -200,6 +197,7 @@ impl Decision {
         let Received { record, todo, absorbed } = received;
         match todo {
             Todo::Price(mode) => self.price(record, mode, person, places),
+            Todo::PriceAgain(mode) => self.price_again(record, mode, absorbed.repeated, person),
             Todo::SameBill => Ok(Verdict::issued(record)),
             Todo::Reverse => Ok(self.reverse(record, self.ordered("ADT^A13", "HL7", true), person)),
             Todo::Keep | Todo::Wait { .. } | Todo::Late | Todo::InHand => {
@@ -208,26 +206,7 @@ impl Decision {
         }
     }
 
-    fn charges_quiet(
-        &self,
-        mut record: StayRecord,
-        mode: Mode,
-        now: Timestamp,
-        person: &PersonFacts,
-    ) -> Result<Verdict, LookAgain> {
-        // A message came between the timer and this step: it decided what is waited for.
-        if record.phase != Phase::AwaitingCharges || record.quiet_until.is_none_or(|until| now < until) {
-            return Ok(self.note(record, 0, person));
-        }
-        let mut verdict = self.price(record.clone(), mode, person, &LinePlaces::none())?;
-        if verdict.outcome.is_refused() {
-            record.quiet_until = self.at.checked_add(SignedDuration::from_secs(QUIET_RETRY_S)).ok();
-            verdict.changes.stay = self.note(record, 0, person).changes.stay;
-        }
-        Ok(verdict)
-    }
-
-    fn price(
+    pub(super) fn price(
         &self,
         mut record: StayRecord,
         mode: Mode,
@@ -281,8 +260,8 @@ impl Decision {
         expected: Money,
         person: &PersonFacts,
     ) -> Result<Verdict, LookAgain> {
-        if matches!(record.phase, Phase::Settled | Phase::Committing) {
-            return Ok(Verdict::issued(record));
+        if let (Phase::Settled | Phase::Committing, Some(settlement)) = (record.phase, &record.settlement) {
+            return Ok(committed_before(record.phase, settlement, expected));
         }
         let quote = record.settlement.as_ref().filter(|_| record.phase == Phase::Quoted);
         let Some(valid_until) = quote.map(|quote| quote.bill.valid_until) else {
@@ -310,7 +289,7 @@ impl Decision {
             };
             return Ok(self.moved(record, again, is_expired, expected, person));
         }
-        record.settlement = Some(settled);
+        record.settlement = Some(Settlement { agreed: Some(expected), ..settled });
         Ok(self.settled(record, person))
     }
 
@@ -430,6 +409,16 @@ impl Decision {
             given,
         }
     }
+}
+
+/// Committed again: the bill, to whoever agreed to its share or to what it was committed for; to others what it says.
+fn committed_before(phase: Phase, settlement: &Settlement, expected: Money) -> Verdict {
+    let bill = Box::new(settlement.bill.clone());
+    if expected == bill.patient_share || Some(expected) == settlement.agreed {
+        return Verdict::answer(Outcome::Bill(bill));
+    }
+    let refusals = vec![refusals::settled_for_another_share(phase, expected, bill.patient_share)];
+    Verdict::answer(Outcome::Refused(Refused { refusals, quote: Some(bill) }))
 }
 
 /// Where the stay is not known, what the message wants is so already.

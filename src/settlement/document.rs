@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use yizhan_contract::stay::{Discharge, Line};
-use yizhan_contract::{Finding, revealing};
+use yizhan_contract::{Finding, Money, revealing};
 
 use super::bill::Bill;
 use super::part::{Payment, StayPart};
 use super::record::{LastMessage, Moved, Phase, Pricing, Settlement, StayRecord};
 use super::saga::Saga;
+use super::unpriced::Unpriced;
 use crate::store::StoredStay;
 
 /// A reader accepts every format up to its own.
@@ -39,6 +40,8 @@ struct Document {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pricing: Option<Pricing>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    unpriced: Option<Unpriced>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     saga: Option<Saga>,
 }
 
@@ -53,6 +56,8 @@ struct Settled {
     #[serde(default)]
     has_lines_of_part: bool,
     moves: Vec<Moved>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agreed: Option<Money>,
     #[serde(default)]
     insured_region: String,
 }
@@ -74,7 +79,8 @@ impl StayRecord {
             None => None,
             Some(settled) => {
                 let beside = || stored.bill.as_deref().map(serde_json::from_slice).transpose();
-                let Settled { id, bill, mut discharge, has_lines_of_part, moves, insured_region } = settled;
+                let Settled { id, bill, mut discharge, has_lines_of_part, moves, agreed, insured_region } =
+                    settled;
                 let bill = match bill {
                     Some(bill) => Some(bill),
                     None => beside().map_err(unreadable)?,
@@ -83,7 +89,7 @@ impl StayRecord {
                     discharge.lines.clone_from(&document.part.lines);
                 }
                 let bill = bill.ok_or_else(|| Unreadable("its bill is not there".to_owned()))?;
-                Some(Settlement { id, bill, discharge, moves, insured_region })
+                Some(Settlement { id, bill, discharge, moves, agreed, insured_region })
             }
         };
         Ok(Self {
@@ -99,6 +105,7 @@ impl StayRecord {
             quiet_until: document.quiet_until,
             repeated: document.repeated,
             pricing: document.pricing,
+            unpriced: document.unpriced,
             saga: document.saga,
             hold: stored.hold.clone(),
         })
@@ -108,12 +115,13 @@ impl StayRecord {
     pub fn into_document(self) -> (Vec<u8>, Option<Bill>) {
         let (settlement, bill) = match self.settlement {
             None => (None, None),
-            Some(Settlement { id, bill, mut discharge, moves, insured_region }) => {
+            Some(Settlement { id, bill, mut discharge, moves, agreed, insured_region }) => {
                 let has_lines_of_part = discharge.lines == self.part.lines;
                 if has_lines_of_part {
                     discharge.lines = Vec::new();
                 }
-                let settled = Settled { id, bill: None, discharge, has_lines_of_part, moves, insured_region };
+                let settled =
+                    Settled { id, bill: None, discharge, has_lines_of_part, moves, agreed, insured_region };
                 (Some(settled), Some(bill))
             }
         };
@@ -131,6 +139,7 @@ impl StayRecord {
             quiet_until: self.quiet_until,
             repeated: self.repeated,
             pricing: self.pricing,
+            unpriced: self.unpriced,
             saga: self.saga,
         };
         (revealing(|| serde_json::to_vec(&document)).unwrap_or_default(), bill)

@@ -1,6 +1,10 @@
 //! Findings of the settlement side; those of the policy come from the rules.
 
+use jiff::civil::Date;
+use yizhan_rules::Named;
+
 use super::saga::Why;
+use super::unpriced::{Unpriced, said};
 use yizhan_contract::{Finding, FindingCode, Money, Text, counted};
 
 fn finding(code: FindingCode, zh: String, en: String) -> Finding {
@@ -40,6 +44,56 @@ pub fn reserved_by_other_stay(payer: &Text, less: Money) -> Finding {
             "another stay of this person is being settled and has set part of the year aside: {} pays {less} less; \
              if that settlement falls through, price this one again",
             payer.en
+        ),
+    )
+}
+
+/// Everything that keeps a stay from being priced, one by one.
+pub fn not_priced(unpriced: &Unpriced) -> impl Iterator<Item = Finding> {
+    unpriced.refusals.iter().map(|refusal| {
+        let (what, next) = (said(refusal), refusal.code.next_step());
+        finding(
+            FindingCode::NotPriced,
+            format!("尚不能结算。{}。{}", what.zh, next.zh),
+            format!("It cannot be settled yet. {}. {}", what.en, next.en),
+        )
+    })
+}
+
+/// Lines named in the finding; the rest is counted.
+const LINES_NAMED_MAX: usize = 5;
+
+/// Charges whose dates lie outside the stay, by their places.
+pub fn lines_outside_stay(places: &[String], (admitted, discharged): (Date, Date)) -> Finding {
+    let named = places.get(..LINES_NAMED_MAX).unwrap_or(places).join(", ");
+    let (more_zh, more_en) = if places.len() > LINES_NAMED_MAX { (" 等", " and others") } else { ("", "") };
+    let count = places.len();
+    finding(
+        FindingCode::LineOutsideStay,
+        format!(
+            "{count} 行费用的日期不在住院期间（{admitted} 至 {discharged}）：{named}{more_zh}；已照常计入，请核对日期"
+        ),
+        format!(
+            "{} dated outside the stay ({admitted} to {discharged}): {named}{more_en}; settled all the same, check the dates",
+            counted(count, "charge line is", "charge lines are")
+        ),
+    )
+}
+
+/// A kind of accident that no policy in force lists.
+pub fn unknown_accident_type(place: &str, listed: &[Named]) -> Finding {
+    let names =
+        |of: fn(&Named) -> &str, between: &str| listed.iter().map(of).collect::<Vec<_>>().join(between);
+    finding(
+        FindingCode::UnknownAccidentType,
+        format!(
+            "意外类型（{place}）不在政策所列的特定意外之内（{}），只保特定意外的险种不予支付；如系误写，请更正后重新发送",
+            names(|named| &named.name.zh, "、")
+        ),
+        format!(
+            "the kind of accident at {place} is none of the specified accidents ({}), so insurance for these alone does \
+             not pay; if it is mistyped, correct it and send the stay again",
+            names(|named| &named.code, ", ")
         ),
     )
 }

@@ -158,7 +158,7 @@ fn nobody_named(message: &Message) -> Refusal {
         "缺少身份证号和院内病人号，无法确定患者",
         "neither an identity card number nor a patient number: nobody is named",
     )
-    .at(message.dialect.place_of(Head::IdNumber))
+    .at(message.hospital.place_of(message.dialect, Head::IdNumber))
 }
 
 fn another_person(message: &Message, record: Option<&StayRecord>) -> Refusal {
@@ -179,7 +179,7 @@ fn another_person(message: &Message, record: Option<&StayRecord>) -> Refusal {
     let place = if message.trigger == Trigger::Merge {
         "MRG-1".to_owned()
     } else {
-        message.dialect.place_of(Head::IdNumber)
+        message.hospital.place_of(message.dialect, Head::IdNumber)
     };
     let money = if is_settled { Money::Moved } else { Money::NotMoved };
     Refusal::new(Code::AnotherPerson, zh, en).at(place).money(money)

@@ -22,6 +22,8 @@ pub enum Todo {
         until: Option<Timestamp>,
     },
     Price(Mode),
+    /// Its charges were quiet and could not be priced: tried with what came now, which is kept either way.
+    PriceAgain(Mode),
     /// Its payers are being asked already, for what was sent.
     InHand,
     /// The stay means what it meant: the bill as issued, again.
@@ -82,7 +84,9 @@ fn before(
     let absorbed = record.take(message).map_err(|refusal| vec![refusal])?;
     record.is_closed |= closes(message);
     let todo = match due(&record, message, mode, at) {
-        Todo::Price(mode) if in_hand.is_some_and(|asked| asked == (mode, meant(&record, message))) => {
+        Todo::Price(mode) | Todo::PriceAgain(mode)
+            if in_hand.is_some_and(|asked| asked == (mode, meant(&record, message))) =>
+        {
             Todo::InHand
         }
         todo => todo,
@@ -140,7 +144,7 @@ fn start_over(record: &mut StayRecord) {
     record.repeated = 0;
 }
 
-/// Whether the message is what closes visits of its hospital; at the desk a discharge is quoted first.
+/// Whether the message is what closes visits of its hospital.
 fn closes(message: &Message) -> bool {
     match message.hospital.settle_on {
         SettleOn::A03 | SettleOn::Desk => message.trigger == Trigger::Discharge,
@@ -155,8 +159,11 @@ fn due(record: &StayRecord, message: &Message, mode: Mode, at: Timestamp) -> Tod
             Todo::SameBill
         }
         Trigger::Complete => Todo::Price(mode),
+        _ if record.unpriced.is_some() && is_whole(record) => {
+            Todo::PriceAgain(mode_of_closing(&message.hospital, mode))
+        }
         Trigger::Discharge | Trigger::CloseAccount | Trigger::Charges if record.is_closed => {
-            closed(record, &message.hospital, mode, at)
+            closed(record, message, mode, at)
         }
         _ if is_quoted => Todo::Price(Mode::Quote),
         Trigger::Discharge => Todo::Wait { until: None },
@@ -166,15 +173,28 @@ fn due(record: &StayRecord, message: &Message, mode: Mode, at: Timestamp) -> Tod
     }
 }
 
-/// A closed visit is priced at once, unless its discharge or charges are missing or must be quiet first.
-fn closed(record: &StayRecord, hospital: &Hospital, mode: Mode, at: Timestamp) -> Todo {
-    let mode = if hospital.settle_on == SettleOn::Desk { Mode::Quote } else { mode };
-    let is_whole = record.part.discharged.value().is_some() && !record.part.lines.is_empty();
-    match hospital.charges_quiet_s {
-        _ if !is_whole => Todo::Wait { until: None },
+/// A closed visit is priced at once, unless its discharge or charges are missing or must be quiet first. One that is
+/// quoted keeps its quote while it means the same.
+fn closed(record: &StayRecord, message: &Message, mode: Mode, at: Timestamp) -> Todo {
+    let mode = mode_of_closing(&message.hospital, mode);
+    let is_to_be_quoted_again = record.phase == Phase::Quoted && mode == Mode::Quote;
+    match message.hospital.charges_quiet_s {
+        _ if !is_whole(record) => Todo::Wait { until: None },
+        _ if is_to_be_quoted_again && is_quoted_as_sent(record, message, at) => Todo::SameBill,
         0 => Todo::Price(mode),
+        // Its charges were quiet when it was quoted, and what came brings none.
+        _ if is_to_be_quoted_again && message.part.lines.is_empty() => Todo::Price(mode),
         quiet_s => Todo::Wait { until: at.checked_add(SignedDuration::from_secs(quiet_s.into())).ok() },
     }
+}
+
+/// At the desk a discharge is quoted first.
+fn mode_of_closing(hospital: &Hospital, mode: Mode) -> Mode {
+    if hospital.settle_on == SettleOn::Desk { Mode::Quote } else { mode }
+}
+
+fn is_whole(record: &StayRecord) -> bool {
+    record.part.discharged.value().is_some() && !record.part.lines.is_empty()
 }
 
 /// Whether the open quote is good still, and for what was sent.
@@ -231,7 +251,7 @@ fn settled_again(record: StayRecord, message: &Message) -> Result<Received, Vec<
     if meaning(&sent) == meaning(&settlement.discharge) {
         return Ok(Received { record, todo: Todo::SameBill, absorbed });
     }
-    let named = differences(&settlement.discharge, &sent, message.dialect);
+    let named = differences(&settlement.discharge, &sent, &message.hospital, message.dialect);
     let shown = named.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
     let refusal = Refusal::new(
         Code::StayAlreadySettled,
@@ -258,6 +278,7 @@ fn cancel_admit(mut record: StayRecord) -> Received {
     record.phase = Phase::Cancelled;
     record.is_closed = false;
     record.quiet_until = None;
+    record.unpriced = None;
     Received { record, todo: Todo::Keep, absorbed: Absorbed::default() }
 }
 

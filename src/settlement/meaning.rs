@@ -6,6 +6,7 @@ use yizhan_contract::revealing;
 use yizhan_contract::stay::{Discharge, Line, Moment, Visit};
 
 use super::complete::Dialect;
+use super::message::Hospital;
 use super::names::Head;
 
 /// SHA-256 of a stay's canonical form: no message id, no time of sending, no ward or bed and no time of day
@@ -73,7 +74,12 @@ fn sorted(lines: &[Line]) -> Vec<&Line> {
 
 /// Everything in which two versions of a stay differ, in the sender's terms: fields and sections by their
 /// places, lines by their ids.
-pub fn differences(settled: &Discharge, sent: &Discharge, dialect: Dialect) -> Vec<String> {
+pub fn differences(
+    settled: &Discharge,
+    sent: &Discharge,
+    hospital: &Hospital,
+    dialect: Dialect,
+) -> Vec<String> {
     let mut named = Vec::new();
     let (before, after) = (weighed(&settled.visit), weighed(&sent.visit));
     for (name, is_equal) in [
@@ -82,7 +88,7 @@ pub fn differences(settled: &Discharge, sent: &Discharge, dialect: Dialect) -> V
         (Head::VisitClass, before.class == after.class),
     ] {
         if !is_equal {
-            named.push(dialect.place_of(name));
+            named.push(hospital.place_of(dialect, name));
         }
     }
     let mut compare = |name: &str, is_equal: bool| {

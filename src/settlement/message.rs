@@ -10,6 +10,7 @@ use yizhan_contract::person::Personal;
 use yizhan_contract::{Finding, Text};
 
 use super::complete::Dialect;
+use super::names::Head;
 use super::part::StayPart;
 
 /// Why the message was sent.
@@ -96,7 +97,7 @@ impl LinePlace {
 }
 
 /// HL7 chapter 6, FT1.
-fn ft1_field(name: &str) -> Option<u8> {
+pub(super) fn ft1_field(name: &str) -> Option<u8> {
     Some(match name {
         "id" => 2,
         "date" => 4,
@@ -127,9 +128,17 @@ pub struct Hospital {
     pub repeated_line: RepeatedLine,
     /// Whether it has an address that bills are sent to.
     pub is_told: bool,
+    /// Fields that its HL7 messages have elsewhere than others: paths of its profile, as they are written there.
+    pub hl7_paths: Vec<(Head, String)>,
 }
 
 impl Hospital {
+    /// Where its messages of this dialect have a field.
+    pub fn place_of(&self, dialect: Dialect, name: Head) -> String {
+        let moved = self.hl7_paths.iter().find(|(field, _)| dialect == Dialect::Hl7 && *field == name);
+        moved.map_or_else(|| dialect.place_of(name), |(_, path)| path.clone())
+    }
+
     pub fn has_agreement_on(&self, day: Date) -> bool {
         self.agreements.iter().any(|period| period.holds_on(day))
     }

@@ -3,7 +3,8 @@
 //! Reading order: [`names`] (of the normal form), [`message`] and [`part`] (what one message says),
 //! Reading order: [`names`] (of the normal form), [`message`] and [`part`] (what one message says),
 //! [`complete`] (parts adding up to a discharge), [`record`] (what is known of a stay) and [`document`] (its
-//! stored form), [`identity`] (whose message it is), [`lifecycle`] (what a message does to a stay), [`reserved`]
+//! stored form), [`identity`] (whose message it is), [`lifecycle`] (what a message does to a stay), [`unpriced`]
+//! (what stands in its way once its charges are quiet), [`reserved`]
 //! and [`given`] (what it is priced against), [`price`] (from a gathered stay to a bill), [`bill`], `effect` and
 //! [`ledger`] (what a settlement moves), [`decide`] (all of it inside one transaction, pure), [`gateway`] (the
 //! driver).
@@ -35,4 +36,5 @@ pub mod record;
 pub mod refusals;
 pub mod reserved;
 pub mod saga;
+pub mod unpriced;
 mod written;

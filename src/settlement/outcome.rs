@@ -84,7 +84,7 @@ pub struct Noted {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     pub refusals: Vec<Refusal>,
-    /// The new quote, where an old one was to be committed.
+    /// The new quote, where an old one was to be committed; the bill, where it was committed for another share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quote: Option<Box<Bill>>,
 }

@@ -8,6 +8,7 @@ use yizhan_contract::stay::{
 use yizhan_contract::{IdNumber, Money, Personal};
 
 use super::message::RepeatedLine;
+use super::names::LineField;
 use super::refusals::LinePlaces;
 use crate::refusal::{Code, Refusal};
 
@@ -196,12 +197,15 @@ impl StayPart {
 }
 
 pub(super) fn repeated_line_differs(id: &str, places: &LinePlaces<'_>) -> Refusal {
-    Refusal::new(
+    let refusal = Refusal::new(
         Code::RepeatedLineDiffers,
         format!("费用行 {id} 此前已收到，内容不同"),
         format!("line {id} was sent before with other content"),
-    )
-    .at(places.field(id, "id"))
+    );
+    match places.field(id, LineField::Id.word()) {
+        Some(place) => refusal.at(place),
+        None => refusal,
+    }
 }
 
 pub(super) fn repeated_payment_differs(payment: &Payment, places: &LinePlaces<'_>) -> Refusal {

@@ -10,7 +10,7 @@ use yizhan_contract::payer::AskedLeg;
 use yizhan_contract::person::RosterEntry;
 use yizhan_contract::stay::Discharge;
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{Accumulators, Money, PayerCode};
+use yizhan_contract::{Accumulators, Finding, Money, PayerCode};
 use yizhan_rules::{AdjudicateError, Adjudication, Assessment, Item, Policy, PolicyShelf, assess};
 
 use super::bill::{Bill, BillState, BilledPatient, BilledPayer, ComputedBy};
@@ -18,6 +18,7 @@ use super::complete::Completed;
 use super::findings;
 use super::given::{Given, Walked};
 use super::message::{Hospital, Mode};
+use super::names::Head;
 use super::payers::Payers;
 use super::record::{Moved, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
@@ -78,12 +79,16 @@ pub fn price(
     let dialect = record.last.dialect;
     let day = discharge.visit.discharged.date;
     let region = insured_region(&discharge, ground);
+    let place_of = |name| ground.hospital.place_of(dialect, name);
     let Some(policy) = ground.policies.find(&region, day) else {
-        return Err(vec![refusals::no_policy(&region, day, dialect)]);
+        return Err(vec![refusals::no_policy(&region, day, place_of(Head::InsuredRegion))]);
     };
+    if !policy.settings().visit_classes.contains(&discharge.visit.class) {
+        return Err(vec![refusals::class_not_covered(policy, place_of(Head::VisitClass))]);
+    }
     let item = |code: &str| ground.items.get(code).cloned();
     let assessment = assess(&discharge.lines, item)
-        .map_err(|error| vec![refusals::assess(&error, &discharge, places, dialect)])?;
+        .map_err(|error| vec![refusals::assess(&error, &discharge, places, ground.hospital, dialect)])?;
     let claim = claim(&discharge, region, &assessment, ground);
     let year = YearUsed::of(ground.years, &ground.reserved, day.year());
     let adjudication = match year.walk(policy, &claim, &ground.payers.served(), ground.given) {
@@ -91,20 +96,22 @@ pub fn price(
         Err(AdjudicateError::AnswerOutOfBounds { payer, amount, pay_at_most }) => {
             return Ok(Priced::Breach { payer, amount, pay_at_most });
         }
-        Err(error) => return Err(vec![refusals::adjudicate(&error, policy, dialect)]),
+        Err(error) => return Err(vec![refusals::adjudicate(&error, policy, ground.hospital, dialect)]),
         Ok(Walked::Ask { leg, paid_before }) => {
             let to_ask = to_ask(policy, claim, &year, ground, leg, paid_before)
-                .map_err(|error| vec![refusals::adjudicate(&error, policy, dialect)])?;
+                .map_err(|error| vec![refusals::adjudicate(&error, policy, ground.hospital, dialect)])?;
             return Ok(Priced::Ask(Box::new(to_ask)));
         }
     };
     if let Some(stated) =
         discharge.stated.patient_share.filter(|stated| *stated != adjudication.patient_share)
     {
-        return Err(vec![refusals::share_differs(stated, adjudication.patient_share, dialect)]);
+        let place = place_of(Head::StatedPatientShare);
+        return Err(vec![refusals::share_differs(stated, adjudication.patient_share, place)]);
     }
     let mut bill = bill(record, &discharge, policy, &assessment, &adjudication, ground, mode);
     bill.findings.extend(noticed);
+    bill.findings.extend(unknown_accident(&discharge, policy, ground, place_of(Head::AccidentType)));
     bill.findings.extend(record.findings.iter().cloned());
     if record.repeated > 0 {
         bill.findings.push(findings::repeated_lines(record.repeated));
@@ -117,6 +124,7 @@ pub fn price(
             .iter()
             .map(|(payer, used)| Moved { payer: payer.clone(), base: used.base, paid: used.paid })
             .collect(),
+        agreed: None,
         insured_region: claim.insured_region,
         bill,
         discharge,
@@ -127,6 +135,19 @@ pub fn price(
 pub fn share_tolerance(policies: &PolicyShelf, settlement: &Settlement) -> Money {
     let policy = policies.policies().iter().find(|policy| *policy.label() == settlement.bill.policy);
     policy.map_or(Money::ZERO, |policy| policy.settings().share_tolerance.value)
+}
+
+/// A kind of accident that no policy in force lists may be mistyped; whoever pays for listed ones alone pays nothing.
+fn unknown_accident(
+    discharge: &Discharge,
+    policy: &Policy,
+    ground: &Ground<'_>,
+    place: String,
+) -> Option<Finding> {
+    let listed = &policy.settings().specified_accidents;
+    let kind = discharge.cause.accident_type.as_deref().filter(|_| !listed.is_empty())?;
+    let is_known = ground.policies.lists_accident(discharge.visit.discharged.date, kind);
+    (!is_known).then(|| findings::unknown_accident_type(&place, listed))
 }
 
 fn to_ask(

@@ -7,12 +7,13 @@ use uuid::Uuid;
 use yizhan_contract::stay::{Discharge, Line};
 use yizhan_contract::{Exact, Finding, Money, PayerCode, Text};
 
-use super::bill::Bill;
+use super::bill::{Bill, BillState};
 use super::complete::{Completed, Dialect};
 use super::message::{Hospital, Message, Mode};
 use super::part::{Absorbed, Patch, Payment, StayPart};
 use super::refusals::LinePlaces;
 use super::saga::{Course, Saga};
+use super::unpriced::Unpriced;
 use crate::refusal::Refusal;
 use crate::store::Hold;
 
@@ -43,6 +44,8 @@ pub struct StayRecord {
     pub repeated: usize,
     /// The stay waits for outside payers to be asked what they would pay.
     pub pricing: Option<Pricing>,
+    /// Its charges went quiet, and it could not be priced.
+    pub unpriced: Option<Unpriced>,
     /// The newest settlement's dealings with outside payers; absent where there were none.
     pub saga: Option<Saga>,
     /// When and by whom the stay is looked at next; kept beside the document.
@@ -125,6 +128,8 @@ pub struct Settlement {
     pub discharge: Discharge,
     /// What it added to the year; a reversal takes exactly this back.
     pub moves: Vec<Moved>,
+    /// The patient's share somebody agreed to when a quote was committed; it may have come out lower.
+    pub agreed: Option<Money>,
     /// 统筹区 whose funds pay; empty where it was settled before this was kept.
     pub insured_region: String,
 }
@@ -156,6 +161,7 @@ impl StayRecord {
             quiet_until: None,
             repeated: 0,
             pricing: None,
+            unpriced: None,
             saga: None,
             hold: Hold::default(),
         }
@@ -164,6 +170,18 @@ impl StayRecord {
     /// Outside payers are being asked, for a quote or for their money.
     pub fn is_with_payers(&self) -> bool {
         self.pricing.is_some() || self.phase.is_under_way()
+    }
+
+    /// The state of a stay without a bill to show.
+    pub fn noted_state(&self) -> BillState {
+        match self.phase {
+            _ if self.pricing.is_some() => BillState::Settling,
+            Phase::Settled => BillState::Settled,
+            Phase::Committing => BillState::Settling,
+            Phase::Reversing => BillState::Reversing,
+            _ if self.unpriced.is_some() => BillState::NeedsAttention,
+            _ => BillState::AwaitingCharges,
+        }
     }
 
     /// Somebody is at it this moment: neither waiting for a payer to be there again nor for a person.
@@ -180,7 +198,9 @@ impl StayRecord {
     /// Whether nothing goes on before a person has looked.
     pub fn needs_attention(&self) -> bool {
         let is_stuck = self.saga.as_ref().is_some_and(|saga| saga.attention.is_some());
-        is_stuck || self.pricing.as_ref().is_some_and(|pricing| TRIES_ATTENTION <= pricing.tries)
+        is_stuck
+            || self.unpriced.is_some()
+            || self.pricing.as_ref().is_some_and(|pricing| TRIES_ATTENTION <= pricing.tries)
     }
 
     /// ADT^A13: the patient has not left.
@@ -190,6 +210,7 @@ impl StayRecord {
         self.is_closed = false;
         self.quiet_until = None;
         self.pricing = None;
+        self.unpriced = None;
     }
 
     /// Adds what a message says; unchanged where it is refused.

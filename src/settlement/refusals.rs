@@ -9,7 +9,7 @@ use yizhan_rules::{AdjudicateError, AssessError, Policy};
 use super::bill::Unbalanced;
 use super::complete::Dialect;
 use super::findings;
-use super::message::{Message, Places};
+use super::message::{Hospital, Message, Places};
 use super::names::{Head, LineField};
 use super::part::Payment;
 use super::record::Phase;
@@ -33,11 +33,11 @@ impl<'a> LinePlaces<'a> {
         Self { lines: &[], payments: &[], places: None }
     }
 
-    /// Where the sender wrote a field of the line.
-    pub fn field(&self, line_id: &str, field: &str) -> String {
+    /// Where the sender wrote a field of the line, if the message at hand has it.
+    pub fn field(&self, line_id: &str, field: &str) -> Option<String> {
         let places = self.places.map_or(&[][..], |places| &places.lines);
         let written = self.lines.iter().zip(places).find(|(line, _)| line.id == line_id);
-        written.map_or_else(|| format!("lines(id={line_id}).{field}"), |(_, place)| place.field(field))
+        written.map(|(_, place)| place.field(field))
     }
 
     /// Where the sender wrote the payment; of two with one id, the one of this amount.
@@ -48,22 +48,35 @@ impl<'a> LinePlaces<'a> {
     }
 }
 
-pub fn no_policy(region: &str, day: Date, dialect: Dialect) -> Refusal {
+pub fn no_policy(region: &str, day: Date, place: String) -> Refusal {
     Refusal::new(
         Code::NoPolicy,
         format!("统筹区 {region} 在 {day} 没有生效的结算政策"),
         format!("region {region} has no settlement policy in force on {day}"),
     )
-    .at(dialect.place_of(Head::InsuredRegion))
+    .at(place)
 }
 
-pub fn share_differs(stated: Money, ours: Money, dialect: Dialect) -> Refusal {
+/// A visit that the policy settles nothing of.
+pub fn class_not_covered(policy: &Policy, place: String) -> Refusal {
+    let covered: Vec<Text> = policy.settings().visit_classes.iter().map(|class| class.text()).collect();
+    let zh = covered.iter().map(|class| &*class.zh).collect::<Vec<_>>().join("、");
+    let en = covered.iter().map(|class| &*class.en).collect::<Vec<_>>().join(", ");
+    Refusal::new(
+        Code::ClassNotCovered,
+        format!("本政策只结算{zh}，该次就诊不属于此类"),
+        format!("the policy settles {en} visits only, and this is none"),
+    )
+    .at(place)
+}
+
+pub fn share_differs(stated: Money, ours: Money, place: String) -> Refusal {
     Refusal::new(
         Code::ShareDiffers,
         format!("报文个人自付 {stated}，计算结果 {ours}"),
         format!("the message states a patient share of {stated}, it comes out as {ours}"),
     )
-    .at(dialect.place_of(Head::StatedPatientShare))
+    .at(place)
 }
 
 pub fn no_such_stay() -> Refusal {
@@ -111,6 +124,24 @@ pub fn quote_moved(is_expired: bool, expected: Money, now: Money) -> Refusal {
         format!("{zh}：个人自付原为 {expected}，现为 {now}"),
         format!("{en}: the patient's share was {expected} and is now {now}"),
     )
+}
+
+/// Somebody commits what is settled, or being settled, for another share than they expect.
+pub fn settled_for_another_share(phase: Phase, expected: Money, share: Money) -> Refusal {
+    let (code, money) = match phase {
+        Phase::Settled => (Code::StayAlreadySettled, crate::refusal::Money::Moved),
+        _ => (Code::BeingSettled, crate::refusal::Money::BeingConfirmed),
+    };
+    let text = phase.text();
+    Refusal::new(
+        code,
+        format!("该次住院{}，个人自付 {share}，与所确认的 {expected} 不同；请以所附结算单为准收费", text.zh),
+        format!(
+            "the stay is {} with a patient share of {share}, not the expected {expected}; collect what the bill says",
+            text.en
+        ),
+    )
+    .money(money)
 }
 
 /// Payers are being asked: what is under way is not touched.
@@ -174,32 +205,41 @@ pub fn assess(
     error: &AssessError,
     discharge: &Discharge,
     places: &LinePlaces<'_>,
+    hospital: &Hospital,
     dialect: Dialect,
 ) -> Refusal {
     let bad = |text: Text| Refusal::new(Code::BadCharges, &*text.zh, &*text.en);
     match error {
         AssessError::Line { line, field, why } => {
             let id = discharge.lines.get(*line).map_or("?", |line| line.id.as_str());
-            bad(why.text()).at(places.field(id, field.name()))
+            let field = field.name();
+            let place = places.field(id, field).unwrap_or_else(|| dialect.place_of_line_field(id, field));
+            bad(why.text()).at(place)
         }
         AssessError::NothingCharged(_)
         | AssessError::TotalTooLarge(_)
         | AssessError::NegativeBucket { .. } => bad(error.text()).at(dialect.place_of_lines()),
-        AssessError::StatedTotal { .. } => {
-            Refusal { code: Code::TotalDiffers, ..bad(error.text()) }.at(dialect.place_of(Head::StatedTotal))
-        }
+        AssessError::StatedTotal { .. } => Refusal { code: Code::TotalDiffers, ..bad(error.text()) }
+            .at(hospital.place_of(dialect, Head::StatedTotal)),
     }
 }
 
 /// What the chain refuses: mostly what was settled elsewhere.
-pub fn adjudicate(error: &AdjudicateError, policy: &Policy, dialect: Dialect) -> Refusal {
+pub fn adjudicate(
+    error: &AdjudicateError,
+    policy: &Policy,
+    hospital: &Hospital,
+    dialect: Dialect,
+) -> Refusal {
     let text = error.text(policy);
     let refused = |code| Refusal::new(code, &*text.zh, &*text.en);
     match error {
         AdjudicateError::Elsewhere { payer, .. } => {
             refused(Code::BadSettledElsewhere).at(dialect.place_of_elsewhere(payer.as_str()))
         }
-        AdjudicateError::StatedShare { stated, ours } => share_differs(*stated, *ours, dialect),
+        AdjudicateError::StatedShare { stated, ours } => {
+            share_differs(*stated, *ours, hospital.place_of(dialect, Head::StatedPatientShare))
+        }
         AdjudicateError::Buckets { .. } | AdjudicateError::Number { .. } | AdjudicateError::Admissions(_) => {
             refused(Code::BadCharges).at(dialect.place_of_lines())
         }

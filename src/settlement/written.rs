@@ -41,11 +41,12 @@ impl Decision {
     /// The stay with its newest bill, which is also what is answered.
     pub(super) fn write(
         &self,
-        record: StayRecord,
+        mut record: StayRecord,
         person: &PersonFacts,
         effect: Effect,
         told: impl FnOnce(Box<Bill>) -> Outcome,
     ) -> Verdict {
+        record.unpriced = None;
         let (stay, bill) = self.stay(record, person);
         let Some(bill) = bill else { return Verdict::refused(refusals::no_such_stay()) };
         let changes = Changes {
@@ -128,6 +129,18 @@ impl Decision {
         })
     }
 
+    /// Why the stay has no bill goes the same way.
+    pub(super) fn telling_unpriced(&self, record: &StayRecord) -> Option<OutboxWrite> {
+        self.hospital.is_told.then(|| OutboxWrite {
+            outbox_id: self.new_outbox_id,
+            stay_id: record.stay_id,
+            hospital: Arc::clone(&self.hospital.code),
+            settlement_id: record.stay_id,
+            version: record.settlement.as_ref().map_or(0, |settlement| settlement.bill.version),
+            due_at: self.at,
+        })
+    }
+
     pub(super) fn noted(&self, record: &StayRecord, repeated: usize, person: &PersonFacts) -> Noted {
         let on = record.part.discharged.value().or(record.part.admitted.value()).copied();
         let on = on.map_or_else(|| civil_date(self.at), |moment| moment.date);
@@ -139,15 +152,9 @@ impl Decision {
             let total = record.late_lines.iter().filter_map(|line| line.signed_amount().ok()).sum();
             findings.push(findings::late_charges(record.late_lines.len(), total));
         }
-        let state = match record.phase {
-            _ if record.pricing.is_some() => BillState::Settling,
-            Phase::Settled => BillState::Settled,
-            Phase::Committing => BillState::Settling,
-            Phase::Reversing => BillState::Reversing,
-            _ => BillState::AwaitingCharges,
-        };
+        findings.extend(record.unpriced.iter().flat_map(findings::not_priced));
         Noted {
-            state,
+            state: record.noted_state(),
             hospital: Arc::clone(&self.hospital.code),
             visit_number: record.part.visit_number.clone(),
             lines: record.part.lines.len(),

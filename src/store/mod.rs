@@ -326,8 +326,9 @@ pub struct OutboxWrite {
     pub outbox_id: Uuid,
     pub stay_id: Uuid,
     pub hospital: Arc<str>,
+    /// The stay's own id where no bill is told, but why there is none.
     pub settlement_id: Uuid,
-    /// Of the bill to be told.
+    /// Of the bill to be told, or of the newest one before.
     pub version: u32,
     pub due_at: Timestamp,
 }

@@ -130,7 +130,9 @@ async fn house(addresses: &[(&str, String)]) -> House {
         let path = project("tests/samples/hospitals").join(format!("{code}.toml"));
         let text = std::fs::read_to_string(path).unwrap();
         let address = addresses.iter().find(|(told, _)| *told == code);
-        let line = address.map(|(_, address)| format!("return_address = {address:?}\n")).unwrap_or_default();
+        let line = address
+            .map(|(_, address)| format!("return_address = {address:?}\ncharges_quiet_s = 30\n"))
+            .unwrap_or_default();
         Profile::from_toml(&format!("{line}{text}")).unwrap()
     };
     House::new(Profiles::new(vec![profile(COUNTY), profile(TOWNSHIP)]).unwrap(), true).await
@@ -259,7 +261,7 @@ async fn a_bill_is_addressed_as_the_profile_says() {
     let house = house(&[]).await;
     let bill = settle(&house, COUNTY, "V1").await;
     let found = house.reception.gateway().bill(bill.settlement_id, 1).await.unwrap().unwrap();
-    for (answered, shown) in [("MSG-1", "MSG-1"), ("a|b", "0"), ("", "0")] {
+    for (answered, shown) in [("MSG-1", "MSG-1"), ("a|b", "a|b"), ("", "0")] {
         let header = addressed_by_profile(&profile, answered);
         let bytes = bill_message(&header, "ID-1", &found.settlement, &profile.hospital.name).unwrap();
         let message = Message::parse(&bytes, &Reading::default()).unwrap();
@@ -358,4 +360,78 @@ async fn a_receiver_that_hangs_holds_up_nobody_else() {
     let posted: Bill = serde_json::from_str(&messages[2].1).unwrap();
     assert_eq!(posted, bill);
     worker.task.abort();
+}
+
+/// A stay whose charges went quiet and do not add up to anything.
+async fn cannot_be_priced(house: &House, hospital: &str) {
+    let message = |kind: &str, id: &str, lines: &[&str]| Sent {
+        kind: kind.to_owned(),
+        id: id.to_owned(),
+        hospital: Some(hospital.to_owned()),
+        who: Some("zhang".to_owned()),
+        visit: "V1".to_owned(),
+        admitted: Some("2020-06-24".to_owned()),
+        discharged: (kind == "ADT^A03").then(|| "2020-07-02".to_owned()),
+        lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+        ..Sent::default()
+    };
+    for sent in
+        [message("DFT^P03", "1", &["1 CG S001 100.00", "2 CD S001 200.00"]), message("ADT^A03", "2", &[])]
+    {
+        let (bytes, format) = sent.bytes();
+        assert!(matches!(house.receive(&bytes, format, None).await.outcome, Outcome::Noted(_)));
+    }
+    let gateway = house.reception.gateway();
+    later(house);
+    for pursuit in gateway.due(gateway.runtime().now(), 100).await.unwrap() {
+        assert!(gateway.pursue(pursuit).await.is_refused());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn why_a_quiet_stay_has_no_bill_is_told_once() {
+    let (mllp, http) =
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let post = format!("http://{}/bills", http.local_addr().unwrap());
+    let house = house(&[(COUNTY, mllp.local_addr().unwrap().to_string()), (TOWNSHIP, post)]).await;
+    let (answered, posted) = (Told::answering(&["AE"]), Told::answering(&[]));
+    let _listening = listen(mllp, Arc::clone(&answered)).await;
+    take_posts(http, Arc::clone(&posted)).await;
+    cannot_be_priced(&house, COUNTY).await;
+    cannot_be_priced(&house, TOWNSHIP).await;
+    let worker = Worker::start(&house);
+    answered.reach(1).await;
+    outbox(&house, |waiting| waiting.iter().any(|entry| entry.why.is_some())).await;
+    later(&house);
+    let answers = answered.reach(2).await;
+    let posts = posted.reach(1).await;
+    outbox(&house, <[_]>::is_empty).await;
+    worker.stop().await;
+    assert_eq!(answers[0].0, answers[1].0, "tried again under its id");
+    let message = &answers[1].1;
+    assert!(message.contains("MSA|AE|2|") && message.contains("|ACK^E01^ACK|"), "{message}");
+    assert!(message.contains("\rERR||FT1") && message.contains("|bad_charges^"), "{message}");
+    let noted: serde_json::Value = serde_json::from_str(&posts[0].1).unwrap();
+    assert_eq!((&noted["state"], &noted["visit_number"]), (&"needs_attention".into(), &"V1".into()));
+    let said = &noted["findings"][0];
+    assert_eq!(said["code"], "not_priced");
+    for (language, part) in [("zh", "（FT1）"), ("en", "at FT1")] {
+        assert!(said["message"][language].as_str().unwrap().contains(part), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_priced_before_it_was_told_is_told_as_a_bill_only() {
+    let port = free_port().await;
+    let house = house(&[(COUNTY, port.to_string())]).await;
+    cannot_be_priced(&house, COUNTY).await;
+    let bill = settle(&house, COUNTY, "V1").await;
+    assert_eq!(house.store.outbox_waiting(10).await.unwrap().len(), 2);
+    let told = Told::answering(&[]);
+    let _listening = listen(TcpListener::bind(port).await.unwrap(), Arc::clone(&told)).await;
+    let worker = Worker::start(&house);
+    outbox(&house, <[_]>::is_empty).await;
+    worker.stop().await;
+    let messages = told.reach(1).await;
+    assert!(messages.len() == 1 && messages[0].1.contains(&bill.settlement_id.to_string()), "{messages:?}");
 }

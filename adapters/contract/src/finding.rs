@@ -64,4 +64,10 @@ pub enum FindingCode {
     IdentityDiffers,
     /// A settlement that was given up because a payer refused; what was committed is taken back.
     GivenUp,
+    /// A stay whose charges are quiet cannot be priced: what is in the way, one for each.
+    NotPriced,
+    /// A kind of accident that no policy in force lists: mistyped, or not one of the specified accidents.
+    UnknownAccidentType,
+    /// A charge line dated before or after the stay.
+    LineOutsideStay,
 }

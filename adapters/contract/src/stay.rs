@@ -11,6 +11,7 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 
+use crate::finding::Text;
 use crate::money::{Money, Quantity, Ratio, UnitPrice};
 use crate::person::{IdNumber, Personal};
 use crate::step::PayerCode;
@@ -163,6 +164,16 @@ words!(
     /// HL7 PV1-2 in words.
     VisitClass { Inpatient = "inpatient", Outpatient = "outpatient", Emergency = "emergency" }
 );
+impl VisitClass {
+    pub fn text(self) -> Text {
+        match self {
+            Self::Inpatient => Text::new("住院", "inpatient"),
+            Self::Outpatient => Text::new("门诊", "outpatient"),
+            Self::Emergency => Text::new("急诊", "emergency"),
+        }
+    }
+}
+
 words!(
     /// HL7 table 0001 in words.
     Sex { Male = "male", Female = "female", Other = "other", Unknown = "unknown" }

@@ -312,7 +312,10 @@ impl<'a> Chain<'a> {
         let in_scope = amount.min(self.left.in_scope);
         self.left.in_scope -= in_scope;
         self.left.out_of_scope -= amount - in_scope;
-        self.note_move(rule, base, amount);
+        // With a liable third party its own 0.00 would have been one without the formula.
+        if amount.is_positive() || !self.person.stands_aside(rule) {
+            self.note_move(rule, base, amount);
+        }
         let reference = Some(leg.reference.into());
         let line = line(rule, PayerState::SettledElsewhere, base, amount, reason);
         self.payers.push(PayerLine { reference, ..line });

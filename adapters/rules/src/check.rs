@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::civil::Date;
+use yizhan_contract::stay::VisitClass;
 use yizhan_contract::{Money, NumberError, PayerCode, Ratio, Text};
 
 use crate::check_payer;
@@ -131,12 +132,29 @@ impl Checking {
                 clause,
                 None,
             ),
+            visit_classes: self.visit_classes(settings.visit_classes.as_deref()),
             specified_accidents: self.named(
                 "settings.specified_accidents",
                 settings.specified_accidents.as_deref().unwrap_or_default(),
                 clause,
             ),
         }
+    }
+
+    /// Hospital stays, unless the policy says more.
+    fn visit_classes(&mut self, words: Option<&[String]>) -> Vec<VisitClass> {
+        let Some(words) = words else { return vec![VisitClass::Inpatient] };
+        if words.is_empty() {
+            self.problems.add("settings.visit_classes", "至少列出一类就诊", "names no class of visits");
+        }
+        let mut classes = Vec::new();
+        for word in words {
+            match VisitClass::from_word(word) {
+                Some(class) => classes.push(class),
+                None => self.unknown_word("settings.visit_classes", word, VisitClass::WORDS),
+            }
+        }
+        classes
     }
 
     fn payers(&mut self, raw: &PolicyFile, clause: &Arc<str>) -> BTreeMap<PayerCode, Arc<PayerRule>> {

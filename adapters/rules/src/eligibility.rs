@@ -61,10 +61,12 @@ impl<'a> Person<'a> {
         if rule.specified_accidents_only && !self.is_specified_accident() {
             return Some(Reason::CauseNotCovered);
         }
-        if self.claim.third_party_liable && !rule.pays_with_liable_third_party {
-            return Some(Reason::ThirdPartyLiable);
-        }
-        None
+        self.stands_aside(rule).then_some(Reason::ThirdPartyLiable)
+    }
+
+    /// A liable third party pays in this payer's place: it pays nothing and moves no accumulator.
+    pub(crate) fn stands_aside(&self, rule: &PayerRule) -> bool {
+        self.claim.third_party_liable && !rule.pays_with_liable_third_party
     }
 
     /// Whether the person holds what the payer asks of a person (not of the stay).
@@ -96,13 +98,10 @@ impl<'a> Person<'a> {
         Some(reason)
     }
 
-    /// A hospital may write the code of the policy's list or its Chinese word.
     fn is_specified_accident(&self) -> bool {
+        let kind = self.claim.cause.accident_type.as_deref();
         self.claim.cause.kind == CauseKind::Accident
-            && self.claim.cause.accident_type.as_deref().is_some_and(|kind| {
-                let listed = &self.policy.settings.specified_accidents;
-                listed.iter().any(|accident| *accident.code == *kind || *accident.name.zh == *kind)
-            })
+            && kind.is_some_and(|kind| self.policy.lists_accident(kind))
     }
 
     /// The first variant that matches, in file order, else the payer's own terms.

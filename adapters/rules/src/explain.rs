@@ -93,6 +93,10 @@ impl Page {
             ("目录外费用占比上限", "Limit of out-of-catalogue cost"),
             settings.out_of_catalogue_limit.as_ref(),
         )?;
+        let classes: Vec<Text> = settings.visit_classes.iter().map(|class| class.text()).collect();
+        let classes: Vec<&str> = classes.iter().map(|text| self.text(text)).collect();
+        let classes = classes.join(self.say("、", ", "));
+        self.entry(("结算的就诊类别", "Classes of visits settled"), &classes)?;
         self.named(("特定意外事故", "Specified accidents"), &settings.specified_accidents)?;
         self.named(("人员类别（按优先次序）", "Person categories, by precedence"), &policy.categories)
     }

@@ -59,6 +59,7 @@ pub(crate) struct RawSettings {
     pub(crate) share_tolerance: Option<RawFigure>,
     pub(crate) target_tolerance: Option<RawFigure>,
     pub(crate) out_of_catalogue_limit: Option<RawFigure>,
+    pub(crate) visit_classes: Option<Vec<String>>,
     pub(crate) specified_accidents: Option<Vec<RawNamed>>,
 }
 
@@ -225,7 +226,7 @@ impl PolicyFile {
         inherit!(self, parent; clause, categories);
         inherit!(self.orders, parent.orders; illness, accident, clause);
         inherit!(self.settings, parent.settings; identity_on, covers_residents, benefit_year, min_patient_share,
-            share_tolerance, target_tolerance, out_of_catalogue_limit, specified_accidents);
+            share_tolerance, target_tolerance, out_of_catalogue_limit, visit_classes, specified_accidents);
         for (key, source) in &parent.sources {
             self.sources.entry(key.clone()).or_insert_with(|| source.clone());
         }

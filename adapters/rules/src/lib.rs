@@ -27,6 +27,6 @@ pub use adjudication::{AdjudicateError, Adjudication, Category, Coverage, Elsewh
 pub use assess::{AssessError, Assessment, CategoryTotal, Item, LineError, LineField, assess};
 pub use chain::{Answered, Chain, Turn, adjudicate};
 pub use explain::{Language, explain};
-pub use policy::{BaseKind, Policy};
+pub use policy::{BaseKind, Named, Policy};
 pub use problem::{PolicyError, Problem};
 pub use shelf::{PolicyShelf, SHIPPED, problems};

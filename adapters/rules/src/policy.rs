@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use yizhan_contract::claim::HospitalLevel;
-use yizhan_contract::stay::{CauseKind, Referral};
+use yizhan_contract::stay::{CauseKind, Referral, VisitClass};
 use yizhan_contract::{Money, PayerCode, Ratio, Text};
 
 /// Where a figure comes from. A figure without any is printed as such.
@@ -205,6 +205,8 @@ pub struct Settings {
     pub target_tolerance: Figure<Ratio>,
     /// Of self-funded cost in the total.
     pub out_of_catalogue_limit: Option<Figure<Ratio>>,
+    /// Visits of other classes are not settled.
+    pub visit_classes: Vec<VisitClass>,
     pub specified_accidents: Vec<Named>,
 }
 
@@ -285,6 +287,12 @@ impl Policy {
     /// A category in words; its code where the policy does not list it.
     pub(crate) fn category_name(&self, code: &str) -> Text {
         self.category(code).map_or_else(|| Text::new(code, code), |category| category.name.clone())
+    }
+
+    /// Whether the kind of accident is one of the specified ones; a hospital may write its code or its Chinese word.
+    pub fn lists_accident(&self, kind: &str) -> bool {
+        let listed = &self.settings.specified_accidents;
+        listed.iter().any(|accident| *accident.code == *kind || *accident.name.zh == *kind)
     }
 
     /// The payers in their order.

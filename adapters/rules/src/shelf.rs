@@ -89,6 +89,11 @@ impl PolicyShelf {
         named.map_or_else(|| Text::new(code, code), |category| category.name.clone())
     }
 
+    /// Whether any policy in force on a day lists a kind of accident.
+    pub fn lists_accident(&self, day: Date, kind: &str) -> bool {
+        self.policies.iter().any(|policy| policy.holds_on(day) && policy.lists_accident(kind))
+    }
+
     pub fn policies(&self) -> &[Arc<Policy>] {
         &self.policies
     }

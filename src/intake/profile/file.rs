@@ -111,6 +111,7 @@ impl File {
                 mode: self.mode,
                 repeated_line: self.repeated_line,
                 is_told: self.return_address.is_some(),
+                hl7_paths: head_paths(&self.hl7),
             }),
             senders: self.senders.iter().map(|text| sender(text)).collect(),
             charset,
@@ -183,6 +184,10 @@ fn binding(name: &str) -> Result<Head, ProfileError> {
         Some(name @ (Head::StatedTotal | Head::StatedPatientShare)) => Ok(name),
         _ => Err(wrong("binding", format!("{name:?} is neither stated.total nor stated.patient_share"))),
     }
+}
+
+fn head_paths(texts: &BTreeMap<String, String>) -> Vec<(Head, String)> {
+    texts.iter().filter_map(|(name, path)| Some((Head::from_word(name)?, path.clone()))).collect()
 }
 
 fn hl7_paths(texts: &BTreeMap<String, String>) -> Result<Hl7Paths, ProfileError> {

@@ -166,6 +166,7 @@ impl Profile {
                 mode: Mode::default(),
                 repeated_line: RepeatedLine::default(),
                 is_told: false,
+                hl7_paths: Vec::new(),
             }),
             senders: Vec::new(),
             charset: encoding_rs::UTF_8,

@@ -172,7 +172,7 @@ impl<'p, 'a> Reader<'p, 'a> {
     }
 
     fn compare_dates(&mut self) {
-        if let Some(refusal) = self.part.dates_in_disorder(self.dialect) {
+        if let Some(refusal) = self.part.dates_in_disorder(&self.profile.hospital, self.dialect) {
             let at = &self.discharged_place;
             let refusal = if *at == Place::Whole { refusal } else { refusal.at(at) };
             self.problems.push(refusal);

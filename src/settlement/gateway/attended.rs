@@ -9,11 +9,13 @@ use yizhan_contract::Text;
 use super::Gateway;
 use super::pursue::{Drive, Seen, Stop};
 use super::standing::record;
+use crate::refusal::Refusal;
 use crate::settlement::carried::Carry;
 use crate::settlement::record::StayRecord;
 use crate::settlement::saga::Entry;
 use crate::settlement::saga::attention::Attention;
 use crate::settlement::saga::event::{Event, Resolution};
+use crate::settlement::unpriced::Unpriced;
 use crate::store::{Due, Hold, StayRef, StoreError};
 
 /// One stay that waits for a person.
@@ -32,6 +34,8 @@ pub struct Waiting {
     pub operation: Option<Arc<str>>,
     /// What was sent, asked and answered, oldest first.
     pub log: Vec<Entry>,
+    /// What keeps the stay from being priced, where that is the matter.
+    pub refusals: Vec<Refusal>,
 }
 
 /// What a person orders.
@@ -95,14 +99,15 @@ impl Gateway {
         let settlement_id = record.settlement.as_ref().map(|settlement| settlement.id);
         let hospital = record.part.hospital.clone();
         let visit_number = record.part.visit_number.clone();
-        let about = match (&record.saga, &record.pricing) {
-            (Some(saga), _) if saga.attention.is_some() => saga.attention.as_ref().map(Waited::of),
-            (_, Some(pricing)) => {
-                pricing.waits_for.as_ref().map(|what| Waited::for_quote(what, pricing.since))
-            }
-            _ => None,
+        let of_saga = record.saga.as_ref().and_then(|saga| saga.attention.as_ref()).map(Waited::of);
+        let of_quote = || {
+            let pricing = record.pricing.as_ref()?;
+            pricing.waits_for.as_ref().map(|what| Waited::for_quote(what, pricing.since))
         };
+        let of_hospital = || record.unpriced.as_ref().map(Waited::for_hospital);
+        let about = of_saga.or_else(of_quote).or_else(of_hospital);
         let log = record.saga.map(|saga| saga.log).unwrap_or_default();
+        let refusals = record.unpriced.map(|unpriced| unpriced.refusals).unwrap_or_default();
         Ok(about.map(|Waited { since, owner, what, next_step, operation }| Waiting {
             stay_id,
             settlement_id,
@@ -114,6 +119,7 @@ impl Gateway {
             next_step,
             operation,
             log,
+            refusals,
         }))
     }
 
@@ -137,7 +143,12 @@ impl Gateway {
         };
         let Some(saga) = record.saga.filter(|_| record.phase.is_under_way()) else {
             // Nothing was sent: to be tried again now is all there is to order.
-            record.pricing.ok_or(OrderError::NothingWaits)?;
+            if record.pricing.is_none() && record.unpriced.is_none() {
+                return Err(OrderError::NothingWaits);
+            }
+            if let Order::Resolve { operation, .. } = order {
+                return Err(OrderError::NoSuchOperation(operation));
+            }
             let taken = self.store().take(due, Arc::from("-"), now).await?;
             return taken.map(|_| ()).ok_or(OrderError::Busy);
         };
@@ -203,6 +214,16 @@ impl Waited {
             what: attention.sentence(),
             next_step: attention.next_step(),
             operation: Some(Arc::clone(&attention.operation)),
+        }
+    }
+
+    fn for_hospital(unpriced: &Unpriced) -> Self {
+        Self {
+            since: unpriced.since,
+            owner: unpriced.owner(),
+            what: unpriced.sentence(),
+            next_step: unpriced.next_step(),
+            operation: None,
         }
     }
 

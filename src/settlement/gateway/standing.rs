@@ -13,7 +13,7 @@ use crate::settlement::bill::BillState;
 use crate::settlement::findings;
 use crate::settlement::outcome::{Beneficiary, Kept, Noted, Outcome};
 use crate::settlement::record::{Settlement, StayRecord};
-use crate::store::{PersonRef, StayRef, StoreError, StoredSettlement, StoredStay};
+use crate::store::{OutboxEntry, PersonRef, StayRef, StoreError, StoredSettlement, StoredStay};
 
 /// How often a stay that another task or gateway drives is looked at.
 const LOOK_PAUSE: SignedDuration = SignedDuration::from_millis(100);
@@ -69,6 +69,17 @@ impl Gateway {
         }
     }
 
+    /// Why a stay has no bill, where this entry is the one to tell of it: priced since, or in the way of something
+    /// else by now, there is nothing to tell under it.
+    pub async fn unpriced(&self, entry: &OutboxEntry) -> Result<Option<(StayRecord, Noted)>, StoreError> {
+        let Some(record) = self.read(StayRef::Stay(entry.stay_id)).await? else { return Ok(None) };
+        if record.unpriced.as_ref().is_none_or(|unpriced| unpriced.told_by != entry.outbox_id) {
+            return Ok(None);
+        }
+        let noted = self.noted(&record).await?;
+        Ok(Some((record, noted)))
+    }
+
     async fn noted(&self, record: &StayRecord) -> Result<Noted, StoreError> {
         let part = &record.part;
         let id_number = part.id_number.value().cloned().map(PersonRef::IdNumber);
@@ -80,7 +91,7 @@ impl Gateway {
         let on = on.map_or_else(|| civil_date(self.runtime.now()), |moment| moment.date);
         let region = self.hospital(&part.hospital).map(|hospital| Arc::clone(&hospital.region));
         Ok(Noted {
-            state: if record.is_with_payers() { BillState::Settling } else { BillState::AwaitingCharges },
+            state: record.noted_state(),
             hospital: Arc::from(part.hospital.as_str()),
             visit_number: part.visit_number.clone(),
             lines: part.lines.len(),
@@ -91,7 +102,12 @@ impl Gateway {
                 on,
                 &self.policies,
             ),
-            findings: record.findings.clone(),
+            findings: record
+                .findings
+                .iter()
+                .cloned()
+                .chain(record.unpriced.iter().flat_map(findings::not_priced))
+                .collect(),
         })
     }
 

@@ -250,7 +250,7 @@ async fn the_bill_of_a_settled_stay_goes_out_as_e10() {
         let header = received
             .header
             .clone()
-            .unwrap_or_else(|| hl7_answer::addressed_to(&profile.hospital.code, Charset::Utf8));
+            .unwrap_or_else(|| hl7_answer::addressed_to(&profile.hospital.code, Charset::Utf8, "1"));
         let message =
             hl7_answer::bill_message(&header, "E10-1", &found.settlement, &profile.hospital.name).unwrap();
         assert_eq!(hl7apy(&message).unwrap_or_default(), "", "{files:?}");

@@ -9,7 +9,7 @@ use yizhan::intake::reception::{Arrival, Received, Reception};
 use yizhan::intake::{Format, Profile, Profiles};
 use yizhan::roster::opening::OpeningFile;
 use yizhan::roster::{RosterFile, RosterMode};
-use yizhan::runtime::{Clock, CountedIds, Ids, Runtime, Sleep};
+use yizhan::runtime::{Clock, CountedIds, Runtime, Sleep};
 use yizhan::settlement::gateway::Gateway;
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::payers::Payers;
@@ -59,8 +59,8 @@ pub(crate) struct House {
     pub(crate) reception: Reception,
     pub(crate) store: Arc<dyn Ports>,
     pub(crate) clock: Arc<Hand>,
-    /// Absent in memory.
-    _directory: Option<tempfile::TempDir>,
+    /// Absent where the store is not a file of its own.
+    disk: Option<Disk>,
 }
 
 fn import<T>(
@@ -86,6 +86,44 @@ pub(crate) fn profiles(extra: &str, agreements: Option<&str>) -> Profiles {
     Profiles::new(texts.iter().map(|text| Profile::from_toml(text).unwrap()).collect()).unwrap()
 }
 
+/// A store on disk, for a gateway that ends and begins again.
+struct Disk {
+    directory: tempfile::TempDir,
+    key: Key,
+    store: Arc<Sqlite>,
+}
+
+impl Disk {
+    fn new(ids: &Arc<CountedIds>) -> Self {
+        let (directory, key) = (tempfile::tempdir().unwrap(), Key::ephemeral().unwrap());
+        let store = Self::opened(&directory, &key, ids);
+        Self { directory, key, store }
+    }
+
+    fn opened(directory: &tempfile::TempDir, key: &Key, ids: &Arc<CountedIds>) -> Arc<Sqlite> {
+        let path = directory.path().join("store.db");
+        Arc::new(Sqlite::open(&path, Some(key.clone()), ids.clone(), Options::default()).unwrap())
+    }
+}
+
+fn reception(
+    store: &Arc<dyn Ports>,
+    clock: Arc<Hand>,
+    policies: PolicyShelf,
+    profiles: Arc<Profiles>,
+    payers: Payers,
+    name: &str,
+    ids: Arc<CountedIds>,
+) -> Reception {
+    let known = Arc::clone(&profiles);
+    let hospitals =
+        Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
+    let runtime = Runtime { clock, ids };
+    let (policies, payers) = (Arc::new(policies), Arc::new(payers));
+    let gateway = Gateway::new(store.clone(), policies, hospitals, payers, name.into(), runtime);
+    Reception::new(gateway, profiles)
+}
+
 impl House {
     pub(crate) async fn new(profiles: Profiles, on_disk: bool) -> Self {
         Self::under(PolicyShelf::shipped().unwrap(), profiles, on_disk).await
@@ -93,17 +131,14 @@ impl House {
 
     pub(crate) async fn under(policies: PolicyShelf, profiles: Profiles, on_disk: bool) -> Self {
         let ids: Arc<CountedIds> = Arc::default();
-        let directory = on_disk.then(|| tempfile::tempdir().unwrap());
-        let store = match &directory {
-            None => Sqlite::in_memory(ids.clone()).unwrap(),
-            Some(directory) => {
-                let path = directory.path().join("store.db");
-                Sqlite::open(&path, Some(Key::ephemeral().unwrap()), ids.clone(), Options::default()).unwrap()
-            }
+        let disk = on_disk.then(|| Disk::new(&ids));
+        let store: Arc<dyn Ports> = match &disk {
+            None => Arc::new(Sqlite::in_memory(ids.clone()).unwrap()),
+            Some(disk) => disk.store.clone(),
         };
-        let house = Self::over(Arc::new(store), policies, profiles, Payers::none(), "test", ids);
+        let house = Self::over(store, policies, profiles, Payers::none(), "test", ids);
         house.fill().await;
-        Self { _directory: directory, ..house }
+        Self { disk, ..house }
     }
 
     /// A gateway of this name over a store that is there.
@@ -113,21 +148,34 @@ impl House {
         profiles: Profiles,
         payers: Payers,
         name: &str,
-        ids: Arc<dyn Ids>,
+        ids: Arc<CountedIds>,
     ) -> Self {
         let clock = Arc::new(Hand {
             now: std::sync::Mutex::new("2020-07-02T10:00:00+08:00".parse().unwrap()),
             moved: Notify::new(),
         });
-        let runtime = Runtime { clock: clock.clone(), ids };
-        let profiles = Arc::new(profiles);
-        let known = Arc::clone(&profiles);
-        let hospitals =
-            Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
-        let (policies, payers) = (Arc::new(policies), Arc::new(payers));
         payers.check(&policies).unwrap();
-        let gateway = Gateway::new(store.clone(), policies, hospitals, payers, name.into(), runtime);
-        Self { reception: Reception::new(gateway, profiles), store, clock, _directory: None }
+        let reception =
+            reception(&store, Arc::clone(&clock), policies, Arc::new(profiles), payers, name, ids);
+        Self { reception, store, clock, disk: None }
+    }
+
+    /// The gateway ends, and begins again over the same file.
+    pub(crate) async fn begun_again(self) -> Self {
+        let Self { reception: ended, store, clock, disk } = self;
+        let profiles = Arc::clone(ended.profiles());
+        drop((ended, store));
+        let Disk { directory, key, store } = disk.unwrap();
+        Arc::into_inner(store).unwrap().close().await;
+        // Ids of another time: nothing is to rest upon the first gateway's.
+        let ids: Arc<CountedIds> = Arc::default();
+        let runtime = Runtime { clock: clock.clone(), ids: ids.clone() };
+        (0..100_000).for_each(|_| assert!(!runtime.next_id().is_nil()));
+        let file = Disk::opened(&directory, &key, &ids);
+        let store: Arc<dyn Ports> = file.clone();
+        let policies = PolicyShelf::shipped().unwrap();
+        let reception = reception(&store, clock.clone(), policies, profiles, Payers::none(), "test", ids);
+        Self { reception, store, clock, disk: Some(Disk { directory, key, store: file }) }
     }
 
     /// The roster and the catalogue of the samples.

@@ -4,11 +4,13 @@
 mod answers;
 mod books;
 mod corpus;
+mod found;
 mod house;
 mod random;
 mod reserved;
 mod sender;
 mod together;
+mod unpriced;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 use yizhan::settlement::bill::{Bill, BillState};
+use yizhan::settlement::gateway::{Order, Waiting};
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::Outcome;
 use yizhan::store::PersonRef;
@@ -70,6 +73,11 @@ struct Step {
     /// Closes the stays whose charges went quiet.
     #[serde(default)]
     quiet: bool,
+    /// Orders the stay with this visit number to be tried again, as a person does.
+    retry: Option<String>,
+    /// What waits for a person, and how much waits to be told.
+    #[serde(default)]
+    attention: bool,
     /// What the sums of the year are afterwards, by person: `admissions payer:base/paid …`.
     used: Option<[String; 2]>,
     expect: String,
@@ -155,7 +163,16 @@ impl Step {
             other => panic!("no mode {other}"),
         });
         let gateway = house.reception.gateway();
+        if self.attention {
+            return waiting(house).await;
+        }
         let outcomes = match self {
+            Self { retry: Some(visit), .. } => {
+                let waiting = gateway.attention(100).await.unwrap();
+                let one = waiting.iter().find(|one| one.visit_number == *visit).unwrap();
+                gateway.order(one.stay_id, Order::Retry, "desk 7".to_owned()).await.unwrap();
+                vec![]
+            }
             Self { send: Some(sent), .. } => {
                 let (bytes, format) = sent.bytes();
                 vec![house.receive(&bytes, format, mode).await.outcome]
@@ -190,6 +207,14 @@ impl Step {
         let shown: Vec<String> = outcomes.iter().map(|outcome| shown(outcome, letters)).collect();
         shown.join(" & ")
     }
+}
+
+async fn waiting(house: &House) -> String {
+    let waiting = house.reception.gateway().attention(100).await.unwrap();
+    let one = |one: &Waiting| format!("{}: {}: {}", one.visit_number, one.owner.en, one.what.en);
+    let told = house.store.outbox_waiting(100).await.unwrap().len();
+    let shown: Vec<String> = waiting.iter().map(one).collect();
+    format!("{} told {told}", shown.join(" & "))
 }
 
 /// A person's sums of a year, as the store has them.

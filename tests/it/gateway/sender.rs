@@ -22,7 +22,13 @@ pub(crate) struct Sent {
     pub(crate) visit: String,
     pub(crate) admitted: Option<String>,
     pub(crate) discharged: Option<String>,
-    /// `id kind code amount`, or `id kind code amount quantity price`; the day is the admission's, else 2020-06-24.
+    /// In the words of HL7 table 0004 or of the normal form; absent: an inpatient.
+    pub(crate) class: Option<String>,
+    /// The kind of accident.
+    pub(crate) accident: Option<String>,
+    /// Of every line; absent: the admission's, else 2020-06-24.
+    pub(crate) day: Option<String>,
+    /// `id kind code amount`, or `id kind code amount quantity price`.
     pub(crate) lines: Vec<String>,
     pub(crate) stated_total: Option<String>,
     pub(crate) stated_share: Option<String>,
@@ -92,8 +98,12 @@ impl Sent {
             .collect()
     }
 
+    fn class(&self) -> &str {
+        self.class.as_deref().unwrap_or("inpatient")
+    }
+
     fn day(&self) -> &str {
-        self.admitted.as_deref().unwrap_or("2020-06-24")
+        self.day.as_deref().or(self.admitted.as_deref()).unwrap_or("2020-06-24")
     }
 
     pub(crate) fn bytes(&self) -> (Vec<u8>, Format) {
@@ -132,7 +142,7 @@ impl Sent {
             let mut fields = vec![String::new(); 48];
             fields[0] = "PV1".to_owned();
             fields[1] = "1".to_owned();
-            fields[2] = "I".to_owned();
+            fields[2] = self.class.clone().unwrap_or_else(|| "I".to_owned());
             fields[10] = department.to_owned();
             fields[19].clone_from(&self.visit);
             fields[44] = admitted;
@@ -140,6 +150,7 @@ impl Sent {
             fields[47] = self.stated_total.clone().unwrap_or_default();
             segments.push(fields.join("|"));
         }
+        segments.extend(self.accident.iter().map(|kind| format!("ACC||{kind}")));
         for (at, row) in (1..).zip(self.rows()) {
             let day = self.day().replace('-', "");
             segments.push(format!(
@@ -172,7 +183,7 @@ impl Sent {
         let mut stay = serde_json::json!({
             "message_id": self.id, "sent_at": "2020-07-02T10:00:00+08:00", "hospital": self.hospital(),
             "visit": { "number": self.visit, "admitted": self.admitted, "discharged": self.discharged,
-                "class": "inpatient" },
+                "class": self.class() },
             "patient": { "mrn": mrn, "name": name },
             "lines": lines,
         });
@@ -190,6 +201,9 @@ impl Sent {
                 stay[name] = value.clone().into();
             }
         }
+        if let Some(kind) = &self.accident {
+            stay["cause"] = serde_json::json!({ "kind": "accident", "accident_type": kind });
+        }
         if let Some(department) = &self.department {
             stay["visit"]["department"] = department.clone().into();
         }
@@ -206,6 +220,9 @@ impl Sent {
         let card = if card.is_empty() { card } else { format!("<id_number>{card}</id_number>") };
         let (admitted, discharged) =
             (self.admitted.clone().unwrap_or_default(), self.discharged.clone().unwrap_or_default());
+        let cause = self.accident.as_deref().map_or_else(String::new, |kind| {
+            format!("<cause><kind>accident</kind><accident_type>{kind}</accident_type></cause>")
+        });
         let lines: String = self
             .rows()
             .iter()
@@ -226,11 +243,12 @@ impl Sent {
             "<discharge xmlns=\"urn:yizhan:discharge:1\"><message_id>{}</message_id>\
              <sent_at>2020-07-02T10:00:00+08:00</sent_at><hospital>{}</hospital>\
              <visit><number>{}</number><admitted>{admitted}</admitted><discharged>{discharged}</discharged>\
-             <class>inpatient</class></visit><patient>{card}<mrn>{mrn}</mrn><name>{name}</name></patient>\
+             <class>{}</class></visit><patient>{card}<mrn>{mrn}</mrn><name>{name}</name></patient>{cause}\
              <lines>{lines}</lines><settled_elsewhere>{elsewhere}</settled_elsewhere></discharge>",
             self.id,
             self.hospital(),
-            self.visit
+            self.visit,
+            self.class()
         )
     }
 }

@@ -121,11 +121,16 @@ impl Reply {
     /// A problem of this status and type that moved no money.
     #[track_caller]
     pub(crate) fn is_problem(&self, status: u16, slug: &str) -> Value {
+        self.is_problem_with(status, slug, "not_moved")
+    }
+
+    #[track_caller]
+    pub(crate) fn is_problem_with(&self, status: u16, slug: &str, money: &str) -> Value {
         let problem = self.is(status);
         assert_eq!(self.header("content-type"), "application/problem+json");
         assert_eq!(problem["type"], format!("urn:yizhan:problem:{slug}"), "{problem}");
         assert_eq!(problem["status"], status);
-        assert_eq!(problem["money"], "not_moved", "{problem}");
+        assert_eq!(problem["money"], money, "{problem}");
         assert_eq!(problem["trace_id"], self.header("x-trace-id"));
         problem
     }

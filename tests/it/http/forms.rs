@@ -42,8 +42,27 @@ async fn hl7_is_an_adjudication_that_reads() {
     let amounts = message.named("IPR").map(|share| share.field(6).subcomponent(1).raw().to_owned());
     let amounts: Vec<_> = amounts.collect();
     assert_eq!(amounts, ["8560.00", "0.00", "1708.00", "100.00", "0.00", "1632.00"]);
+    let answered = |body: &[u8]| {
+        let message = Message::parse(body, &Reading::default()).unwrap();
+        let msa = message.first("MSA").unwrap();
+        format!("{} {}", msa.field(1).text(), msa.field(2).text())
+    };
+    assert_eq!(answered(&reply.body), "AA S01-1");
     let again = Ask::get(reply.header("content-location")).token(YISHUI).accept("application/hl7-v2");
-    assert_eq!(served.ask(again).await.status, 200);
+    let again = served.ask(again).await;
+    assert_eq!((again.status, answered(&again.body)), (200, "AA S01-1".to_owned()));
+    // The same stay under another id, and a message that is refused: each is answered by its own id.
+    for (id, changed, status, wanted) in
+        [("S|01^9", "", 200, "AA S|01^9"), ("S01-8", "12000.01", 422, "AE S01-8")]
+    {
+        let mut text = String::from_utf8(sample("01-worked.json")).unwrap().replace("S01-1", id);
+        if !changed.is_empty() {
+            text = text.replace("\"12000.00\"", &format!("\"{changed}\""));
+        }
+        let ask = Ask::post("/v1/discharges", text).token(YISHUI).accept("application/hl7-v2");
+        let reply = served.ask(ask).await;
+        assert_eq!((reply.status, answered(&reply.body)), (status, wanted.to_owned()));
+    }
 }
 
 /// Message, HTTP status, acknowledgement code and the code in its ERR segment.

@@ -29,6 +29,28 @@ async fn a_quote_is_committed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_settled_is_not_committed_for_another_share() {
+    let served = served().await;
+    let (_, address) = quoted(&served).await;
+    let commit = format!("{address}/commit");
+    // More than the quote says was agreed to: the share may come out lower, and the same request is answered alike.
+    let bill = served.post(&commit, expecting("1700.00")).await.is(200);
+    assert_eq!((&bill["state"], &bill["patient_share"]), (&"settled".into(), &"1632.00".into()));
+    for agreed in ["1700.00", "1632.00"] {
+        assert_eq!(served.post(&commit, expecting(agreed)).await.is(200), bill);
+    }
+    for share in ["1631.99", "1632.01", "0.00"] {
+        let problem = served.post(&commit, expecting(share)).await;
+        let problem = problem.is_problem_with(409, "stay_already_settled", "moved");
+        assert_eq!(problem["quote"], bill);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(share) && detail.contains("collect what the bill says"), "{detail}");
+        assert!(detail.contains("请以所附结算单为准收费"), "{detail}");
+    }
+    assert_eq!(served.get(&address).await.is(200), bill, "nothing moved");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quote_that_moved_comes_back_new() {
     let served = served().await;
     let (_, address) = quoted(&served).await;

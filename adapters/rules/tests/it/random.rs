@@ -255,7 +255,8 @@ fn stay() -> impl Strategy<Value = (Claim, Accumulators)> {
         (1..=3u8, any::<bool>(), select(vec![Referral::None, Referral::Referred, Referral::Unreferred]));
     let cause = (prop::bool::weighted(0.3), maybe(select(vec!["fire", "fall"])), prop::bool::weighted(0.15));
     let used = (0..4u32, vec((fen(), 0..10_000i64, fen()), 8));
-    let elsewhere = maybe((0..8usize, 0..5_000i64));
+    // Nothing is a settlement as well, and one that is treated apart.
+    let elsewhere = maybe((0..8usize, (-2_000..5_000i64).prop_map(|fen| fen.max(0))));
     (lines(), facts, cause, roster(), used, elsewhere).prop_filter_map(
         "refused charges",
         |(lines, (level, is_out_of_area, referral), cause, roster, used, elsewhere)| {

@@ -136,11 +136,12 @@ impl Stay<'_> {
                 return Some("cause_not_covered");
             }
         }
+        self.is_somebody_elses(code, entry).then_some("third_party_liable")
+    }
+
+    fn is_somebody_elses(&self, code: &str, entry: &Value) -> bool {
         let pays_anyhow = entry.get("pays_with_liable_third_party").and_then(Value::as_bool);
-        if self.claim.third_party_liable && !pays_anyhow.unwrap_or(matches!(code, "disaster" | "accident")) {
-            return Some("third_party_liable");
-        }
-        None
+        self.claim.third_party_liable && !pays_anyhow.unwrap_or(matches!(code, "disaster" | "accident"))
     }
 
     fn matches(&self, when: &Value) -> bool {
@@ -264,8 +265,15 @@ impl Stay<'_> {
 
     fn elsewhere(&self, code: &str, entry: &Value, left: (i128, i128), paid: i128) -> Paid {
         let base = self.base(entry, &self.terms(entry), left);
-        let gains = (if flag(entry, "cumulative") { base } else { 0 }, paid);
-        Paid { payer: code.to_owned(), base, paid, reason: None, gains }
+        // 0.00 of a payer that a liable third party takes the place of is no settlement of its own.
+        let counts = flag(entry, "cumulative") && (paid > 0 || !self.is_somebody_elses(code, entry));
+        Paid {
+            payer: code.to_owned(),
+            base,
+            paid,
+            reason: None,
+            gains: (if counts { base } else { 0 }, paid),
+        }
     }
 }
 
