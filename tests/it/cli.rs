@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::project;
+use crate::{project, says_both};
 
 pub(crate) fn yizhan(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_yizhan")).args(arguments).env_remove("YIZHAN_STORE").output().unwrap()
@@ -234,6 +234,39 @@ fn what_cannot_be_done_is_said_in_both_languages_with_its_place() {
         }
         assert!(!shown.contains("os error") && !shown.contains("beef"), "{shown}");
     }
+}
+
+#[test]
+fn arguments_that_do_not_fit_are_told_in_both_languages() {
+    for (arguments, zh, en) in [
+        (&["settle", "--bogus"][..], "没有参数 --bogus；用法见 yizhan settle --help", "no argument --bogus"),
+        (&["frobnicate"], "没有命令 frobnicate；用法见 yizhan --help", "no command frobnicate"),
+        (&["roster"], "请写明子命令；用法见 yizhan roster --help", "name a command"),
+        (
+            &["roster", "import", "x", "--mode"],
+            "缺少取值；用法见 yizhan roster import --help",
+            "lacks its value",
+        ),
+        (&["policy", "explain", "--lang", "fr"], "--lang <LANG> 的取值无效", "does not fit"),
+        (&["restore"], "缺少参数", "is missing; yizhan restore --help says"),
+        (&["serve", "--config", "a", "--config", "b"], "不能重复", "nor twice"),
+    ] {
+        let output = yizhan(arguments);
+        let shown = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {shown}");
+        let first = shown.lines().next().unwrap();
+        assert!(says_both(first), "{arguments:?}: {first}");
+        assert!(first.contains(zh) && first.contains(en), "{arguments:?}: {first}");
+    }
+    // Every entry of every help.
+    for command in ["", "serve", "settle", "roster import", "attention resolve", "bench", "policy"] {
+        let output = yizhan(&command.split_whitespace().chain(["--help"]).collect::<Vec<_>>());
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(shown.contains("显示帮助 | Print help"), "{shown}");
+    }
+    let output = yizhan(&["help", "settle"]);
+    assert!(String::from_utf8(output.stdout).unwrap().contains("Settle messages from files"));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use tokio::sync::Notify;
 use uuid::Uuid;
-use yizhan_contract::{Money, Personal};
+use yizhan_contract::{Money, Personal, Text};
 use yizhan_rules::PolicyShelf;
 
 pub use attended::{Order, OrderError, Waiting};
@@ -230,7 +230,10 @@ impl Gateway {
                 Stepped::Undecided | Stepped::LeaseLost => needs_stay = true,
             }
         }
-        Err(StoreError::Unavailable("the stay kept changing while it was looked up".to_owned()))
+        Err(StoreError::Unavailable(Text::new(
+            "读取期间该次住院不断变化",
+            "the stay kept changing while it was looked up",
+        )))
     }
 }
 

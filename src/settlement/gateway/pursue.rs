@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use yizhan_contract::Text;
 
 use super::quote::Quoted;
 use super::standing::record;
@@ -197,7 +198,10 @@ impl Drive<'_> {
                 return Ok(outcome);
             }
         }
-        let why = "the person's year kept moving while payers were asked".to_owned();
+        let why = Text::new(
+            "询问付款方期间该人员的年度累计不断变化",
+            "the person's year kept moving while payers were asked",
+        );
         Err(Stop::Store(StoreError::Unavailable(why)))
     }
 

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::super::deciding::{self, decide};
 use super::super::writes::{Moving, Writes};
 use super::super::{Done, Step, StoreError};
+use super::fault::{no_answer, postgres_says};
 use super::pipeline::{Batch, given};
 use super::seen::{Question, Read};
 use super::{Failed, Postgres, moving, open, write};
@@ -83,13 +84,13 @@ impl Postgres {
                     if conflicts < CONFLICTS_MAX {
                         continue;
                     }
-                    return Err(unless_in_doubt(&doubts, StoreError::Unavailable(what.to_owned())));
+                    return Err(unless_in_doubt(&doubts, StoreError::Unavailable(what)));
                 }
                 Err(Failed::Store(why)) => return Err(unless_in_doubt(&doubts, why)),
             };
             losses += 1;
             if losses == LOSSES_MAX {
-                return Err(unless_in_doubt(&doubts, StoreError::Unavailable(format!("PostgreSQL: {lost}"))));
+                return Err(unless_in_doubt(&doubts, StoreError::Unavailable(postgres_says(&lost))));
             }
             if let Some(answer) = self.settled(&doubts).await? {
                 return Ok(Done::Decided(answer));
@@ -200,13 +201,17 @@ impl Postgres {
             }
         };
         let asked = tokio::time::timeout(self.doubt, asking).await;
-        asked.map_err(|_| StoreError::InDoubt("PostgreSQL does not answer".to_owned()))
+        asked.map_err(|_| StoreError::InDoubt(no_answer()))
     }
 }
 
 /// As long as a write may still take place, nobody may be told that it did not.
 fn unless_in_doubt(doubts: &[Doubt], why: StoreError) -> StoreError {
-    if doubts.is_empty() { why } else { StoreError::InDoubt(why.to_string()) }
+    match why {
+        why if doubts.is_empty() => why,
+        StoreError::Unavailable(what) | StoreError::Schema(what) => StoreError::InDoubt(what),
+        why => StoreError::InDoubt(StoreError::said_by("PostgreSQL", &why)),
+    }
 }
 
 impl Doubt {

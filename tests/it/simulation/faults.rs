@@ -13,6 +13,7 @@ use yizhan::store::{
     Answer, Book, CatalogueItem, Changes, Done, Due, Facts, Lease, MessageClaim, OutboxEntry, PersonFacts,
     PersonRef, ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
 };
+use yizhan_contract::Text;
 
 use super::mutant::Mutant;
 use super::sim::Sim;
@@ -45,7 +46,7 @@ impl Faulty {
             self.sim.die(self.gateway).await;
         }
         if self.sim.is_store_down() {
-            return Err(StoreError::Unavailable("down".to_owned()));
+            return Err(StoreError::Unavailable(Text::new("停用", "down")));
         }
         let done = self.sim.at_once(done);
         if crash == "after" {
