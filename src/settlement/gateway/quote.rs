@@ -184,6 +184,7 @@ impl Drive<'_> {
                 commit,
                 undo: None,
                 tombstones: Vec::new(),
+                in_doubt_since: None,
             })
         };
         planned.into_iter().zip(waves).map(call).collect()
