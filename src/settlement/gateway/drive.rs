@@ -19,6 +19,7 @@ use crate::settlement::message::Mode;
 use crate::settlement::saga::event::{Event, Part, Wanted};
 use crate::settlement::saga::{COMMIT_DEADLINE, Course, Saga, Sent, Why};
 use crate::store::StoreError;
+use crate::telemetry;
 
 /// A stay whose payers will not be asked before that long is let go of; it comes back when its time has come.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
@@ -108,7 +109,7 @@ impl Drive<'_> {
             match self.prepare_part(known, part) {
                 Ok(operation) => self.step(turn, Event::Prepared { call, part, operation }),
                 Err((adapter, why)) => {
-                    tracing::error!(%adapter, %why, "an adapter cannot make an operation ready");
+                    telemetry::operation_not_prepared(&adapter, &why);
                     self.step(turn, Event::NotPrepared { call, part, why: why.to_string() });
                 }
             }

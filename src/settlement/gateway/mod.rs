@@ -38,6 +38,7 @@ use crate::settlement::price::share_tolerance;
 use crate::settlement::record::{Settlement, StayRecord};
 use crate::settlement::saga::{self, LEASE, Stepping};
 use crate::store::{MessageClaim, PersonRef, StayRef, Store, StoreError};
+use crate::telemetry;
 
 /// How often a step is tried again because the stay moved between looking up and deciding.
 const TRIES_MAX: usize = 4;
@@ -211,7 +212,7 @@ impl Gateway {
         match self.try_run(&work).await {
             Ok(handled) => handled,
             Err(error) => {
-                tracing::error!(error = %error, "store step failed");
+                telemetry::step_failed(&error);
                 Handled::refused(store_refusal(&error))
             }
         }
