@@ -171,6 +171,16 @@ fn the_exit_code_is_the_highest_seen() {
     }
 }
 
+fn refused_with(arguments: &[&str], parts: [&str; 3]) {
+    let output = yizhan(arguments);
+    let shown = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {shown}");
+    for expected in parts {
+        assert!(shown.contains(expected), "{arguments:?}: {expected} is missing from\n{shown}");
+    }
+    assert!(!shown.contains("os error") && !shown.contains("beef"), "{shown}");
+}
+
 #[test]
 fn what_cannot_be_done_is_said_in_both_languages_with_its_place() {
     let folder = TempDir::new().unwrap();
@@ -226,13 +236,7 @@ fn what_cannot_be_done_is_said_in_both_languages_with_its_place() {
             "give a SQLite file's path or a postgres:// address",
         ),
     ] {
-        let output = yizhan(arguments);
-        let shown = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {shown}");
-        for expected in [place, zh, en] {
-            assert!(shown.contains(expected), "{arguments:?}: {expected} is missing from\n{shown}");
-        }
-        assert!(!shown.contains("os error") && !shown.contains("beef"), "{shown}");
+        refused_with(arguments, [place, zh, en]);
     }
 }
 
