@@ -288,15 +288,25 @@ fn people_read_tables_in_both_languages() {
 }
 
 #[test]
-fn a_policy_that_breaks_a_floor_is_refused_with_the_clause() {
+fn what_is_wrong_with_a_policy_is_said_in_both_languages_with_place_and_clause() {
     let folder = TempDir::new().unwrap();
     let shipped = std::fs::read_to_string(project("adapters/rules/policies/shandong-2020.toml")).unwrap();
     let file = folder.path().join("low.toml");
-    std::fs::write(&file, shipped.replace("\"110.00\"", "\"100.00\"")).unwrap();
-    let output = yizhan(&["policy", "check", text(&file)]);
-    let shown = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(3), "{shown}");
-    assert!(shown.contains("110"), "{shown}");
+    for (written, parts) in [
+        (shipped.replace("\"110.00\"", "\"100.00\""), ["110", "不得低于", "must be at least"]),
+        (shipped.replacen('=', "", 1), ["low.toml", "起无法读取", "cannot be read from line"]),
+        (shipped.replacen("name =", "nmae =", 1), ["nmae", "请更正", "correct it"]),
+    ] {
+        std::fs::write(&file, written).unwrap();
+        let output = yizhan(&["policy", "check", text(&file)]);
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{shown}");
+        let mut problems = shown.lines().filter(|line| line.contains("low.toml"));
+        assert!(problems.all(says_both), "{shown}");
+        for part in parts {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+    }
 }
 
 /// A store with its key, and the sample roster and catalogue in it.
