@@ -15,9 +15,12 @@ use yizhan_contract::PayerCode;
 
 use crate::intake::mllp::Release;
 use crate::store::address::Address;
+use crate::toml_file::Mistake;
 
 pub use error::ConfigError;
 
+/// What a file that is no TOML is to be compared with.
+const EXAMPLE: &str = "schemas/yizhan.example.toml";
 /// Prefix of every environment variable that overlays a key: `YIZHAN_HTTP_LISTEN` is `http.listen`.
 const ENVIRONMENT_PREFIX: &str = "YIZHAN_";
 /// Variables of the test suite, which the gateway does not read.
@@ -151,10 +154,12 @@ impl Config {
         origin: &str,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let mut table: Table = text.parse().map_err(|why| ConfigError::no_toml(origin, text, &why))?;
+        let invalid = |mistake| ConfigError::Invalid { origin: origin.to_owned(), mistake };
+        let parsed: Result<Table, _> = text.parse();
+        let mut table = parsed.map_err(|why| invalid(Mistake::no_toml(text, &why, EXAMPLE)))?;
         overlay(&mut table, environment)?;
         let config: Self = serde_path_to_error::deserialize(Value::Table(table))
-            .map_err(|why| ConfigError::no_such_value(origin, &why))?;
+            .map_err(|why| invalid(Mistake::no_such_value(&why)))?;
         config.check_listeners()?;
         Ok(config)
     }

@@ -17,3 +17,4 @@ pub mod store;
 pub mod system;
 pub mod telemetry;
 pub mod tls;
+pub mod toml_file;

@@ -2,12 +2,16 @@
 //!
 //! No name, no identity card number, no message body is ever logged; ids, codes, counts and times are.
 
+use std::error::Error;
+use std::fmt::{Debug, Display};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use tracing_subscriber::EnvFilter;
+use yizhan_contract::PayerCode;
 
 use crate::config::{Log, LogFormat};
 
@@ -65,6 +69,16 @@ pub fn start_metrics() -> PrometheusHandle {
         describe_counter!("yizhan_desk_actions_total", "Commits and reversals, and what they ended in");
         describe_counter!("yizhan_bills_delivered_total", "Bills handed over to hospitals");
         describe_counter!("yizhan_bills_not_delivered_total", "Attempts to hand a bill over that failed");
+        describe_counter!("yizhan_steps_failed_total", "Steps that failed in the store");
+        describe_counter!("yizhan_stays_left_total", "Stays under way that this gateway let go of, by why");
+        describe_counter!(
+            "yizhan_payer_events_total",
+            "Quotes and operations of outside payers that went amiss"
+        );
+        describe_counter!(
+            "yizhan_mllp_trouble_total",
+            "MLLP connections and frames that went amiss, by what"
+        );
         describe_gauge!("yizhan_outbox_oldest_seconds", "Age of the oldest bill that waits to be told");
         describe_histogram!(
             "yizhan_http_request_seconds",
@@ -104,7 +118,7 @@ pub fn refused(channel: Channel, trace_id: &str, code: &'static str, place: Opti
     counter!("yizhan_refusals_total", "channel" => channel.word(), "code" => code).increment(1);
 }
 
-pub fn listening(channel: Channel, address: std::net::SocketAddr, tls: bool) {
+pub fn listening(channel: Channel, address: SocketAddr, tls: bool) {
     info!(channel = channel.word(), %address, tls, "listening for {} on {address}", channel.word());
 }
 
@@ -113,30 +127,30 @@ pub fn stopping() {
 }
 
 /// A refused message could not even be kept; the sender was told, nothing else is lost.
-pub fn refused_message_not_kept(trace_id: &str, error: &dyn std::error::Error) {
+pub fn refused_message_not_kept(trace_id: &str, error: &dyn Error) {
     warn!(trace_id, error = %error, "a refused message could not be kept");
     counter!("yizhan_refused_not_kept_total").increment(1);
 }
 
 /// Stays whose charges went quiet could not be looked up; tried again at the next tick.
-pub fn stays_not_taken_up(error: &dyn std::error::Error) {
+pub fn stays_not_taken_up(error: &dyn Error) {
     warn!(error = %error, "stays whose charges went quiet could not be closed");
 }
 
 /// A stay was taken up without a message and came to this; `ended` is the bill's state.
-pub fn stay_ended(stay_id: &dyn std::fmt::Display, hospital: &str, ended: &'static str) {
+pub fn stay_ended(stay_id: &dyn Display, hospital: &str, ended: &'static str) {
     info!(%stay_id, hospital, ended, "stay taken up: {ended}");
     counter!("yizhan_stays_taken_up_total", "ended" => ended).increment(1);
 }
 
 /// A stay was taken up without a message and is refused: no sender hears of it, and it is tried again later.
-pub fn stay_refused(stay_id: &dyn std::fmt::Display, code: &'static str, place: Option<&str>) {
+pub fn stay_refused(stay_id: &dyn Display, code: &'static str, place: Option<&str>) {
     warn!(%stay_id, code, place, "stay taken up and refused: {code}");
     counter!("yizhan_stays_taken_up_total", "ended" => "refused").increment(1);
 }
 
 /// The outbox could not be read; tried again at the next tick.
-pub fn outbox_not_read(error: &dyn std::error::Error) {
+pub fn outbox_not_read(error: &dyn Error) {
     warn!(error = %error, "what hospitals are to be told could not be read");
 }
 
@@ -147,21 +161,17 @@ pub fn outbox_waits(oldest_s: i64) {
 }
 
 /// The hospital may be told again, under the same id.
-pub fn delivery_not_written_down(settlement_id: &dyn std::fmt::Display, error: &dyn std::error::Error) {
+pub fn delivery_not_written_down(settlement_id: &dyn Display, error: &dyn Error) {
     warn!(%settlement_id, error = %error, "a delivery's end could not be written down");
 }
 
-pub fn bill_delivered(settlement_id: &dyn std::fmt::Display, address: &str) {
+pub fn bill_delivered(settlement_id: &dyn Display, address: &str) {
     info!(%settlement_id, address, "bill handed over to the hospital");
     counter!("yizhan_bills_delivered_total").increment(1);
 }
 
 /// It stays in the outbox and is sent again.
-pub fn bill_not_delivered(
-    settlement_id: &dyn std::fmt::Display,
-    address: &str,
-    error: &dyn std::error::Error,
-) {
+pub fn bill_not_delivered(settlement_id: &dyn Display, address: &str, error: &dyn Error) {
     warn!(%settlement_id, address, error = %error, "bill could not be handed over to the hospital");
     counter!("yizhan_bills_not_delivered_total").increment(1);
 }
@@ -186,7 +196,7 @@ pub fn beneficiary_looked_up(trace_id: &str, hospital: &str, on_roster: bool) {
 }
 
 /// A bill could not be put into the form that was asked for; the bill itself stands.
-pub fn bill_not_rendered(trace_id: &str, form: &'static str, error: &dyn std::error::Error) {
+pub fn bill_not_rendered(trace_id: &str, form: &'static str, error: &dyn Error) {
     error!(trace_id, form, error = %error, "a bill could not be written as {form}");
 }
 
@@ -199,4 +209,123 @@ pub fn drain_cut_off(in_hand: usize) {
 pub fn desk_acted(trace_id: &str, hospital: &str, action: &'static str, ended: &'static str) {
     info!(trace_id, hospital, action, ended, "{action}: {ended}");
     counter!("yizhan_desk_actions_total", "action" => action, "ended" => ended).increment(1);
+}
+
+/// A step failed in the store; its sender is told whether anything moved.
+pub fn step_failed(error: &dyn Error) {
+    error!(error = %error, "store step failed");
+    counter!("yizhan_steps_failed_total").increment(1);
+}
+
+/// Somebody else drives the stay on.
+pub fn stay_taken_over(stay_id: &dyn Display) {
+    info!(%stay_id, "another gateway acts for the stay");
+    counter!("yizhan_stays_left_total", "why" => "taken_over").increment(1);
+}
+
+/// The store could not be used; what is durable is taken up again.
+pub fn stay_left(stay_id: &dyn Display, error: &dyn Error) {
+    error!(error = %error, %stay_id, "a stay under way is left to be taken up again");
+    counter!("yizhan_stays_left_total", "why" => "store").increment(1);
+}
+
+/// The saga goes on without it: a commit counts as refused, a reversal waits for a person.
+pub fn operation_not_prepared(adapter: &str, why: &dyn Display) {
+    error!(adapter, %why, "an adapter cannot make an operation ready");
+    payer_event(adapter, "not_prepared");
+}
+
+pub fn quote_above_limit(payer: &PayerCode, amount: &dyn Display, pay_at_most: &dyn Display) {
+    warn!(%payer, %amount, %pay_at_most, "a payer answered what it may not pay; its quote is refused");
+    payer_event(payer.as_str(), "quote_above_limit");
+}
+
+pub fn quote_for_others(adapter: &str) {
+    warn!(adapter, "a quote answers for other payers than were asked; it is refused");
+    payer_event(adapter, "quote_for_others");
+}
+
+pub fn payer_refuses(adapter: &str, code: &str) {
+    info!(adapter, code, "a payer refuses to pay for a stay");
+    payer_event(adapter, "refuses");
+}
+
+pub fn payer_deferred(adapter: &str, why: &dyn Display) {
+    warn!(adapter, %why, "an optional payer is deferred");
+    payer_event(adapter, "deferred");
+}
+
+fn payer_event(payer: &str, event: &'static str) {
+    counter!("yizhan_payer_events_total", "payer" => payer.to_owned(), "event" => event).increment(1);
+}
+
+/// A policy that nobody attested prints 示例参数 on every bill.
+pub fn policy_is_sample(policy: &dyn Display) {
+    warn!(%policy, "policy is a sample: attested_by is empty");
+}
+
+pub fn cap_counted_here_only(policy: &dyn Display, payer: &PayerCode) {
+    warn!(
+        %policy, %payer,
+        "annual cap is counted in this SQLite store only; set accumulator = \"payer\" where the payer counts"
+    );
+}
+
+pub fn connection_refused(address: &SocketAddr, connections_max: usize) {
+    warn!(%address, connections_max, "connection refused: no seat left");
+    mllp_trouble("no_seat");
+}
+
+pub fn accept_failed(error: &dyn Error, pause_ms: u64) {
+    warn!(%error, pause_ms, "accept failed");
+    mllp_trouble("accept_failed");
+}
+
+pub fn connections_cut(connections: usize) {
+    warn!(connections, "connections cut at the end of the drain");
+    mllp_trouble("cut");
+}
+
+pub fn handshake_failed(address: &SocketAddr, why: &dyn Display) {
+    warn!(%address, %why, "TLS handshake failed");
+    mllp_trouble("handshake");
+}
+
+pub fn connection_lost(address: &SocketAddr, error: &dyn Error) {
+    debug!(%address, %error, "connection lost");
+    mllp_trouble("lost");
+}
+
+pub fn connection_idle(address: &SocketAddr, mid_frame: bool, bytes: usize) {
+    warn!(%address, mid_frame, bytes, "connection closed: idle");
+    mllp_trouble("idle");
+}
+
+pub fn commit_block_came(address: &SocketAddr, commit: &dyn Debug) {
+    debug!(%address, ?commit, "commit block");
+}
+
+pub fn noise_skipped(address: &SocketAddr, bytes: u64) {
+    warn!(%address, bytes, "bytes outside of any MLLP frame were skipped");
+    mllp_trouble("noise");
+}
+
+pub fn frame_broke_off(address: &SocketAddr, bytes: usize) {
+    warn!(%address, bytes, "a frame broke off and was not processed");
+    mllp_trouble("broke_off");
+}
+
+pub fn frame_too_long(address: &SocketAddr, bytes_max: usize) {
+    warn!(%address, bytes_max, "a frame was too long and was not processed");
+    mllp_trouble("too_long");
+}
+
+/// The connection is closed; the sender sends again.
+pub fn answer_not_written(address: &SocketAddr, why: &dyn Display) {
+    warn!(%address, %why, "an answer could not be written");
+    mllp_trouble("answer_not_written");
+}
+
+fn mllp_trouble(what: &'static str) {
+    counter!("yizhan_mllp_trouble_total", "what" => what).increment(1);
 }

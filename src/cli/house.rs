@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use yizhan_rules::PolicyShelf;
 
 use super::Exit;
@@ -72,11 +72,7 @@ pub(super) fn profiles(files: &[PathBuf]) -> anyhow::Result<Profiles> {
 }
 
 fn profiles_of(texts: impl IntoIterator<Item = (String, String)>) -> anyhow::Result<Profiles> {
-    let profile = |(name, text): (String, String)| {
-        Profile::from_toml(&text).map_err(|why| {
-            anyhow::Error::new(why).context(format!("医院配置 {name} | hospital profile {name}"))
-        })
-    };
+    let profile = |(name, text): (String, String)| Profile::from_toml(&text).context(name);
     let profiles = texts.into_iter().map(profile).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Profiles::new(profiles)?)
 }

@@ -17,6 +17,7 @@ mod report;
 mod roster;
 mod serve;
 mod settle;
+mod usage;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -127,11 +128,11 @@ impl Exit {
 
 /// Entry of the binary.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match usage::read() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no errors; a broken pipe while printing them is nobody's.
-            let _ = error.print();
+            usage::tell(&error);
+            // Help and version are no errors.
             return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { 0 });
         }
     };

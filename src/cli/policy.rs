@@ -10,6 +10,7 @@ use yizhan_contract::counted;
 use yizhan_rules::{Language, Policy, PolicyShelf, SHIPPED, explain, problems};
 
 use super::{Exit, house};
+use crate::telemetry;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
@@ -145,7 +146,7 @@ pub(super) fn payers(policies: &[Arc<Policy>]) -> Vec<yizhan_contract::PayerCode
 /// A policy that nobody attested prints 示例参数 on every bill; the operator is told once at the start.
 pub(super) fn warn_of_samples(shelf: &PolicyShelf) {
     for policy in shelf.policies().iter().filter(|policy| policy.attested_by().trim().is_empty()) {
-        tracing::warn!(policy = %policy.label(), "policy is a sample: attested_by is empty");
+        telemetry::policy_is_sample(&policy.label());
     }
 }
 

@@ -100,10 +100,7 @@ pub(super) fn profiles(config: &Config) -> anyhow::Result<Profiles> {
 fn warn_of_caps(policies: &PolicyShelf) {
     for policy in policies.policies() {
         for payer in policy.payers().filter(|payer| payer.is_capped_by_gateway()) {
-            tracing::warn!(
-                policy = %policy.label(), payer = %payer.code,
-                "annual cap is counted in this SQLite store only; set accumulator = \"payer\" where the payer counts"
-            );
+            telemetry::cap_counted_here_only(&policy.label(), &payer.code);
         }
     }
 }

@@ -85,17 +85,17 @@ fn remarks(received: &Received) -> Vec<AckError> {
     }
 }
 
-/// What a sender that shows MSA-3 alone shows its clerk.
+/// What a sender that shows MSA-3 alone shows its clerk: what the patient pays comes first, because the end may be cut.
 fn in_one_sentence(bill: &Bill) -> Text {
     let (state, amounts) = (bill.state.text(), &bill.amounts);
     Text::new(
         format!(
-            "{}：总费用 {} 元，各方共支付 {} 元，个人支付 {} 元",
-            state.zh, amounts.total, bill.paid_by_payers, bill.patient_share
+            "{}：个人支付 {} 元，总费用 {} 元，各方共支付 {} 元",
+            state.zh, bill.patient_share, amounts.total, bill.paid_by_payers
         ),
         format!(
-            "{}: total {}, payers {}, patient {}",
-            state.en, amounts.total, bill.paid_by_payers, bill.patient_share
+            "{}: patient {}, total {}, payers {}",
+            state.en, bill.patient_share, amounts.total, bill.paid_by_payers
         ),
     )
 }
@@ -111,7 +111,16 @@ fn error(refusal: &Refusal) -> AckError {
             format!("{}。{}", refusal.detail.zh, next.zh),
             format!("{}. {}", refusal.detail.en, next.en),
         ),
-        diagnostic: refusal.to_string(),
+        diagnostic: Text::new(in_chinese(refusal), refusal.to_string()),
+    }
+}
+
+/// What [`Refusal`] displays, for engineers who read Chinese.
+fn in_chinese(refusal: &Refusal) -> String {
+    let (slug, detail) = (refusal.code.slug(), &refusal.detail.zh);
+    match &refusal.place {
+        Some(place) => format!("{slug} {place}：{detail}"),
+        None => format!("{slug}：{detail}"),
     }
 }
 
@@ -149,7 +158,7 @@ fn information(word: &str, text: Text) -> AckError {
         place: Place::MESSAGE,
         severity: Severity::Information,
         our_code: word.to_owned(),
-        diagnostic: text.en.to_string(),
+        diagnostic: text.clone(),
         user_message: text,
     }
 }

@@ -18,9 +18,17 @@ use crate::sheet::{Problem, Problems};
 /// Rows between two calls of the progress callback.
 const ROWS_PER_PROGRESS: u64 = 20_000;
 
+/// Files are imported one after the other.
+pub(super) fn another_import() -> StoreError {
+    StoreError::unavailable("另一个文件正在导入", "another file is being imported")
+}
+
 impl From<io::Error> for ImportError {
     fn from(why: io::Error) -> Self {
-        Self::Store(StoreError::Unavailable(format!("the temporary file of an import: {why}")))
+        Self::Store(StoreError::unavailable(
+            format!("导入所用的临时文件无法使用：{why}"),
+            format!("the temporary file of an import cannot be used: {why}"),
+        ))
     }
 }
 

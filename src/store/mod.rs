@@ -11,6 +11,7 @@
 pub mod address;
 mod deciding;
 mod documents;
+mod error;
 mod finished;
 mod incoming;
 pub mod key_file;
@@ -38,64 +39,9 @@ use yizhan_contract::person::RosterEntry;
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{Accumulators, IdNumber, Money, PayerCode, Personal, Used};
 
+pub use error::StoreError;
+
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
-
-/// Why the store could not do a step. Nothing of it happened, unless it is [`StoreError::InDoubt`].
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum StoreError {
-    /// Busy, full, unreachable: the same step may succeed later.
-    #[error("数据库暂不可用（{0}），请稍后重试 | the store is not available: {0}; try again later")]
-    Unavailable(String),
-    /// Nobody can say whether the step took place. A message sent again is answered with what became of it.
-    #[error(
-        "是否已写入尚不能确认（{0}），请用同一消息重发查询 | it is not known whether the step took place: {0}; send the same message again to learn it"
-    )]
-    InDoubt(String),
-    /// A document that does not open or does not read: wrong key, or damage.
-    #[error(
-        "数据库中有无法读取的内容（{0}），请联系管理员 | the store holds what cannot be read: {0}; call the operator"
-    )]
-    Damaged(String),
-    #[error(
-        "密钥不符：数据库使用密钥 {expected}，给出的是 {given}，请用 --key 或 key_file 指定前者 | wrong key: the store was written under key {expected}, {given} was given; name the former by --key or key_file"
-    )]
-    WrongKey { expected: String, given: String },
-    /// Absent: the store is new and has no key yet.
-    #[error("{}", no_key(.0.as_deref()))]
-    NoKey(Option<String>),
-    /// Another gateway holds the store.
-    #[error("{0}")]
-    Taken(String),
-    /// Written by a newer program, or by another one.
-    #[error(
-        "数据库结构与本程序不符（{0}），请使用相应版本的程序 | the store's schema does not fit this program: {0}; use the program it is of"
-    )]
-    Schema(String),
-    /// A step broke off inside the gateway: a defect of ours, the same step would break again.
-    #[error("网关内部错误（{0}），请告知管理员 | a step failed inside the gateway: {0}; tell the operator")]
-    Defect(String),
-}
-
-fn no_key(expected: Option<&str>) -> String {
-    match expected {
-        None => {
-            "新数据库需要密钥文件，请先用 yizhan key new 生成 | a new store needs a key file; make one with \
-                 `yizhan key new`"
-                .to_owned()
-        }
-        Some(expected) => format!(
-            "缺少密钥文件：数据库使用密钥 {expected}，请用 --key 或 key_file 指定 | no key file: the store was written \
-             under key {expected}; name it by --key or key_file"
-        ),
-    }
-}
-
-impl StoreError {
-    /// Whether the same step may succeed later without anybody's doing.
-    pub fn may_retry(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::InDoubt(_))
-    }
-}
 
 /// Names a person by what a message carries; looked up by keyed hash only.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::project;
+use crate::{project, says_both};
 
 pub(crate) fn yizhan(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_yizhan")).args(arguments).env_remove("YIZHAN_STORE").output().unwrap()
@@ -171,6 +171,16 @@ fn the_exit_code_is_the_highest_seen() {
     }
 }
 
+fn refused_with(arguments: &[&str], parts: [&str; 3]) {
+    let output = yizhan(arguments);
+    let shown = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {shown}");
+    for expected in parts {
+        assert!(shown.contains(expected), "{arguments:?}: {expected} is missing from\n{shown}");
+    }
+    assert!(!shown.contains("os error") && !shown.contains("beef"), "{shown}");
+}
+
 #[test]
 fn what_cannot_be_done_is_said_in_both_languages_with_its_place() {
     let folder = TempDir::new().unwrap();
@@ -226,14 +236,41 @@ fn what_cannot_be_done_is_said_in_both_languages_with_its_place() {
             "give a SQLite file's path or a postgres:// address",
         ),
     ] {
+        refused_with(arguments, [place, zh, en]);
+    }
+}
+
+#[test]
+fn arguments_that_do_not_fit_are_told_in_both_languages() {
+    for (arguments, zh, en) in [
+        (&["settle", "--bogus"][..], "没有参数 --bogus；用法见 yizhan settle --help", "no argument --bogus"),
+        (&["frobnicate"], "没有命令 frobnicate；用法见 yizhan --help", "no command frobnicate"),
+        (&["roster"], "请写明子命令；用法见 yizhan roster --help", "name a command"),
+        (
+            &["roster", "import", "x", "--mode"],
+            "缺少取值；用法见 yizhan roster import --help",
+            "lacks its value",
+        ),
+        (&["policy", "explain", "--lang", "fr"], "--lang <LANG> 的取值无效", "does not fit"),
+        (&["restore"], "缺少参数", "is missing; yizhan restore --help says"),
+        (&["serve", "--config", "a", "--config", "b"], "不能重复", "nor twice"),
+    ] {
         let output = yizhan(arguments);
         let shown = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {shown}");
-        for expected in [place, zh, en] {
-            assert!(shown.contains(expected), "{arguments:?}: {expected} is missing from\n{shown}");
-        }
-        assert!(!shown.contains("os error") && !shown.contains("beef"), "{shown}");
+        let first = shown.lines().next().unwrap();
+        assert!(says_both(first), "{arguments:?}: {first}");
+        assert!(first.contains(zh) && first.contains(en), "{arguments:?}: {first}");
     }
+    // Every entry of every help.
+    for command in ["", "serve", "settle", "roster import", "attention resolve", "bench", "policy"] {
+        let output = yizhan(&command.split_whitespace().chain(["--help"]).collect::<Vec<_>>());
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(shown.contains("显示帮助 | Print help"), "{shown}");
+    }
+    let output = yizhan(&["help", "settle"]);
+    assert!(String::from_utf8(output.stdout).unwrap().contains("Settle messages from files"));
 }
 
 #[test]
@@ -251,15 +288,25 @@ fn people_read_tables_in_both_languages() {
 }
 
 #[test]
-fn a_policy_that_breaks_a_floor_is_refused_with_the_clause() {
+fn what_is_wrong_with_a_policy_is_said_in_both_languages_with_place_and_clause() {
     let folder = TempDir::new().unwrap();
     let shipped = std::fs::read_to_string(project("adapters/rules/policies/shandong-2020.toml")).unwrap();
     let file = folder.path().join("low.toml");
-    std::fs::write(&file, shipped.replace("\"110.00\"", "\"100.00\"")).unwrap();
-    let output = yizhan(&["policy", "check", text(&file)]);
-    let shown = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(3), "{shown}");
-    assert!(shown.contains("110"), "{shown}");
+    for (written, parts) in [
+        (shipped.replace("\"110.00\"", "\"100.00\""), ["110", "不得低于", "must be at least"]),
+        (shipped.replacen('=', "", 1), ["low.toml", "起无法读取", "cannot be read from line"]),
+        (shipped.replacen("name =", "nmae =", 1), ["nmae", "请更正", "correct it"]),
+    ] {
+        std::fs::write(&file, written).unwrap();
+        let output = yizhan(&["policy", "check", text(&file)]);
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{shown}");
+        let mut problems = shown.lines().filter(|line| line.contains("low.toml"));
+        assert!(problems.all(says_both), "{shown}");
+        for part in parts {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+    }
 }
 
 /// A store with its key, and the sample roster and catalogue in it.

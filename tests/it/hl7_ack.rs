@@ -1,6 +1,6 @@
 //! Acknowledgements: which are due, and what they look like to the sender.
 
-use yizhan::intake::hl7::ack::{AckCode, AckError, AckMode, Due, Outcome, ack, due};
+use yizhan::intake::hl7::ack::{AckCode, AckError, AckMode, Due, Outcome, Severity, ack, due};
 use yizhan::intake::hl7::{Charset, Header, Message, Place, Reading, SegmentId, SyntaxError, structure};
 use yizhan_contract::Text;
 
@@ -20,7 +20,14 @@ fn answer(header: &Header, code: AckCode, errors: &[AckError]) -> String {
 }
 
 fn refusal(error: &SyntaxError) -> AckError {
-    AckError::of(error, Text::new("请补上就诊段后重发", "Add the visit segment and send again"))
+    AckError {
+        code: error.code,
+        place: error.place,
+        severity: Severity::Error,
+        our_code: error.fault.word().to_owned(),
+        user_message: Text::new("请补上就诊段后重发", "Add the visit segment and send again"),
+        diagnostic: Text::new("缺少必需的段", error.to_string()),
+    }
 }
 
 fn missing_visit() -> AckError {
@@ -89,12 +96,52 @@ fn errors_are_told_in_the_form_of_the_sender_s_version() {
     };
     let both = "请补上就诊段后重发 / Add the visit segment and send again";
     let segment = format!(
-        "ERR||PV1^1|101^Required field missing^HL70357|E|segment_missing^^99YIZHAN||PV1: the segment is required and missing|{both}"
+        "ERR||PV1^1|101^Required field missing^HL70357|E|segment_missing^^99YIZHAN||缺少必需的段 / PV1: the segment is required and missing|{both}"
     );
     assert_eq!(told("2.5", "GBK"), [format!("MSA|AE|MSG0001|{both}"), segment.clone(), segment]);
     let old = "PV1^1^^101&Required field missing&HL70357";
     assert_eq!(told("2.4", "GBK"), [format!("MSA|AE|MSG0001|{both}"), format!("ERR|{old}~{old}")]);
     assert_eq!(told("2.3", "ASCII")[0], "MSA|AE|MSG0001|Add the visit segment and send again");
+}
+
+/// MSA-3 holds 80 characters, ERR-8 250, escapes included: both languages have their part, cut between words.
+#[test]
+fn both_languages_are_told_within_the_length_of_the_field() {
+    let detail = Text::new(
+        "费用行金额与数量乘单价不符：FT1[3]-11 为 4000.00，应为 40000.00。请核对后更正金额，再以新的消息号重新发送整条报文",
+        "the line's amount is not its quantity times its price: FT1[3]-11 is 4000.00 & should be 40000.00. Correct the \
+         amount and send the whole message again under a new message id; nothing was taken in and no money moved",
+    );
+    let told = |text: &Text, charset| {
+        let error = AckError { user_message: text.clone(), diagnostic: text.clone(), ..missing_visit() };
+        let answer = answer(&header(["", ""], "2.5.1", charset), AckCode::AE, &[error]);
+        let field = |segment: &str, number: usize| {
+            let line = answer.lines().find(|line| line.starts_with(segment)).unwrap();
+            line.split('|').nth(number).unwrap_or_default().to_owned()
+        };
+        [field("MSA", 3), field("ERR", 7), field("ERR", 8)]
+    };
+    let [brief, diagnostic, message] = told(&detail, "GB18030");
+    assert_eq!(
+        brief,
+        "费用行金额与数量乘单价不符：FT1[3]-11 为 4000.00，应为... / the line's amount is not its..."
+    );
+    assert_eq!(diagnostic, format!("{} / {}", detail.zh, detail.en.replace('&', "\\T\\")));
+    let (zh, en) = message.split_once(" / ").unwrap();
+    assert_eq!(zh, &*detail.zh);
+    assert!(en.contains("4000.00 \\T\\ should be 40000.00. Correct") && en.ends_with("..."), "{en}");
+    assert!(brief.chars().count() <= 80 && message.chars().count() <= 250, "{message}");
+
+    // Who writes ASCII is told in English, over the whole of the field.
+    let [brief, ..] = told(&detail, "ASCII");
+    assert_eq!(brief, "the line's amount is not its quantity times its price: FT1[3]-11 is 4000.00...");
+    // No escape is cut in half, and no text is longer than its field for being escaped.
+    let separators = Text::new("金额&".repeat(60), "a&b ".repeat(60));
+    let [brief, _, message] = told(&separators, "UNICODE UTF-8");
+    for (text, chars_max) in [(brief, 80), (message, 250)] {
+        assert!(text.chars().count() <= chars_max && text.matches('\\').count() % 2 == 0, "{text}");
+        assert!(text.contains("金额\\T\\") && text.contains(" / a\\T\\b"), "{text}");
+    }
 }
 
 #[test]

@@ -71,3 +71,13 @@ fn own_messages() -> Vec<(String, Vec<u8>)> {
     messages.sort();
     messages
 }
+
+/// Whether a text for a person says it in Chinese and in English: `中文 | English`, on one line or on several.
+fn says_both(text: &str) -> bool {
+    let is_chinese = |c: char| ('\u{4e00}'..='\u{9fff}').contains(&c);
+    let english_words = |text: &str| {
+        let words = text.split_whitespace().filter(|word| word.len() > 1);
+        words.filter(|word| word.bytes().all(|b| b.is_ascii_alphabetic() || b",.;:'-".contains(&b))).count()
+    };
+    text.split_once(" | ").is_some_and(|(zh, en)| zh.contains(is_chinese) && english_words(en) > 1)
+}

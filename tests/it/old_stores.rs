@@ -136,7 +136,7 @@ fn shown(outcome: &Outcome) -> String {
     }
 }
 
-async fn works_on(house: House) {
+async fn tells_what_it_holds(house: &House) {
     let told = [
         house.read(SETTLED).await,
         house.read(REVERSED).await,
@@ -152,6 +152,9 @@ async fn works_on(house: House) {
             "quoted v1 share 8.16 of 孙, 8 lines"
         ]
     );
+}
+
+async fn answers_again(house: &House) {
     let again = [
         house.send("01-worked.json", None).await,
         house.send("03b-critical-illness-discharge.hl7", None).await,
@@ -173,6 +176,9 @@ async fn works_on(house: House) {
             "settled v1 share 1632.00"
         ]
     );
+}
+
+async fn goes_on(house: &House) {
     let later = [
         house.send_as("08d-late-charges-late.hl7", None, &[("S08-4", "S08-5"), ("FT1|1|5", "FT1|1|6")]).await,
         house.read(LATE).await,
@@ -198,6 +204,12 @@ async fn works_on(house: House) {
             "settled v2 share 8.16 of 孙, 8 lines"
         ]
     );
+}
+
+async fn works_on(house: House) {
+    tells_what_it_holds(&house).await;
+    answers_again(&house).await;
+    goes_on(&house).await;
     // What was settled before there was a ledger stands in it, and was taken back in it.
     let (books, differences) = audit(&**house.reception.gateway().store()).await;
     assert_eq!((books.settlements, differences), (6, vec![]));

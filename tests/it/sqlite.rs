@@ -10,6 +10,7 @@ use yizhan::store::seal::Key;
 use yizhan::store::sqlite::{Options, QUEUE_STEPS_MAX, Sqlite, restore};
 use yizhan::store::{Changes, Decide, Done, Step, Store as _, StoreError};
 
+use crate::says_both;
 use crate::stays::*;
 
 fn nothing(id: &str) -> Step {
@@ -132,7 +133,8 @@ async fn a_full_disk_leaves_nothing_half_written() {
             Err(why) => break why,
         }
     };
-    assert!(matches!(&refused, StoreError::Unavailable(why) if why.contains("full")), "{refused}");
+    assert!(matches!(&refused, StoreError::Unavailable(why) if why.en.contains("full")), "{refused}");
+    assert!(says_both(&refused.to_string()), "{refused}");
     assert!(kept > 3);
     // What was answered is there; what failed may be sent again, and is not taken for a repetition.
     assert_eq!(store.step(big(kept - 1)).await.unwrap(), Done::Repeated(vec![(kept - 1) as u8]));
@@ -191,10 +193,13 @@ async fn a_store_of_a_newer_program_is_refused() {
     open(&path, key.clone()).unwrap().close().await;
     let sql = "INSERT INTO refinery_schema_history VALUES (999, 'later', '2030-01-01T00:00:00Z', '1')";
     Connection::open(&path).unwrap().execute(sql, []).unwrap();
-    assert!(matches!(open(&path, key).err().unwrap(), StoreError::Schema(_)));
+    let newer = open(&path, key).err().unwrap();
     let other = directory.path().join("other.db");
     Connection::open(&other).unwrap().execute_batch("CREATE TABLE mine (a)").unwrap();
-    assert!(matches!(open(&other, Key::ephemeral().unwrap()).err().unwrap(), StoreError::Schema(_)));
+    let foreign = open(&other, Key::ephemeral().unwrap()).err().unwrap();
+    for refused in [newer, foreign] {
+        assert!(matches!(refused, StoreError::Schema(_)) && says_both(&refused.to_string()), "{refused}");
+    }
 }
 
 /// Bytes that stay as long as they are when they are packed.

@@ -47,12 +47,12 @@ fn modules_named(file: &Path) -> BTreeSet<String> {
 fn dependencies_point_one_way() {
     let below = |layer: &str| -> &[&str] {
         match layer {
-            "settlement" => &["refusal", "runtime", "store", "settlement"],
+            "settlement" => &["refusal", "runtime", "store", "settlement", "telemetry"],
             "store" => &["refusal", "runtime", "store", "roster", "catalogue", "sheet", "system"],
             "roster" | "catalogue" => &["refusal", "roster", "catalogue", "sheet"],
             "sheet" => &["refusal", "sheet", "system"],
             "outbox" => &["runtime", "store", "settlement", "intake", "outbox", "telemetry", "tls"],
-            "intake" => &["refusal", "runtime", "settlement", "intake", "telemetry"],
+            "intake" => &["refusal", "runtime", "settlement", "intake", "telemetry", "toml_file"],
             "desk" => &["refusal", "settlement", "desk"],
             "http" => &["refusal", "runtime", "settlement", "intake", "desk", "http", "telemetry", "store"],
             _ => unreachable!("{layer} has no rule"),
@@ -87,6 +87,7 @@ fn the_core_is_pure() {
         "actix",
         "getrandom",
         "Uuid::new",
+        "telemetry",
     ];
     let mut files = rust_files("adapters/rules/src");
     files.extend(rust_files("adapters/contract/src"));
@@ -97,6 +98,28 @@ fn the_core_is_pure() {
         let text = fs::read_to_string(&file).unwrap();
         for word in forbidden {
             assert!(!text.contains(word), "{} holds {word}", file.display());
+        }
+    }
+}
+
+/// One function per event, with log line and counter together: nobody else writes a log line. Spans are no events.
+#[test]
+fn events_are_told_by_telemetry_alone() {
+    let events = ["error", "warn", "info", "debug", "trace", "event"];
+    for file in rust_files("src").into_iter().chain(rust_files("adapters")) {
+        if file.ends_with("src/telemetry.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        for event in events {
+            let told = format!("tracing::{event}!");
+            assert!(!text.contains(&told), "{} holds {told}", file.display());
+        }
+        // Imported, they would be told under their bare names.
+        let imported = text.split("use tracing::").skip(1).map(|rest| rest.split(';').next().unwrap());
+        for names in imported {
+            let names: Vec<_> = names.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+            assert!(!names.iter().any(|name| events.contains(name)), "{} uses {names:?}", file.display());
         }
     }
 }

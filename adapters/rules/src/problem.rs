@@ -22,7 +22,7 @@ impl fmt::Display for Problem {
         if !self.key.is_empty() {
             write!(f, ": {}", self.key)?;
         }
-        write!(f, ": {} / {}", self.message.zh, self.message.en)?;
+        write!(f, ": {} | {}", self.message.zh, self.message.en)?;
         match &self.clause {
             Some(clause) => write!(f, " [{clause}]"),
             None => Ok(()),

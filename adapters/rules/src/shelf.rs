@@ -52,7 +52,7 @@ impl PolicyShelf {
         for (file, text) in files {
             match toml::from_str(text) {
                 Ok(raw) => read.push(Read { file, text, raw }),
-                Err(why) => problems.push(unreadable(file, &why)),
+                Err(why) => problems.push(unreadable(file, text, &why)),
             }
         }
         let mut policies = Vec::new();
@@ -104,10 +104,13 @@ pub fn problems<'t>(files: impl IntoIterator<Item = (&'t str, &'t str)>) -> Vec<
     PolicyShelf::read(files).err().map(|error| error.problems).unwrap_or_default()
 }
 
-fn unreadable(file: &str, why: &toml::de::Error) -> Problem {
-    let why = why.to_string();
-    let why = why.trim_end();
-    let message = Text::new(format!("无法读取：{why}"), format!("cannot be read: {why}"));
+fn unreadable(file: &str, text: &str, why: &toml::de::Error) -> Problem {
+    let before = why.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let (line, said) = (before.matches('\n').count() + 1, why.message());
+    let message = Text::new(
+        format!("第 {line} 行起无法读取（{said}），请更正；随附的政策文件可作示例"),
+        format!("cannot be read from line {line} on ({said}); correct it, the shipped policies are examples"),
+    );
     Problem { file: file.into(), key: "".into(), message, clause: None }
 }
 

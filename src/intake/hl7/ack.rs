@@ -7,7 +7,9 @@
 use jiff::Timestamp;
 use yizhan_contract::Text;
 
-use super::error::{ErrCode, SyntaxError};
+use super::delimiters::Delimiters;
+use super::error::ErrCode;
+use super::escape::escape;
 use super::header::{Header, Version};
 use super::place::Place;
 use super::time;
@@ -205,27 +207,17 @@ pub struct AckError {
     pub our_code: String,
     /// What the clerk should do next. ERR-8 and MSA-3.
     pub user_message: Text,
-    /// ERR-7.
-    pub diagnostic: String,
+    /// For the sender's engineers. ERR-7.
+    pub diagnostic: Text,
 }
 
-impl AckError {
-    pub fn of(error: &SyntaxError, user_message: Text) -> Self {
-        Self {
-            code: error.code,
-            place: error.place,
-            severity: Severity::Error,
-            our_code: error.fault.word().to_owned(),
-            user_message,
-            diagnostic: error.to_string(),
-        }
-    }
-}
-
-/// Lengths of MSA-3, ERR-7 and ERR-8 (HL7 v2.5 ch. 2.14.8 and 2.14.5).
+/// Lengths of MSA-3, ERR-7 and ERR-8 as written, escapes included (HL7 v2.5 ch. 2.14.8 and 2.14.5).
 const MSA_TEXT_CHARS_MAX: usize = 80;
 const DIAGNOSTIC_CHARS_MAX: usize = 2048;
 const USER_MESSAGE_CHARS_MAX: usize = 250;
+/// Between the two languages of one field, and at the end of what was cut.
+const BETWEEN: &str = " / ";
+const CUT: &str = "...";
 /// System of our own codes in CWE.
 const OUR_SYSTEM: &str = "99YIZHAN";
 /// Longest value of the sender's header that an answer repeats.
@@ -246,11 +238,12 @@ pub fn ack(
 ) -> Vec<u8> {
     let mut out = answer_builder(header);
     write_header(&mut out, header, control_id, at);
+    let delimiters = out.delimiters();
     out.segment(b"MSA", |msa| {
         msa.text(1, code.as_str());
         echo(msa, 2, header, 10);
         if let Some(first) = errors.first() {
-            msa.text(3, &shown(header, &first.user_message, MSA_TEXT_CHARS_MAX));
+            msa.text(3, &shown(header, &delimiters, &first.user_message, MSA_TEXT_CHARS_MAX));
         }
     });
     if wants_old_errors(header) {
@@ -327,27 +320,51 @@ fn write_old_errors(out: &mut Builder, errors: &[AckError]) {
 
 /// ERR of v2.5 and later (ch. 2.14.5), one segment for each error.
 fn write_error(out: &mut Builder, header: &Header, error: &AckError) {
-    let component = out.delimiters().component.map_or('^', char::from);
+    let delimiters = out.delimiters();
+    let component = delimiters.component.map_or('^', char::from);
     out.segment(b"ERR", |err| {
         err.set(2, error.place.erl(component));
         err.components(3, &[&error.code.number().to_string(), error.code.text(), "HL70357"]);
         err.text(4, error.severity.as_str());
         err.components(5, &[&error.our_code, "", OUR_SYSTEM]);
-        err.text(7, &shortened(&error.diagnostic, DIAGNOSTIC_CHARS_MAX));
-        err.text(8, &shown(header, &error.user_message, USER_MESSAGE_CHARS_MAX));
+        err.text(7, &shown(header, &delimiters, &error.diagnostic, DIAGNOSTIC_CHARS_MAX));
+        err.text(8, &shown(header, &delimiters, &error.user_message, USER_MESSAGE_CHARS_MAX));
     });
 }
 
-/// Both languages where they fit and the sender's character set holds them, Chinese first.
-fn shown(header: &Header, text: &Text, chars_max: usize) -> String {
-    let both = format!("{} / {}", text.zh, text.en);
-    match (header.charset().holds(&text.zh), both.chars().count() <= chars_max) {
-        (true, true) => both,
-        (true, false) => shortened(&text.zh, chars_max),
-        (false, _) => shortened(&text.en, chars_max),
+/// Both languages, Chinese first; English alone where the sender's character set does not hold the Chinese. Where
+/// both do not fit, each is cut to its half, or to what the other one leaves.
+fn shown(header: &Header, delimiters: &Delimiters, text: &Text, chars_max: usize) -> String {
+    if !header.charset().holds(&text.zh) {
+        return shortened(&text.en, chars_max, delimiters);
     }
+    let room = chars_max.saturating_sub(written(BETWEEN, delimiters));
+    let in_english = written(&text.en, delimiters).min(room / 2);
+    let zh = shortened(&text.zh, room - in_english, delimiters);
+    let en = shortened(&text.en, room - written(&zh, delimiters), delimiters);
+    format!("{zh}{BETWEEN}{en}")
 }
 
-fn shortened(text: &str, chars_max: usize) -> String {
-    text.chars().take(chars_max).collect()
+/// How many characters a text takes in a message.
+fn written(text: &str, delimiters: &Delimiters) -> usize {
+    escape(text, delimiters).chars().count()
+}
+
+/// Cut between words, so that no amount, place or code loses its end.
+fn shortened(text: &str, chars_max: usize, delimiters: &Delimiters) -> String {
+    if written(text, delimiters) <= chars_max {
+        return text.to_owned();
+    }
+    let room = chars_max.saturating_sub(written(CUT, delimiters));
+    let ends = text.char_indices().map(|(at, _)| at);
+    let fitting = ends.take_while(|end| written(&text[..*end], delimiters) <= room).last().unwrap_or(0);
+    let is_in_word = |c: char| c.is_ascii_graphic();
+    let is_between = |end: &usize| {
+        let (before, after) = text.split_at(*end);
+        !(before.ends_with(is_in_word) && after.starts_with(is_in_word))
+    };
+    let at_word = (1..=fitting).rev().filter(|end| text.is_char_boundary(*end)).find(is_between);
+    let kept = &text[..at_word.unwrap_or(fitting)];
+    let kept = kept.trim_end_matches(|c: char| c.is_whitespace() || "，；：。、（,;:.(".contains(c));
+    format!("{kept}{CUT}")
 }

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::frames::{Commit, Event, FRAME_BYTES_MAX, Frames, Release, commit_block, frame};
+use crate::telemetry;
 
 /// Bytes asked of a connection at once.
 const READ_BYTES: usize = 16 * 1024;
@@ -115,14 +116,14 @@ pub async fn serve<H: Handle>(
             Ok((stream, address)) => {
                 pause_ms = ACCEPT_PAUSE_FIRST_MS;
                 let Ok(seat) = seats.clone().try_acquire_owned() else {
-                    tracing::warn!(%address, connections_max = settings.connections_max, "connection refused: no seat left");
+                    telemetry::connection_refused(&address, settings.connections_max);
                     continue;
                 };
                 let (tls, handle, stop) = (tls.clone(), handle.clone(), stop.clone());
                 connections.spawn(connection(stream, address, tls, settings, handle, stop, seat));
             }
             Err(error) => {
-                tracing::warn!(%error, pause_ms, "accept failed");
+                telemetry::accept_failed(&error, pause_ms);
                 tokio::select! {
                     () = stopped(&mut stop) => break,
                     () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
@@ -133,7 +134,7 @@ pub async fn serve<H: Handle>(
     }
     drop(listener);
     if timeout(settings.drain, async { while connections.join_next().await.is_some() {} }).await.is_err() {
-        tracing::warn!(connections = connections.len(), "connections cut at the end of the drain");
+        telemetry::connections_cut(connections.len());
     }
 }
 
@@ -165,8 +166,8 @@ async fn connection<H: Handle>(
                 certificates.and_then(|chain| chain.first()).map(|first| first.clone().into_owned());
             converse(stream, Peer { address, certificate }, settings, handle.as_ref(), stop).await;
         }
-        Ok(Err(error)) => tracing::warn!(%address, %error, "TLS handshake failed"),
-        Err(_) => tracing::warn!(%address, "TLS handshake took too long"),
+        Ok(Err(error)) => telemetry::handshake_failed(&address, &error),
+        Err(_) => telemetry::handshake_failed(&address, &"it took too long"),
     }
 }
 
@@ -199,14 +200,14 @@ pub async fn converse<S, H>(
             Ok(Ok(0)) => break,
             Ok(Ok(length)) => frames.push(&buffer[..length]),
             Ok(Err(error)) => {
-                tracing::debug!(address = %peer.address, %error, "connection lost");
+                telemetry::connection_lost(&peer.address, &error);
                 break;
             }
             // The CR did not come: what is there is whole.
             Err(_) if frames.is_ending() => frames.finish(),
             Err(_) => {
                 let (mid_frame, bytes) = (frames.is_mid_frame(), frames.pending_bytes());
-                tracing::warn!(address = %peer.address, mid_frame, bytes, "connection closed: idle");
+                telemetry::connection_idle(&peer.address, mid_frame, bytes);
                 break;
             }
         }
@@ -238,19 +239,19 @@ where
     let answers = match event {
         Event::Frame(content) => handle.handle(content, peer.clone()).await,
         Event::Commit(commit) => {
-            tracing::debug!(%address, ?commit, "commit block");
+            telemetry::commit_block_came(&address, &commit);
             return Ok(());
         }
         Event::Noise { bytes } => {
-            tracing::warn!(%address, bytes, "bytes outside of any MLLP frame were skipped");
+            telemetry::noise_skipped(&address, bytes);
             return Ok(());
         }
         Event::Truncated { bytes } => {
-            tracing::warn!(%address, bytes, "a frame broke off and was not processed");
+            telemetry::frame_broke_off(&address, bytes);
             return Ok(());
         }
         Event::TooLong { bytes_max, head } => {
-            tracing::warn!(%address, bytes_max, "a frame was too long and was not processed");
+            telemetry::frame_too_long(&address, bytes_max);
             handle.too_long(head, bytes_max, peer.clone()).await
         }
     };
@@ -266,11 +267,11 @@ where
     match timeout(settings.patience, writing).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => {
-            tracing::warn!(%address, %error, "an answer could not be written");
+            telemetry::answer_not_written(&address, &error);
             Err(Gone)
         }
         Err(_) => {
-            tracing::warn!(%address, "an answer was not taken in time");
+            telemetry::answer_not_written(&address, &"it was not taken in time");
             Err(Gone)
         }
     }

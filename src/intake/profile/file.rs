@@ -16,18 +16,42 @@ use super::{
 };
 use crate::settlement::message::{Hospital, Mode, Period, RepeatedLine, SettleOn};
 use crate::settlement::names::{DiagnosisField, Head, LineField, List, Name, PayerField};
+use crate::toml_file::Mistake;
+
+/// What a file that is no TOML is to be compared with.
+const EXAMPLE: &str = "schemas/hospital.example.toml";
 
 /// Why a profile was refused; the operator's side, nothing to try again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProfileError {
-    #[error("hospital profile: {0}")]
-    Toml(String),
-    #[error("hospital profile, key {key}: {why}")]
-    Value { key: String, why: String },
+    /// In one file.
+    #[error(transparent)]
+    Written(#[from] Mistake),
+    #[error(
+        "code: 两份医院配置的编码同为 {0}，请各用各的编码 | two hospital profiles have the code {0}; give each its own"
+    )]
+    SameCode(String),
+    #[error(
+        "senders: 医院 {one} 与 {other} 都应答发送方 {sender}，请从其中一份配置中删除 | hospitals {one} and {other} both answer to the sender {sender}; take it out of one profile"
+    )]
+    SameSender { one: String, other: String, sender: String },
+    /// Who acts by a token is one hospital: its name stands under every reversal.
+    #[error(
+        "token_sha256: 医院 {one} 与 {other} 使用同一访问令牌；请为每家医院各生成一个令牌（如 openssl rand -hex 32），并将其 SHA-256 填入各自的配置 | hospitals {one} and {other} have the same bearer token; make each hospital a token of its own (such as openssl rand -hex 32) and put its SHA-256 into its profile"
+    )]
+    SharedToken { one: String, other: String },
 }
 
-fn wrong(key: impl Into<String>, why: impl Into<String>) -> ProfileError {
-    ProfileError::Value { key: key.into(), why: why.into() }
+fn wrong(key: impl Into<String>, zh: impl Into<Arc<str>>, en: impl Into<Arc<str>>) -> Mistake {
+    Mistake::at(key, Text::new(zh, en))
+}
+
+fn no_field(key: String) -> Mistake {
+    wrong(
+        key,
+        "没有这个字段，请对照 schemas/hospital.example.toml 更正",
+        "is no field of the normal form; compare schemas/hospital.example.toml",
+    )
 }
 
 #[derive(Deserialize)]
@@ -84,24 +108,24 @@ struct MapFile {
 impl Profile {
     /// Reads one hospital's profile; an unknown key and a wrong value are errors that name the key.
     pub fn from_toml(text: &str) -> Result<Self, ProfileError> {
-        let document = toml::Deserializer::parse(text).map_err(|why| ProfileError::Toml(why.to_string()))?;
+        let document =
+            toml::Deserializer::parse(text).map_err(|why| Mistake::no_toml(text, &why, EXAMPLE))?;
         let file: File = serde_path_to_error::deserialize(document)
-            .map_err(|why| wrong(why.path().to_string(), why.inner().message()))?;
-        file.check()
+            .map_err(|why| Mistake::no_such_value(&why).in_line_of(text, why.inner()))?;
+        Ok(file.check()?)
     }
 }
 
 impl File {
-    fn check(self) -> Result<Profile, ProfileError> {
+    fn check(self) -> Result<Profile, Mistake> {
         let any = Profile::any_hospital();
         let charset = match &self.charset {
-            Some(label) => Encoding::for_label(label.as_bytes())
-                .ok_or_else(|| wrong("charset", format!("{label:?} is no character set known here")))?,
+            Some(label) => Encoding::for_label(label.as_bytes()).ok_or_else(|| no_charset(label))?,
             None => any.charset,
         };
         Ok(Profile {
             hospital: Arc::new(Hospital {
-                level: HospitalLevel::try_from(self.level).map_err(|why| wrong("level", why))?,
+                level: level(self.level)?,
                 region: region(&self.region)?.into(),
                 agreements: agreements(self.agreements)?,
                 code: code(self.code)?.into(),
@@ -130,24 +154,41 @@ impl File {
     }
 }
 
-fn code(text: String) -> Result<String, ProfileError> {
+fn no_charset(label: &str) -> Mistake {
+    wrong(
+        "charset",
+        format!("不认识字符集 {label:?}，请写 UTF-8、GBK 或 GB18030 等"),
+        format!("{label:?} is no character set known here; write such as UTF-8, GBK or GB18030"),
+    )
+}
+
+fn level(number: u8) -> Result<HospitalLevel, Mistake> {
+    HospitalLevel::try_from(number)
+        .map_err(|_| wrong("level", "医院级别须为 1、2 或 3", "must be the hospital's level: 1, 2 or 3"))
+}
+
+fn code(text: String) -> Result<String, Mistake> {
     let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if text == ANY_HOSPITAL || (is_plain && !text.is_empty() && text.len() <= 30) {
         return Ok(text);
     }
-    Err(wrong("code", "is not 1 to 30 letters, digits, -, _ or ."))
+    Err(wrong("code", "须为 1 至 30 个字母、数字、-、_ 或 .", "must be 1 to 30 letters, digits, -, _ or ."))
 }
 
-fn region(text: &str) -> Result<&str, ProfileError> {
+fn region(text: &str) -> Result<&str, Mistake> {
     if text.len() == 6 && text.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(text);
     }
-    Err(wrong("region", "is not six digits"))
+    Err(wrong("region", "须为六位数字的统筹区代码", "must be the six digits of a pooling area"))
 }
 
-fn agreements(periods: Vec<Period>) -> Result<Vec<Period>, ProfileError> {
+fn agreements(periods: Vec<Period>) -> Result<Vec<Period>, Mistake> {
     match periods.iter().position(|period| period.to.is_some_and(|to| to < period.from)) {
-        Some(at) => Err(wrong(format!("agreements[{at}].to"), "lies before from")),
+        Some(at) => Err(wrong(
+            format!("agreements[{at}].to"),
+            "早于 from，请更正其中一个日期",
+            "lies before from; correct one of the two days",
+        )),
         None => Ok(periods),
     }
 }
@@ -162,15 +203,19 @@ fn sender(text: &str) -> Sender {
     }
 }
 
-fn return_address(text: String) -> Result<ReturnAddress, ProfileError> {
-    text.parse().map_err(|why| wrong("return_address", why))
+fn return_address(text: String) -> Result<ReturnAddress, Mistake> {
+    text.parse().map_err(|why| Mistake::at("return_address", why))
 }
 
-fn token(text: &str) -> Result<[u8; 32], ProfileError> {
+fn token(text: &str) -> Result<[u8; 32], Mistake> {
     let mut hash = [0; 32];
     let is_hex = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
     if !is_hex {
-        return Err(wrong("token_sha256", "is not 64 hexadecimal digits"));
+        return Err(wrong(
+            "token_sha256",
+            "须为 64 位十六进制数字（printf %s 令牌 | sha256sum）",
+            "must be 64 hexadecimal digits (printf %s TOKEN | sha256sum)",
+        ));
     }
     for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
         let digits = std::str::from_utf8(digits).unwrap_or_default();
@@ -179,10 +224,14 @@ fn token(text: &str) -> Result<[u8; 32], ProfileError> {
     Ok(hash)
 }
 
-fn binding(name: &str) -> Result<Head, ProfileError> {
+fn binding(name: &str) -> Result<Head, Mistake> {
     match Head::from_word(name) {
         Some(name @ (Head::StatedTotal | Head::StatedPatientShare)) => Ok(name),
-        _ => Err(wrong("binding", format!("{name:?} is neither stated.total nor stated.patient_share"))),
+        _ => Err(wrong(
+            "binding",
+            format!("{name:?} 只能是 stated.total 或 stated.patient_share"),
+            format!("{name:?} must be stated.total or stated.patient_share"),
+        )),
     }
 }
 
@@ -190,45 +239,52 @@ fn head_paths(texts: &BTreeMap<String, String>) -> Vec<(Head, String)> {
     texts.iter().filter_map(|(name, path)| Some((Head::from_word(name)?, path.clone()))).collect()
 }
 
-fn hl7_paths(texts: &BTreeMap<String, String>) -> Result<Hl7Paths, ProfileError> {
+fn hl7_paths(texts: &BTreeMap<String, String>) -> Result<Hl7Paths, Mistake> {
     let mut paths = Hl7Paths::default();
     for (name, text) in texts {
         let key = || format!("hl7.\"{name}\"");
-        let selector = Hl7Selector::parse(text).map_err(|why| wrong(key(), why))?;
+        let selector = Hl7Selector::parse(text).map_err(|why| Mistake::at(key(), why))?;
         match Name::from_word(name) {
             Some(Name::Head(field)) => paths.head[field.index()] = Some(selector),
             Some(Name::Line(_)) if selector.segment != SegmentId::of(b"FT1") => {
-                return Err(wrong(key(), "a line's fields stand in FT1"));
+                return Err(wrong(
+                    key(),
+                    "费用行的字段须取自 FT1 段",
+                    "a line's fields stand in FT1; name a path there",
+                ));
             }
             Some(Name::Line(field)) => paths.line[field.index()] = Some(selector),
             Some(Name::Diagnosis(_) | Name::Payer(_)) | None => {
-                return Err(wrong(key(), "is no field that HL7 paths can name"));
+                return Err(wrong(
+                    key(),
+                    "该字段不能由 HL7 路径指定，请删除",
+                    "cannot be a path of HL7; remove it",
+                ));
             }
         }
     }
     Ok(paths)
 }
 
-fn value_maps(texts: BTreeMap<String, ValueMap>) -> Result<ValueMaps, ProfileError> {
+fn value_maps(texts: BTreeMap<String, ValueMap>) -> Result<ValueMaps, Mistake> {
     let mut values = ValueMaps::default();
     for (name, map) in texts {
-        let known = Name::from_word(&name)
-            .ok_or_else(|| wrong(format!("values.\"{name}\""), "is no field of the normal form"))?;
+        let known = Name::from_word(&name).ok_or_else(|| no_field(format!("values.\"{name}\"")))?;
         values.set(known, map);
     }
     Ok(values)
 }
 
-fn xml_map((name, file): (String, MapFile)) -> Result<XmlMap, ProfileError> {
+fn xml_map((name, file): (String, MapFile)) -> Result<XmlMap, Mistake> {
     let key = format!("xml_map.{name}");
     let path = |part: &str, text: &str, is_absolute: bool| {
-        XmlPath::parse(text, is_absolute).map_err(|why| wrong(format!("{key}.{part}"), why))
+        XmlPath::parse(text, is_absolute).map_err(|why| Mistake::at(format!("{key}.{part}"), why))
     };
     let mut fields = BTreeMap::new();
     for (field, text) in &file.fields {
         let part = format!("fields.\"{field}\"");
         if Head::from_word(field).is_none() {
-            return Err(wrong(format!("{key}.{part}"), "is no field of the normal form"));
+            return Err(no_field(format!("{key}.{part}")));
         }
         fields.insert(field.clone(), path(&part, text, true)?);
     }
@@ -247,24 +303,32 @@ fn xml_map((name, file): (String, MapFile)) -> Result<XmlMap, ProfileError> {
     })
 }
 
-fn xml_list(key: &str, list: List, texts: BTreeMap<String, String>) -> Result<XmlListMap, ProfileError> {
+fn xml_list(key: &str, list: List, texts: BTreeMap<String, String>) -> Result<XmlListMap, Mistake> {
     let key = |part: &str| format!("{key}.{}.{part}", list.word());
     let (mut each, mut fields) = (None, BTreeMap::new());
     for (name, text) in texts {
-        let path = XmlPath::parse(&text, name == "each").map_err(|why| wrong(key(&name), why))?;
         let is_known = match list {
             List::Lines => LineField::from_word(&name).is_some(),
             List::Diagnoses => DiagnosisField::from_word(&name).is_some(),
             List::SettledElsewhere => PayerField::from_word(&name).is_some(),
         };
-        match name.as_str() {
-            "each" => each = Some(path),
-            _ if is_known => {
-                fields.insert(name, path);
-            }
-            _ => return Err(wrong(key(&name), "is no field of this list")),
+        let is_each = name == "each";
+        if !is_known && !is_each {
+            return Err(no_field(key(&name)));
+        }
+        let path = XmlPath::parse(&text, is_each).map_err(|why| Mistake::at(key(&name), why))?;
+        if is_each {
+            each = Some(path);
+        } else {
+            fields.insert(name, path);
         }
     }
-    let each = each.ok_or_else(|| wrong(key("each"), "is missing: the path of the repeated element"))?;
+    let each = each.ok_or_else(|| {
+        wrong(
+            key("each"),
+            "缺少该项，请补上重复元素的路径",
+            "is missing; add the path of the repeated element",
+        )
+    })?;
     Ok(XmlListMap { each, fields })
 }

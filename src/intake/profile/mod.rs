@@ -8,6 +8,7 @@ mod return_address;
 pub mod select;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use encoding_rs::Encoding;
@@ -31,6 +32,16 @@ pub struct Sender {
     /// Absent: any application.
     pub application: Option<String>,
     pub facility: String,
+}
+
+impl fmt::Display for Sender {
+    /// As a profile writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(application) = &self.application {
+            write!(f, "{application}|")?;
+        }
+        f.write_str(&self.facility)
+    }
 }
 
 /// A word of a profile.
@@ -192,26 +203,19 @@ pub struct Profiles(Vec<Arc<Profile>>);
 impl Profiles {
     /// Refuses two profiles of one code, two that answer to the same sender, and two with one token.
     pub fn new(profiles: Vec<Profile>) -> Result<Self, ProfileError> {
+        let code = |profile: &Profile| profile.code().to_owned();
         for (at, profile) in profiles.iter().enumerate() {
-            let rest = &profiles[at + 1..];
-            if rest.iter().any(|other| other.code() == profile.code()) {
-                return Err(ProfileError::Value {
-                    key: "code".to_owned(),
-                    why: format!("two profiles are called {}", profile.code()),
-                });
-            }
-            let claimed = |sender| rest.iter().any(|other| other.senders.contains(sender));
-            if let Some(sender) = profile.senders.iter().find(|sender| claimed(sender)) {
-                return Err(ProfileError::Value {
-                    key: "senders".to_owned(),
-                    why: format!("two profiles answer to {}", sender.facility),
-                });
-            }
-            let shares_token = |other: &&Profile| {
-                profile.token_sha256.is_some() && other.token_sha256 == profile.token_sha256
-            };
-            if let Some(other) = rest.iter().find(shares_token) {
-                return Err(shared_token(profile.code(), other.code()));
+            for other in &profiles[at + 1..] {
+                if other.code() == profile.code() {
+                    return Err(ProfileError::SameCode(code(profile)));
+                }
+                if let Some(sender) = profile.senders.iter().find(|sender| other.senders.contains(sender)) {
+                    let (one, other) = (code(profile), code(other));
+                    return Err(ProfileError::SameSender { one, other, sender: sender.to_string() });
+                }
+                if profile.token_sha256.is_some() && other.token_sha256 == profile.token_sha256 {
+                    return Err(ProfileError::SharedToken { one: code(profile), other: code(other) });
+                }
             }
         }
         Ok(Self(profiles.into_iter().map(Arc::new).collect()))
@@ -244,17 +248,5 @@ impl Profiles {
 
     fn any(&self) -> Option<&Arc<Profile>> {
         self.0.iter().find(|profile| profile.is_any_hospital())
-    }
-}
-
-/// Who acts by a token is one hospital: its name stands under every reversal.
-fn shared_token(one: &str, other: &str) -> ProfileError {
-    ProfileError::Value {
-        key: "token_sha256".to_owned(),
-        why: format!(
-            "医院 {one} 与 {other} 使用同一访问令牌；请为每家医院各生成一个令牌（如 openssl rand -hex 32），\
-             并将其 SHA-256 填入各自的配置 | hospitals {one} and {other} have the same bearer token; make each \
-             hospital a token of its own (such as openssl rand -hex 32) and put its SHA-256 into its profile"
-        ),
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use reqwest::Url;
+use yizhan_contract::Text;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReturnAddress {
@@ -24,9 +25,9 @@ impl fmt::Display for ReturnAddress {
 }
 
 impl FromStr for ReturnAddress {
-    type Err = &'static str;
+    type Err = Text;
 
-    fn from_str(text: &str) -> Result<Self, &'static str> {
+    fn from_str(text: &str) -> Result<Self, Text> {
         if text.contains("://") {
             return Ok(Self::Http(http(text)?));
         }
@@ -34,22 +35,34 @@ impl FromStr for ReturnAddress {
             Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) => {
                 Ok(Self::Mllp(text.to_owned()))
             }
-            _ => Err("is neither host:port nor https://…"),
+            _ => Err(neither()),
         }
     }
 }
 
-fn http(text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text).map_err(|_| "is no address")?;
+fn neither() -> Text {
+    Text::new("须为 主机:端口 或 https://… 地址", "is neither host:port nor https://…; write one of them")
+}
+
+fn http(text: &str) -> Result<Url, Text> {
+    let url = Url::parse(text).map_err(|why| {
+        Text::new(format!("不是有效的网址（{why}），请更正"), format!("is no address ({why}); correct it"))
+    })?;
     // Addresses are written to logs.
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds a user name or password");
+        return Err(Text::new(
+            "地址中不得含用户名或密码，请删除",
+            "holds a user name or password; take it out",
+        ));
     }
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback(&url) => Ok(url),
-        "http" => Err("is http:// beyond this machine; use https://"),
-        _ => Err("is neither host:port nor https://…"),
+        "http" => Err(Text::new(
+            "http:// 只可用于本机，请改用 https://",
+            "is http:// beyond this machine; use https://",
+        )),
+        _ => Err(neither()),
     }
 }
 
@@ -80,8 +93,8 @@ mod tests {
         ] {
             let read = text.parse::<ReturnAddress>().map(|address| address.to_string());
             match expected {
-                Ok(expected) => assert_eq!(read.as_deref(), Ok(expected)),
-                Err(expected) => assert!(read.is_err_and(|why| why.contains(expected)), "{text}"),
+                Ok(expected) => assert_eq!(read, Ok(expected.to_owned())),
+                Err(expected) => assert!(read.is_err_and(|why| why.en.contains(expected)), "{text}"),
             }
         }
     }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use yizhan_contract::Text;
+
 use super::super::hl7::SegmentId;
 
 /// Which repetition of an HL7 field is meant.
@@ -28,8 +30,13 @@ pub struct Hl7Selector {
 
 impl Hl7Selector {
     /// Reads `PV1-19`, `PID-3[2].1`, `PID-3[NI].1`, `FT1-11.1.2`.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no path such as PV1-19, PID-3[NI].1 or FT1-11.1");
+    pub fn parse(text: &str) -> Result<Self, Text> {
+        let wrong = || {
+            Text::new(
+                format!("{text:?} 不是路径，请写成 PV1-19、PID-3[NI].1 或 FT1-11.1 的形式"),
+                format!("{text:?} is no path; write it like PV1-19, PID-3[NI].1 or FT1-11.1"),
+            )
+        };
         let (segment, rest) = text.split_once('-').ok_or_else(wrong)?;
         let segment = SegmentId::read(segment.as_bytes()).ok_or_else(wrong)?;
         let number = |part: &str| part.parse::<u16>().ok().filter(|n| *n > 0).ok_or_else(wrong);
@@ -89,24 +96,32 @@ pub struct XmlPath {
 
 impl XmlPath {
     /// Reads `/root/a/b[2]/c[@code='X']/@value`; without the leading `/` it starts at a list's item.
-    pub fn parse(text: &str, is_absolute: bool) -> Result<Self, String> {
+    pub fn parse(text: &str, is_absolute: bool) -> Result<Self, Text> {
+        let wrong = |zh: &str, en: &str| Text::new(format!("{text:?}：{zh}"), format!("{text:?}: {en}"));
         let body = match text.strip_prefix('/') {
             Some(body) if is_absolute => body,
             None if !is_absolute => text,
-            Some(_) => return Err(format!("{text:?}: a path inside a list does not begin with /")),
-            None => return Err(format!("{text:?}: a path begins with / and the root element")),
+            Some(_) => {
+                return Err(wrong("列表内的路径不以 / 开头", "a path inside a list does not begin with /"));
+            }
+            None => {
+                return Err(wrong("路径须以 / 和根元素开头", "a path begins with / and the root element"));
+            }
         };
         let mut path = Self { steps: Vec::new(), attribute: None };
         for part in split_steps(body) {
             if path.attribute.is_some() {
-                return Err(format!("{text:?}: nothing may follow an attribute"));
+                return Err(wrong("属性之后不得再有内容", "nothing may follow an attribute"));
             }
             match part.strip_prefix('@') {
                 Some(name) if is_name(name) => path.attribute = Some(local(name).to_owned()),
-                Some(_) => return Err(format!("{text:?}: {part:?} is no attribute name")),
+                Some(_) => {
+                    let (zh, en) = (format!("{part:?} 不是属性名"), format!("{part:?} is no attribute name"));
+                    return Err(wrong(&zh, &en));
+                }
                 // The item itself.
                 None if part == "." => {}
-                None => path.steps.push(parse_step(part).map_err(|why| format!("{text:?}: {why}"))?),
+                None => path.steps.push(parse_step(part).map_err(|why| wrong(&why.zh, &why.en))?),
             }
         }
         Ok(path)
@@ -126,20 +141,27 @@ fn split_steps(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn parse_step(part: &str) -> Result<Step, String> {
+fn parse_step(part: &str) -> Result<Step, Text> {
     let (name, predicate) = match part.split_once('[') {
         None => (part, Predicate::First),
         Some((name, rest)) => {
-            let inner = rest.strip_suffix(']').ok_or_else(|| format!("{part:?} lacks its ]"))?;
-            (
-                name,
-                parse_predicate(inner)
-                    .ok_or_else(|| format!("[{inner}] is neither [n] nor [@name='value']"))?,
-            )
+            let inner = rest.strip_suffix(']').ok_or_else(|| {
+                Text::new(format!("{part:?} 缺少 ]，请补上"), format!("{part:?} lacks its ]; add it"))
+            })?;
+            let predicate = parse_predicate(inner).ok_or_else(|| {
+                Text::new(
+                    format!("[{inner}] 须为 [序号] 或 [@属性='值']"),
+                    format!("[{inner}] is neither [n] nor [@name='value']; write one of them"),
+                )
+            })?;
+            (name, predicate)
         }
     };
     if !is_name(name) {
-        return Err(format!("{name:?} is no element name (// and * are not supported)"));
+        return Err(Text::new(
+            format!("{name:?} 不是元素名（不支持 // 和 *），请逐级写出"),
+            format!("{name:?} is no element name; write every step (// and * are not supported)"),
+        ));
     }
     Ok(Step { name: local(name).to_owned(), predicate })
 }

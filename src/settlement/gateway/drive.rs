@@ -19,6 +19,7 @@ use crate::settlement::message::Mode;
 use crate::settlement::saga::event::{Event, Part, Wanted};
 use crate::settlement::saga::{COMMIT_DEADLINE, Course, Saga, Sent, Why};
 use crate::store::StoreError;
+use crate::telemetry;
 
 /// A stay whose payers will not be asked before that long is let go of; it comes back when its time has come.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(5);
@@ -108,7 +109,7 @@ impl Drive<'_> {
             match self.prepare_part(known, part) {
                 Ok(operation) => self.step(turn, Event::Prepared { call, part, operation }),
                 Err((adapter, why)) => {
-                    tracing::error!(%adapter, %why, "an adapter cannot make an operation ready");
+                    telemetry::operation_not_prepared(&adapter, &why);
                     self.step(turn, Event::NotPrepared { call, part, why: why.to_string() });
                 }
             }
@@ -240,15 +241,22 @@ impl Gateway {
         let call = saga.calls.get(call)?;
         let sent = call.operation(part)?;
         let (operation, prepared) = (Arc::clone(&sent.id), Prepared(sent.prepared.clone()));
+        let leaves_before = sent.leaves_before;
         let adapter = self.payers().named(&call.adapter);
         Some(Box::pin(async move {
-            let deadline = later(self.runtime().now(), COMMIT_DEADLINE);
+            let unknown = |why| Performed::Unknown { poll_after: None, why };
+            let now = self.runtime().now();
+            // Whoever took over may by now believe that it never left.
+            if leaves_before < now {
+                let why = "it was not sent: its time to leave had passed".to_owned();
+                return Event::Performed { operation, answer: unknown(why) };
+            }
+            let deadline = later(now, COMMIT_DEADLINE);
             let answer = match adapter {
                 Some(adapter) => self.within(deadline, adapter.payer.perform(&prepared, deadline)).await,
                 None => None,
             };
-            let unknown = || Performed::Unknown { poll_after: None, why: no_answer().why };
-            Event::Performed { operation, answer: answer.unwrap_or_else(unknown) }
+            Event::Performed { operation, answer: answer.unwrap_or_else(|| unknown(no_answer().why)) }
         }))
     }
 

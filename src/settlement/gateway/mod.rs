@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use tokio::sync::Notify;
 use uuid::Uuid;
-use yizhan_contract::{Money, Personal};
+use yizhan_contract::{Money, Personal, Text};
 use yizhan_rules::PolicyShelf;
 
 pub use attended::{Order, OrderError, Waiting};
@@ -38,6 +38,7 @@ use crate::settlement::price::share_tolerance;
 use crate::settlement::record::{Settlement, StayRecord};
 use crate::settlement::saga::{self, LEASE, Stepping};
 use crate::store::{MessageClaim, PersonRef, StayRef, Store, StoreError};
+use crate::telemetry;
 
 /// How often a step is tried again because the stay moved between looking up and deciding.
 const TRIES_MAX: usize = 4;
@@ -211,7 +212,7 @@ impl Gateway {
         match self.try_run(&work).await {
             Ok(handled) => handled,
             Err(error) => {
-                tracing::error!(error = %error, "store step failed");
+                telemetry::step_failed(&error);
                 Handled::refused(store_refusal(&error))
             }
         }
@@ -230,7 +231,10 @@ impl Gateway {
                 Stepped::Undecided | Stepped::LeaseLost => needs_stay = true,
             }
         }
-        Err(StoreError::Unavailable("the stay kept changing while it was looked up".to_owned()))
+        Err(StoreError::Unavailable(Text::new(
+            "读取期间该次住院不断变化",
+            "the stay kept changing while it was looked up",
+        )))
     }
 }
 

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use yizhan_contract::Text;
 
 use super::quote::Quoted;
 use super::standing::record;
@@ -23,6 +24,7 @@ use crate::settlement::record::{Pricing, Settlement, StayRecord};
 use crate::settlement::refusals;
 use crate::settlement::saga::COMMIT_DEADLINE;
 use crate::store::{Done, Due, Facts, Hold, Lease, StayRef, Step, StoreError};
+use crate::telemetry;
 
 /// Pauses before a stay that waits for a payer is tried again; the last one repeats.
 const POSTPONED_S: [i64; 6] = [2, 5, 15, 60, 120, 300];
@@ -112,11 +114,11 @@ impl Gateway {
         match drive.run().await {
             Ok(outcome) => outcome,
             Err(Stop::LeaseLost) => {
-                tracing::info!(%stay_id, "another gateway acts for the stay");
+                telemetry::stay_taken_over(&stay_id);
                 self.settle_down(StayRef::Stay(stay_id)).await
             }
             Err(Stop::Store(error)) => {
-                tracing::error!(error = %error, %stay_id, "a stay under way is left to be taken up again");
+                telemetry::stay_left(&stay_id, &error);
                 store_refusal(&error).money(crate::refusal::Money::BeingConfirmed).into()
             }
         }
@@ -197,7 +199,10 @@ impl Drive<'_> {
                 return Ok(outcome);
             }
         }
-        let why = "the person's year kept moving while payers were asked".to_owned();
+        let why = Text::new(
+            "询问付款方期间该人员的年度累计不断变化",
+            "the person's year kept moving while payers were asked",
+        );
         Err(Stop::Store(StoreError::Unavailable(why)))
     }
 

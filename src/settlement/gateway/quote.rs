@@ -22,6 +22,7 @@ use crate::settlement::refusals::{self, LinePlaces};
 use crate::settlement::reserved::reserved_by_others;
 use crate::settlement::saga::event::Part;
 use crate::settlement::saga::{Call, Operation, Terms, Why, plan};
+use crate::telemetry;
 
 /// How long a payer may take to answer a question: a quote, or what became of an operation.
 pub(super) const ASK_DEADLINE: SignedDuration = SignedDuration::from_secs(5);
@@ -54,7 +55,7 @@ impl Drive<'_> {
                     return Ok(Quoted::Breach(Why::Breach { payer, quoted: pay_at_most, committed: amount }));
                 }
                 Ok(Priced::Breach { payer, amount, pay_at_most }) => {
-                    tracing::warn!(%payer, %amount, %pay_at_most, "a payer answered what it may not pay; its quote is refused");
+                    telemetry::quote_above_limit(&payer, &amount, &pay_at_most);
                     given.insert(payer, Answer::refused(None));
                 }
                 Ok(Priced::Ask(to_ask)) => {
@@ -92,12 +93,12 @@ impl Drive<'_> {
                 None
             }
             QuoteAnswer::Quote(_) => {
-                tracing::warn!(adapter = %adapter.name, "a quote answers for other payers than were asked; it is refused");
+                telemetry::quote_for_others(&adapter.name);
                 give(&|_, asked| Answer::refused(asked));
                 None
             }
             QuoteAnswer::Refused { code, .. } => {
-                tracing::info!(adapter = %adapter.name, code, "a payer refuses to pay for a stay");
+                telemetry::payer_refuses(&adapter.name, &code);
                 give(&|_, asked| Answer::refused(asked));
                 None
             }
@@ -105,7 +106,7 @@ impl Drive<'_> {
                 Some(Quoted::Refused(vec![refusals::payer_not_ready(&first.payer, &what)]))
             }
             QuoteAnswer::Unavailable(why) if self.may_defer(adapter, &to_ask.after) => {
-                tracing::warn!(adapter = %adapter.name, %why, "an optional payer is deferred");
+                telemetry::payer_deferred(&adapter.name, &why);
                 give(&|_, asked| Answer::deferred(asked));
                 None
             }
@@ -184,6 +185,7 @@ impl Drive<'_> {
                 commit,
                 undo: None,
                 tombstones: Vec::new(),
+                in_doubt_since: None,
             })
         };
         planned.into_iter().zip(waves).map(call).collect()

@@ -25,14 +25,8 @@ pub(super) enum Missing {
 }
 
 impl Operation {
-    pub(super) fn begin_unknown(
-        &mut self,
-        at: Timestamp,
-        why: impl Into<String>,
-        pause: Option<SignedDuration>,
-    ) {
-        let ask_at = later(at, pause.unwrap_or_else(|| pause_after(0)));
-        self.state = Sent::Unknown { since: at, asked: 0, ask_at, why: why.into() };
+    fn begin_unknown(&mut self, since: Timestamp, why: String, ask_at: Timestamp) {
+        self.state = Sent::Unknown { since, asked: 0, ask_at, why };
     }
 
     /// Marks that it is asked about now; nobody asks twice at once.
@@ -62,18 +56,47 @@ impl Call {
             (Performed::Committed { amounts, .. }, Part::Commit) => self.broken(amounts, true),
             _ => None,
         };
+        let since = self.in_doubt_since.unwrap_or(at);
         let Some(operation) = self.operation_mut(part) else { return };
         // The call has ended: no request of it leaves any more.
         operation.leaves_before = operation.leaves_before.min(at);
         match (answer, broken) {
-            (_, Some(why)) => operation.begin_unknown(at, why, None),
+            (_, Some(why)) => operation.begin_unknown(since, why.to_owned(), later(at, pause_after(0))),
             (Performed::Committed { amounts, reference }, None) => {
                 operation.state = Sent::Done { amounts, reference, at };
             }
             (Performed::Refused { code, message }, None) => operation.state = Sent::Refused { code, message },
-            (Performed::Unknown { poll_after, why }, None) => operation.begin_unknown(at, why, poll_after),
+            (Performed::Unknown { poll_after, why }, None) => {
+                let pause = poll_after.unwrap_or_else(|| pause_after(0));
+                operation.begin_unknown(since, why, later(at, pause));
+            }
         }
         self.fence_if_undone();
+        self.note_doubt();
+    }
+
+    /// Whoever sent it is gone, or was replaced: it is asked about at once.
+    pub(super) fn taken_over(&mut self, part: Part, at: Timestamp) -> bool {
+        let since = self.in_doubt_since.unwrap_or(at);
+        let Some(operation) = self.operation_mut(part) else { return false };
+        let is_new = matches!(operation.state, Sent::Intended | Sent::Awaited);
+        if is_new {
+            operation.begin_unknown(since, "another gateway had it before".to_owned(), at);
+            self.note_doubt();
+        }
+        is_new
+    }
+
+    /// Doubt begins with the first outcome nobody knows and ends when the payer says what it did. A fence that settles
+    /// one commit so that another can be sent does not end it: the payer has not committed yet.
+    pub(super) fn note_doubt(&mut self) {
+        match (&self.commit.state, self.undo.as_ref().map(|undo| &undo.state)) {
+            (_, Some(Sent::Unknown { since, .. })) | (Sent::Unknown { since, .. }, None) => {
+                self.in_doubt_since = Some(*since);
+            }
+            (Sent::Done { .. } | Sent::Refused { .. } | Sent::Dropped, _) => self.in_doubt_since = None,
+            _ => {}
+        }
     }
 
     /// An answer to a question about an operation whose outcome is unknown.
@@ -107,6 +130,7 @@ impl Call {
             }
         }
         self.fence_if_undone();
+        self.note_doubt();
         Missing::Wait
     }
 

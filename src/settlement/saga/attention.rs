@@ -121,18 +121,13 @@ impl Saga {
         let is_given_up = matches!(self.course, Course::Undoing(_) | Course::Reversing(_));
         let found = self.calls.iter().find_map(|call| call.attention(at, is_given_up));
         let since = self.attention.as_ref().map(|attention| attention.since);
-        self.attention = found.map(|found| Attention { since: since.unwrap_or(at), ..found });
+        self.attention = found.map(|found| Attention { since: since.unwrap_or(found.since), ..found });
     }
 
     /// When an unknown outcome turns into something for a person.
     pub(super) fn attention_due(&self) -> Option<Timestamp> {
-        let unknown = |operation: &super::Operation| match operation.state {
-            Sent::Unknown { since, .. } => since.checked_add(UNKNOWN_ATTENTION).ok(),
-            _ => None,
-        };
-        // A commit that is being fenced off waits for its fence.
-        let operations = self.calls.iter().map(|call| call.undo.as_ref().unwrap_or(&call.commit));
-        operations.filter_map(unknown).min().filter(|_| self.attention.is_none())
+        let due = self.calls.iter().filter_map(|call| call.in_doubt()).map(|(_, due)| due).min();
+        due.filter(|_| self.attention.is_none())
     }
 }
 
@@ -148,33 +143,47 @@ impl Call {
         }
     }
 
+    /// The operation that decides while nobody knows what the payer did, and when that is for a person to look at. A
+    /// commit that is being fenced off waits for its fence.
+    fn in_doubt(&self) -> Option<(Part, Timestamp)> {
+        if self.is_clear() {
+            return None;
+        }
+        let part = if self.undo.is_some() { Part::Undo } else { Part::Commit };
+        let since = match self.operation(part)?.state {
+            Sent::Unknown { since, .. } => since,
+            Sent::Intended | Sent::Awaited => self.in_doubt_since?,
+            _ => return None,
+        };
+        Some((part, since.checked_add(UNKNOWN_ATTENTION).ok()?))
+    }
+
     fn attention(&self, at: Timestamp, is_given_up: bool) -> Option<Attention> {
         if self.is_clear() {
             return None;
         }
-        let attention = |part: Part, cause: Cause, owner: Owner| {
+        let attention = |since: Timestamp, part: Part, cause: Cause, owner: Owner| {
             let operation = Arc::clone(&self.operation(part)?.id);
             let payers = self.legs.iter().map(|(payer, _)| payer.clone()).collect();
             let adapter = Arc::clone(&self.adapter);
-            Some(Attention { since: at, operation, adapter, payers, cause, owner })
+            Some(Attention { since, operation, adapter, payers, cause, owner })
         };
-        let is_late = |since: Timestamp| since.checked_add(UNKNOWN_ATTENTION).is_ok_and(|end| end <= at);
         match (&self.commit.state, self.undo.as_ref().map(|undo| &undo.state)) {
             (_, Some(Sent::Refused { code, .. })) => {
-                attention(Part::Undo, Cause::UndoRefused { code: code.clone() }, Owner::Payer)
-            }
-            (_, Some(Sent::Unknown { since, .. })) if is_late(*since) => {
-                attention(Part::Undo, Cause::UndoUnknown, Owner::Operator)
-            }
-            (Sent::Unknown { since, .. }, None) if is_late(*since) => {
-                let is_stuck = self.terms.reverse_window_s.is_none() && !self.terms.commits_are_idempotent;
-                let cause = if is_stuck { Cause::Stuck } else { Cause::CommitUnknown };
-                attention(Part::Commit, cause, Owner::Operator)
+                return attention(at, Part::Undo, Cause::UndoRefused { code: code.clone() }, Owner::Payer);
             }
             (Sent::Done { .. }, None) if is_given_up && self.terms.reverse_window_s.is_none() => {
-                attention(Part::Commit, Cause::Irreversible, Owner::Operator)
+                return attention(at, Part::Commit, Cause::Irreversible, Owner::Operator);
             }
-            _ => None,
+            _ => {}
         }
+        let (part, due) = self.in_doubt().filter(|(_, due)| *due <= at)?;
+        let is_stuck = self.terms.reverse_window_s.is_none() && !self.terms.commits_are_idempotent;
+        let cause = match part {
+            Part::Undo => Cause::UndoUnknown,
+            Part::Commit if is_stuck => Cause::Stuck,
+            Part::Commit => Cause::CommitUnknown,
+        };
+        attention(due, part, cause, Owner::Operator)
     }
 }

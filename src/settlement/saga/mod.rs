@@ -122,6 +122,10 @@ pub struct Call {
     pub undo: Option<Operation>,
     /// Commits that were fenced off and replaced: an answer to one of these is nobody's any more.
     pub tombstones: Vec<Arc<str>>,
+    /// Since when nobody knows what the payer did, over every operation sent again, fenced off or taken over.
+    /// Absent: it was not asked yet, or said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_doubt_since: Option<Timestamp>,
 }
 
 /// What the saga relies on of an adapter's manifest, as it was when the intent was recorded.

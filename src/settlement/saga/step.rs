@@ -19,16 +19,22 @@ pub struct Stepped {
     pub is_to_be_kept: bool,
 }
 
-/// One event. `at` is when it was seen.
+/// One event. `at` is when it was seen. What a person orders is only taken down: nothing is wanted of whoever hears
+/// it, and the gateway that takes the saga up acts upon it.
 pub fn step(saga: Saga, event: Event, at: Timestamp) -> Stepped {
     let attention = saga.attention.clone();
+    let is_order = matches!(event, Event::RetryOrdered { .. } | Event::Resolved { .. });
     let mut turn = Turn { saga, wanted: Vec::new(), is_to_be_kept: false, at };
     turn.take(event);
-    turn.advance();
-    turn.ask();
+    if !is_order {
+        turn.advance();
+        turn.ask();
+    }
     turn.saga.look_for_attention(at);
     turn.is_to_be_kept |= turn.saga.attention != attention;
-    turn.wake();
+    if !is_order {
+        turn.wake();
+    }
     Stepped { saga: turn.saga, wanted: turn.wanted, is_to_be_kept: turn.is_to_be_kept }
 }
 
@@ -81,17 +87,12 @@ impl Turn {
         let at = self.at;
         self.saga.note(at, None, "taken over from another gateway");
         for call in &mut self.saga.calls {
-            for operation in call.undo.iter_mut().chain([&mut call.commit]) {
-                if is_gone {
+            for part in [Part::Undo, Part::Commit] {
+                if let Some(operation) = call.operation_mut(part).filter(|_| is_gone) {
                     operation.leaves_before = operation.leaves_before.min(at);
                 }
-                if matches!(operation.state, Sent::Intended | Sent::Awaited) {
-                    operation.begin_unknown(
-                        at,
-                        "another gateway had it before",
-                        Some(jiff::SignedDuration::ZERO),
-                    );
-                }
+                // Since when nobody knows must outlast gateways that die one after the other.
+                self.is_to_be_kept |= call.taken_over(part, at);
             }
         }
         if self.saga.course == Course::Requoting {
@@ -257,6 +258,7 @@ impl Turn {
             }
             (Resolution::NotDone, Part::Undo) => call.undo = None,
         }
+        call.note_doubt();
         self.saga.note(self.at, Some(id), format!("resolved by {operator}: {reason}"));
         self.is_to_be_kept = true;
     }

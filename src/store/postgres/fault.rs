@@ -2,6 +2,7 @@
 
 use tokio_postgres::Error;
 use tokio_postgres::error::{Severity, SqlState};
+use yizhan_contract::Text;
 
 use super::super::StoreError;
 
@@ -9,11 +10,34 @@ use super::super::StoreError;
 #[derive(Debug)]
 pub(super) enum Failed {
     /// Somebody else was faster: what was read is so no longer. Nothing was written.
-    Conflict(&'static str),
+    Conflict(Text),
     /// The connection ended. What was on its way, a COMMIT perhaps, may have taken place or not.
     Lost(String),
     /// Nothing was written.
     Store(StoreError),
+}
+
+impl Failed {
+    pub(super) fn conflict(zh: &str, en: &str) -> Self {
+        Self::Conflict(Text::new(zh, en))
+    }
+
+    /// What is said where it is not tried again, and nothing hangs on whether it took place.
+    pub(super) fn given_up(self) -> StoreError {
+        match self {
+            Self::Conflict(what) => StoreError::Unavailable(what),
+            Self::Lost(why) => StoreError::Unavailable(postgres_says(&why)),
+            Self::Store(why) => why,
+        }
+    }
+}
+
+pub(super) fn postgres_says(why: &dyn std::fmt::Display) -> Text {
+    StoreError::said_by("PostgreSQL", why)
+}
+
+pub(super) fn no_answer() -> Text {
+    Text::new("PostgreSQL 没有应答", "PostgreSQL does not answer")
 }
 
 impl From<StoreError> for Failed {
@@ -31,10 +55,10 @@ impl From<Error> for Failed {
         match *said.code() {
             // A condition of ours did not hold (write.rs), or a key was claimed by somebody else.
             SqlState::DIVISION_BY_ZERO | SqlState::UNIQUE_VIOLATION => {
-                Self::Conflict("what the step read has changed")
+                Self::conflict("本步读取的内容已经变化", "what the step read has changed")
             }
             SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => {
-                Self::Conflict("steps waited for each other")
+                Self::conflict("多个步骤互相等待", "steps waited for each other")
             }
             _ => Self::Store(broken(&why)),
         }
@@ -51,15 +75,16 @@ pub(super) fn broken(why: &Error) -> StoreError {
     let Some(said) = why.as_db_error() else {
         // The connection itself: the driver's words are short, the reason is in the source.
         let source = std::error::Error::source(why).map(|source| format!(": {source}")).unwrap_or_default();
-        return StoreError::Unavailable(format!("PostgreSQL: {why}{source}"));
+        return StoreError::Unavailable(postgres_says(&format!("{why}{source}")));
     };
     // Only the message: details may quote rows.
-    let text = format!("PostgreSQL: {} ({})", said.message(), said.code().code());
+    let said_in_short = format!("{} ({})", said.message(), said.code().code());
+    let text = postgres_says(&said_in_short);
     match said.code().code() {
-        "XX001" | "XX002" => StoreError::Damaged(text),
+        "XX001" | "XX002" => StoreError::Damaged(said_in_short),
         "42501" => StoreError::Unavailable(text),
         code if code.starts_with("42") => StoreError::Schema(text),
-        code if code.starts_with("22") || code.starts_with("23") => StoreError::Defect(text),
+        code if code.starts_with("22") || code.starts_with("23") => StoreError::Defect(said_in_short),
         _ => StoreError::Unavailable(text),
     }
 }

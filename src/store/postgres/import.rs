@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use tokio::runtime::Handle;
 
 use super::super::StoreError;
+use super::super::incoming::another_import;
 use super::super::registers::{ImportError, Imported};
 use super::super::vault::Vault;
 use super::values::{Day, Instant};
@@ -70,7 +71,7 @@ impl Postgres {
         let sql = format!("SELECT pg_try_advisory_lock({IMPORT_LOCK})");
         let locked: bool = reader.query_one(&sql, &[]).await.map_err(|why| broken(&why))?.get(0);
         if !locked {
-            return Err(StoreError::Unavailable("another file is being imported".to_owned()).into());
+            return Err(another_import().into());
         }
         let writer = Some(self.own_connection().await?);
         let (vault, handle) = (Arc::clone(&self.vault), Handle::current());
@@ -93,11 +94,7 @@ impl Postgres {
 impl Writing {
     /// Waits for the server.
     pub(super) fn run<T>(&self, work: impl Future<Output = Result<T, Failed>>) -> Result<T, StoreError> {
-        self.handle.block_on(work).map_err(|why| match why {
-            Failed::Store(why) => why,
-            Failed::Conflict(what) => StoreError::Unavailable(what.to_owned()),
-            Failed::Lost(why) => StoreError::Unavailable(format!("PostgreSQL: {why}")),
-        })
+        self.handle.block_on(work).map_err(Failed::given_up)
     }
 
     /// Clears what an import that broke off left behind, and begins a new file.

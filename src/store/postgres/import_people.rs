@@ -138,7 +138,10 @@ impl<K: Kind> Pieces<'_, K> {
                 Err(why) => return self.writing.run(async { Err(why) }),
             }
         }
-        Err(StoreError::Unavailable("people of the file kept being met by steps".to_owned()))
+        Err(StoreError::unavailable(
+            "导入的人员不断有新业务发生",
+            "people of the file kept being met by steps",
+        ))
     }
 
     fn send(&mut self, entries: Vec<Entry<K>>, ready: Vec<Ready<K>>) -> Result<(), StoreError> {
@@ -247,7 +250,7 @@ async fn check<K: Kind>(client: &ClientWrapper, piece: &[Ready<K>]) -> Result<()
     if count.unsigned_abs() == holders.len() as u64 {
         return Ok(());
     }
-    Err(Failed::Conflict("a number names somebody else by now"))
+    Err(Failed::conflict("证件号码已对应另一人", "a number names somebody else by now"))
 }
 
 pub(super) async fn copy<'v, const N: usize>(

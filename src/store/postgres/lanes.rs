@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
+use yizhan_contract::Text;
 
 use super::super::StoreError;
 
@@ -27,6 +28,7 @@ impl Lanes {
     pub(super) async fn of(&self, person: Uuid) -> Result<MutexGuard<'_, ()>, StoreError> {
         let lane = usize::from(person.as_bytes()[15]) % self.0.len();
         let waited = tokio::time::timeout(Duration::from_millis(WAIT_MS), self.0[lane].lock()).await;
-        waited.map_err(|_| StoreError::Unavailable("too many stays of one person at once".to_owned()))
+        let crowded = || Text::new("同一人同时结算的住院过多", "too many stays of one person at once");
+        waited.map_err(|_| StoreError::Unavailable(crowded()))
     }
 }

@@ -55,8 +55,7 @@ impl Postgres {
         match taken.map_err(Failed::from) {
             Ok(taken) => Ok(taken.map(|row| Lease { stay_id: due.stay_id, epoch: epoch(&row, 0) })),
             Err(Failed::Lost(_)) => self.taken_after_all(due.stay_id, due.epoch + 1, holder).await,
-            Err(Failed::Conflict(what)) => Err(StoreError::Unavailable(what.to_owned())),
-            Err(Failed::Store(why)) => Err(why),
+            Err(why) => Err(why.given_up()),
         }
     }
 

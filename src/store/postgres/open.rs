@@ -8,11 +8,13 @@ use deadpool_postgres::{
 use tokio_postgres::config::{Config, SslMode};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
+use yizhan_contract::Text;
 
 use super::super::StoreError;
 use super::super::address::PostgresAddress;
 use super::super::seal::{DataKey, Key};
 use super::super::vault::proven;
+use super::fault::{no_answer, postgres_says};
 use super::{Options, broken, tls};
 
 mod embedded {
@@ -86,11 +88,11 @@ pub(super) fn pool(address: &PostgresAddress, options: Options) -> Result<Pool, 
 pub(super) async fn connection(pool: &Pool) -> Result<Object, StoreError> {
     pool.get().await.map_err(|why| match why {
         PoolError::Timeout(TimeoutType::Wait) => {
-            StoreError::Unavailable("all connections to PostgreSQL are in use".to_owned())
+            StoreError::unavailable("PostgreSQL 的连接已全部占用", "all connections to PostgreSQL are in use")
         }
-        PoolError::Timeout(_) => StoreError::Unavailable("PostgreSQL does not answer".to_owned()),
+        PoolError::Timeout(_) => StoreError::Unavailable(no_answer()),
         PoolError::Backend(why) => broken(&why),
-        other => StoreError::Unavailable(other.to_string()),
+        other => StoreError::Unavailable(postgres_says(&other)),
     })
 }
 
@@ -114,12 +116,17 @@ async fn migrate_locked(client: &mut Client) -> Result<(), StoreError> {
     let row = client.query_one(sql, &[]).await.map_err(|why| broken(&why))?;
     let (ours, tables): (i64, i64) = (row.get(0), row.get(1));
     if ours == 0 && tables > 0 {
-        return Err(StoreError::Schema("the database holds tables of another program".to_owned()));
+        return Err(StoreError::Schema(Text::new(
+            "其中是其他程序的表",
+            "the database holds tables of another program",
+        )));
     }
     let runner = embedded::migrations::runner();
     let run = runner.run_async(client).await;
     // Its only word for "was migrated by a newer program" is a missing migration.
-    run.map(|_| ()).map_err(|why| StoreError::Schema(why.to_string()))
+    run.map(|_| ()).map_err(|why| {
+        StoreError::Schema(Text::new(format!("结构升级未成：{why}"), format!("it cannot be migrated: {why}")))
+    })
 }
 
 /// Opens the store's own data key, which proves the key file; makes it where the store is new.

@@ -95,13 +95,10 @@ pub(super) struct Twice {
 impl Twice {
     /// Absent: to be tried again.
     pub(super) fn ended<T>(&mut self, outcome: Result<T, Failed>) -> Option<Result<T, StoreError>> {
-        let unavailable = |why: String| Some(Err(StoreError::Unavailable(why)));
         match outcome {
             Ok(value) => Some(Ok(value)),
             Err(Failed::Lost(_)) if !std::mem::replace(&mut self.is_second, true) => None,
-            Err(Failed::Lost(why)) => unavailable(format!("PostgreSQL: {why}")),
-            Err(Failed::Conflict(what)) => unavailable(what.to_owned()),
-            Err(Failed::Store(why)) => Some(Err(why)),
+            Err(why) => Some(Err(why.given_up())),
         }
     }
 }

@@ -97,7 +97,7 @@ impl Question {
                 Followed::Disturbed(now) => led = now,
             }
         }
-        Err(Failed::Conflict("the person kept changing while it was read"))
+        Err(Failed::conflict("读取期间该人员的数据不断变化", "the person kept changing while it was read"))
     }
 
     async fn ask(&self, client: &ClientWrapper) -> Result<Led, Failed> {

@@ -17,10 +17,12 @@ use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object};
 use uuid::Uuid;
+use yizhan_contract::Text;
 
 use super::super::deciding::{self, decide};
 use super::super::writes::{Moving, Writes};
 use super::super::{Done, Step, StoreError};
+use super::fault::{no_answer, postgres_says};
 use super::pipeline::{Batch, given};
 use super::seen::{Question, Read};
 use super::write::{self, NAMED_STEPS};
@@ -49,7 +51,7 @@ struct Doubt {
 enum Attempt {
     Done(Done),
     /// Somebody else was faster with this person. Nothing was written.
-    Raced(Uuid, &'static str),
+    Raced(Uuid, Text),
     /// The connection ended while this was written.
     Doubtful(Doubt, String),
 }
@@ -100,13 +102,13 @@ impl Postgres {
                 Err(raced) => {
                     conflicts += 1;
                     if conflicts == CONFLICTS_MAX {
-                        return Err(unless_in_doubt(&doubts, StoreError::Unavailable(raced.to_owned())));
+                        return Err(unless_in_doubt(&doubts, StoreError::Unavailable(raced)));
                     }
                 }
                 Ok(connection) => {
                     losses += 1;
                     if losses == LOSSES_MAX {
-                        let why = StoreError::Unavailable(format!("PostgreSQL: {connection}"));
+                        let why = StoreError::Unavailable(postgres_says(&connection));
                         return Err(unless_in_doubt(&doubts, why));
                     }
                     if let Some(answer) = self.settled(&doubts).await? {
@@ -226,13 +228,17 @@ impl Postgres {
             }
         };
         let asked = tokio::time::timeout(self.doubt, asking).await;
-        asked.unwrap_or_else(|_| Err(StoreError::InDoubt("PostgreSQL does not answer".to_owned())))
+        asked.unwrap_or_else(|_| Err(StoreError::InDoubt(no_answer())))
     }
 }
 
 /// As long as a write may still take place, nobody may be told that it did not.
 fn unless_in_doubt(doubts: &[Doubt], why: StoreError) -> StoreError {
-    if doubts.is_empty() { why } else { StoreError::InDoubt(why.to_string()) }
+    match why {
+        why if doubts.is_empty() => why,
+        StoreError::Unavailable(what) | StoreError::Schema(what) => StoreError::InDoubt(what),
+        why => StoreError::InDoubt(StoreError::said_by("PostgreSQL", &why)),
+    }
 }
 
 impl Doubt {
@@ -266,7 +272,10 @@ async fn landed<'d>(client: &ClientWrapper, doubts: &'d [Doubt]) -> Result<Optio
         match rows.first().map(|row| row.get::<_, Option<bool>>(0)) {
             Some(Some(true)) => return Ok(Some(doubt)),
             Some(None) => {
-                let why = "too many steps of this person have followed".to_owned();
+                let why = Text::new(
+                    "此人其后的写入过多，已无法判断",
+                    "too many steps of this person have followed to tell",
+                );
                 return Err(StoreError::InDoubt(why).into());
             }
             Some(Some(false)) | None => {}

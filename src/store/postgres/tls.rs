@@ -17,7 +17,10 @@ pub(super) fn connector(root_certificates: Option<&Path>) -> Result<MakeRustlsCo
     match root_certificates {
         Some(file) => {
             let unusable = |why: &dyn std::fmt::Display| {
-                StoreError::Unavailable(format!("sslrootcert {}: {why}", file.display()))
+                StoreError::unavailable(
+                    format!("sslrootcert {} 无法使用：{why}", file.display()),
+                    format!("sslrootcert {} cannot be used: {why}", file.display()),
+                )
             };
             for certificate in CertificateDer::pem_file_iter(file).map_err(|why| unusable(&why))? {
                 let certificate = certificate.map_err(|why| unusable(&why))?;

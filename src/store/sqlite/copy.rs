@@ -4,12 +4,13 @@ use std::path::Path;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
+use yizhan_contract::Text;
 
 use super::super::StoreError;
 use super::super::person::damaged;
 use super::super::seal::Key;
 use super::Sqlite;
-use super::open::{StoreLock, beside, check_schema, proven};
+use super::open::{StoreLock, beside, check_schema, proven, unavailable};
 
 /// Pages copied between two calls of the progress callback.
 const PAGES_PER_STEP: i32 = 1024;
@@ -60,8 +61,11 @@ pub fn restore(
     let _lock = StoreLock::take(to)?;
     if std::fs::metadata(to).is_ok_and(|file| file.len() > 0) {
         let to = to.display();
-        return Err(StoreError::Taken(format!(
-            "{to} 已有数据库，备份只能恢复到空位置，请换一个文件名 | {to} holds a store already; a backup is restored into an empty place only, so choose another name"
+        return Err(StoreError::Taken(Text::new(
+            format!("{to} 已有数据库，备份只能恢复到空位置，请换一个文件名"),
+            format!(
+                "{to} holds a store already; a backup is restored into an empty place only, so choose another name"
+            ),
         )));
     }
     if std::fs::exists(to).map_err(|why| unavailable(to, &why))? {
@@ -78,9 +82,10 @@ fn copy(
     progress: impl FnMut(CopyProgress),
 ) -> Result<(), StoreError> {
     if std::fs::exists(to).map_err(|why| unavailable(to, &why))? {
-        return Err(StoreError::Taken(format!(
-            "{to} 已经存在，请换一个文件名 | {to} exists already; choose another name",
-            to = to.display()
+        let to = to.display();
+        return Err(StoreError::Taken(Text::new(
+            format!("{to} 已经存在，请换一个文件名"),
+            format!("{to} exists already; choose another name"),
         )));
     }
     let partial = beside(to, "-partial");
@@ -120,7 +125,7 @@ fn fill(
         match step {
             StepResult::Done => return Ok(()),
             StepResult::More => {}
-            _ => return Err(StoreError::Unavailable("the store is locked".to_owned())),
+            _ => return Err(StoreError::unavailable("数据库被锁定", "the store is locked")),
         }
     }
 }
@@ -129,8 +134,4 @@ fn fill(
 fn sync_directory(file: &Path) -> std::io::Result<()> {
     let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
     std::fs::File::open(directory.unwrap_or(Path::new("."))).and_then(|directory| directory.sync_all())
-}
-
-fn unavailable(path: &Path, why: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Unavailable(format!("{}: {why}", path.display()))
 }

@@ -9,6 +9,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
 use super::super::StoreError;
+use super::super::incoming::another_import;
 use super::super::registers::{ImportError, Imported};
 use super::super::vault::Vault;
 use super::writer::{Pending, Turn, Writer, stopped};
@@ -69,8 +70,7 @@ impl Sqlite {
         run: impl FnOnce(&Writing) -> Result<Imported, ImportError> + Send + 'static,
     ) -> Result<Imported, ImportError> {
         let importing = Arc::clone(&self.importing).try_lock_owned();
-        let importing =
-            importing.map_err(|_| StoreError::Unavailable("another file is being imported".to_owned()))?;
+        let importing = importing.map_err(|_| another_import())?;
         let writing =
             Writing { writer: self.writer.clone(), vault: Arc::clone(&self.vault), path: self.path.clone() };
         let work = move || {

@@ -95,8 +95,7 @@ impl Sqlite {
         ids: Arc<dyn Ids>,
         options: Options,
     ) -> Result<Self, StoreError> {
-        let mut connection = Connection::open(path)
-            .map_err(|why| StoreError::Unavailable(format!("{}: {why}", path.display())))?;
+        let mut connection = Connection::open(path).map_err(|why| open::unavailable(path, &why))?;
         open::writing(&connection, options.file_bytes_max)?;
         open::migrate(&mut connection)?;
         let own = open::unlock(&connection, key.as_ref())?;
@@ -107,7 +106,8 @@ impl Sqlite {
 
     /// A store in memory under a key of its own; gone with the process.
     pub fn in_memory(ids: Arc<dyn Ids>) -> Result<Self, StoreError> {
-        let key = Key::ephemeral().map_err(|why| StoreError::Unavailable(why.to_string()))?;
+        let key =
+            Key::ephemeral().map_err(|why| StoreError::Unavailable(StoreError::said_by("SQLite", &why)))?;
         let mut connection = Connection::open_in_memory()?;
         open::writing(&connection, None)?;
         open::migrate(&mut connection)?;
@@ -282,7 +282,7 @@ impl From<rusqlite::Error> for StoreError {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match why.sqlite_error_code() {
             Some(DatabaseCorrupt | NotADatabase) => Self::Damaged(why.to_string()),
-            Some(_) => Self::Unavailable(why.to_string()),
+            Some(_) => Self::Unavailable(Self::said_by("SQLite", &why)),
             None => Self::Damaged(why.to_string()),
         }
     }

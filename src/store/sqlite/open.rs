@@ -47,23 +47,31 @@ impl StoreLock {
 
     fn take_named(store: &Path, ending: &str, taken: &Text) -> Result<Self, StoreError> {
         let path = beside(store, ending);
-        let unavailable =
-            |why: &dyn std::fmt::Display| StoreError::Unavailable(format!("{}: {why}", path.display()));
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .open(&path)
-            .map_err(|why| unavailable(&why))?;
+            .map_err(|why| unavailable(&path, &why))?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => {
                 let store = store.display();
-                Err(StoreError::Taken(format!("{store} {} | {store} is taken: {}", taken.zh, taken.en)))
+                let (zh, en) = (format!("{store} {}", taken.zh), format!("{store} is taken: {}", taken.en));
+                Err(StoreError::Taken(Text::new(zh, en)))
             }
-            Err(TryLockError::Error(why)) => Err(unavailable(&why)),
+            Err(TryLockError::Error(why)) => Err(unavailable(&path, &why)),
         }
     }
+}
+
+/// A file that the operating system or SQLite does not let us use.
+pub(super) fn unavailable(path: &Path, why: &dyn std::fmt::Display) -> StoreError {
+    let path = path.display();
+    StoreError::unavailable(
+        format!("{path} 无法使用，系统报告：{why}"),
+        format!("{path} cannot be used, says the system: {why}"),
+    )
 }
 
 pub(super) fn beside(store: &Path, ending: &str) -> PathBuf {
@@ -105,12 +113,15 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     if tables == 0 {
         connection.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
     } else if id != APPLICATION_ID {
-        return Err(StoreError::Schema("the file is a database of another program".to_owned()));
+        return Err(StoreError::Schema(Text::new(
+            "该文件是其他程序的数据库",
+            "the file is a database of another program",
+        )));
     }
     let runner = embedded::migrations::runner();
     runner.run(connection).map(|_| ()).map_err(|why| {
         // The only word it has for "was migrated by a newer program" is a missing migration.
-        StoreError::Schema(why.to_string())
+        StoreError::Schema(Text::new(format!("结构升级未成：{why}"), format!("it cannot be migrated: {why}")))
     })
 }
 
@@ -118,14 +129,17 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 pub(super) fn check_schema(connection: &Connection) -> Result<(), StoreError> {
     let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     if id != APPLICATION_ID {
-        return Err(StoreError::Schema("the file is no yizhan store".to_owned()));
+        return Err(StoreError::Schema(Text::new("该文件不是一站的数据库", "the file is no yizhan store")));
     }
     let newest: i64 =
         connection.query_row("SELECT max(version) FROM refinery_schema_history", [], |row| row.get(0))?;
     let runner = embedded::migrations::runner();
     let known = runner.get_migrations().iter().map(|one| i64::from(one.version())).max().unwrap_or_default();
     if newest > known {
-        return Err(StoreError::Schema(format!("it has version {newest}, this program knows {known}")));
+        return Err(StoreError::Schema(Text::new(
+            format!("其版本为 {newest}，本程序只认识到 {known}"),
+            format!("it has version {newest}, this program knows {known}"),
+        )));
     }
     Ok(())
 }

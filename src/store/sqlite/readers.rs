@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::super::StoreError;
 use super::super::deciding::said;
 use super::open;
-use super::writer::{QUEUE_STEPS_MAX, stopped};
+use super::writer::{QUEUE_STEPS_MAX, no_thread, queue_is_full, stopped};
 
 const READERS: usize = 4;
 
@@ -55,7 +55,7 @@ impl Readers {
                     drop(connection);
                     drop(end);
                 })
-                .map_err(|why| StoreError::Unavailable(format!("no thread for a reader: {why}")))?;
+                .map_err(|why| no_thread(&why))?;
         }
         Ok(readers)
     }
@@ -92,7 +92,7 @@ impl Queue {
     fn push(&self, question: Question) -> Result<(), StoreError> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.questions.len() >= QUEUE_STEPS_MAX {
-            return Err(StoreError::Unavailable(format!("{QUEUE_STEPS_MAX} questions are waiting already")));
+            return Err(queue_is_full());
         }
         waiting.questions.push_back(question);
         drop(waiting);

@@ -95,7 +95,7 @@ impl Writer {
                 drop(lock);
                 let _ = end.send(());
             })
-            .map_err(|why| StoreError::Unavailable(format!("no thread for the writer: {why}")))?;
+            .map_err(|why| no_thread(&why))?;
         Ok((Self { queue, commits }, ended))
     }
 
@@ -119,9 +119,7 @@ impl Writer {
     ) -> Result<Pending<T>, StoreError> {
         let (job, answer) = boxed(work);
         self.queue.try_send(job).map_err(|why| match why {
-            mpsc::error::TrySendError::Full(_) => {
-                StoreError::Unavailable(format!("{QUEUE_STEPS_MAX} steps are waiting already"))
-            }
+            mpsc::error::TrySendError::Full(_) => queue_is_full(),
             mpsc::error::TrySendError::Closed(_) => stopped(),
         })?;
         Ok(answer)
@@ -150,8 +148,19 @@ fn boxed<T: Send + 'static>(
     (Box::new(Work { work: Some(work), value: None, answer }), pending)
 }
 
+pub(super) fn queue_is_full() -> StoreError {
+    StoreError::unavailable(
+        format!("已有 {QUEUE_STEPS_MAX} 个步骤在等待"),
+        format!("{QUEUE_STEPS_MAX} steps are waiting already"),
+    )
+}
+
+pub(super) fn no_thread(why: &std::io::Error) -> StoreError {
+    StoreError::unavailable(format!("无法启动工作线程：{why}"), format!("no thread could be started: {why}"))
+}
+
 pub(super) fn stopped() -> StoreError {
-    StoreError::Unavailable("the store has been closed".to_owned())
+    StoreError::unavailable("数据库已关闭", "the store has been closed")
 }
 
 fn serve(connection: &Connection, mut queue: mpsc::Receiver<Box<dyn Job>>, commits: &AtomicU64) {
@@ -194,7 +203,10 @@ fn batch(
                 job.answer(Err(why));
                 if connection.is_autocommit() {
                     for job in done.drain(..) {
-                        job.answer(Err(StoreError::Unavailable("the transaction was given up".to_owned())));
+                        job.answer(Err(StoreError::unavailable(
+                            "事务已放弃",
+                            "the transaction was given up",
+                        )));
                     }
                     return done;
                 }

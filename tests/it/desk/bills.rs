@@ -72,6 +72,57 @@ fn step(what: StepKind, figures: &[(&str, &str)], after: &str) -> Step {
 
 /// The worked example of the settlement rules, §9.
 pub(super) fn worked() -> Bill {
+    Bill {
+        settlement_id: "01930000-0000-7000-8000-000000000001".parse().unwrap(),
+        version: 1,
+        state: BillState::Settled,
+        policy: "shandong-2020@2020-01-01#3fa1c09be2d4".into(),
+        hospital: "H37132301".into(),
+        visit_number: "ZY20200702001".to_owned(),
+        patient: BilledPatient {
+            name: "王**".to_owned(),
+            id_number: Some("3713**********0012".to_owned()),
+            category: Some("entitled_out_of_poverty".into()),
+            category_name: Some(Text::new("脱贫享受政策人口", "Out of poverty, still entitled")),
+            category_on: "2020-07-02".parse().unwrap(),
+        },
+        admitted: "2020-06-24".parse().unwrap(),
+        discharged: "2020-07-02".parse().unwrap(),
+        cause: CauseKind::Illness,
+        amounts: buckets(["12000", "600", "0", "400", "11000"]),
+        payers: worked_payers(),
+        paid_by_payers: money("10368"),
+        patient_share: money("1632"),
+        deposit: Money::ZERO,
+        to_collect: Money::ZERO,
+        to_refund: Money::ZERO,
+        coverage: Coverage { in_scope: Some("0.9335".parse().unwrap()), total: "0.8640".parse().unwrap() },
+        lines_by_category: vec![
+            category(Some("bed"), 8, ["640", "0", "0", "0", "640"]),
+            category(Some("examination"), 6, ["2160", "0", "0", "160", "2000"]),
+            category(Some("western_medicine"), 21, ["5200", "600", "0", "240", "4360"]),
+            category(Some("surgery"), 2, ["4000", "0", "0", "0", "4000"]),
+        ],
+        benefit_year: 2020,
+        admission_ordinal: 1,
+        issued_at: "2020-07-02T02:30:00Z".parse().unwrap(),
+        replaces: None,
+        valid_until: None,
+        reversal: None,
+        findings: vec![
+            finding(
+                FindingCode::OverTarget,
+                "保障水平 93.35%，高于目标 90%。",
+                "Coverage is 93.35 %, above the target of 90 %.",
+                Some("鲁扶贫 §4.2"),
+            ),
+            sample_policy(),
+        ],
+    }
+    .with_deposit(money("2000"))
+}
+
+fn worked_payers() -> Vec<BilledPayer> {
     let basic = BilledPayer {
         steps: vec![
             step(StepKind::Base, &[], "11000"),
@@ -126,54 +177,7 @@ pub(super) fn worked() -> Bill {
         ],
         ..payer("supplementary", "医疗商业补充保险", "Supplementary commercial insurance", "732", "0")
     };
-    Bill {
-        settlement_id: "01930000-0000-7000-8000-000000000001".parse().unwrap(),
-        version: 1,
-        state: BillState::Settled,
-        policy: "shandong-2020@2020-01-01#3fa1c09be2d4".into(),
-        hospital: "H37132301".into(),
-        visit_number: "ZY20200702001".to_owned(),
-        patient: BilledPatient {
-            name: "王**".to_owned(),
-            id_number: Some("3713**********0012".to_owned()),
-            category: Some("entitled_out_of_poverty".into()),
-            category_name: Some(Text::new("脱贫享受政策人口", "Out of poverty, still entitled")),
-            category_on: "2020-07-02".parse().unwrap(),
-        },
-        admitted: "2020-06-24".parse().unwrap(),
-        discharged: "2020-07-02".parse().unwrap(),
-        cause: CauseKind::Illness,
-        amounts: buckets(["12000", "600", "0", "400", "11000"]),
-        payers: vec![basic, critical, assistance, waiver, supplementary],
-        paid_by_payers: money("10368"),
-        patient_share: money("1632"),
-        deposit: Money::ZERO,
-        to_collect: Money::ZERO,
-        to_refund: Money::ZERO,
-        coverage: Coverage { in_scope: Some("0.9335".parse().unwrap()), total: "0.8640".parse().unwrap() },
-        lines_by_category: vec![
-            category(Some("bed"), 8, ["640", "0", "0", "0", "640"]),
-            category(Some("examination"), 6, ["2160", "0", "0", "160", "2000"]),
-            category(Some("western_medicine"), 21, ["5200", "600", "0", "240", "4360"]),
-            category(Some("surgery"), 2, ["4000", "0", "0", "0", "4000"]),
-        ],
-        benefit_year: 2020,
-        admission_ordinal: 1,
-        issued_at: "2020-07-02T02:30:00Z".parse().unwrap(),
-        replaces: None,
-        valid_until: None,
-        reversal: None,
-        findings: vec![
-            finding(
-                FindingCode::OverTarget,
-                "保障水平 93.35%，高于目标 90%。",
-                "Coverage is 93.35 %, above the target of 90 %.",
-                Some("鲁扶贫 §4.2"),
-            ),
-            sample_policy(),
-        ],
-    }
-    .with_deposit(money("2000"))
+    vec![basic, critical, assistance, waiver, supplementary]
 }
 
 fn finding(code: FindingCode, zh: &str, en: &str, clause: Option<&str>) -> Finding {
@@ -264,32 +268,6 @@ fn every_payer() -> Vec<BilledPayer> {
         computed_by: ComputedBy::Payer,
         ..payer("disaster", "灾害民生综合保险", "Disaster insurance", "123456789.12", "0.51")
     };
-    let basic = BilledPayer {
-        steps: vec![
-            step(StepKind::Base, &[], "122451788.12"),
-            step(StepKind::UpfrontShare, &[("ratio", "0.1"), ("clause", "异地就医 §1")], "110206609.308"),
-            step(StepKind::Deductible, &[("amount", "1000"), ("already", "4000")], "110205609.308"),
-            step(
-                StepKind::Band,
-                &[("from", "0"), ("to", "50000"), ("part", "49000"), ("ratio", "0.5"), ("points", "0.1")],
-                "24500",
-            ),
-            step(
-                StepKind::Band,
-                &[("from", "50000"), ("part", "110156609.308"), ("ratio", "0.6")],
-                "66118465.5848",
-            ),
-            step(StepKind::StayCap, &[("amount", "600000")], "600000"),
-            step(
-                StepKind::AnnualCap,
-                &[("amount", "1500000"), ("already", "410000.00"), ("clause", "基本医保 §9")],
-                "1090000",
-            ),
-            step(StepKind::Remainder, &[("amount", "123456788.61")], "1090000"),
-        ],
-        state: PayerState::Unknown,
-        ..payer("basic", "居民基本医疗保险", "Resident basic medical insurance", "110206609.308", "1090000")
-    };
     let waiver = BilledPayer {
         steps: vec![
             Step {
@@ -324,7 +302,36 @@ fn every_payer() -> Vec<BilledPayer> {
         payer_reference: None,
         ..payer("accident", "意外伤害医疗", "Accident cover", "122366688.61", "0")
     };
-    vec![disaster, basic, waiver, accident]
+    vec![disaster, payer_of_every_step(), waiver, accident]
+}
+
+fn payer_of_every_step() -> BilledPayer {
+    BilledPayer {
+        steps: vec![
+            step(StepKind::Base, &[], "122451788.12"),
+            step(StepKind::UpfrontShare, &[("ratio", "0.1"), ("clause", "异地就医 §1")], "110206609.308"),
+            step(StepKind::Deductible, &[("amount", "1000"), ("already", "4000")], "110205609.308"),
+            step(
+                StepKind::Band,
+                &[("from", "0"), ("to", "50000"), ("part", "49000"), ("ratio", "0.5"), ("points", "0.1")],
+                "24500",
+            ),
+            step(
+                StepKind::Band,
+                &[("from", "50000"), ("part", "110156609.308"), ("ratio", "0.6")],
+                "66118465.5848",
+            ),
+            step(StepKind::StayCap, &[("amount", "600000")], "600000"),
+            step(
+                StepKind::AnnualCap,
+                &[("amount", "1500000"), ("already", "410000.00"), ("clause", "基本医保 §9")],
+                "1090000",
+            ),
+            step(StepKind::Remainder, &[("amount", "123456788.61")], "1090000"),
+        ],
+        state: PayerState::Unknown,
+        ..payer("basic", "居民基本医疗保险", "Resident basic medical insurance", "110206609.308", "1090000")
+    }
 }
 
 fn every_finding() -> Vec<Finding> {

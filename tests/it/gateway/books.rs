@@ -80,6 +80,20 @@ impl Expected {
     }
 }
 
+/// Each payer's funds together, the patients', and each hospital.
+fn owed(accounts: impl IntoIterator<Item = (Account, Money)>) -> BTreeMap<String, Money> {
+    let mut owed: BTreeMap<String, Money> = BTreeMap::new();
+    for (account, amount) in accounts {
+        let name = match account {
+            Account::Fund { payer, .. } => payer.to_string(),
+            Account::Patient => "patient".to_owned(),
+            Account::Hospital(code) => code.to_string(),
+        };
+        *owed.entry(name).or_default() += amount;
+    }
+    owed
+}
+
 async fn run(acts: Vec<Act>) {
     let house = House::new(profiles("", None), false).await;
     let mut expected = Expected::default();
@@ -127,15 +141,7 @@ async fn run(acts: Vec<Act>) {
     }
     let (audit, differences) = audit(&*house.store).await;
     assert_eq!(differences, []);
-    let mut owed: BTreeMap<String, Money> = BTreeMap::new();
-    for (account, amount) in audit.accounts {
-        let name = match account {
-            Account::Fund { payer, .. } => payer.to_string(),
-            Account::Patient => "patient".to_owned(),
-            Account::Hospital(code) => code.to_string(),
-        };
-        *owed.entry(name).or_default() += amount;
-    }
+    let mut owed = owed(audit.accounts);
     assert_eq!(owed.values().copied().sum::<Money>(), Money::ZERO);
     owed.retain(|_, amount| !amount.is_zero());
     expected.owed.retain(|_, amount| !amount.is_zero());

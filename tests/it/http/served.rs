@@ -27,6 +27,7 @@ use yizhan::store::{
     ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
 };
 use yizhan::{samples, telemetry};
+use yizhan_contract::Text;
 use yizhan_rules::PolicyShelf;
 
 use super::client::{Ask, Reply};
@@ -76,7 +77,7 @@ impl Gate {
 
     fn works(&self) -> Result<(), StoreError> {
         match self.is_broken.load(Ordering::SeqCst) {
-            true => Err(StoreError::Unavailable("held down by a test".to_owned())),
+            true => Err(StoreError::Unavailable(Text::new("测试停用", "held down by a test"))),
             false => Ok(()),
         }
     }

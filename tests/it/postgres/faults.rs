@@ -11,6 +11,7 @@ use yizhan::store::{Done, Step, Store as _, StoreError};
 
 use super::{counted, of, one_more, until_answered};
 use crate::cluster::{self, Cluster};
+use crate::says_both;
 use crate::stays::*;
 
 const WORKERS: usize = 6;
@@ -113,7 +114,7 @@ async fn an_exhausted_pool_says_so_and_serves_again() {
         deciding.begun().await;
         let refused = store.step(of(LI, "fast", "ZY2")).await;
         assert!(
-            matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("in use")),
+            matches!(&refused, Err(StoreError::Unavailable(why)) if why.zh.contains("全部占用") && why.en.contains("in use")),
             "{refused:?}"
         );
         let refused = store.person(vec![id_number(LI)]).await;
@@ -151,5 +152,6 @@ async fn a_server_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let address = format!("postgres:///none?host={}", folder.path().display());
     let refused = open_postgres(&address, Key::ephemeral().unwrap()).await.err().unwrap();
-    assert!(matches!(&refused, StoreError::Unavailable(why) if why.contains("PostgreSQL")), "{refused}");
+    assert!(matches!(&refused, StoreError::Unavailable(why) if why.en.contains("PostgreSQL")), "{refused}");
+    assert!(says_both(&refused.to_string()), "{refused}");
 }

@@ -9,6 +9,7 @@ use yizhan::store::{Done, Store as _, StoreError};
 
 use super::of;
 use crate::cluster;
+use crate::says_both;
 use crate::stays::*;
 
 #[tokio::test]
@@ -51,7 +52,7 @@ async fn a_database_of_a_newer_or_another_program_is_refused() {
     cluster.client(&others).await.batch_execute("CREATE TABLE mine (a integer)").await.unwrap();
     for name in [newer, others] {
         let refused = open_postgres(&cluster.address(&name), key.clone()).await.err().unwrap();
-        assert!(matches!(refused, StoreError::Schema(_)), "{refused}");
+        assert!(matches!(refused, StoreError::Schema(_)) && says_both(&refused.to_string()), "{refused}");
     }
 }
 

@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use uuid::Uuid;
 use yizhan::settlement::record::{Phase, StayRecord};
-use yizhan::settlement::saga::{Course, Part};
+use yizhan::settlement::saga::{Course, LEASE, LEAVES_WITHIN, Part};
 use yizhan::store::{
     Answer, Book, CatalogueItem, Changes, Done, Due, Facts, Lease, MessageClaim, OutboxEntry, PersonFacts,
     PersonRef, ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
 };
+use yizhan_contract::Text;
 
 use super::mutant::Mutant;
 use super::sim::Sim;
@@ -45,11 +46,14 @@ impl Faulty {
             self.sim.die(self.gateway).await;
         }
         if self.sim.is_store_down() {
-            return Err(StoreError::Unavailable("down".to_owned()));
+            return Err(StoreError::Unavailable(Text::new("停用", "down")));
         }
         let done = self.sim.at_once(done);
-        if crash == "after" {
-            self.sim.die(self.gateway).await;
+        match crash {
+            "after" => self.sim.die(self.gateway).await,
+            // Longer than anything it meant to send may take to leave.
+            "stalls" => self.sim.stall(self.gateway, self.sim.now() + LEAVES_WITHIN + LEASE),
+            _ => {}
         }
         self.sim.give_way().await;
         done
@@ -93,8 +97,8 @@ pub(crate) fn word(record: &StayRecord) -> &'static str {
 struct Noted {
     keys: Vec<String>,
     word: &'static str,
-    /// Operations that are durable from now on.
-    operations: Vec<Arc<str>>,
+    /// Operations that are durable from now on, and until when they may leave.
+    operations: Vec<(Arc<str>, Timestamp)>,
     /// The ledger may have moved.
     is_booked: bool,
 }
@@ -109,7 +113,9 @@ fn noted(changes: &Changes, before: Option<&Vec<u8>>) -> Option<Noted> {
     let keys = [written.visit_number.to_string(), written.stay_id.to_string()];
     let calls = record.saga.iter().flat_map(|saga| &saga.calls);
     let operations = calls.flat_map(|call| [Part::Commit, Part::Undo].map(|part| call.operation(part)));
-    let operations = operations.flatten().map(|operation| Arc::clone(&operation.id)).collect();
+    let operations = operations.flatten();
+    let operations =
+        operations.map(|operation| (Arc::clone(&operation.id), operation.leaves_before)).collect();
     let is_booked = !changes.postings.is_empty() || matches!(word(&record), "settled" | "reversed");
     Some(Noted {
         keys: keys.into_iter().chain(settlement).collect(),

@@ -60,6 +60,22 @@ fn replay() {
     assert_eq!(ran.broken, None);
 }
 
+/// A gateway that stands still between keeping an operation and sending it does not send it any more, whichever of
+/// its writes that is. It is alone: nobody has taken its lease meanwhile.
+#[test]
+fn a_request_whose_time_has_passed_does_not_leave() {
+    for nth in 1.. {
+        let (adapter, event) = ("store".to_owned(), "drive".to_owned());
+        let stalls = sim::Scripted { adapter, event, nth, answer: "-".into(), crash: "stalls".into() };
+        let alone = Schedule { chain: Some(1), gateways: Some(1), ..Schedule::of(1) };
+        let ran = kept(&Schedule { script: vec![stalls], ..alone }, opening::in_memory);
+        if !ran.log.contains("stands still") {
+            assert!(nth > 10, "{nth} writes only: {}", ran.log);
+            return;
+        }
+    }
+}
+
 #[test]
 fn a_seed_gives_the_same_run_again() {
     for seed in [3, 4] {

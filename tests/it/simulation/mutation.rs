@@ -5,7 +5,7 @@ use super::world::{Schedule, World};
 use super::{named, opening};
 
 /// Runs that a mistake may stay unseen.
-const SEEDS_MAX: u64 = 60;
+const SEEDS_MAX: u64 = 100;
 
 #[test]
 fn every_mistake_is_found_out() {

@@ -93,6 +93,9 @@ impl Line {
         if !self.sim.is_durable(&operation.id) {
             self.sim.broken(format!("intent first: {} is sent and not in the store", operation.id));
         }
+        if self.sim.leaves_before(&operation.id).is_some_and(|last| last < self.sim.now()) {
+            self.sim.broken(format!("in time: {} leaves later than the store says", operation.id));
+        }
         if let Err(why) = self.books.lock().unwrap().leaves(&operation, cell.answer == "very_late") {
             self.sim.broken(why);
         }

@@ -67,7 +67,8 @@ struct State {
     /// Where the store has a stay, by visit number, stay and settlement.
     stored: BTreeMap<String, &'static str>,
     /// Operations whose intent is in the store.
-    durable: BTreeSet<Arc<str>>,
+    /// Operations in the store, and until when each may leave.
+    durable: BTreeMap<Arc<str>, Timestamp>,
     log: Vec<String>,
 }
 
@@ -89,7 +90,7 @@ impl Sim {
             states: BTreeMap::new(),
             stays: BTreeMap::new(),
             stored: BTreeMap::new(),
-            durable: BTreeSet::new(),
+            durable: BTreeMap::new(),
             log: Vec::new(),
         };
         let clock = VirtualClock::at("2020-07-02T02:00:00Z".parse().unwrap());
@@ -182,7 +183,7 @@ impl Sim {
         &self,
         keys: &[String],
         word: &'static str,
-        operations: Vec<Arc<str>>,
+        operations: Vec<(Arc<str>, Timestamp)>,
         is_booked: bool,
     ) {
         let mut state = self.state.lock().unwrap();
@@ -196,7 +197,11 @@ impl Sim {
     }
 
     pub(crate) fn is_durable(&self, operation: &str) -> bool {
-        self.state.lock().unwrap().durable.contains(operation)
+        self.leaves_before(operation).is_some()
+    }
+
+    pub(crate) fn leaves_before(&self, operation: &str) -> Option<Timestamp> {
+        self.state.lock().unwrap().durable.get(operation).copied()
     }
 
     pub(crate) fn belongs(&self, operation: &Arc<str>, stay: &Arc<str>) {
@@ -346,6 +351,6 @@ impl State {
 /// The word as the table has it.
 fn word(text: &str) -> &'static str {
     let cells = super::coverage::reachable();
-    let words = cells.iter().flat_map(|cell| [cell.answer, cell.crash]);
+    let words = cells.iter().flat_map(|cell| [cell.answer, cell.crash]).chain(["stalls"]);
     words.into_iter().find(|word| *word == text).unwrap_or_else(|| panic!("no such word: {text}"))
 }

@@ -45,12 +45,14 @@ pub(crate) struct Schedule {
     /// Instead of what dice say: these faults and no others.
     pub(crate) script: Vec<Scripted>,
     pub(crate) chain: Option<usize>,
+    /// Absent: two where faults are scripted, else as dice say.
+    pub(crate) gateways: Option<u64>,
     pub(crate) mutant: Option<Arc<Mutant>>,
 }
 
 impl Schedule {
     pub(crate) fn of(seed: u64) -> Self {
-        Self { seed, aim: None, script: Vec::new(), chain: None, mutant: None }
+        Self { seed, aim: None, script: Vec::new(), chain: None, gateways: None, mutant: None }
     }
 
     pub(crate) fn aimed(seed: u64, aim: Cell) -> Self {
@@ -108,7 +110,11 @@ impl World {
             mutant.at_payers(&lines);
         }
         let work = Workload::of(schedule.seed, &opened.profiles, sim.now());
-        let gateways = if is_scripted { 2 } else { dice.between(1, 3) };
+        let gateways = match schedule.gateways {
+            Some(gateways) => gateways,
+            None if is_scripted => 2,
+            None => dice.between(1, 3),
+        };
         let world = Arc::new(Self {
             store: Arc::clone(&opened.store),
             lines,

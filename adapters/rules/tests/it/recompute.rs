@@ -45,6 +45,25 @@ pub(crate) fn check(bill: &Value) {
     assert_eq!(get(bill, "out_of_scope_left"), Some(left.1));
 }
 
+/// The steps of a payer come in this order.
+const ORDER: [&str; 10] = [
+    "base",
+    "upfront_share",
+    "deductible",
+    "band",
+    "target",
+    "stay_cap",
+    "annual_cap",
+    "rounding",
+    "remainder",
+    "min_share",
+];
+
+fn of_items(step: &Value) -> i128 {
+    let items = step.get("items").and_then(Value::as_array).into_iter().flatten();
+    items.map(|item| share(get(item, "amount").unwrap(), get(item, "ratio").unwrap())).sum()
+}
+
 fn follow(payer: &Value, steps: &[Value], left: (i128, i128), in_scope: i128) -> i128 {
     let kind = payer["base_kind"].as_str().unwrap();
     let of_kind = match kind {
@@ -58,33 +77,14 @@ fn follow(payer: &Value, steps: &[Value], left: (i128, i128), in_scope: i128) ->
     for step in steps {
         let after = get(step, "after").unwrap();
         let what = step["what"].as_str().unwrap();
-        let order = [
-            "base",
-            "upfront_share",
-            "deductible",
-            "band",
-            "target",
-            "stay_cap",
-            "annual_cap",
-            "rounding",
-            "remainder",
-            "min_share",
-        ];
-        let own_rank = order.iter().position(|known| *known == what).unwrap();
+        let own_rank = ORDER.iter().position(|known| *known == what).unwrap();
         assert!(own_rank > rank || what == "band" || what == "base", "out of order: {payer:#}");
         rank = own_rank;
         let figure = |key: &str| get(step, key).unwrap();
         amount = match what {
             "base" => {
                 already = get(step, "already").unwrap_or(0);
-                let items = step.get("items").and_then(Value::as_array);
-                let of_items = |items: &Vec<Value>| {
-                    items
-                        .iter()
-                        .map(|item| share(get(item, "amount").unwrap(), get(item, "ratio").unwrap()))
-                        .sum()
-                };
-                base = if kind == "items" { items.map_or(0, of_items).clamp(0, of_kind) } else { of_kind };
+                base = if kind == "items" { of_items(step).clamp(0, of_kind) } else { of_kind };
                 base
             }
             "upfront_share" => {

@@ -92,6 +92,7 @@ fn requoted(saga: &Saga, dice: &mut Dice, ids: &mut Ids, at: Timestamp) -> Event
         undo: None,
         legs: lowered(&call.legs),
         tombstones: Vec::new(),
+        in_doubt_since: None,
         ..call.clone()
     });
     let calls: Vec<Call> = again.collect();

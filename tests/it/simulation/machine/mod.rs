@@ -1,9 +1,11 @@
 //! The saga's function alone: no gateway, no store, no payer.
 //!
 //! [`rules`] is what must hold after every step whatever happens; [`chaos`] lets anything happen, in any order;
-//! [`truthful`] plays payers that tell the truth, with gateways dying in between, and compares the ends.
+//! [`truthful`] plays payers that tell the truth, with gateways dying in between, and compares the ends; [`doubt`] plays
+//! one that loses everything.
 
 mod chaos;
+mod doubt;
 mod rules;
 mod truthful;
 
@@ -62,6 +64,7 @@ fn call(manifest: &Manifest, wave: u8, amount: Money, ids: &mut Ids, at: Timesta
         commit: ids.operation(at),
         undo: None,
         tombstones: Vec::new(),
+        in_doubt_since: None,
     }
 }
 

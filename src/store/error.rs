@@ -1,0 +1,79 @@
+//! Why the store could not do a step, in the words of whoever has to act.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use yizhan_contract::Text;
+
+/// Why the store could not do a step. Nothing of it happened, unless it is [`StoreError::InDoubt`].
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Busy, full, unreachable: the same step may succeed later.
+    #[error(
+        "数据库暂不可用（{zh}），本步未写入，未因此发生资金变动，请稍后重试 | the store is not available: {en}; nothing of this step was written and it moved no money; try again later",
+        zh = .0.zh, en = .0.en
+    )]
+    Unavailable(Text),
+    /// Nobody can say whether the step took place. A message sent again is answered with what became of it.
+    #[error(
+        "是否已写入、资金是否变动尚不能确认（{zh}），请用同一消息重发查询 | it is not known whether the step took place and moved money: {en}; send the same message again to learn it",
+        zh = .0.zh, en = .0.en
+    )]
+    InDoubt(Text),
+    /// A document that does not open or does not read: wrong key, or damage.
+    #[error(
+        "数据库中有无法读取的内容（{0}），本步未写入，未因此发生资金变动，请联系管理员 | the store holds what cannot be read: {0}; nothing of this step was written and it moved no money; call the operator"
+    )]
+    Damaged(String),
+    #[error(
+        "密钥不符：数据库使用密钥 {expected}，给出的是 {given}，请用 --key 或 key_file 指定前者 | wrong key: the store was written under key {expected}, {given} was given; name the former by --key or key_file"
+    )]
+    WrongKey { expected: String, given: String },
+    /// Absent: the store is new and has no key yet.
+    #[error("{}", no_key(.0.as_deref()))]
+    NoKey(Option<String>),
+    /// Another gateway holds the store.
+    #[error("{zh}；未发生资金变动 | {en}; no money moved", zh = .0.zh, en = .0.en)]
+    Taken(Text),
+    /// Written by a newer program, or by another one.
+    #[error(
+        "数据库结构与本程序不符（{zh}），未写入，未发生资金变动，请使用相应版本的程序 | the store's schema does not fit this program: {en}; nothing was written and no money moved; use the program it is of",
+        zh = .0.zh, en = .0.en
+    )]
+    Schema(Text),
+    /// A step broke off inside the gateway: a defect of ours, the same step would break again.
+    #[error(
+        "网关内部错误（{0}），本步未写入，未因此发生资金变动，请告知管理员 | a step failed inside the gateway: {0}; nothing of it was written and it moved no money; tell the operator"
+    )]
+    Defect(String),
+}
+
+fn no_key(expected: Option<&str>) -> String {
+    match expected {
+        None => {
+            "新数据库需要密钥文件，请先用 yizhan key new 生成 | a new store needs a key file; make one with \
+                 `yizhan key new`"
+                .to_owned()
+        }
+        Some(expected) => format!(
+            "缺少密钥文件：数据库使用密钥 {expected}，请用 --key 或 key_file 指定 | no key file: the store was written \
+             under key {expected}; name it by --key or key_file"
+        ),
+    }
+}
+
+impl StoreError {
+    /// Why nothing could be done, in the words of something else: the operating system or the database.
+    pub(super) fn said_by(who: &str, why: &dyn Display) -> Text {
+        Text::new(format!("{who} 报告：{why}"), format!("{who} says: {why}"))
+    }
+
+    pub(super) fn unavailable(zh: impl Into<Arc<str>>, en: impl Into<Arc<str>>) -> Self {
+        Self::Unavailable(Text::new(zh, en))
+    }
+
+    /// Whether the same step may succeed later without anybody's doing.
+    pub fn may_retry(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::InDoubt(_))
+    }
+}

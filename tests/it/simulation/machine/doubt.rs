@@ -1,0 +1,178 @@
+//! A payer that loses whatever it is sent: a person has to hear of it in time, and what a person orders is acted upon.
+
+use jiff::{SignedDuration, Timestamp};
+use yizhan::settlement::saga::event::Resolution;
+use yizhan::settlement::saga::{
+    COMMIT_DEADLINE, Event, LEASE, Part, Saga, Sent, Terms, UNKNOWN_ATTENTION, Wanted,
+};
+use yizhan_contract::Money;
+use yizhan_contract::payer::{Performed, Status};
+
+use super::rules::Watched;
+use super::{Ids, call, manifest, start};
+use crate::simulation::dice::Dice;
+
+/// How the payer loses things, and how gateways fare meanwhile.
+#[derive(Debug, Clone, Copy)]
+struct Losing {
+    commits_are_idempotent: bool,
+    /// A reversal arrives, so that every commit is fenced off and another one sent.
+    reversals_arrive: bool,
+    /// Each gateway dies after so long, and what it has not kept is forgotten.
+    dies_every: Option<SignedDuration>,
+}
+
+fn saga_of(waves: &[u8], terms: Terms, ids: &mut Ids) -> Saga {
+    let mut dice = Dice::of(1);
+    let calls = waves.iter().enumerate().map(|(nth, wave)| {
+        let manifest = manifest(nth, &mut dice);
+        let called = call(&manifest, *wave, Money::from_fen(1_000), ids, start());
+        yizhan::settlement::saga::Call { terms, ..called }
+    });
+    Saga::new(calls.collect())
+}
+
+const TERMS: Terms = Terms {
+    quotes_are_firm: true,
+    commits_are_idempotent: true,
+    reverse_window_s: Some(86_400),
+    not_found_settles_after_s: 5,
+};
+
+/// One event after the other until `until`; whether and when a person first had to look.
+struct Play {
+    losing: Losing,
+    watched: Watched,
+    ids: Ids,
+    at: Timestamp,
+    coming: Vec<(Timestamp, Event)>,
+    attention_from: Option<Timestamp>,
+}
+
+impl Play {
+    fn new(losing: Losing) -> Self {
+        let mut ids = Ids::default();
+        let terms = Terms { commits_are_idempotent: losing.commits_are_idempotent, ..TERMS };
+        let watched = Watched::new(saga_of(&[0], terms, &mut ids));
+        Self { losing, watched, ids, at: start(), coming: Vec::new(), attention_from: None }
+    }
+
+    fn feed(&mut self, event: Event) {
+        self.coming.retain(|(_, event)| *event != Event::Woken);
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            for want in self.watched.step(event, self.at).unwrap() {
+                events.extend(self.carry_out(want));
+            }
+        }
+        let has_attention = self.watched.saga.attention.is_some();
+        assert!(
+            has_attention || self.attention_from.is_none(),
+            "it is taken from the person: {:?}",
+            self.losing
+        );
+        self.attention_from = self.attention_from.or(has_attention.then_some(self.at));
+    }
+
+    fn carry_out(&mut self, want: Wanted) -> Option<Event> {
+        let id = |call: usize, part| self.watched.saga.calls[call].operation(part).unwrap().id.clone();
+        let (after, event) = match want {
+            Wanted::Prepare { call, part } => {
+                return Some(Event::Prepared { call, part, operation: self.ids.operation(self.at) });
+            }
+            Wanted::Send { call, part } => {
+                let answer = Performed::Unknown { poll_after: None, why: "no answer".into() };
+                (COMMIT_DEADLINE, Event::Performed { operation: id(call, part), answer })
+            }
+            Wanted::Ask { call, part } => {
+                let arrived = part == Part::Undo && self.losing.reversals_arrive;
+                let answer = match arrived {
+                    true => Status::Done {
+                        amounts: self.watched.saga.calls[call].legs.clone(),
+                        reference: "R".into(),
+                    },
+                    false => Status::NotFound,
+                };
+                (SignedDuration::from_millis(100), Event::Asked { operation: id(call, part), answer })
+            }
+            Wanted::Wake { at } => (at.duration_since(self.at), Event::Woken),
+            Wanted::Requote | Wanted::Finish => panic!("{want:?} of a payer that loses everything"),
+        };
+        self.coming.push((self.at + after, event));
+        None
+    }
+
+    fn run(&mut self, until: Timestamp) {
+        let mut dies_at = self.losing.dies_every.map_or(Timestamp::MAX, |every| self.at + every);
+        self.feed(Event::Begun);
+        loop {
+            let next = self.coming.iter().enumerate().min_by_key(|(_, (at, _))| *at);
+            let next = next.map_or((usize::MAX, Timestamp::MAX), |(nth, (at, _))| (nth, *at));
+            self.at = self.at.max(next.1.min(dies_at));
+            match () {
+                () if until < self.at => return,
+                () if dies_at <= next.1 => {
+                    dies_at = self.at + self.losing.dies_every.unwrap();
+                    self.coming.clear();
+                    self.watched.saga = self.watched.durable.clone();
+                    self.feed(Event::TakenOver { is_gone: false });
+                }
+                () => {
+                    let (_, event) = self.coming.swap_remove(next.0);
+                    self.feed(event);
+                }
+            }
+        }
+    }
+}
+
+/// Neither sending again, nor a fence, nor another gateway makes the five minutes begin anew.
+#[test]
+fn a_payer_that_loses_everything_comes_before_a_person_in_time() {
+    // The first answer is missed after ten seconds, or by whoever takes over from a gateway that died before.
+    let first_doubt = COMMIT_DEADLINE.max(LEASE);
+    for commits_are_idempotent in [true, false] {
+        for reversals_arrive in [true, false] {
+            for dies_every_s in [None, Some(7), Some(40), Some(200)] {
+                let dies_every = dies_every_s.map(SignedDuration::from_secs);
+                let losing = Losing { commits_are_idempotent, reversals_arrive, dies_every };
+                let mut play = Play::new(losing);
+                play.run(start() + SignedDuration::from_mins(30));
+                let from = play.attention_from.unwrap_or_else(|| panic!("nobody hears of it: {losing:?}"));
+                let latest = start() + first_doubt + UNKNOWN_ATTENTION;
+                assert!(from <= latest, "{losing:?}: only {:#}", from.duration_since(start()));
+                let since = play.watched.saga.attention.unwrap().since;
+                assert!(since <= from, "{losing:?}: {since}");
+            }
+        }
+    }
+}
+
+/// A person who orders to ask again is obeyed by the gateway that takes the saga up, at once.
+#[test]
+fn a_retry_is_asked_as_soon_as_it_is_taken_up() {
+    let losing = Losing { commits_are_idempotent: true, reversals_arrive: false, dies_every: None };
+    let mut play = Play::new(losing);
+    play.run(start() + SignedDuration::from_mins(6));
+    let wanted = play.watched.step(Event::RetryOrdered { operator: "operator".into() }, play.at).unwrap();
+    assert_eq!(wanted, [], "who hears the order only takes it down");
+    play.watched.saga = play.watched.durable.clone();
+    let wanted = play.watched.step(Event::TakenOver { is_gone: false }, play.at).unwrap();
+    assert!(wanted.contains(&Wanted::Ask { call: 0, part: Part::Commit }), "{wanted:?}");
+}
+
+/// What a person knows of one payer sends nothing to the next one by itself: nobody would carry it out.
+#[test]
+fn a_resolved_operation_leaves_the_next_one_to_be_sent() {
+    let mut ids = Ids::default();
+    let mut watched = Watched::new(saga_of(&[0, 1], TERMS, &mut ids));
+    watched.step(Event::Begun, start()).unwrap();
+    let first = watched.saga.calls[0].commit.id.clone();
+    let answer = Performed::Unknown { poll_after: None, why: "no answer".into() };
+    let at = start() + COMMIT_DEADLINE;
+    watched.step(Event::Performed { operation: first.clone(), answer }, at).unwrap();
+    let as_ = Resolution::Done { amounts: watched.saga.calls[0].legs.clone(), reference: "R".into() };
+    let (operator, reason) = ("operator".to_owned(), "asked".to_owned());
+    let wanted = watched.step(Event::Resolved { operation: first, as_, operator, reason }, at).unwrap();
+    assert_eq!((wanted, &watched.durable.calls[1].commit.state), (vec![], &Sent::Intended));
+}
