@@ -41,11 +41,15 @@ impl Authority {
         path
     }
 
+    /// Its own certificate, for whoever is to trust it.
+    pub(crate) fn own_file(&self) -> PathBuf {
+        self.written("ca.pem", &self.params.self_signed(&self.key).unwrap().pem())
+    }
+
     /// As the configuration names its files.
     pub(crate) fn configured(&self, asks_clients: bool) -> Tls {
         let (certificate, key) = self.signed("localhost");
-        let client_ca =
-            asks_clients.then(|| self.written("ca.pem", &self.params.self_signed(&self.key).unwrap().pem()));
+        let client_ca = asks_clients.then(|| self.own_file());
         Tls {
             certificate: self.written("server.pem", &certificate.pem()),
             key: self.written("server.key", &key.serialize_pem()),

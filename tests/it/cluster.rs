@@ -3,7 +3,9 @@
 //! The server refuses to run as root, so it runs as `postgres` or `nobody` there. A shell holds it: when the
 //! tests end, however they end, the shell's input closes and it stops the server and removes the folder.
 
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,6 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio_postgres::NoTls;
+use yizhan::config::Tls;
 
 /// Every test of one run has a database of its own in one cluster.
 pub(crate) fn shared() -> &'static Cluster {
@@ -21,6 +24,9 @@ pub(crate) fn shared() -> &'static Cluster {
 pub(crate) struct Cluster {
     folder: PathBuf,
     keeper: Child,
+    /// Part of its socket's name.
+    port: u16,
+    has_tls: bool,
 }
 
 const STOPS_WITH_ITS_INPUT: &str = r#"
@@ -31,6 +37,33 @@ const STOPS_WITH_ITS_INPUT: &str = r#"
 
 impl Cluster {
     pub(crate) fn start() -> Self {
+        let cluster = Self::made(5432, false);
+        cluster.restart();
+        cluster
+    }
+
+    /// One that listens on a port of this machine as well, for nobody without TLS.
+    pub(crate) fn with_tls(certificate: &Tls) -> (Self, u16) {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        let cluster = Self::made(port, true);
+        let data = cluster.folder.join("data");
+        for (from, to) in [(&certificate.certificate, "server.crt"), (&certificate.key, "server.key")] {
+            let to = data.join(to);
+            std::fs::copy(from, &to).unwrap();
+            std::fs::set_permissions(&to, Permissions::from_mode(0o600)).unwrap();
+            if let Some((user, group)) = server_user() {
+                std::os::unix::fs::chown(&to, Some(user), Some(group)).unwrap();
+            }
+        }
+        let rules = "local all all trust\nhostssl all all 127.0.0.1/32 trust\n";
+        std::fs::write(data.join("pg_hba.conf"), rules).unwrap();
+        drop(free);
+        cluster.restart();
+        (cluster, port)
+    }
+
+    fn made(port: u16, has_tls: bool) -> Self {
         let folder = tempfile::Builder::new().prefix("yizhan-postgres-").tempdir().unwrap().keep();
         let keeper = as_server_user("sh")
             .args(["-c", STOPS_WITH_ITS_INPUT])
@@ -46,22 +79,23 @@ impl Cluster {
         if let Some((user, group)) = server_user() {
             std::os::unix::fs::chown(&folder, Some(user), Some(group)).unwrap();
         }
-        let cluster = Self { folder, keeper };
+        let cluster = Self { folder, keeper, port, has_tls };
         let init = as_server_user(program("initdb"))
             .args(["--no-sync", "--auth=trust", "--username=yizhan", "--encoding=UTF8", "--locale=C", "-D"])
             .arg(cluster.folder.join("data"))
             .output()
             .unwrap();
         assert!(init.status.success(), "initdb: {}", String::from_utf8_lossy(&init.stderr));
-        cluster.restart();
         cluster
     }
 
     /// Starts the server again after [`Cluster::kill`]; returns when it answers.
     pub(crate) fn restart(&self) {
         let options = format!(
-            "-c listen_addresses='' -c unix_socket_directories='{}' -c fsync=on -c synchronous_commit=on \
+            "{} -c port={} -c unix_socket_directories='{}' -c fsync=on -c synchronous_commit=on \
              -c max_connections=200 -c shared_buffers=64MB -c max_wal_size=512MB",
+            if self.has_tls { "-c listen_addresses=127.0.0.1 -c ssl=on" } else { "-c listen_addresses=''" },
+            self.port,
             self.folder.display()
         );
         // A server that was killed leaves processes behind that see it a moment later.
@@ -99,7 +133,8 @@ impl Cluster {
     }
 
     pub(crate) fn address(&self, database: &str) -> String {
-        format!("postgres:///{database}?user=yizhan&host={}", self.folder.display())
+        let (folder, port) = (self.folder.display(), self.port);
+        format!("postgres:///{database}?user=yizhan&host={folder}&port={port}")
     }
 
     pub(crate) async fn client(&self, database: &str) -> tokio_postgres::Client {

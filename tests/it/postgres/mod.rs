@@ -9,6 +9,7 @@ mod importing;
 mod opening;
 mod proxy;
 mod shape;
+mod tls;
 
 use yizhan::store::{AccumulatorMove, Changes, Decide, Done, Pot, Step, StoreError};
 
