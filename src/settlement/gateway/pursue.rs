@@ -166,7 +166,8 @@ impl Gateway {
         as_of: Option<Timestamp>,
     ) -> Result<Vec<Pursuit>, StoreError> {
         let until = self.lease_end();
-        let taking = due.into_iter().map(|due| self.store().take(due, Arc::clone(self.name()), until));
+        let taking =
+            due.into_iter().map(|due| self.in_turn(self.store().take(due, Arc::clone(self.name()), until)));
         let taken = futures_util::future::try_join_all(taking).await?;
         Ok(taken.into_iter().flatten().map(|lease| Pursuit { lease, until, is_holder_gone, as_of }).collect())
     }
@@ -243,7 +244,7 @@ impl Drive<'_> {
                 None
             }),
         };
-        match self.gateway.store().step(step).await? {
+        match self.gateway.in_turn(self.gateway.store().step(step)).await? {
             Done::LeaseLost => return Err(Stop::LeaseLost),
             Done::Undecided | Done::Decided(_) | Done::Repeated(_) | Done::OtherContent => {}
         }
@@ -277,8 +278,8 @@ impl Drive<'_> {
     /// One conditional step under the lease; `None` where it has to be seen anew first.
     pub(super) async fn carry(&self, seen: &Seen, carry: Carry) -> Result<Option<Outcome>, Stop> {
         let work = self.work(seen, Asked::Carry(Arc::new(carry)));
-        let done = self.gateway.step(&work, Some(&seen.record), Some(self.lease)).await?;
-        said(done)
+        let step = self.gateway.step(&work, Some(&seen.record), Some(self.lease));
+        said(self.gateway.in_turn(step).await?)
     }
 
     /// Nothing is to be asked: charges that went quiet close the stay, else it is let go as it stands.
@@ -286,7 +287,9 @@ impl Drive<'_> {
         let mode = if seen.hospital.settle_on == SettleOn::Desk { Mode::Quote } else { seen.hospital.mode };
         let now = self.as_of.unwrap_or_else(|| self.gateway.runtime().now());
         let asked = Asked::ChargesQuiet { mode, now };
-        let done = self.gateway.step(&self.work(seen, asked), Some(&seen.record), Some(self.lease)).await?;
+        let work = self.work(seen, asked);
+        let step = self.gateway.step(&work, Some(&seen.record), Some(self.lease));
+        let done = self.gateway.in_turn(step).await?;
         Ok(match said(done)? {
             Some(outcome) if !outcome.is_under_way() => Went::Ended(outcome),
             Some(_) | None => Went::On,
@@ -312,7 +315,8 @@ impl Drive<'_> {
         let until = self.gateway.lease_end();
         let due =
             Due { stay_id: self.lease.stay_id, epoch: self.lease.epoch, due_at: self.until, is_held: true };
-        let taken = self.gateway.store().take(due, Arc::clone(self.gateway.name()), until).await?;
+        let take = self.gateway.store().take(due, Arc::clone(self.gateway.name()), until);
+        let taken = self.gateway.in_turn(take).await?;
         self.lease = taken.ok_or(Stop::LeaseLost)?;
         self.until = until;
         Ok(())

@@ -130,6 +130,9 @@ impl Hospitals {
         let discharged = Some("2020-06-11".to_owned());
         let is_taken = self.hl7(&Sent { lines, ..of("DFT^P03") }, dice).await
             && self.hl7(&Sent { discharged, ..of("ADT^A03") }, dice).await;
+        if !is_taken {
+            self.told.lock().unwrap().refused += 1;
+        }
         if !is_taken || !dice.percent(30) {
             return;
         }
@@ -174,8 +177,6 @@ impl Hospitals {
             timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("{} is not answered", sent.id));
         if is_taken {
             self.took(sent);
-        } else {
-            self.told.lock().unwrap().refused += 1;
         }
         is_taken
     }

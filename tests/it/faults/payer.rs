@@ -28,7 +28,7 @@ pub(crate) enum Temper {
     Calm,
     /// Does what it is told, after 20 ms.
     Even,
-    /// Quotes, and answers no commit: every other one it carries out.
+    /// Quotes, and says nothing of commits: every other one it carries out.
     Silent,
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn payers(
 ) -> Vec<(Arc<str>, Arc<dyn Payer>)> {
     let payer = |kind: &Kind| {
         let payer = Fickle {
-            manifest: manifest(kind),
+            manifest: manifest(kind, temper),
             books: Arc::new(books(kind, folder)),
             runtime: runtime.clone(),
             temper,
@@ -84,15 +84,19 @@ pub(crate) fn payers(
 pub(crate) fn kept(chain: usize, folder: &Path) -> Vec<Kept> {
     let kept = |kind: &Kind| Kept {
         name: kind.name.into(),
-        serves: manifest(kind).serves,
+        serves: manifest(kind, Temper::Calm).serves,
         books: Arc::new(Mutex::new(books(kind, folder).read().unwrap())),
     };
     CHAINS[chain].iter().map(kept).collect()
 }
 
-fn manifest(kind: &Kind) -> Manifest {
-    const NOT_FOUND_SETTLES_AFTER_S: u64 = 10;
-    Manifest { concurrency_max: 1_024, ..kind.manifest(NOT_FOUND_SETTLES_AFTER_S) }
+fn manifest(kind: &Kind, temper: Temper) -> Manifest {
+    let not_found_settles_after_s = match temper {
+        Temper::Fickle | Temper::Calm => 10,
+        // What they do not know when they are asked never comes.
+        Temper::Even | Temper::Silent => 0,
+    };
+    Manifest { concurrency_max: 1_024, ..kind.manifest(not_found_settles_after_s) }
 }
 
 fn books(kind: &Kind, folder: &Path) -> FileBooks {
@@ -208,6 +212,9 @@ impl Fickle {
     }
 
     async fn asked(&self, id: Arc<str>) -> Status {
+        if self.temper == Temper::Silent {
+            return Status::Unavailable(unavailable());
+        }
         if self.temper == Temper::Fickle {
             match self.dice(|dice| dice.below(10)) {
                 0 => return Status::Unavailable(unavailable()),

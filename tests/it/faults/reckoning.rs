@@ -14,13 +14,13 @@ use crate::simulation::books::Kept;
 use crate::simulation::look::{Known, Look, Moved, StayLook};
 use crate::simulation::promises::Promises;
 use crate::simulation::senders::{is_repeated, is_taken_back, lines_are_there, nothing_left};
-use crate::simulation::workload::limits;
+use crate::simulation::workload::{Sending, limits};
 
 /// What came of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Sum {
     /// Stays by where they are.
-    pub(crate) ends: BTreeMap<String, usize>,
+    pub(crate) ends: BTreeMap<&'static str, usize>,
     /// Messages and reversals that were acknowledged.
     pub(crate) acknowledged: usize,
     pub(crate) refused: u32,
@@ -94,7 +94,7 @@ pub(crate) async fn reckon(
         ..Sum::default()
     };
     for stay in look.stays.values() {
-        *sum.ends.entry(end_of(look, stay)?).or_default() += 1;
+        *sum.ends.entry(end_of(look, stay, told)?).or_default() += 1;
     }
     let done =
         |kept: &Kept| kept.books.lock().unwrap().entries.values().filter(|entry| entry.effects > 0).count();
@@ -121,17 +121,21 @@ async fn as_issued(store: &dyn Store, bill: &Bill) -> Result<(), String> {
 }
 
 /// Settled, taken back, refused, or a person's; nothing in between.
-fn end_of(look: &Look, stay: &StayLook) -> Result<String, String> {
+fn end_of(look: &Look, stay: &StayLook, told: &Told) -> Result<&'static str, String> {
     let record = &stay.record;
     if look.attention.contains(&record.stay_id) {
-        return Ok("needs attention".to_owned());
+        return Ok("needs attention");
     }
+    let is_refused =
+        record.settlement.as_ref().is_some_and(|settlement| settlement.bill.state == BillState::Refused);
+    let is_discharged =
+        |sending: &Sending| sending.visit == stay.visit && sending.message.part.discharged.value().is_some();
     match record.phase {
-        Phase::Settled => Ok("settled".to_owned()),
-        Phase::Reversed => Ok("reversed".to_owned()),
-        Phase::Committing | Phase::Reversing => Err(format!("one-sided: {} is under way", stay.visit)),
-        Phase::Open | Phase::AwaitingCharges | Phase::Quoted | Phase::Cancelled => {
-            Ok("not settled".to_owned())
-        }
+        Phase::Settled => Ok("settled"),
+        Phase::Reversed => Ok("reversed"),
+        _ if is_refused => Ok("refused by a payer"),
+        _ if told.reversals.contains(&stay.visit) => Ok("discharge cancelled"),
+        _ if !told.messages.iter().any(is_discharged) => Ok("not discharged"),
+        phase => Err(format!("forgotten: {} is discharged and {phase:?}", stay.visit)),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
+use yizhan::roster::{RosterFile, RosterMode};
 use yizhan::runtime::RandomIds;
 use yizhan::store::Ports;
 use yizhan::store::postgres::{Options, Postgres};
@@ -14,7 +15,7 @@ use yizhan::store::sqlite::{self, Sqlite};
 use super::payer::Temper;
 use super::process::{Hurried, Setting};
 use crate::cluster::Cluster;
-use crate::simulation::opening::filled;
+use crate::simulation::opening::{filled, import};
 
 /// A store, by what it is opened with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -72,6 +73,14 @@ impl Place {
                 filled(Arc::new(self.open_database(address).await)).await;
             }
         }
+    }
+
+    /// Further people, as a roster file has them.
+    pub(crate) async fn add_people(&self, rows: &str) {
+        let file = self.key_file().with_file_name("people.csv");
+        std::fs::write(&file, rows).unwrap();
+        let roster = import(RosterFile::open(&file));
+        self.open_beside().await.import_roster(roster, RosterMode::Delta).await.unwrap();
     }
 }
 
