@@ -11,7 +11,7 @@ use yizhan::runtime::steady;
 use yizhan::store::{Due, StayRef, Store};
 
 use super::hospitals::{TOKEN, Told};
-use super::payer::{Temper, kept};
+use super::payer::{SIDE_BY_SIDE, Temper, kept};
 use super::process::{Hurried, Running};
 use super::reckoning::{quiet, reckon};
 use super::site::Site;
@@ -25,8 +25,6 @@ use crate::simulation::workload::{Sending, discharge};
 const SETTLEMENTS: usize = 1_000;
 /// Senders at a time.
 const AT_A_TIME: usize = 32;
-/// Firm payers, committed side by side and idempotent but for one.
-const CHAIN: usize = 6;
 
 /// Stays that somebody acts for, or that wait to be looked at.
 async fn in_flight(store: &dyn Store) -> Vec<Due> {
@@ -88,7 +86,7 @@ fn roster() -> String {
 async fn killed_in_flight(what: &str, site: Site) {
     let stays = stays();
     site.place.add_people(&roster()).await;
-    let setting = site.setting(CHAIN, Temper::Silent, 1, Hurried::times(1));
+    let setting = site.setting(SIDE_BY_SIDE, Temper::Silent, 1, Hurried::times(1));
     let first = Running::start(&setting).await;
     let store = site.place.open_beside().await;
     send_all(&first, &stays, &*store).await;
@@ -97,7 +95,7 @@ async fn killed_in_flight(what: &str, site: Site) {
     first.kill();
 
     let began = steady();
-    let setting = site.setting(CHAIN, Temper::Even, 2, setting.clock);
+    let setting = site.setting(SIDE_BY_SIDE, Temper::Even, 2, setting.clock);
     let second = Running::start(&setting).await;
     until("ready", async || {
         let reply = Ask::get("/readyz").try_send(second.doors.http).await?;
@@ -115,7 +113,7 @@ async fn killed_in_flight(what: &str, site: Site) {
     let look = quiet(&*store, &visits).await;
     second.kill();
     let told = Told { visits, messages: stays, ..Told::default() };
-    let sum = reckon(&*store, &kept(CHAIN, site.folder.path()), &told, &look).await.unwrap();
+    let sum = reckon(&*store, &kept(SIDE_BY_SIDE, site.folder.path()), &told, &look).await.unwrap();
     assert_eq!(sum.ends.get("settled"), Some(&SETTLEMENTS), "{sum:?}");
     let generous = Duration::from_secs(60);
     assert!(ready < generous && resolved < generous, "{ready:?} {resolved:?}");

@@ -12,12 +12,11 @@ use yizhan::runtime::steady;
 
 use super::hospitals::Hospitals;
 use super::pass_ms;
-use super::payer::{Temper, kept};
+use super::payer::{Temper, any_chain, kept};
 use super::process::{Doors, Hurried, Running, Setting};
 use super::reckoning::{Sum, quiet, reckon};
 use super::site::Site;
 use crate::cluster::{self, Cluster};
-use crate::simulation::chains::CHAINS;
 use crate::simulation::dice::Dice;
 
 /// Kills between two reckonings.
@@ -81,7 +80,7 @@ impl Gateways {
 impl Siege<'_> {
     async fn run(&self) -> Sum {
         let mut dice = Dice::of(self.seed);
-        let chain = dice.index(CHAINS.len());
+        let chain = any_chain(&mut dice);
         let site = match self.cluster {
             Some(cluster) => Site::on_postgres(cluster).await,
             None => Site::on_file().await,

@@ -3,17 +3,22 @@
 //!
 //! Reading order: [`process`] (a gateway as a process of its own, and what it is told), [`payer`] and [`books`] (the
 //! payers it links, and their books, which are files), [`hospitals`] (who sends, and what was answered),
-//! [`reckoning`] (what must hold afterwards), then the faults: [`kills`], [`in_flight`], [`full`], [`unreachable`],
-//! [`clocks`].
+//! [`reckoning`] (what must hold afterwards), then the faults: [`kills`], [`in_flight`]; [`house`] and [`trouble`] (a
+//! gateway that lives on) for [`full`], [`unreachable`], [`clocks`].
 
 mod books;
+mod clocks;
+mod full;
 mod hospitals;
+mod house;
 mod in_flight;
 mod kills;
 mod payer;
 mod process;
 mod reckoning;
 mod site;
+mod trouble;
+mod unreachable;
 
 use std::time::Duration;
 

@@ -60,9 +60,25 @@ pub(crate) struct Fickle {
     dice: Mutex<Dice>,
 }
 
+/// Beside the chains of the simulation: two firm payers, committed side by side, each idempotent.
+pub(crate) const SIDE_BY_SIDE: usize = CHAINS.len();
+
+/// A chain of the simulation in which every stay asks somebody: the basic insurance is outside.
+pub(crate) fn any_chain(dice: &mut Dice) -> usize {
+    let asks = |nth: &usize| CHAINS[*nth].iter().any(|kind| kind.serves.contains(&"basic"));
+    let chains: Vec<usize> = (0..CHAINS.len()).filter(asks).collect();
+    *dice.one_of(&chains)
+}
+
+fn chain(nth: usize) -> Vec<Kind> {
+    let firm = &CHAINS[6];
+    let idempotent = || firm.iter().map(|kind| Kind { is_idempotent: true, ..*kind }).collect();
+    CHAINS.get(nth).map_or_else(idempotent, |chain| chain.to_vec())
+}
+
 /// The payers of a chain, each with its books in `folder`.
 pub(crate) fn payers(
-    chain: usize,
+    nth: usize,
     folder: &Path,
     runtime: &Runtime,
     (temper, seed): (Temper, u64),
@@ -77,17 +93,17 @@ pub(crate) fn payers(
         };
         (Arc::from(kind.name), Arc::new(payer) as Arc<dyn Payer>)
     };
-    CHAINS[chain].iter().map(payer).collect()
+    chain(nth).iter().map(payer).collect()
 }
 
 /// What their books say.
-pub(crate) fn kept(chain: usize, folder: &Path) -> Vec<Kept> {
+pub(crate) fn kept(nth: usize, folder: &Path) -> Vec<Kept> {
     let kept = |kind: &Kind| Kept {
         name: kind.name.into(),
         serves: manifest(kind, Temper::Calm).serves,
         books: Arc::new(Mutex::new(books(kind, folder).read().unwrap())),
     };
-    CHAINS[chain].iter().map(kept).collect()
+    chain(nth).iter().map(kept).collect()
 }
 
 fn manifest(kind: &Kind, temper: Temper) -> Manifest {

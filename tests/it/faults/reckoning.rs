@@ -133,6 +133,8 @@ fn end_of(look: &Look, stay: &StayLook, told: &Told) -> Result<&'static str, Str
     match record.phase {
         Phase::Settled => Ok("settled"),
         Phase::Reversed => Ok("reversed"),
+        // A payer confirmed less, the share would have risen: all of it was taken back, the desk sees the new quote.
+        Phase::Quoted => Ok("quoted again"),
         _ if is_refused => Ok("refused by a payer"),
         _ if told.reversals.contains(&stay.visit) => Ok("discharge cancelled"),
         _ if !told.messages.iter().any(is_discharged) => Ok("not discharged"),
