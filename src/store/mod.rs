@@ -423,9 +423,6 @@ pub struct ReportLine {
     pub paid: Money,
 }
 
-/// Half of what queues up in a store on SQLite before it says that it is busy.
-const STEPS_BESIDE_MESSAGES: usize = 512;
-
 /// Both ports of one store.
 pub trait Ports: Store + registers::Registers {}
 impl<T: Store + registers::Registers> Ports for T {}
@@ -497,6 +494,6 @@ pub trait Store: Send + Sync {
 
     /// Steps side by side that leave room for messages: whoever has more of them that can wait, lets them wait.
     fn steps_beside_messages(&self) -> usize {
-        STEPS_BESIDE_MESSAGES
+        sqlite::QUEUE_STEPS_MAX / 2
     }
 }
