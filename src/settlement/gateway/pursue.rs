@@ -4,6 +4,7 @@
 //! ([`super::carried`], [`super::saga`]); here is the waiting. Whoever drives holds the stay's lease; where it is
 //! lost, what is under way is dropped, and the next holder goes on from what is durable.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -127,16 +128,17 @@ impl Gateway {
     /// # Errors
     /// Where the store cannot be read or written.
     pub async fn rearm(&self) -> Result<Vec<Pursuit>, StoreError> {
-        // What is taken from here on ends later: it is not taken again.
-        let old = self.lease_end();
-        let mut pursuits = Vec::new();
+        let (mut pursuits, mut taken, mut page) = (Vec::new(), BTreeSet::new(), REARM_PAGE);
         loop {
-            let mut held = self.store().held_by(Arc::clone(self.name()), REARM_PAGE).await?;
-            held.retain(|due| due.due_at < old);
-            if held.is_empty() {
-                return Ok(pursuits);
+            let mut held = self.store().held_by(Arc::clone(self.name()), page).await?;
+            let is_all = held.len() < usize::try_from(page).unwrap_or(usize::MAX);
+            // By id, not by time: the clock may have been set back meanwhile.
+            held.retain(|due| taken.insert(due.stay_id));
+            match (held.is_empty(), is_all) {
+                (true, true) => return Ok(pursuits),
+                (true, false) => page = page.saturating_mul(2),
+                (false, _) => pursuits.extend(self.take_all(held, true, None).await?),
             }
-            pursuits.extend(self.take_all(held, true, None).await?);
         }
     }
 

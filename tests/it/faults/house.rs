@@ -69,6 +69,14 @@ impl House {
         sender.send(&sent.bytes().0, &sent.id).await.unwrap().code
     }
 
+    /// The same in the enhanced mode: whether it was stored.
+    async fn enhanced(&self, sent: &Sent) -> String {
+        let text = String::from_utf8(sent.bytes().0).unwrap();
+        let text = text.replacen("|P|2.5|||||", "|P|2.5|||AL|AL|", 1);
+        let mut sender = Sender::connect(&self.doors.mllp.to_string()).await.unwrap();
+        sender.send(text.as_bytes(), &sent.id).await.unwrap().code
+    }
+
     /// A store that is not available says so in every channel, and that no money moved.
     pub(crate) async fn says_unavailable(&self, over_http: &Sent, over_mllp: &Sent) {
         let reply = self.post(over_http).await;
@@ -76,5 +84,6 @@ impl House {
         let again_s: Result<u32, _> = reply.header("retry-after").parse();
         assert!(again_s.is_ok_and(|again_s| again_s > 0), "{reply:?}");
         assert_eq!(self.hl7(over_mllp).await, "AR");
+        assert_eq!(self.enhanced(over_mllp).await, "CR");
     }
 }

@@ -40,16 +40,21 @@ pub(crate) struct Setting {
     pub(crate) clock: Hurried,
 }
 
-/// A clock that runs so many times as fast as the machine's: every process that knows when it began has the same.
+/// A clock that runs faster than the machine's, or slower: every process that knows when it began has the same.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Hurried {
     began: Timestamp,
     times: i32,
+    slower: i32,
 }
 
 impl Hurried {
     pub(crate) fn times(times: i32) -> Self {
-        Self { began: SystemClock.now(), times }
+        Self { began: SystemClock.now(), times, slower: 1 }
+    }
+
+    pub(crate) fn slower(slower: i32) -> Self {
+        Self { slower, ..Self::times(1) }
     }
 
     pub(crate) fn today() -> Timestamp {
@@ -59,12 +64,13 @@ impl Hurried {
 
 impl Clock for Hurried {
     fn now(&self) -> Timestamp {
-        Self::today() + SystemClock.now().duration_since(self.began) * self.times
+        Self::today() + SystemClock.now().duration_since(self.began) * self.times / self.slower
     }
 
     fn sleep_until(&self, at: Timestamp) -> Sleep<'_> {
         let since = SignedDuration::from_micros(
-            (at.as_microsecond() - Self::today().as_microsecond()) / i64::from(self.times),
+            (at.as_microsecond() - Self::today().as_microsecond()) * i64::from(self.slower)
+                / i64::from(self.times),
         );
         let at = self.began.saturating_add(since).unwrap();
         Box::pin(async move { SystemClock.sleep_until(at).await })
