@@ -137,6 +137,11 @@ pub fn stays_not_taken_up(error: &dyn Error) {
     warn!(error = %error, "stays whose charges went quiet could not be closed");
 }
 
+/// This gateway's leases run out when it dies; it does not find them again when it is started.
+pub fn gateway_without_lasting_name(why: &dyn std::fmt::Display) {
+    warn!(%why, "no lasting name: what this gateway leaves behind waits until its leases have run out");
+}
+
 /// A stay was taken up without a message and came to this; `ended` is the bill's state.
 pub fn stay_ended(stay_id: &dyn Display, hospital: &str, ended: &'static str) {
     info!(%stay_id, hospital, ended, "stay taken up: {ended}");

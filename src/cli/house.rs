@@ -22,15 +22,15 @@ use crate::store::key_file::KeyError;
 use crate::store::registers::ImportError;
 use crate::system;
 
-/// Puts store, policies and hospitals together; every payer is computed by rules.
+/// Puts store, policies and hospitals together for one command; every payer is computed by rules.
 pub(super) fn reception(
     store: &Opened,
     policies: PolicyShelf,
     profiles: Profiles,
     runtime: Runtime,
 ) -> Reception {
-    let name = store.gateway_name(&runtime);
-    reception_of(store, policies, profiles, runtime, Payers::none(), &name)
+    let name = store.command_name(&runtime);
+    reception_of(store, policies, profiles, runtime, Payers::none(), name.as_str())
 }
 
 /// The same with outside payers, under the name this gateway holds leases by.

@@ -6,6 +6,7 @@ mod backup;
 mod bench;
 mod catalogue;
 mod demo;
+pub mod gateway_name;
 mod house;
 mod import;
 mod key;
@@ -15,7 +16,7 @@ mod outbox;
 mod policy;
 mod report;
 mod roster;
-mod serve;
+pub mod serve;
 mod settle;
 mod usage;
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow, bail};
 
 use super::block_on;
+use super::gateway_name::GatewayName;
 use crate::runtime::Runtime;
 use crate::store::Ports;
 use crate::store::address::{Address, PostgresAddress};
@@ -70,12 +71,19 @@ impl Opened {
         }
     }
 
-    /// What a gateway on this store holds leases by. A file has one gateway, which finds its own after a restart;
-    /// the gateways of a database must differ, and leases of one that ended run out.
-    pub(super) fn gateway_name(&self, runtime: &Runtime) -> String {
+    /// What the gateway that serves this store holds leases by, so that it finds its own after a restart.
+    pub(super) fn gateway_name(&self, key_file: &Path, runtime: &Runtime) -> GatewayName {
         match self {
-            Self::File(_) => "gateway".to_owned(),
-            Self::Postgres(_) => format!("gateway {}", runtime.next_id()),
+            Self::File(_) => GatewayName::only(),
+            Self::Postgres(_) => GatewayName::lasting(key_file, runtime),
+        }
+    }
+
+    /// The same for a command, which may work beside gateways that serve it.
+    pub(super) fn command_name(&self, runtime: &Runtime) -> GatewayName {
+        match self {
+            Self::File(_) => GatewayName::only(),
+            Self::Postgres(_) => GatewayName::once(runtime),
         }
     }
 

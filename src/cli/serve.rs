@@ -22,6 +22,7 @@ use crate::outbox::Outbox;
 use crate::runtime::{Runtime, Shutdown};
 use crate::settlement::gateway::{Gateway, Pursuit};
 use crate::settlement::outcome::Outcome;
+use crate::settlement::payers::Payers;
 use crate::store::address::Address;
 use crate::store::postgres;
 use crate::system;
@@ -59,7 +60,8 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
         ..postgres::Options::default()
     };
     let store = opened::open_store(&config.store, &config.key_file, options, &runtime)?;
-    let reception = house::reception(&store, policies, profiles, runtime);
+    let name = store.gateway_name(&config.key_file, &runtime);
+    let reception = house::reception_of(&store, policies, profiles, runtime, Payers::none(), name.as_str());
     let (stop, stopped) = Shutdown::new();
     block_on(async {
         tokio::spawn(stop_on_signal(stop));
@@ -68,6 +70,8 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
         serve(&config, listeners, reception, front, stopped).await
     })?;
     store.close();
+    // Stays that are still driven end with the process: until then nobody else may bear the name.
+    std::mem::forget(name);
     Ok(Exit::Ok)
 }
 
@@ -106,9 +110,9 @@ fn warn_of_caps(policies: &PolicyShelf) {
 }
 
 /// Both ports, bound before anything is served.
-pub(super) struct Listeners {
-    pub(super) http: TcpListener,
-    pub(super) mllp: TcpListener,
+pub struct Listeners {
+    pub http: TcpListener,
+    pub mllp: TcpListener,
 }
 
 impl Listeners {
@@ -127,11 +131,11 @@ impl Listeners {
 }
 
 /// What the HTTP port shows beside messages and bills.
-pub(super) struct Front {
-    pub(super) reading: http::Reading,
-    pub(super) metrics: PrometheusHandle,
+pub struct Front {
+    pub reading: http::Reading,
+    pub metrics: PrometheusHandle,
     /// Filled by the demonstration only.
-    pub(super) recent: Arc<http::Recent>,
+    pub recent: Arc<http::Recent>,
 }
 
 fn mllp_acceptor(tls: &Tls) -> Result<TlsAcceptor, tls::TlsError> {
@@ -139,7 +143,7 @@ fn mllp_acceptor(tls: &Tls) -> Result<TlsAcceptor, tls::TlsError> {
 }
 
 /// Runs both ports and the timer until the signal to stop, then lets them finish what they hold.
-pub(super) async fn serve(
+pub async fn serve(
     config: &Config,
     listeners: Listeners,
     reception: Reception,

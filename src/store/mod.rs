@@ -438,4 +438,9 @@ pub trait Store: Send + Sync {
 
     /// A round trip to the disk, for `/readyz`.
     fn ping(&self) -> Answer<'_, ()>;
+
+    /// Steps side by side that leave room for messages: whoever has more of them that can wait, lets them wait.
+    fn steps_beside_messages(&self) -> usize {
+        sqlite::QUEUE_STEPS_MAX / 2
+    }
 }

@@ -9,6 +9,7 @@ mod cluster;
 mod crash;
 mod demo;
 mod desk;
+mod faults;
 mod gateway;
 mod hl7_ack;
 mod hl7_corpus;

@@ -62,8 +62,8 @@ impl OwnGateway {
         let (policies, payers) = (policy::shelf(&[])?, Payers::new(outside)?);
         payers.check(&policies)?;
         let profiles = profiles(workload.hospitals())?;
-        let name = store.gateway_name(&runtime);
-        let reception = house::reception_of(&store, policies, profiles, runtime, payers, &name);
+        let name = store.command_name(&runtime);
+        let reception = house::reception_of(&store, policies, profiles, runtime, payers, name.as_str());
         let listen =
             || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("本机端口 | a port of this machine");
         let listeners = Listeners { http: listen()?, mllp: listen()? };

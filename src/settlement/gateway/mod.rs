@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 use yizhan_contract::{Money, Personal, Text};
 use yizhan_rules::PolicyShelf;
@@ -57,6 +57,7 @@ pub struct Gateway {
     runtime: Runtime,
     stepping: Stepping,
     outbox_written: Arc<Notify>,
+    turns: Arc<Semaphore>,
 }
 
 /// A settlement as stored, for reading and printing.
@@ -84,7 +85,9 @@ impl Gateway {
         runtime: Runtime,
     ) -> Self {
         let stepping = Stepping(saga::step);
-        Self { store, policies, hospitals, payers, name, runtime, stepping, outbox_written: Arc::default() }
+        let turns = Arc::new(Semaphore::new(store.steps_beside_messages()));
+        let outbox_written = Arc::default();
+        Self { store, policies, hospitals, payers, name, runtime, stepping, outbox_written, turns }
     }
 
     /// The same gateway whose sagas move by another function: for proving that a wrong one is found out.
@@ -120,6 +123,14 @@ impl Gateway {
 
     fn hospital(&self, code: &str) -> Option<Arc<Hospital>> {
         (self.hospitals)(code)
+    }
+
+    /// Driving a stay waits for its turn at the store. A store that is busy refuses a message at once, and its sender
+    /// comes again; a stay that were refused would lie until its lease has run out.
+    async fn in_turn<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        // Nobody closes it: without a turn it would go ahead.
+        let _turn = self.turns.acquire().await.ok();
+        work.await
     }
 
     fn stepping(&self) -> Stepping {

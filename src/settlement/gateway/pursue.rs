@@ -4,6 +4,7 @@
 //! ([`super::carried`], [`super::saga`]); here is the waiting. Whoever drives holds the stay's lease; where it is
 //! lost, what is under way is dropped, and the next holder goes on from what is durable.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -129,16 +130,17 @@ impl Gateway {
     /// # Errors
     /// Where the store cannot be read or written.
     pub async fn rearm(&self) -> Result<Vec<Pursuit>, StoreError> {
-        // What is taken from here on ends later: it is not taken again.
-        let old = self.lease_end();
-        let mut pursuits = Vec::new();
+        let (mut pursuits, mut taken, mut page) = (Vec::new(), BTreeSet::new(), REARM_PAGE);
         loop {
-            let mut held = self.store().held_by(Arc::clone(self.name()), REARM_PAGE).await?;
-            held.retain(|due| due.due_at < old);
-            if held.is_empty() {
-                return Ok(pursuits);
+            let mut held = self.store().held_by(Arc::clone(self.name()), page).await?;
+            let is_all = held.len() < usize::try_from(page).unwrap_or(usize::MAX);
+            // By id, not by time: the clock may have been set back meanwhile.
+            held.retain(|due| taken.insert(due.stay_id));
+            match (held.is_empty(), is_all) {
+                (true, true) => return Ok(pursuits),
+                (true, false) => page = page.saturating_mul(2),
+                (false, _) => pursuits.extend(self.take_all(held, true, None).await?),
             }
-            pursuits.extend(self.take_all(held, true, None).await?);
         }
     }
 
@@ -168,7 +170,8 @@ impl Gateway {
         as_of: Option<Timestamp>,
     ) -> Result<Vec<Pursuit>, StoreError> {
         let until = self.lease_end();
-        let taking = due.into_iter().map(|due| self.store().take(due, Arc::clone(self.name()), until));
+        let taking =
+            due.into_iter().map(|due| self.in_turn(self.store().take(due, Arc::clone(self.name()), until)));
         let taken = futures_util::future::try_join_all(taking).await?;
         Ok(taken.into_iter().flatten().map(|lease| Pursuit { lease, until, is_holder_gone, as_of }).collect())
     }
@@ -248,7 +251,7 @@ impl Drive<'_> {
                 None
             }),
         };
-        match self.gateway.store().step(step).await? {
+        match self.gateway.in_turn(self.gateway.store().step(step)).await? {
             Done::LeaseLost => return Err(Stop::LeaseLost),
             Done::Undecided | Done::Decided(_) | Done::Repeated(_) | Done::OtherContent => {}
         }
@@ -282,8 +285,8 @@ impl Drive<'_> {
     /// One conditional step under the lease; `None` where it has to be seen anew first.
     pub(super) async fn carry(&self, seen: &Seen, carry: Carry) -> Result<Option<Outcome>, Stop> {
         let work = self.work(seen, Asked::Carry(Arc::new(carry)));
-        let done = self.gateway.step(&work, Some(&seen.record), Some(self.lease)).await?;
-        said(done)
+        let step = self.gateway.step(&work, Some(&seen.record), Some(self.lease));
+        said(self.gateway.in_turn(step).await?)
     }
 
     /// Nothing is to be asked: charges that went quiet close the stay, else it is let go as it stands.
@@ -291,7 +294,9 @@ impl Drive<'_> {
         let mode = if seen.hospital.settle_on == SettleOn::Desk { Mode::Quote } else { seen.hospital.mode };
         let now = self.as_of.unwrap_or_else(|| self.gateway.runtime().now());
         let asked = Asked::ChargesQuiet { mode, now };
-        let done = self.gateway.step(&self.work(seen, asked), Some(&seen.record), Some(self.lease)).await?;
+        let work = self.work(seen, asked);
+        let step = self.gateway.step(&work, Some(&seen.record), Some(self.lease));
+        let done = self.gateway.in_turn(step).await?;
         Ok(match said(done)? {
             Some(outcome) if !outcome.is_under_way() => Went::Ended(outcome),
             Some(_) | None => Went::On,
@@ -317,7 +322,8 @@ impl Drive<'_> {
         let until = self.gateway.lease_end();
         let due =
             Due { stay_id: self.lease.stay_id, epoch: self.lease.epoch, due_at: self.until, is_held: true };
-        let taken = self.gateway.store().take(due, Arc::clone(self.gateway.name()), until).await?;
+        let take = self.gateway.store().take(due, Arc::clone(self.gateway.name()), until);
+        let taken = self.gateway.in_turn(take).await?;
         self.lease = taken.ok_or(Stop::LeaseLost)?;
         self.until = until;
         Ok(())

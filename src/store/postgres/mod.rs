@@ -207,6 +207,10 @@ impl Store for Postgres {
             self.rows(sql, &[]).await.map(|_| ())
         })
     }
+
+    fn steps_beside_messages(&self) -> usize {
+        (self.pool.status().max_size * 3 / 4).max(1)
+    }
 }
 
 impl Registers for Postgres {

@@ -66,6 +66,17 @@ impl Ask {
         self.over(TcpStream::connect(address).await.unwrap()).await
     }
 
+    /// Absent where no answer came, or not all of it.
+    pub(crate) async fn try_send(&self, address: SocketAddr) -> Option<Reply> {
+        let mut stream = TcpStream::connect(address).await.ok()?;
+        stream.write_all(&self.bytes()).await.ok()?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.ok()?;
+        let reply = Reply::read_whole(&bytes)?;
+        let length = reply.header("content-length").parse().unwrap_or(0);
+        (length <= reply.body.len()).then_some(reply)
+    }
+
     pub(crate) async fn over(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Reply {
         // A server that answers before it read everything may have closed its side.
         let _ = stream.write_all(&self.bytes()).await;
@@ -84,8 +95,12 @@ pub(crate) struct Reply {
 
 impl Reply {
     fn read(bytes: &[u8]) -> Self {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-        let end = end.unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(bytes)));
+        Self::read_whole(bytes).unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(bytes)))
+    }
+
+    /// Absent where the head is not whole.
+    fn read_whole(bytes: &[u8]) -> Option<Self> {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&bytes[..end]).unwrap();
         let mut lines = head.split("\r\n");
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
@@ -93,7 +108,7 @@ impl Reply {
             .map(|line| line.split_once(": ").unwrap())
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
-        Self { status, headers, body: bytes[end + 4..].to_vec() }
+        Some(Self { status, headers, body: bytes[end + 4..].to_vec() })
     }
 
     /// Empty where there is none.

@@ -1,6 +1,6 @@
 //! The HTTP interface from outside, over sockets.
 
-mod client;
+pub(crate) mod client;
 mod description;
 mod discharges;
 mod forms;

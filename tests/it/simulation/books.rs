@@ -1,12 +1,20 @@
 //! A payer's own books: what it did under each operation id, whatever it told anybody.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use yizhan_contract::payer::{Operation, OperationKind, Performed, Status};
 use yizhan_contract::{Money, PayerCode};
 
 pub(crate) type Amounts = Vec<(PayerCode, Money)>;
+
+/// A payer, and its books, for whoever holds them against the store.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    pub(crate) name: Arc<str>,
+    pub(crate) serves: Vec<PayerCode>,
+    pub(crate) books: Arc<Mutex<Books>>,
+}
 
 /// One operation as the payer has it.
 #[derive(Debug, Clone, Default)]

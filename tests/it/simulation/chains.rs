@@ -51,19 +51,25 @@ pub(crate) const CHAINS: &[&[Kind]] = &[
     &[Kind { is_idempotent: false, is_optional: true, ..INSURER }],
 ];
 
+impl Kind {
+    pub(crate) fn manifest(&self, not_found_settles_after_s: u64) -> Manifest {
+        Manifest {
+            serves: self.serves.iter().map(|code| code.parse().unwrap()).collect(),
+            quotes_are_firm: self.is_firm,
+            commits_are_idempotent: self.is_idempotent,
+            reverse_window_s: self.reverses.then_some(86_400),
+            not_found_settles_after_s,
+            optional: self.is_optional,
+            commits_zero: false,
+            concurrency_max: 4,
+        }
+    }
+}
+
 pub(crate) fn lines(kinds: &[Kind], dice: &mut Dice, sim: &Arc<Sim>) -> Vec<Line> {
     let line = |kind: &Kind| Line {
         name: kind.name.into(),
-        manifest: Manifest {
-            serves: kind.serves.iter().map(|code| code.parse().unwrap()).collect(),
-            quotes_are_firm: kind.is_firm,
-            commits_are_idempotent: kind.is_idempotent,
-            reverse_window_s: kind.reverses.then_some(86_400),
-            not_found_settles_after_s: dice.between(5, 60),
-            optional: kind.is_optional,
-            commits_zero: false,
-            concurrency_max: 4,
-        },
+        manifest: kind.manifest(dice.between(5, 60)),
         books: Arc::new(Mutex::new(Books { is_idempotent: kind.is_idempotent, ..Books::default() })),
         sim: Arc::clone(sim),
         gateway: 0,

@@ -8,8 +8,6 @@ use yizhan::settlement::record::StayRecord;
 use yizhan::store::{Book, Hold, PersonFacts, PersonRef, StayRef, Store};
 use yizhan_contract::Personal;
 
-use super::sim::Sim;
-
 /// One stay as a gateway that starts now would read it.
 pub(crate) struct StayLook {
     pub(crate) visit: Arc<str>,
@@ -48,32 +46,30 @@ pub(crate) struct Moved {
 
 impl Look {
     /// Looks again where something moved: opening what is sealed is most of the work of a run.
-    pub(crate) fn again(&mut self, store: &Arc<dyn Store>, sim: &Sim, known: &Known, moved: &Moved) {
-        sim.at_once(async {
-            for visit in &moved.stays {
-                let stay =
-                    StayRef::Visit { hospital: HOSPITAL.into(), number: Arc::clone(visit), admitted: None };
-                let Some(stored) = store.stay(stay).await.unwrap() else { continue };
-                let record = StayRecord::read(&stored).unwrap();
-                let (visit, hold, person_id) = (Arc::clone(visit), stored.hold.clone(), stored.person_id);
-                self.stays.insert(Arc::clone(&visit), StayLook { visit, record, hold, person_id });
-            }
-            for (who, card) in
-                known.people.iter().filter(|(who, _)| moved.stays.iter().any(|stay| stay.starts_with(who)))
-            {
-                let person = PersonRef::IdNumber(Personal::new(card.parse().unwrap()));
-                self.people.extend(store.person(vec![person]).await.unwrap().map(|facts| (*who, facts)));
-            }
-            self.attention = store.attention(MANY).await.unwrap().into_iter().collect();
-            if moved.books {
-                self.books = store.books(None, MANY).await.unwrap();
-            }
-        });
+    pub(crate) async fn again(&mut self, store: &dyn Store, known: &Known, moved: &Moved) {
+        for visit in &moved.stays {
+            let stay =
+                StayRef::Visit { hospital: HOSPITAL.into(), number: Arc::clone(visit), admitted: None };
+            let Some(stored) = store.stay(stay).await.unwrap() else { continue };
+            let record = StayRecord::read(&stored).unwrap();
+            let (visit, hold, person_id) = (Arc::clone(visit), stored.hold.clone(), stored.person_id);
+            self.stays.insert(Arc::clone(&visit), StayLook { visit, record, hold, person_id });
+        }
+        for (who, card) in
+            known.people.iter().filter(|(who, _)| moved.stays.iter().any(|stay| stay.starts_with(who)))
+        {
+            let person = PersonRef::IdNumber(Personal::new(card.parse().unwrap()));
+            self.people.extend(store.person(vec![person]).await.unwrap().map(|facts| (*who, facts)));
+        }
+        self.attention = store.attention(MANY).await.unwrap().into_iter().collect();
+        if moved.books {
+            self.books = store.books(None, MANY).await.unwrap();
+        }
     }
 
-    pub(crate) fn at(store: &Arc<dyn Store>, sim: &Sim, known: &Known) -> Self {
+    pub(crate) async fn at(store: &dyn Store, known: &Known) -> Self {
         let mut look = Self::default();
-        look.again(store, sim, known, &Moved { stays: known.visits.iter().cloned().collect(), books: true });
+        look.again(store, known, &Moved { stays: known.visits.iter().cloned().collect(), books: true }).await;
         look
     }
 }

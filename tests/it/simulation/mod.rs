@@ -6,26 +6,26 @@
 //! was come through), [`mutation`] (that mistakes are found out), [`peer_bugs`]. [`machine`] is the saga's function
 //! alone.
 
-mod books;
-mod chains;
+pub(crate) mod books;
+pub(crate) mod chains;
 mod clock;
 mod coverage;
-mod dice;
+pub(crate) mod dice;
 mod faults;
-mod look;
+pub(crate) mod look;
 mod machine;
 mod mutant;
 mod mutation;
-mod opening;
-mod payer;
+pub(crate) mod opening;
+pub(crate) mod payer;
 mod peer_bugs;
-mod promises;
+pub(crate) mod promises;
 mod schedules;
-mod senders;
+pub(crate) mod senders;
 mod sim;
 mod tasks;
 mod watched;
-mod workload;
+pub(crate) mod workload;
 mod world;
 
 use world::{Ran, Schedule, World};

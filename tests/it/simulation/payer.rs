@@ -11,7 +11,7 @@ use yizhan_contract::payer::{
 };
 use yizhan_contract::{Money, PayerCode};
 
-use super::books::{Amounts, Books};
+use super::books::{Amounts, Books, Kept};
 use super::coverage::Cell;
 use super::sim::Sim;
 use super::tasks::{Owner, Slot};
@@ -27,7 +27,7 @@ pub(crate) struct Line {
 }
 
 /// The part of what it may pay that a payer pays.
-fn share(payer: &PayerCode) -> i64 {
+pub(crate) fn share(payer: &PayerCode) -> i64 {
     match payer.as_str() {
         "basic" => 30,
         "critical_illness" => 20,
@@ -37,6 +37,11 @@ fn share(payer: &PayerCode) -> i64 {
 }
 
 impl Line {
+    pub(crate) fn kept(&self) -> Kept {
+        let (name, serves) = (Arc::clone(&self.name), self.manifest.serves.clone());
+        Kept { name, serves, books: Arc::clone(&self.books) }
+    }
+
     async fn quoted(&self, ask: &Ask, deadline: Timestamp) -> QuoteAnswer {
         let state = self.sim.state_of_stay(&ask.stay);
         let faults = ["refuses", "unavailable", "hangs"];

@@ -11,8 +11,8 @@ use yizhan::store::{Account, Book};
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{Money, PayerCode};
 
+use super::books::Kept;
 use super::look::{Look, StayLook};
-use super::payer::Line;
 
 /// What a year had used up before, by person and payer; and the caps that a person's sums stay under.
 pub(crate) struct Limits {
@@ -23,7 +23,7 @@ pub(crate) struct Limits {
 
 pub(crate) struct Promises<'w> {
     pub(crate) look: &'w Look,
-    pub(crate) lines: &'w [Line],
+    pub(crate) payers: &'w [Kept],
     pub(crate) limits: &'w Limits,
 }
 
@@ -49,7 +49,7 @@ impl Promises<'_> {
     /// At most one effect for an operation, at one payer.
     fn operations(&self) -> Held {
         let mut seen: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
-        for line in self.lines {
+        for line in self.payers {
             for (id, entry) in &line.books.lock().unwrap().entries {
                 if entry.effects > 1 {
                     return Err(format!("one effect: {} did {id} {} times", line.name, entry.effects));
@@ -95,8 +95,8 @@ impl Promises<'_> {
         if record.phase.is_under_way() {
             return Ok(());
         }
-        for line in self.lines {
-            for payer in &line.manifest.serves {
+        for line in self.payers {
+            for payer in &line.serves {
                 let held = line.books.lock().unwrap().holds(&record.stay_id.to_string(), payer);
                 let billed = if record.phase == Phase::Settled { billed(record, payer) } else { Money::ZERO };
                 if held != billed {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 use yizhan::refusal::Code;
 use yizhan::runtime::Clock;
@@ -15,7 +15,7 @@ use yizhan::settlement::outcome::Outcome;
 use yizhan::settlement::record::Phase;
 use yizhan::settlement::saga::attention::Cause;
 use yizhan::settlement::saga::event::Resolution;
-use yizhan::store::{Done, MessageClaim, StayRef, Step};
+use yizhan::store::{Done, MessageClaim, StayRef, Step, Store};
 
 use super::look::{HOSPITAL, Look};
 use super::promises::Promises;
@@ -191,24 +191,13 @@ impl World {
 impl World {
     /// What was acknowledged is in the store, whatever has happened since.
     pub(crate) fn remembered(&self, look: &Look) -> Result<(), String> {
-        for Acked { visit, what } in self.acked.lock().unwrap().iter() {
+        for Acked { what, .. } in self.acked.lock().unwrap().iter() {
             let What::Message(sending) = what else { continue };
             // A whole document replaces what was gathered before it: only such a one says what must be there.
             if sending.message.trigger != Trigger::Complete {
                 continue;
             }
-            let Some(stay) = look.stays.values().find(|stay| stay.visit == *visit) else {
-                return Err(format!("nothing lost: {visit} was acknowledged and is not there"));
-            };
-            let known = stay.record.part.lines.iter().chain(&stay.record.late_lines);
-            let known: Vec<&str> = known.map(|line| line.id.as_str()).collect();
-            let is_there = |id: &str| known.contains(&id);
-            if let Some(line) = sending.message.part.lines.iter().find(|line| !is_there(&line.id)) {
-                return Err(format!(
-                    "nothing lost: line {} of {visit} was acknowledged and is not there",
-                    line.id
-                ));
-            }
+            lines_are_there(look, sending)?;
         }
         Ok(())
     }
@@ -233,73 +222,88 @@ impl World {
     /// message is known again, and every acknowledged reversal was carried out.
     pub(crate) fn check_end(&self) {
         let look = self.look();
-        let promises = Promises { look: &look, lines: &self.lines, limits: self.limits() };
-        let held =
-            promises.check().and_then(|()| self.remembered(&look)).and_then(|()| self.nothing_left(&look));
+        let promises = Promises { look: &look, payers: &self.payers, limits: self.limits() };
+        let held = promises.check().and_then(|()| self.remembered(&look)).and_then(|()| nothing_left(&look));
         if let Err(why) = held.and_then(|()| self.known_again(&look)) {
             self.sim.broken(why);
         }
-    }
-
-    fn nothing_left(&self, look: &Look) -> Result<(), String> {
-        if look.stays.values().any(|stay| look.attention.contains(&stay.record.stay_id)) {
-            return Ok(());
-        }
-        for (who, facts) in &look.people {
-            let mut sums = facts.reserved.values().flat_map(|sums| sums.payers.values());
-            if sums.any(|used| !used.paid.is_zero())
-                || facts.reserved.values().any(|sums| sums.admissions > 0)
-            {
-                return Err(format!("reservations: {who} has {:?} at the end", facts.reserved));
-            }
-        }
-        Ok(())
     }
 
     fn known_again(&self, look: &Look) -> Result<(), String> {
         for Acked { visit, what } in self.acked.lock().unwrap().iter() {
             match what {
                 What::Message(sending) => {
-                    if !self.sim.at_once(self.is_repeated(sending)) {
+                    if !self.sim.at_once(is_repeated(&*self.store, sending, self.sim.now())) {
                         let id = &sending.message.message_id;
                         return Err(format!(
                             "nothing lost: {id} of {visit} was acknowledged and is not known"
                         ));
                     }
                 }
-                What::Reversal => {
-                    let stay = look.stays.values().find(|stay| stay.visit == *visit);
-                    let is_settled_once = stay.is_some_and(|stay| {
-                        let bill = stay.record.settlement.as_ref().map(|settlement| &settlement.bill);
-                        stay.record.phase == Phase::Settled
-                            && bill.is_some_and(|bill| bill.replaces.is_none())
-                    });
-                    if is_settled_once {
-                        return Err(format!(
-                            "nothing lost: the reversal of {visit} was acknowledged, it stands"
-                        ));
-                    }
-                }
+                What::Reversal => is_taken_back(look, visit)?,
             }
         }
         Ok(())
     }
+}
 
-    async fn is_repeated(&self, sending: &Sending) -> bool {
-        let message = &sending.message;
-        let claim = MessageClaim {
-            sender: message.sender.clone(),
-            message_id: message.message_id.clone(),
-            digest: message.digest,
-            raw: sending.raw.clone(),
-        };
-        let stay =
-            StayRef::Visit { hospital: HOSPITAL.into(), number: Arc::clone(&sending.visit), admitted: None };
-        let decide = Box::new(|_| None);
-        let at = self.sim.now();
-        let step = Step { at, claim: Some(claim), stay, persons: Vec::new(), lease: None, decide };
-        matches!(self.store.step(step).await, Ok(Done::Repeated(_)))
+/// Every line of an acknowledged message is there.
+pub(crate) fn lines_are_there(look: &Look, sending: &Sending) -> Result<(), String> {
+    let visit = &sending.visit;
+    let Some(stay) = look.stays.get(visit) else {
+        return Err(format!("nothing lost: {visit} was acknowledged and is not there"));
+    };
+    let known = stay.record.part.lines.iter().chain(&stay.record.late_lines);
+    let known: Vec<&str> = known.map(|line| line.id.as_str()).collect();
+    let is_there = |id: &str| known.contains(&id);
+    match sending.message.part.lines.iter().find(|line| !is_there(&line.id)) {
+        Some(line) => {
+            Err(format!("nothing lost: line {} of {visit} was acknowledged and is not there", line.id))
+        }
+        None => Ok(()),
     }
+}
+
+/// A reversal that was acknowledged leaves nothing of what it takes back.
+pub(crate) fn is_taken_back(look: &Look, visit: &Arc<str>) -> Result<(), String> {
+    let is_settled_once = look.stays.get(visit).is_some_and(|stay| {
+        let bill = stay.record.settlement.as_ref().map(|settlement| &settlement.bill);
+        stay.record.phase == Phase::Settled && bill.is_some_and(|bill| bill.replaces.is_none())
+    });
+    if is_settled_once {
+        return Err(format!("nothing lost: the reversal of {visit} was acknowledged, it stands"));
+    }
+    Ok(())
+}
+
+/// Nothing is set aside any more, unless a person has to look.
+pub(crate) fn nothing_left(look: &Look) -> Result<(), String> {
+    if look.stays.values().any(|stay| look.attention.contains(&stay.record.stay_id)) {
+        return Ok(());
+    }
+    for (who, facts) in &look.people {
+        let mut sums = facts.reserved.values().flat_map(|sums| sums.payers.values());
+        if sums.any(|used| !used.paid.is_zero()) || facts.reserved.values().any(|sums| sums.admissions > 0) {
+            return Err(format!("reservations: {who} has {:?} at the end", facts.reserved));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the store knows that it has this message already.
+pub(crate) async fn is_repeated(store: &dyn Store, sending: &Sending, at: Timestamp) -> bool {
+    let message = &sending.message;
+    let claim = MessageClaim {
+        sender: message.sender.clone(),
+        message_id: message.message_id.clone(),
+        digest: message.digest,
+        raw: sending.raw.clone(),
+    };
+    let stay =
+        StayRef::Visit { hospital: HOSPITAL.into(), number: Arc::clone(&sending.visit), admitted: None };
+    let decide = Box::new(|_| None);
+    let step = Step { at, claim: Some(claim), stay, persons: Vec::new(), lease: None, decide };
+    matches!(store.step(step).await, Ok(Done::Repeated(_)))
 }
 
 fn is_to_be_sent_again(outcome: &Outcome) -> bool {

@@ -21,6 +21,14 @@ pub(crate) struct Sending {
     pub(crate) at_ms: u64,
 }
 
+impl Sending {
+    pub(crate) fn of(sent: &Sent, at_ms: u64, profiles: &Profiles, now: Timestamp) -> Self {
+        let (raw, format) = sent.bytes();
+        let inbound = door::read(&raw, format, Channel::default(), profiles, now).unwrap();
+        Self { visit: sent.visit.as_str().into(), message: inbound.message, raw, at_ms }
+    }
+}
+
 pub(crate) struct Workload {
     pub(crate) sendings: Vec<Sending>,
     /// Stays a desk takes back once they are settled, not before this time.
@@ -45,7 +53,7 @@ pub(crate) const OPENINGS: &str = "id_number,payer,year,base,paid,admissions,as_
     371323196111033175,supplementary,2020,300000.00,291000.00,2,2020-06-01\n\
     371323197405098155,critical_illness,2020,700000.00,388000.00,2,2020-06-01\n";
 
-fn discharge(who: &str, visit: &str, id: String, amount: u64) -> Sent {
+pub(crate) fn discharge(who: &str, visit: &str, id: String, amount: u64) -> Sent {
     Sent {
         kind: "json".to_owned(),
         id,
@@ -59,7 +67,7 @@ fn discharge(who: &str, visit: &str, id: String, amount: u64) -> Sent {
 }
 
 /// A charge that was written down after the patient had gone.
-fn late(who: &str, visit: &str, id: String) -> Sent {
+pub(crate) fn late(who: &str, visit: &str, id: String) -> Sent {
     Sent {
         kind: "DFT^P03".to_owned(),
         id,
@@ -107,13 +115,6 @@ impl Workload {
     }
 
     fn send(&mut self, sent: &Sent, at_ms: u64, profiles: &Profiles, now: Timestamp) {
-        let (raw, format) = sent.bytes();
-        let inbound = door::read(&raw, format, Channel::default(), profiles, now).unwrap();
-        self.sendings.push(Sending {
-            visit: sent.visit.as_str().into(),
-            message: inbound.message,
-            raw,
-            at_ms,
-        });
+        self.sendings.push(Sending::of(sent, at_ms, profiles, now));
     }
 }

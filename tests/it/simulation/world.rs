@@ -14,6 +14,7 @@ use yizhan::store::Store;
 use yizhan_contract::payer::Payer;
 use yizhan_rules::PolicyShelf;
 
+use super::books::Kept;
 use super::chains::{CHAINS, lines};
 use super::coverage::{Cell, Coverage};
 use super::dice::Dice;
@@ -75,6 +76,7 @@ pub(crate) struct World {
     pub(crate) sim: Arc<Sim>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) lines: Vec<Line>,
+    pub(crate) payers: Vec<Kept>,
     pub(crate) known: Known,
     pub(crate) acked: Mutex<Vec<super::senders::Acked>>,
     /// Hospitals and desks that have not been answered yet.
@@ -117,6 +119,7 @@ impl World {
         };
         let world = Arc::new(Self {
             store: Arc::clone(&opened.store),
+            payers: lines.iter().map(Line::kept).collect(),
             lines,
             known: Known { visits: work.visits.clone(), people: PEOPLE.to_vec() },
             acked: Mutex::default(),
@@ -204,7 +207,7 @@ impl World {
     }
 
     pub(crate) fn look(&self) -> Look {
-        Look::at(&self.store, &self.sim, &self.known)
+        self.sim.at_once(Look::at(&*self.store, &self.known))
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -214,9 +217,9 @@ impl World {
     /// Promises that hold at any time.
     fn check(&self, moved: &Moved) {
         let mut look = self.last_look.lock().unwrap();
-        look.again(&self.store, &self.sim, &self.known, moved);
+        self.sim.at_once(look.again(&*self.store, &self.known, moved));
         let look = &*look;
-        let promises = Promises { look, lines: &self.lines, limits: &self.limits };
+        let promises = Promises { look, payers: &self.payers, limits: &self.limits };
         let held = promises.check().and_then(|()| self.fenced(look)).and_then(|()| self.remembered(look));
         if let Err(why) = held {
             self.sim.broken(why);

@@ -1,0 +1,143 @@
+//! What must hold when all is quiet: the store, the payers' own books and what hospitals were answered, side by side.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use yizhan::settlement::bill::{Bill, BillState};
+use yizhan::settlement::record::Phase;
+use yizhan::store::Store;
+
+use super::hospitals::{PEOPLE, Told};
+use super::until;
+use crate::gateway::audit;
+use crate::simulation::books::Kept;
+use crate::simulation::look::{Known, Look, Moved, StayLook};
+use crate::simulation::promises::Promises;
+use crate::simulation::senders::{is_repeated, is_taken_back, lines_are_there, nothing_left};
+use crate::simulation::workload::{Sending, limits};
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Sum {
+    /// Stays by where they are.
+    pub(crate) ends: BTreeMap<&'static str, usize>,
+    /// Messages and reversals that were acknowledged.
+    pub(crate) acknowledged: usize,
+    pub(crate) refused: u32,
+    /// Operations payers carried out.
+    pub(crate) operations: usize,
+}
+
+impl Sum {
+    pub(crate) fn add(&mut self, other: Self) {
+        for (end, count) in other.ends {
+            *self.ends.entry(end).or_default() += count;
+        }
+        self.acknowledged += other.acknowledged;
+        self.refused += other.refused;
+        self.operations += other.operations;
+    }
+}
+
+/// Waits until nothing is under way but what waits for a person.
+pub(crate) async fn quiet(store: &dyn Store, visits: &[Arc<str>]) -> Look {
+    let known = Known { visits: visits.to_vec(), people: PEOPLE.to_vec() };
+    let mut look = Look::default();
+    let mut open = visits.to_vec();
+    until("quiet", async || {
+        let moved = Moved { stays: open.iter().cloned().collect(), books: false };
+        look.again(store, &known, &moved).await;
+        open.retain(|visit| look.stays.get(visit).is_some_and(|stay| is_open(&look, stay)));
+        open.is_empty().then_some(())
+    })
+    .await;
+    look.again(store, &known, &Moved { stays: visits.iter().cloned().collect(), books: true }).await;
+    look
+}
+
+fn is_open(look: &Look, stay: &StayLook) -> bool {
+    let record = &stay.record;
+    let is_under_way = record.phase.is_under_way() || record.pricing.is_some();
+    is_under_way && !look.attention.contains(&record.stay_id)
+}
+
+/// # Errors
+/// The first thing that is not as it must be.
+pub(crate) async fn reckon(
+    store: &dyn Store,
+    payers: &[Kept],
+    told: &Told,
+    look: &Look,
+) -> Result<Sum, String> {
+    Promises { look, payers, limits: &limits() }.check()?;
+    nothing_left(look)?;
+    for sending in &told.messages {
+        lines_are_there(look, sending)?;
+        if !is_repeated(store, sending, super::process::Hurried::today()).await {
+            let (id, visit) = (&sending.message.message_id, &sending.visit);
+            return Err(format!("nothing lost: {id} of {visit} was acknowledged and is not known"));
+        }
+    }
+    for visit in &told.reversals {
+        is_taken_back(look, visit)?;
+    }
+    for bill in told.bills.iter().filter(|bill| is_issued(bill)) {
+        as_issued(store, bill).await?;
+    }
+    let (_, differences) = audit(store).await;
+    if let Some(first) = differences.first() {
+        return Err(format!("the books: {first:?}, and {} more", differences.len() - 1));
+    }
+    let mut sum = Sum {
+        acknowledged: told.messages.len() + told.reversals.len(),
+        refused: told.refused,
+        ..Sum::default()
+    };
+    for stay in look.stays.values() {
+        *sum.ends.entry(end_of(look, stay, told)?).or_default() += 1;
+    }
+    let done =
+        |kept: &Kept| kept.books.lock().unwrap().entries.values().filter(|entry| entry.effects > 0).count();
+    sum.operations = payers.iter().map(done).sum();
+    Ok(sum)
+}
+
+fn is_issued(bill: &Bill) -> bool {
+    matches!(bill.state, BillState::Settled | BillState::Reversed)
+}
+
+/// A bill that was handed out is in the store as it was handed out.
+async fn as_issued(store: &dyn Store, bill: &Bill) -> Result<(), String> {
+    let (id, version) = (bill.settlement_id, bill.version);
+    let stored = store.bill(id, version).await.map_err(|why| why.to_string())?;
+    let Some(stored) = stored else {
+        return Err(format!("nothing lost: bill {id} v{version} was handed out and is not there"));
+    };
+    let stored: Bill = serde_json::from_slice(&stored.bill).map_err(|why| why.to_string())?;
+    let same = stored.state == bill.state
+        && stored.patient_share == bill.patient_share
+        && stored.payers == bill.payers;
+    if same { Ok(()) } else { Err(format!("as issued: bill {id} v{version} is another in the store")) }
+}
+
+/// Settled, taken back, refused, or a person's; nothing in between.
+fn end_of(look: &Look, stay: &StayLook, told: &Told) -> Result<&'static str, String> {
+    let record = &stay.record;
+    if look.attention.contains(&record.stay_id) {
+        return Ok("needs attention");
+    }
+    let is_refused =
+        record.settlement.as_ref().is_some_and(|settlement| settlement.bill.state == BillState::Refused);
+    let is_discharged =
+        |sending: &Sending| sending.visit == stay.visit && sending.message.part.discharged.value().is_some();
+    match record.phase {
+        Phase::Settled => Ok("settled"),
+        Phase::Reversed => Ok("reversed"),
+        // A payer confirmed less, the share would have risen: all of it was taken back, the desk sees the new quote.
+        Phase::Quoted => Ok("quoted again"),
+        _ if is_refused => Ok("refused by a payer"),
+        _ if told.reversals.contains(&stay.visit) => Ok("discharge cancelled"),
+        _ if !told.messages.iter().any(is_discharged) => Ok("not discharged"),
+        phase => Err(format!("forgotten: {} is discharged and {phase:?}", stay.visit)),
+    }
+}
