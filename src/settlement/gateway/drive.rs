@@ -167,7 +167,7 @@ impl Drive<'_> {
         Ok(kept.map_or(Went::On, Went::Ended))
     }
 
-    async fn pause_for_store(&mut self, error: StoreError) -> Result<(), Stop> {
+    pub(super) async fn pause_for_store(&mut self, error: StoreError) -> Result<(), Stop> {
         let clock = &self.gateway.runtime().clock;
         let again = later(clock.now(), STORE_PAUSE);
         if self.until <= again {

@@ -191,15 +191,12 @@ impl Gateway {
 impl Drive<'_> {
     async fn run(&mut self) -> Result<Outcome, Stop> {
         for _ in 0..ROUNDS_MAX {
-            let Some(seen) = self.look().await? else { return Ok(refusals::no_such_stay().into()) };
-            let is_under_way = seen.record.phase.is_under_way();
-            let went = match seen.record.pricing.clone() {
-                _ if is_under_way => self.carry_out(seen).await?,
-                Some(pricing) => self.price_with_payers(&seen, &pricing).await?,
-                None => self.close_quiet(&seen).await?,
-            };
-            if let Went::Ended(outcome) = went {
-                return Ok(outcome);
+            match self.round().await {
+                Ok(Went::On) => {}
+                Ok(Went::Ended(outcome)) => return Ok(outcome),
+                // A store that is busy, or gone for a moment, is no reason to let the stay lie until the lease ends.
+                Err(Stop::Store(error)) if error.may_retry() => self.pause_for_store(error).await?,
+                Err(stop) => return Err(stop),
             }
         }
         let why = Text::new(
@@ -207,6 +204,16 @@ impl Drive<'_> {
             "the person's year kept moving while payers were asked",
         );
         Err(Stop::Store(StoreError::Unavailable(why)))
+    }
+
+    /// What is next for the stay as it is now.
+    async fn round(&mut self) -> Result<Went, Stop> {
+        let Some(seen) = self.look().await? else { return Ok(Went::Ended(refusals::no_such_stay().into())) };
+        match seen.record.pricing.clone() {
+            _ if seen.record.phase.is_under_way() => self.carry_out(seen).await,
+            Some(pricing) => self.price_with_payers(&seen, &pricing).await,
+            None => self.close_quiet(&seen).await,
+        }
     }
 
     async fn price_with_payers(&mut self, seen: &Seen, pricing: &Pricing) -> Result<Went, Stop> {
