@@ -350,12 +350,14 @@ pub fn addressed_by_profile(profile: &Profile, answered: &str) -> Header {
     addressed(application, facility, answered, charset)
 }
 
+/// Its MSH-9 stays empty: which event the hospital's message told of is not known, and an acknowledgement that names
+/// none is an `ACK` for any.
 fn addressed(application: &str, facility: &str, answered: &str, charset: Charset) -> Header {
     let answered = match answered {
         "" => Cow::Borrowed("0"),
         id => escape(id, &Delimiters::STANDARD),
     };
-    let text = format!("MSH|^~\\&|{application}|{facility}|YIZHAN|GATEWAY|||EHC^E01|{answered}|P|2.6");
+    let text = format!("MSH|^~\\&|{application}|{facility}|YIZHAN|GATEWAY||||{answered}|P|2.6");
     let (bytes, _, _) = match charset {
         Charset::Table(encoding) => encoding.encode(&text),
         _ => encoding_rs::UTF_8.encode(&text),

@@ -36,8 +36,9 @@ async fn gateways(payers: impl Fn() -> Payers) -> Vec<Arc<House>> {
 /// Time goes by: who meets a stay in the hands of another gateway looks again after a while.
 pub(crate) async fn runs(clock: Arc<Hand>) {
     const TICK: Duration = Duration::from_millis(10);
+    let mut ticks = tokio::time::interval(TICK);
     loop {
-        tokio::time::sleep(TICK).await;
+        ticks.tick().await;
         clock.put(clock.now() + TICK);
     }
 }
