@@ -18,6 +18,19 @@ pub enum Money {
     BeingConfirmed,
 }
 
+impl Money {
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NotMoved => ("未发生资金变动", "No money has moved"),
+            Self::Moved => ("资金已变动，请勿重复提交", "Money has moved; do not send again"),
+            Self::BeingConfirmed => (
+                "是否扣款正在确认，请勿重复提交",
+                "Whether money moved is being confirmed; do not send again",
+            ),
+        }
+    }
+}
+
 /// A refused message or request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {

@@ -152,7 +152,10 @@ impl<'t> Builder<'t> {
 
     fn start(&mut self, tag: &BytesStart<'_>, namespace: Option<String>) -> Result<ElementId, Refusal> {
         if self.open.len() >= XML_DEPTH_MAX {
-            return Err(self.too_large("嵌套过深", format!("nested deeper than {XML_DEPTH_MAX} elements")));
+            return Err(self.too_large(
+                &format!("嵌套超过 {XML_DEPTH_MAX} 层"),
+                format!("nested deeper than {XML_DEPTH_MAX} elements"),
+            ));
         }
         if self.elements.len() >= XML_ELEMENTS_MAX {
             return Err(self.too_large("元素过多", format!("more than {XML_ELEMENTS_MAX} elements")));
