@@ -18,6 +18,19 @@ pub enum Money {
     BeingConfirmed,
 }
 
+impl Money {
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NotMoved => ("未发生资金变动", "No money has moved"),
+            Self::Moved => ("资金已变动，请勿重复提交", "Money has moved; do not send again"),
+            Self::BeingConfirmed => (
+                "是否扣款正在确认，请勿重复提交",
+                "Whether money moved is being confirmed; do not send again",
+            ),
+        }
+    }
+}
+
 /// A refused message or request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
@@ -104,7 +117,7 @@ codes! {
     TooLarge "too_large" 413 104 "报文超过大小限制" "The message is too large"
         "请拆分或精简报文后重新发送。" "Split or shorten the message and send it again.";
     WrongCharset "wrong_charset" 400 102 "字符集与内容不符" "The bytes do not fit the declared character set"
-        "请按声明的字符集编码，或更正 MSH-18 / XML 声明。" "Encode as declared, or correct MSH-18 or the XML declaration.";
+        "请按声明的字符集编码（JSON 为 UTF-8），或更正 MSH-18 / XML 声明。" "Encode as declared (JSON: in UTF-8), or correct MSH-18 or the XML declaration.";
     MissingField "missing_field" 422 101 "缺少必填项" "A required field is missing"
         "请补全该项后重新发送。" "Fill in the field and send the message again.";
     BadValue "bad_value" 422 102 "字段值无效" "A field holds an invalid value"

@@ -22,6 +22,13 @@ pub fn refused(why: &Error) -> Text {
             ("已被其他程序占用，请换一个端口", "is taken by another program; choose another port")
         }
         ErrorKind::AddrNotAvailable => ("不是本机地址，请核对", "is no address of this machine; check it"),
+        ErrorKind::ConnectionRefused => (
+            "没有程序在接收连接，请确认对方已启动",
+            "has nobody listening; see that the other side is started",
+        ),
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => {
+            ("中断了连接，请查看对方的日志", "broke the connection off; look at the other side's log")
+        }
         _ => {
             return Text::new(
                 format!("无法使用，操作系统报告：{why}"),

@@ -60,36 +60,33 @@ pub fn start_metrics() -> PrometheusHandle {
     let handle = recorder.handle();
     // A second gateway in one process (tests) counts into the first one's recorder.
     if metrics::set_global_recorder(recorder).is_ok() {
-        describe_counter!("yizhan_messages_total", "Messages answered, by channel and what they ended in");
-        describe_counter!("yizhan_refusals_total", "Refused messages and requests, by code");
-        describe_counter!("yizhan_stays_taken_up_total", "Stays taken up without a message, by their end");
-        describe_counter!("yizhan_mllp_connections_total", "MLLP connections, by how they began");
-        describe_counter!("yizhan_http_requests_total", "HTTP requests answered, by route and status");
-        describe_counter!("yizhan_beneficiary_lookups_total", "Look-ups of a beneficiary for admission");
-        describe_counter!("yizhan_desk_actions_total", "Commits and reversals, and what they ended in");
-        describe_counter!("yizhan_bills_delivered_total", "Bills handed over to hospitals");
-        describe_counter!("yizhan_bills_not_delivered_total", "Attempts to hand a bill over that failed");
-        describe_counter!("yizhan_steps_failed_total", "Steps that failed in the store");
-        describe_counter!("yizhan_stays_left_total", "Stays under way that this gateway let go of, by why");
-        describe_counter!(
-            "yizhan_payer_events_total",
-            "Quotes and operations of outside payers that went amiss"
-        );
-        describe_counter!(
-            "yizhan_mllp_trouble_total",
-            "MLLP connections and frames that went amiss, by what"
-        );
-        describe_gauge!("yizhan_outbox_oldest_seconds", "Age of the oldest bill that waits to be told");
-        describe_histogram!(
-            "yizhan_http_request_seconds",
-            "Seconds from an HTTP request's head to its answer"
-        );
-        describe_histogram!(
-            "yizhan_message_seconds",
-            "Seconds from the last byte of a message to its answer"
-        );
+        describe();
     }
     handle
+}
+
+/// What each metric counts, for whoever reads `/metrics`.
+pub fn describe() {
+    describe_counter!("yizhan_messages_total", "Messages answered, by channel and what they ended in");
+    describe_counter!("yizhan_refusals_total", "Refused messages and requests, by code");
+    describe_counter!("yizhan_stays_taken_up_total", "Stays taken up without a message, by their end");
+    describe_counter!("yizhan_mllp_connections_total", "MLLP connections that began, in plain text or TLS");
+    describe_counter!(
+        "yizhan_refused_not_kept_total",
+        "Refused messages that could not be kept with their answers"
+    );
+    describe_counter!("yizhan_http_requests_total", "HTTP requests answered, by route and status");
+    describe_counter!("yizhan_beneficiary_lookups_total", "Look-ups of a beneficiary for admission");
+    describe_counter!("yizhan_desk_actions_total", "Commits and reversals, and what they ended in");
+    describe_counter!("yizhan_bills_delivered_total", "Bills handed over to hospitals");
+    describe_counter!("yizhan_bills_not_delivered_total", "Attempts to hand a bill over that failed");
+    describe_counter!("yizhan_steps_failed_total", "Steps that failed in the store");
+    describe_counter!("yizhan_stays_left_total", "Stays under way that this gateway let go of, by why");
+    describe_counter!("yizhan_payer_events_total", "Quotes and operations of outside payers that went amiss");
+    describe_counter!("yizhan_mllp_trouble_total", "MLLP connections and frames that went amiss, by what");
+    describe_gauge!("yizhan_outbox_oldest_seconds", "Age of the oldest bill that waits to be told");
+    describe_histogram!("yizhan_http_request_seconds", "Seconds from an HTTP request's head to its answer");
+    describe_histogram!("yizhan_message_seconds", "Seconds from the last byte of a message to its answer");
 }
 
 /// A message was answered; `ended` is the bill's state, `noted` or `refused`.
@@ -274,6 +271,13 @@ pub fn cap_counted_here_only(policy: &dyn Display, payer: &PayerCode) {
         %policy, %payer,
         "annual cap is counted in this SQLite store only; set accumulator = \"payer\" where the payer counts"
     );
+}
+
+/// It has a seat and, where it is to be, is under TLS.
+pub fn connection_began(address: &SocketAddr, is_tls: bool) {
+    debug!(%address, is_tls, "connection");
+    let security = if is_tls { "tls" } else { "plain" };
+    counter!("yizhan_mllp_connections_total", "security" => security).increment(1);
 }
 
 pub fn connection_refused(address: &SocketAddr, connections_max: usize) {

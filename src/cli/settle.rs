@@ -126,7 +126,15 @@ async fn settle(args: &SettleArgs, reception: &Reception) -> anyhow::Result<Exit
     let mut exit = Exit::Ok;
     let show = Show { json: args.json, style: style(args.explain) };
     for file in &args.files {
-        let bytes = fs::read(file).map_err(|why| house::unusable(file, &why))?;
+        let bytes = match fs::read(file) {
+            Ok(bytes) => bytes,
+            // The files before it are settled, and those behind it are messages of their own.
+            Err(why) => {
+                super::complain(&house::unusable(file, &why).to_string());
+                exit = exit.max(Exit::Usage);
+                continue;
+            }
+        };
         for outcome in outcomes_of(reception, &bytes, args.quote.then_some(Mode::Quote)).await {
             exit = exit.max(Exit::of(&outcome));
             show.outcome(&outcome);

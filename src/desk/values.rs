@@ -101,10 +101,6 @@ pub fn cause(cause: CauseKind) -> Both {
 }
 
 pub fn money(money: Money) -> Both {
-    let (zh, en) = (&super::words::ZH, &super::words::EN);
-    match money {
-        Money::NotMoved => Both::new(zh.money_not_moved, en.money_not_moved),
-        Money::Moved => Both::new(zh.money_moved, en.money_moved),
-        Money::BeingConfirmed => Both::new(zh.money_being_confirmed, en.money_being_confirmed),
-    }
+    let (zh, en) = money.words();
+    Both::new(zh, en)
 }

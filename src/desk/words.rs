@@ -215,9 +215,6 @@ words! {
     problem_several "共 {count} 处问题" "{count} problems";
     trace_id "跟踪号" "Trace id";
     code "代码" "Code";
-    money_not_moved "未发生资金变动" "No money has moved";
-    money_moved "资金已变动，请勿重复提交" "Money has moved; do not send again";
-    money_being_confirmed "是否扣款正在确认，请勿重复提交" "Whether money moved is being confirmed; do not send again";
 }
 
 impl Words {

@@ -30,6 +30,9 @@ use crate::telemetry::{self, Channel};
 
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
+/// Of a query that is refused, shown as its place.
+const QUERY_NAMES_MAX: usize = 8;
+const QUERY_NAME_CHARS_MAX: usize = 32;
 /// The measure is requests per second.
 const RETRY_AFTER_REFUSED_SECONDS: &str = "1";
 const RETRY_AFTER_STORE_SECONDS: &str = "5";
@@ -143,8 +146,17 @@ impl Asked {
         let read = web::Query::<T>::from_query(self.request.query_string());
         read.map(web::Query::into_inner).map_err(|_| {
             let (zh, en) = ("查询参数未知或取值无效", "a query parameter is unknown or has an invalid value");
-            Refusal::new(Code::BadValue, zh, en).at("?")
+            Refusal::new(Code::BadValue, zh, en).at(format!("?{}", self.query_names()))
         })
+    }
+
+    /// The letters of the names alone: values may hold anything, and so may a name that is none.
+    fn query_names(&self) -> String {
+        let names = self.request.query_string().split('&').map(|pair| pair.split('=').next().unwrap_or(pair));
+        let is_letter = |c: &char| c.is_ascii_lowercase() || *c == '_';
+        let letters =
+            |name: &str| -> String { name.chars().filter(is_letter).take(QUERY_NAME_CHARS_MAX).collect() };
+        names.map(letters).take(QUERY_NAMES_MAX).collect::<Vec<_>>().join("&")
     }
 
     /// The settlement of the address.

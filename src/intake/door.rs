@@ -11,7 +11,7 @@ use super::hl7::charset::Named;
 use super::hl7::{self, Charset, Header, Message, Reading};
 use super::inbound::{Channel, Inbound, Rejected};
 use super::limits::{CODE_CHARS_MAX, MESSAGE_BYTES_MAX};
-use super::problems::Problems;
+use super::problems::{Problems, not_in_charset};
 use super::profile::select::XmlMap;
 use super::profile::{Profile, Profiles};
 use super::raw::{Field, Place, RawStay};
@@ -159,13 +159,12 @@ fn read_json(
     profiles: &Profiles,
     now: Timestamp,
 ) -> Result<Inbound, Box<Rejected>> {
-    let text = match std::str::from_utf8(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)) {
+    let json = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let text = match std::str::from_utf8(json) {
         Ok(text) => text,
         Err(why) => {
-            let at = why.valid_up_to();
-            let en = format!("JSON is UTF-8; byte {at} is not");
-            let refusal = Refusal::new(Code::WrongCharset, format!("JSON 须为 UTF-8，第 {at} 字节不是"), en);
-            return Err(known.rejected(vec![refusal]));
+            let mark = bytes.len() - json.len();
+            return Err(known.rejected(vec![not_in_charset(mark + why.valid_up_to(), "UTF-8")]));
         }
     };
     let mut problems = Problems::default();

@@ -16,7 +16,7 @@ use super::hl7::write::SegmentDraft;
 use super::hl7::{Charset, Delimiters, ErrCode, Header, Place, SegmentId};
 use super::profile::{Acknowledge, BillInAck, Profile};
 use super::reception::Received;
-use crate::refusal::Refusal;
+use crate::refusal::{Money as Moved, Refusal};
 use crate::settlement::bill::{Bill, BilledPayer, CategoryTotal};
 use crate::settlement::message::Trigger;
 use crate::settlement::outcome::{Noted, Outcome};
@@ -100,17 +100,29 @@ fn in_one_sentence(bill: &Bill) -> Text {
     )
 }
 
+/// Where comes first, because MSA-3 is cut and ERR-2 may not be shown; money that moved, or may have, before that.
 fn error(refusal: &Refusal) -> AckError {
     let next = refusal.code.next_step();
+    let (money_zh, money_en) = refusal.money.words();
+    let place = refusal.place.as_deref().unwrap_or_default();
+    let (at_zh, at_en) = if place.is_empty() { ("", "") } else { ("：", ": ") };
+    let (zh, en) = (&refusal.detail.zh, &refusal.detail.en);
+    let user_message = match refusal.money {
+        Moved::NotMoved => Text::new(
+            format!("{place}{at_zh}{zh}。{}{money_zh}。", next.zh),
+            format!("{place}{at_en}{en}. {} {money_en}.", next.en),
+        ),
+        Moved::Moved | Moved::BeingConfirmed => Text::new(
+            format!("{money_zh}。{place}{at_zh}{zh}。{}", next.zh),
+            format!("{money_en}. {place}{at_en}{en}. {}", next.en),
+        ),
+    };
     AckError {
         code: ErrCode::of(refusal.code.hl7_code()),
         place: refusal.place.as_deref().and_then(Place::named).unwrap_or(Place::MESSAGE),
         severity: Severity::Error,
         our_code: refusal.code.slug().to_owned(),
-        user_message: Text::new(
-            format!("{}。{}", refusal.detail.zh, next.zh),
-            format!("{}. {}", refusal.detail.en, next.en),
-        ),
+        user_message,
         diagnostic: Text::new(in_chinese(refusal), refusal.to_string()),
     }
 }
@@ -350,12 +362,14 @@ pub fn addressed_by_profile(profile: &Profile, answered: &str) -> Header {
     addressed(application, facility, answered, charset)
 }
 
+/// Its MSH-9 stays empty: which event the hospital's message told of is not known, and an acknowledgement that names
+/// none is an `ACK` for any.
 fn addressed(application: &str, facility: &str, answered: &str, charset: Charset) -> Header {
     let answered = match answered {
         "" => Cow::Borrowed("0"),
         id => escape(id, &Delimiters::STANDARD),
     };
-    let text = format!("MSH|^~\\&|{application}|{facility}|YIZHAN|GATEWAY|||EHC^E01|{answered}|P|2.6");
+    let text = format!("MSH|^~\\&|{application}|{facility}|YIZHAN|GATEWAY||||{answered}|P|2.6");
     let (bytes, _, _) = match charset {
         Charset::Table(encoding) => encoding.encode(&text),
         _ => encoding_rs::UTF_8.encode(&text),

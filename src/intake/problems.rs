@@ -56,3 +56,9 @@ impl Problems {
         std::mem::take(&mut self.refusals)
     }
 }
+
+/// A document whose bytes are not in its character set; `offset` counts from its first byte.
+pub fn not_in_charset(offset: usize, name: &str) -> Refusal {
+    let (zh, en) = (format!("内容不符合 {name}"), format!("the document is no {name}"));
+    Refusal::new(Code::WrongCharset, zh, en).at(format_args!("byte {offset}"))
+}

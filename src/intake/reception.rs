@@ -84,12 +84,18 @@ impl Reception {
         let channel = inbound::Channel { charset: arrival.charset };
         let inbound = match door::read(arrival.bytes, arrival.format, channel, &self.profiles, at) {
             Ok(inbound) => inbound,
+            // Whoever may not speak for a hospital does not learn what it knows, and leaves nothing under its name.
+            Err(rejected) if names_another(arrival.only, rejected.profile.as_deref()) => {
+                let Rejected { profile, header, message_id, .. } = *rejected;
+                let outcome = Outcome::from(names_another_hospital());
+                return Received { outcome, profile, header, trigger: None, message_id, trace_id, at };
+            }
             Err(rejected) => return self.reject(*rejected, arrival.bytes, at, trace_id).await,
         };
         let (profile, header) = (Some(inbound.profile), inbound.header);
         let trigger = Some(inbound.message.trigger);
         let message_id = Some(inbound.message.message_id.clone());
-        if arrival.only.is_some_and(|only| *only != *inbound.message.hospital.code) {
+        if names_another(arrival.only, profile.as_deref()) {
             let outcome = Outcome::from(names_another_hospital());
             return Received { outcome, profile, header, trigger, message_id, trace_id, at };
         }
@@ -168,6 +174,11 @@ impl Reception {
         };
         telemetry::message_answered(channel, &received.trace_id, hospital, ended, took);
     }
+}
+
+/// Whether the message is of another hospital than the one its sender may speak for.
+fn names_another(only: Option<&str>, profile: Option<&Profile>) -> bool {
+    only.zip(profile).is_some_and(|(only, profile)| only != profile.code())
 }
 
 fn names_another_hospital() -> Refusal {

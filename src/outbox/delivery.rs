@@ -9,6 +9,8 @@ use reqwest::{Client, StatusCode, Url, redirect};
 use tokio::time::timeout;
 
 use super::pace::backoff;
+use yizhan_contract::Text;
+
 use crate::intake::hl7_answer::{self, addressed_by_profile};
 use crate::intake::mllp::client::{self, SendError};
 use crate::intake::profile::{Profile, ReturnAddress};
@@ -20,24 +22,27 @@ use crate::telemetry;
 pub const DELIVERY_TIMEOUT_S: u64 = 20;
 /// Carries the id under which a bill is told, the same each time (draft-ietf-httpapi-idempotency-key-header).
 pub const OUTBOX_ID_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
-/// Characters kept of what a receiver said.
-const WHY_CHARS_MAX: usize = 200;
+/// Characters kept of why, in both languages.
+const WHY_CHARS_MAX: usize = 600;
 
 /// Why a bill was not handed over.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("未能送达，将自动重试 | not reached, will be tried again: {0}")]
-    NotReached(String),
+    #[error("未能送达，将自动重试：{zh} | not reached, will be tried again: {en}", zh = .0.zh, en = .0.en)]
+    Unreached(Text),
     /// Only this bill: others may well be taken.
-    #[error("接收方未接收该结算单 | this bill was not taken: {0}")]
-    NotTaken(String),
+    #[error("接收方未接收该结算单，将自动重试：{zh} | this bill was not taken, will be tried again: {en}", zh = .0.zh, en = .0.en)]
+    Declined(Text),
+    /// The receiver has not been asked.
+    #[error("未能取出要发送的内容，将自动重试：{zh} | what is to be told could not be made ready, will be tried again: {en}", zh = .0.zh, en = .0.en)]
+    NotReady(Text),
 }
 
 impl From<SendError> for Failure {
     fn from(why: SendError) -> Self {
         match why {
-            SendError::Refused { .. } => Self::NotTaken(why.to_string()),
-            SendError::Connection { .. } | SendError::NoAnswer { .. } => Self::NotReached(why.to_string()),
+            SendError::Refused { .. } => Self::Declined(why.text()),
+            SendError::Connection { .. } | SendError::NoAnswer { .. } => Self::Unreached(why.text()),
         }
     }
 }
@@ -75,9 +80,8 @@ impl Courier {
     ) -> Ended {
         let patience = Duration::from_secs(DELIVERY_TIMEOUT_S);
         let ended = timeout(patience, self.hand_over(&entry, &profile, &address)).await;
-        let ended = ended
-            .unwrap_or_else(|_| Err(Failure::NotReached(format!("no end within {DELIVERY_TIMEOUT_S} s"))));
-        let was_reached = !matches!(ended, Err(Failure::NotReached(_)));
+        let ended = ended.unwrap_or_else(|_| Err(Failure::Unreached(no_end())));
+        let was_reached = !matches!(ended, Err(Failure::Unreached(_)));
         let at = self.gateway.runtime().now();
         if let Err(error) = self.write_down(&entry, &address, ended, at).await {
             // It comes again when its time is up.
@@ -125,16 +129,13 @@ impl Courier {
     }
 
     async fn send(&self, entry: &OutboxEntry, profile: &Profile, address: &str) -> Result<(), Failure> {
-        let unreadable = |why: &dyn std::fmt::Display| Failure::NotTaken(why.to_string());
         let found = self.gateway.bill(entry.settlement_id, entry.version).await;
-        let Some(found) = found.map_err(|why| unreadable(&why))? else {
-            return Err(unreadable(&"the bill is not in the store"));
-        };
+        let found = found.map_err(not_read)?.ok_or_else(not_there)?;
         let control_id = hl7_answer::control_id(entry.outbox_id);
         let header = addressed_by_profile(profile, &found.record.last.message_id);
         let message =
             hl7_answer::bill_message(&header, &control_id, &found.settlement, &profile.hospital.name)
-                .map_err(|why| unreadable(&why))?;
+                .map_err(not_written)?;
         Ok(client::send(address, &message, &control_id).await?)
     }
 
@@ -146,7 +147,6 @@ impl Courier {
         profile: &Profile,
         address: &ReturnAddress,
     ) -> Result<(), Failure> {
-        let not_read = |why: StoreError| Failure::NotTaken(why.to_string());
         let Some((record, noted)) = self.gateway.unpriced(entry).await.map_err(not_read)? else {
             return Ok(());
         };
@@ -160,7 +160,7 @@ impl Courier {
                 Ok(client::send(address, &message, &control_id).await?)
             }
             ReturnAddress::Http(url) => {
-                let body = serde_json::to_vec(&noted).map_err(|why| Failure::NotTaken(why.to_string()))?;
+                let body = serde_json::to_vec(&noted).map_err(not_written)?;
                 self.post_json(entry, url, body).await
             }
         }
@@ -168,16 +168,17 @@ impl Courier {
 
     async fn post(&self, entry: &OutboxEntry, url: &Url) -> Result<(), Failure> {
         let stored = self.gateway.store().bill(entry.settlement_id, entry.version).await;
-        let stored = stored.map_err(|why| Failure::NotTaken(why.to_string()))?;
-        let Some(stored) = stored else {
-            return Err(Failure::NotTaken("the bill is not in the store".to_owned()));
-        };
+        let stored = stored.map_err(not_read)?.ok_or_else(not_there)?;
         self.post_json(entry, url, stored.bill).await
     }
 
     async fn post_json(&self, entry: &OutboxEntry, url: &Url, body: Vec<u8>) -> Result<(), Failure> {
         let Some(http) = &self.http else {
-            return Err(Failure::NotReached("no HTTP client was made".to_owned()));
+            let (zh, en) = (
+                "启动时没有准备 HTTP 发送，请重启网关",
+                "HTTP was not made ready at start; restart the gateway",
+            );
+            return Err(Failure::NotReady(Text::new(zh, en)));
         };
         let sent = http
             .post(url.clone())
@@ -186,16 +187,44 @@ impl Courier {
             .body(body)
             .send()
             .await
-            .map_err(|why| Failure::NotReached(with_causes(&why)))?;
+            .map_err(|why| {
+                let why = with_causes(&why);
+                Failure::Unreached(Text::new(format!("{url} 无法送达：{why}"), format!("{url}: {why}")))
+            })?;
+        let answered = |status| Text::new(format!("{url} 应答 {status}"), format!("{url} answered {status}"));
         match sent.status() {
             status if status.is_success() => Ok(()),
             // Said of the receiver and not of the bill.
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Err(Failure::NotReached(format!("{url} answered {status}")))
+                Err(Failure::Unreached(answered(status)))
             }
-            status => Err(Failure::NotTaken(format!("{url} answered {status}"))),
+            status => Err(Failure::Declined(answered(status))),
         }
     }
+}
+
+fn no_end() -> Text {
+    Text::new(
+        format!("{DELIVERY_TIMEOUT_S} 秒内没有完成"),
+        format!("it did not end within {DELIVERY_TIMEOUT_S} s"),
+    )
+}
+
+fn not_read(why: StoreError) -> Failure {
+    Failure::NotReady(why.text())
+}
+
+fn not_there() -> Failure {
+    let (zh, en) = ("数据库中没有这张结算单", "the bill is not in the store");
+    Failure::NotReady(Text::new(zh, en))
+}
+
+/// Parts and whole differ, or the like: a defect of ours.
+fn not_written(why: impl std::fmt::Display) -> Failure {
+    Failure::NotReady(Text::new(
+        format!("无法写成报文，请告知管理员：{why}"),
+        format!("it cannot be written, tell the operator: {why}"),
+    ))
 }
 
 /// The reason stands at the end of the chain: "connection refused", "certificate expired".

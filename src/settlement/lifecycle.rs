@@ -93,6 +93,10 @@ fn before(
     };
     match &todo {
         Todo::Wait { until } => {
+            // An update leaves the wait as it was, and the payers with those who ask them.
+            if record.quiet_until != *until {
+                record.call_back();
+            }
             record.phase = Phase::AwaitingCharges;
             record.quiet_until = *until;
         }
@@ -278,6 +282,7 @@ fn cancel_admit(mut record: StayRecord) -> Received {
     record.phase = Phase::Cancelled;
     record.is_closed = false;
     record.quiet_until = None;
+    record.call_back();
     record.unpriced = None;
     Received { record, todo: Todo::Keep, absorbed: Absorbed::default() }
 }

@@ -10,6 +10,7 @@ use yizhan_contract::{Finding, Money, Text};
 use yizhan_rules::PolicyShelf;
 
 use super::bill::{Bill, BillState};
+use super::record::StayRecord;
 use crate::refusal::Refusal;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +80,22 @@ pub struct Noted {
     pub total: Money,
     pub beneficiary: Beneficiary,
     pub findings: Vec<Finding>,
+}
+
+impl Noted {
+    /// `repeated`: lines that the message at hand sent again.
+    pub fn of(record: &StayRecord, repeated: usize, beneficiary: Beneficiary) -> Self {
+        let part = &record.part;
+        Self {
+            state: record.noted_state(),
+            hospital: Arc::from(part.hospital.as_str()),
+            visit_number: part.visit_number.clone(),
+            lines: part.lines.len(),
+            total: part.lines.iter().filter_map(|line| line.signed_amount().ok()).sum(),
+            beneficiary,
+            findings: record.noted_findings(repeated),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

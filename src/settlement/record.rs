@@ -2,13 +2,15 @@
 //! stored form.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use yizhan_contract::stay::{Discharge, Line};
+use yizhan_contract::stay::{Discharge, Line, civil_date};
 use yizhan_contract::{Exact, Finding, Money, PayerCode, Text};
 
 use super::bill::{Bill, BillState};
 use super::complete::{Completed, Dialect};
+use super::findings;
 use super::message::{Hospital, Message, Mode};
 use super::part::{Absorbed, Patch, Payment, StayPart};
 use super::refusals::LinePlaces;
@@ -209,8 +211,43 @@ impl StayRecord {
         self.part.discharged = Patch::Clear;
         self.is_closed = false;
         self.quiet_until = None;
-        self.pricing = None;
+        self.call_back();
         self.unpriced = None;
+    }
+
+    /// Whoever asks the payers asks for what is not wanted any more: the lease is theirs no longer, so that they
+    /// answer with the stay as it is by then.
+    pub fn call_back(&mut self) {
+        if self.pricing.take().is_some() {
+            self.hold.epoch += 1;
+        }
+    }
+
+    /// The bill to answer with. A quote that charges have come after is none.
+    pub fn standing_bill(&self) -> Option<&Bill> {
+        let bill = &self.settlement.as_ref().filter(|_| self.pricing.is_none())?.bill;
+        (bill.state != BillState::Quoted || self.phase == Phase::Quoted).then_some(bill)
+    }
+
+    /// The day on which a person's standing on the roster counts for the stay.
+    pub fn day_of_standing(&self, now: Timestamp) -> Date {
+        let known = self.part.discharged.value().or(self.part.admitted.value());
+        known.map_or_else(|| civil_date(now), |moment| moment.date)
+    }
+
+    /// What is said of a stay without a bill: what its messages noticed, lines that one of them repeated,
+    /// charges that came too late for its bill, and what is in the way.
+    pub fn noted_findings(&self, repeated: usize) -> Vec<Finding> {
+        let mut noted = self.findings.clone();
+        if repeated > 0 {
+            noted.push(findings::repeated_lines(repeated));
+        }
+        if self.phase.is_fixed() && !self.late_lines.is_empty() {
+            let total = self.late_lines.iter().filter_map(|line| line.signed_amount().ok()).sum();
+            noted.push(findings::late_charges(self.late_lines.len(), total));
+        }
+        noted.extend(self.unpriced.iter().flat_map(findings::not_priced));
+        noted
     }
 
     /// Adds what a message says; unchanged where it is refused.

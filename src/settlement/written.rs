@@ -10,7 +10,6 @@ use yizhan_contract::stay::civil_date;
 use super::bill::{Bill, BillState, BilledPayer};
 use super::decide::{Decision, Verdict};
 use super::effect::Effect;
-use super::findings;
 use super::message::Message;
 use super::outcome::{Beneficiary, Noted, Outcome};
 use super::record::{Phase, StayRecord};
@@ -142,26 +141,7 @@ impl Decision {
     }
 
     pub(super) fn noted(&self, record: &StayRecord, repeated: usize, person: &PersonFacts) -> Noted {
-        let on = record.part.discharged.value().or(record.part.admitted.value()).copied();
-        let on = on.map_or_else(|| civil_date(self.at), |moment| moment.date);
-        let mut findings = record.findings.clone();
-        if repeated > 0 {
-            findings.push(findings::repeated_lines(repeated));
-        }
-        if record.phase.is_fixed() && !record.late_lines.is_empty() {
-            let total = record.late_lines.iter().filter_map(|line| line.signed_amount().ok()).sum();
-            findings.push(findings::late_charges(record.late_lines.len(), total));
-        }
-        findings.extend(record.unpriced.iter().flat_map(findings::not_priced));
-        Noted {
-            state: record.noted_state(),
-            hospital: Arc::clone(&self.hospital.code),
-            visit_number: record.part.visit_number.clone(),
-            lines: record.part.lines.len(),
-            total: record.part.lines.iter().filter_map(|line| line.signed_amount().ok()).sum(),
-            beneficiary: self.beneficiary(person, on),
-            findings,
-        }
+        Noted::of(record, repeated, self.beneficiary(person, record.day_of_standing(self.at)))
     }
 
     pub(super) fn noted_without_stay(&self, message: &Message, person: &PersonFacts) -> Noted {

@@ -20,9 +20,10 @@ pub enum StoreError {
         zh = .0.zh, en = .0.en
     )]
     InDoubt(Text),
-    /// A document that does not open or does not read: wrong key, or damage.
+    /// A document that does not open or does not read: wrong key, or damage. What of it is said in English alone is a
+    /// diagnosis for engineers, and stands behind both sentences.
     #[error(
-        "数据库中有无法读取的内容（{0}），本步未写入，未因此发生资金变动，请联系管理员 | the store holds what cannot be read: {0}; nothing of this step was written and it moved no money; call the operator"
+        "数据库中有无法读取的内容，本步未写入，未因此发生资金变动，请将末尾的诊断信息告知管理员 | the store holds what cannot be read; nothing of this step was written and it moved no money; tell the operator the diagnosis at the end [{0}]"
     )]
     Damaged(String),
     #[error(
@@ -43,7 +44,7 @@ pub enum StoreError {
     Schema(Text),
     /// A step broke off inside the gateway: a defect of ours, the same step would break again.
     #[error(
-        "网关内部错误（{0}），本步未写入，未因此发生资金变动，请告知管理员 | a step failed inside the gateway: {0}; nothing of it was written and it moved no money; tell the operator"
+        "网关内部错误，本步未写入，未因此发生资金变动，请将末尾的诊断信息告知管理员 | a step failed inside the gateway; nothing of it was written and it moved no money; tell the operator the diagnosis at the end [{0}]"
     )]
     Defect(String),
 }
@@ -63,6 +64,13 @@ fn no_key(expected: Option<&str>) -> String {
 }
 
 impl StoreError {
+    /// What it says, each language for itself.
+    pub fn text(&self) -> Text {
+        let said = self.to_string();
+        let (zh, en) = said.split_once(" | ").unwrap_or((&said, &said));
+        Text::new(zh, en)
+    }
+
     /// Why nothing could be done, in the words of something else: the operating system or the database.
     pub(super) fn said_by(who: &str, why: &dyn Display) -> Text {
         Text::new(format!("{who} 报告：{why}"), format!("{who} says: {why}"))

@@ -158,6 +158,15 @@ fn the_exit_code_is_the_highest_seen() {
     let both = [sample("09-does-not-balance.json"), sample("01-worked.json")];
     let (answers, exit) = lines(&yizhan(&["settle", "--json", &both[0], &both[1]]));
     assert_eq!((answers.len(), exit), (2, 3));
+    // A file that is not there keeps no other from being settled.
+    for (files, answered, highest) in
+        [(["/nowhere.json", &both[1]].as_slice(), 1, 2), (&[&both[0], "/nowhere.json", &both[1]], 2, 3)]
+    {
+        let done = yizhan(&[&["settle", "--json"], files].concat());
+        let (answers, exit) = lines(&done);
+        assert_eq!((answers.len(), exit), (answered, highest), "{files:?}");
+        assert!(String::from_utf8_lossy(&done.stderr).contains("/nowhere.json"), "{files:?}");
+    }
     for (arguments, expected) in [
         (&["settle"][..], 2),
         (&["settle", "/nowhere.json"], 2),

@@ -36,6 +36,7 @@ mod store_ledger;
 mod store_outbox;
 mod store_people;
 mod store_races;
+mod telemetry;
 mod tidy;
 
 /// A path below the root of the project.

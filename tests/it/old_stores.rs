@@ -169,7 +169,7 @@ async fn answers_again(house: &House) {
         [
             "settled v1 share 1632.00",
             "reversed v2 share 21339.37",
-            "noted awaiting_charges lines 4",
+            "settled v1 share 238.80",
             "noted settled lines 4",
             "quoted v1 share 8.16",
             "refused share_differs",

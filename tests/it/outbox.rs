@@ -22,7 +22,7 @@ use yizhan::settlement::outcome::Outcome;
 use yizhan::store::OutboxEntry;
 
 use crate::gateway::{House, Sent};
-use crate::project;
+use crate::{project, says_both};
 
 /// How long anything here may take; a machine under load needs some of it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -282,7 +282,8 @@ async fn a_bill_that_is_refused_comes_again_and_holds_up_no_other_stay() {
     settle(&house, COUNTY, "V1").await;
     let worker = Worker::start(&house);
     let refused = outbox(&house, |waiting| waiting.iter().any(|entry| entry.why.is_some())).await.remove(0);
-    assert!(refused.why.as_deref().unwrap().contains("AE"), "{refused:?}");
+    let why = refused.why.as_deref().unwrap();
+    assert!(says_both(why) && why.contains("应答 AE |") && why.ends_with("answered AE"), "{why}");
 
     settle(&house, COUNTY, "V2").await;
     told.reach(2).await;
@@ -409,7 +410,7 @@ async fn why_a_quiet_stay_has_no_bill_is_told_once() {
     worker.stop().await;
     assert_eq!(answers[0].0, answers[1].0, "tried again under its id");
     let message = &answers[1].1;
-    assert!(message.contains("MSA|AE|2|") && message.contains("|ACK^E01^ACK|"), "{message}");
+    assert!(message.contains("MSA|AE|2|") && message.contains("||ACK|"), "{message}");
     assert!(message.contains("\rERR||FT1") && message.contains("|bad_charges^"), "{message}");
     let noted: serde_json::Value = serde_json::from_str(&posts[0].1).unwrap();
     assert_eq!((&noted["state"], &noted["visit_number"]), (&"needs_attention".into(), &"V1".into()));

@@ -189,7 +189,7 @@ pub enum ElsewhereError {
     NoReference,
     #[error("states the negative amount {0}")]
     Negative(Money),
-    #[error("is not in the policy's order of payers for this stay")]
+    #[error("is not in the policy's order of payers for this stay, or its turn is over")]
     OutsideOrder,
     #[error("stands twice")]
     Twice,

@@ -7,7 +7,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::frames::{Event, FRAME_BYTES_MAX, Frames, Release, frame};
+use yizhan_contract::Text;
+
 use crate::intake::hl7::{Message, Reading};
+use crate::system::refused;
 
 /// How long a receiver may take to connect and to answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
@@ -15,13 +18,33 @@ const READ_BYTES: usize = 16 * 1024;
 
 /// Why a message was not acknowledged. It may have arrived all the same: send it again under its own id.
 #[derive(Debug, thiserror::Error)]
+#[error("{zh} | {en}", zh = self.text().zh, en = self.text().en)]
 pub enum SendError {
-    #[error("{address}: {why}")]
     Connection { address: String, why: std::io::Error },
-    #[error("{address} did not answer within {} s", ANSWER_WAIT.as_secs())]
     NoAnswer { address: String },
-    #[error("{address} answered {code}")]
     Refused { address: String, code: String },
+}
+
+impl SendError {
+    /// What is so, each language for itself.
+    pub fn text(&self) -> Text {
+        match self {
+            Self::Connection { address, why } => {
+                let Text { zh, en } = refused(why);
+                Text::new(format!("{address} {zh}"), format!("{address} {en}"))
+            }
+            Self::NoAnswer { address } => {
+                let wait_s = ANSWER_WAIT.as_secs();
+                Text::new(
+                    format!("{address} 在 {wait_s} 秒内没有应答"),
+                    format!("{address} did not answer within {wait_s} s"),
+                )
+            }
+            Self::Refused { address, code } => {
+                Text::new(format!("{address} 应答 {code}"), format!("{address} answered {code}"))
+            }
+        }
+    }
 }
 
 /// An answer that was understood.

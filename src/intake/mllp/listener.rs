@@ -156,11 +156,13 @@ async fn connection<H: Handle>(
     // Answers are small and waited for.
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
+        telemetry::connection_began(&address, false);
         let peer = Peer { address, certificate: None };
         return converse(stream, peer, settings, handle.as_ref(), stop).await;
     };
     match timeout(settings.patience, tls.accept(stream)).await {
         Ok(Ok(stream)) => {
+            telemetry::connection_began(&address, true);
             let certificates = stream.get_ref().1.peer_certificates();
             let certificate =
                 certificates.and_then(|chain| chain.first()).map(|first| first.clone().into_owned());

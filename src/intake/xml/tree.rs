@@ -9,7 +9,9 @@ use quick_xml::NsReader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::ResolveResult;
 
+use super::super::hl7::Charset;
 use super::super::limits::{XML_ATTRIBUTES_MAX, XML_DEPTH_MAX, XML_ELEMENTS_MAX};
+use super::super::problems::not_in_charset;
 use crate::refusal::{Code, Refusal};
 
 pub type ElementId = usize;
@@ -65,10 +67,9 @@ pub fn decode<'a>(bytes: &'a [u8], channel_charset: Option<&str>) -> Result<Cow<
             None => (encoding_rs::UTF_8, bytes),
         },
     };
-    encoding.decode_without_bom_handling_and_without_replacement(body).ok_or_else(|| {
-        let name = encoding.name();
-        Refusal::new(Code::WrongCharset, format!("内容不是 {name} 编码"), format!("the bytes are not {name}"))
-    })
+    // From the document's first byte: a mark before it counts.
+    let mark = bytes.len() - body.len();
+    Charset::Table(encoding).decode(body).map_err(|offset| not_in_charset(mark + offset, encoding.name()))
 }
 
 fn known_encoding(label: &str) -> Result<&'static Encoding, Refusal> {
@@ -152,7 +153,10 @@ impl<'t> Builder<'t> {
 
     fn start(&mut self, tag: &BytesStart<'_>, namespace: Option<String>) -> Result<ElementId, Refusal> {
         if self.open.len() >= XML_DEPTH_MAX {
-            return Err(self.too_large("嵌套过深", format!("nested deeper than {XML_DEPTH_MAX} elements")));
+            return Err(self.too_large(
+                &format!("嵌套超过 {XML_DEPTH_MAX} 层"),
+                format!("nested deeper than {XML_DEPTH_MAX} elements"),
+            ));
         }
         if self.elements.len() >= XML_ELEMENTS_MAX {
             return Err(self.too_large("元素过多", format!("more than {XML_ELEMENTS_MAX} elements")));

@@ -71,7 +71,7 @@ impl OrderError {
                 format!("该结算没有待定的业务号 {id}，请用 yizhan attention show 查看")
             }
             Self::Busy => "网关正在处理该次住院，请稍后再试".to_owned(),
-            Self::Store(error) => format!("存储无法读写：{error}"),
+            Self::Store(error) => return error.text(),
         };
         Text::new(zh, self.to_string())
     }

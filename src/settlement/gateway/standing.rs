@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use uuid::Uuid;
-use yizhan_contract::stay::civil_date;
 
 use super::pursue::{Handled, later};
 use super::step::Work;
@@ -38,11 +37,12 @@ impl Gateway {
         let id = match kept {
             Kept::Settlement { id } => id,
             Kept::Bill(bill) => bill.settlement_id,
-            Kept::Noted(noted) if noted.state == BillState::Settling => {
-                let (stay, outcome) = (Some(work.stay.clone()), self.standing(work.stay.clone()).await?);
-                return Ok(Handled { outcome, pursuit: None, stay });
-            }
-            Kept::Noted(noted) => return Ok(Handled::outcome(Outcome::Noted(noted))),
+            Kept::Noted(noted) => match self.noted_again(work, *noted).await? {
+                Outcome::Bill(bill) => bill.settlement_id,
+                outcome => {
+                    return Ok(Handled { outcome, pursuit: None, stay: Some(work.stay.clone()) });
+                }
+            },
             Kept::Refused(refused) => return Ok(Handled::outcome(Outcome::Refused(refused))),
         };
         let Some(found) = self.settlement(id).await? else {
@@ -60,13 +60,29 @@ impl Gateway {
 
     /// A stay as it stands by now: its bill, or that its payers are being asked for one.
     async fn standing(&self, stay: StayRef) -> Result<Outcome, StoreError> {
-        let Some(record) = self.read(stay).await? else { return Ok(no_such_settlement().into()) };
-        match record {
-            StayRecord { pricing: None, settlement: Some(settlement), .. } => {
-                Ok(Outcome::Bill(Box::new(settlement.bill)))
-            }
-            record => self.noted(&record).await.map(|noted| Outcome::Noted(Box::new(noted))),
+        match self.read(stay).await? {
+            Some(record) => self.stands(&record).await,
+            None => Ok(no_such_settlement().into()),
         }
+    }
+
+    async fn stands(&self, record: &StayRecord) -> Result<Outcome, StoreError> {
+        Ok(match record.standing_bill() {
+            Some(bill) => Outcome::Bill(Box::new(bill.clone())),
+            None => Outcome::Noted(Box::new(self.noted(record).await?)),
+        })
+    }
+
+    /// A message that had no bill when it came: its stay has one by now, or is what else became of it. Charges that
+    /// came after the bill are still told as such.
+    async fn noted_again(&self, work: &Work, noted: Noted) -> Result<Outcome, StoreError> {
+        let Some(record) = self.read(work.stay.clone()).await? else {
+            return Ok(Outcome::Noted(Box::new(noted)));
+        };
+        if noted.state == BillState::Settled && !record.late_lines.is_empty() {
+            return Ok(Outcome::Noted(Box::new(self.noted(&record).await?)));
+        }
+        self.stands(&record).await
     }
 
     /// Why a stay has no bill, where this entry is the one to tell of it: priced since, or in the way of something
@@ -87,28 +103,10 @@ impl Gateway {
         let mrn = part.mrn.value().cloned().map(|mrn| PersonRef::Mrn { hospital, mrn });
         let persons = id_number.into_iter().chain(mrn).collect();
         let roster = self.store.person(persons).await?.and_then(|facts| facts.roster);
-        let on = part.discharged.value().or(part.admitted.value()).copied();
-        let on = on.map_or_else(|| civil_date(self.runtime.now()), |moment| moment.date);
+        let on = record.day_of_standing(self.runtime.now());
         let region = self.hospital(&part.hospital).map(|hospital| Arc::clone(&hospital.region));
-        Ok(Noted {
-            state: record.noted_state(),
-            hospital: Arc::from(part.hospital.as_str()),
-            visit_number: part.visit_number.clone(),
-            lines: part.lines.len(),
-            total: part.lines.iter().filter_map(|line| line.signed_amount().ok()).sum(),
-            beneficiary: Beneficiary::of(
-                roster.as_ref(),
-                region.as_deref().unwrap_or_default(),
-                on,
-                &self.policies,
-            ),
-            findings: record
-                .findings
-                .iter()
-                .cloned()
-                .chain(record.unpriced.iter().flat_map(findings::not_priced))
-                .collect(),
-        })
+        let region = region.as_deref().unwrap_or_default();
+        Ok(Noted::of(record, 0, Beneficiary::of(roster.as_ref(), region, on, &self.policies)))
     }
 
     /// Waits while somebody else asks the payers of a stay; answers what it came to. A stay that waits for a payer

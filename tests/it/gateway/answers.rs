@@ -71,6 +71,12 @@ fn msa(answer: &str) -> String {
     format!("{} {}", field(&msa, 1), field(&msa, 2))
 }
 
+/// Of the first refusal, in the sender's terms; empty where the whole message is meant.
+fn place_of(received: &Received) -> String {
+    let Outcome::Refused(refused) = &received.outcome else { panic!("{:?}", received.outcome) };
+    refused.refusals[0].place.clone().unwrap_or_default().into_owned()
+}
+
 #[tokio::test]
 async fn an_admission_says_whether_the_deposit_is_waived() {
     let house = house().await;
@@ -148,13 +154,23 @@ async fn a_refusal_names_code_and_place() {
         assert_eq!(field(&err, 3).split('^').next(), Some(code), "{answer}");
         assert_eq!(field(&err, 4), "E", "{answer}");
         assert!(field(&err, 5).starts_with(word), "{answer}");
-        assert!(!field(&err, 8).is_empty(), "{answer}");
+        let said = format!("{}：", place_of(&received));
+        let msa_3 = field(&segments(answer, "MSA")[0], 3).to_owned();
+        assert!(said == "：" || (msa_3.starts_with(&said) && field(&err, 8).starts_with(&said)), "{answer}");
+        assert!(field(&err, 8).contains("未发生资金变动"), "{answer}");
         assert!(segments(answer, "ZBL").is_empty(), "{answer}");
     }
     let again = Sent { lines: vec!["9 CG BED01 40.00".to_owned()], ..sent("DFT^P03", "M1") };
     let answer = answers(&send(&house, &again, &[]).await).remove(0);
     assert_eq!(msa(&answer), "AE M1");
     assert!(field(&segments(&answer, "ERR")[0], 3).starts_with("205^"), "{answer}");
+
+    send(&house, &sent("ADT^A03", "M10"), &[]).await;
+    let differing = Sent { lines: vec!["2 CG DRU01 40.00".to_owned()], ..sent("DFT^P03", "M11") };
+    let answer = answers(&send(&house, &differing, &[]).await).remove(0);
+    let moved = "资金已变动，请勿重复提交。FT1[1]-2：";
+    assert!(field(&segments(&answer, "MSA")[0], 3).starts_with(moved), "{answer}");
+    assert!(field(&segments(&answer, "ERR")[0], 8).starts_with(moved), "{answer}");
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 //! memory and one on disk.
 
 mod answers;
+mod asked;
 mod books;
 mod corpus;
 mod found;
 mod house;
+mod insurer;
 mod random;
 mod reserved;
 mod sender;

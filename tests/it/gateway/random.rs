@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -166,7 +165,7 @@ async fn until_taken(house: &House, message: &Sent) -> Outcome {
     loop {
         match send(house, message).await {
             Outcome::Refused(refused) if refused.refusals[0].code == Code::StoreUnavailable => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::task::yield_now().await;
             }
             outcome => return outcome,
         }

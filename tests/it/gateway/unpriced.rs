@@ -4,6 +4,8 @@ use jiff::SignedDuration;
 use yizhan::settlement::gateway::{Order, OrderError};
 use yizhan::settlement::outcome::Outcome;
 use yizhan::settlement::saga::event::Resolution;
+use yizhan::store::StoreError;
+use yizhan_contract::Text;
 
 use super::{House, Sent, profiles};
 
@@ -65,4 +67,21 @@ async fn it_waits_for_its_hospital_over_a_restart() {
     );
     assert!(gateway.attention(10).await.unwrap().is_empty());
     assert!(gateway.unpriced(&told[0]).await.unwrap().is_none(), "what was to be told is told no more");
+}
+
+#[test]
+fn what_the_store_says_of_an_order_is_said_once_in_each_language() {
+    let chinese = |text: &str| text.contains(|c: char| ('\u{4e00}'..='\u{9fff}').contains(&c));
+    let unreachable = Text::new("连接已断开", "the connection ended");
+    let errors = [
+        StoreError::Unavailable(unreachable.clone()),
+        StoreError::InDoubt(unreachable),
+        StoreError::Damaged("a due time".to_owned()),
+        StoreError::Defect("decided by nobody".to_owned()),
+    ];
+    for error in errors {
+        let Text { zh, en } = OrderError::from(error).text();
+        let words = zh.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+        assert!(chinese(&zh) && words.count() == 0 && !chinese(&en), "{zh} / {en}");
+    }
 }

@@ -99,6 +99,9 @@ async fn a_token_speaks_for_its_own_hospital_only() {
     let served = served().await;
     let ask = Ask::post("/v1/discharges", sample("01-worked.json")).token(LINYI);
     served.ask(ask).await.is_problem(403, "forbidden");
+    let unreadable = String::from_utf8(sample("01-worked.json")).unwrap().replace("2020-06-24", "2020-06-31");
+    let ask = Ask::post("/v1/discharges", unreadable).token(LINYI);
+    served.ask(ask).await.is_problem(403, "forbidden");
     let looked_up = r#"{"id_number":"371323195304121265","on":"2020-06-24"}"#;
     let found = served.ask(Ask::post("/v1/beneficiaries/lookup", looked_up).token(LINYI)).await.is(200);
     assert_eq!(found["categories"][0], "entitled_out_of_poverty");

@@ -156,7 +156,7 @@ SELECT person_id, version FROM person WHERE person_id = ANY({people});"
 
 fn writes(person: &str, new: &str, hash: &str) -> String {
     format!(
-        "WITH touched AS (UPDATE person SET version = version + 1, last_step = {new} WHERE person_id = {person}
+        "WITH touched AS (UPDATE person SET version = version + 1 WHERE person_id = {person}
   RETURNING 1) SELECT 1 / count(*) FROM touched;
 SELECT pg_advisory_xact_lock(:seq::bigint * 1000 + :client_id::bigint);
 SELECT 1 / count(*) FROM (SELECT (SELECT stay_id FROM stay_claim WHERE keyed_hash = {hash}
