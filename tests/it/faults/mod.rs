@@ -26,7 +26,7 @@ use jiff::SignedDuration;
 use yizhan::runtime::{Clock as _, SystemClock, steady};
 
 /// How long anything may take that has to come about; a machine under load needs some of it.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 async fn pass_ms(pause: u64) {
     let until = SystemClock.now() + SignedDuration::from_millis(pause.cast_signed());
