@@ -4,6 +4,7 @@
 mod answers;
 mod books;
 mod corpus;
+mod delivery;
 mod found;
 mod house;
 mod random;

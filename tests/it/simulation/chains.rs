@@ -51,6 +51,9 @@ pub(crate) const CHAINS: &[&[Kind]] = &[
     &[Kind { is_idempotent: false, is_optional: true, ..INSURER }],
 ];
 
+/// Those of them whose insurer may be left out and asked later.
+pub(crate) const OPTIONAL: [usize; 2] = [4, 7];
+
 pub(crate) fn lines(kinds: &[Kind], dice: &mut Dice, sim: &Arc<Sim>) -> Vec<Line> {
     let line = |kind: &Kind| Line {
         name: kind.name.into(),
