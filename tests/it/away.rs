@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use yizhan::settlement::payers::Payers;
 use yizhan_contract::Money;
 use yizhan_contract::payer::{
-    Answer, Ask, Manifest, Memo, Operation, OperationKind, Payer, Performed, PrepareError, Prepared, Quote,
-    QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable, VisitEvent,
+    Answer, Ask, AskedLeg, Manifest, Memo, Operation, OperationKind, Payer, Performed, PrepareError,
+    Prepared, Quote, QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable, VisitEvent,
 };
 use yizhan_rules::{PolicyShelf, SHIPPED};
 
@@ -42,8 +42,12 @@ pub(crate) fn discharge(id: &str) -> Sent {
 pub(crate) struct Mood {
     pub(crate) is_away: bool,
     pub(crate) refuses: bool,
+    /// Of what it may pay; else half of it.
+    pub(crate) pays_a_tenth: bool,
     /// Commits never come, and nobody hears of it.
     pub(crate) loses_commits: bool,
+    /// What becomes of a commit, it does not say.
+    pub(crate) is_mute: bool,
     /// Commits are done, and nobody hears of it.
     pub(crate) loses_answers: bool,
     pub(crate) asks: Vec<Ask>,
@@ -89,12 +93,18 @@ impl Away {
     }
 
     pub(crate) fn payers(self: &Arc<Self>) -> Payers {
-        Payers::new(vec![("insurer".into(), Arc::clone(self) as Arc<dyn Payer>)]).unwrap()
+        together(&[("insurer", self)])
     }
 
     pub(crate) fn holds(&self) -> Money {
         self.mood().book.values().copied().sum()
     }
+}
+
+/// Adapters by name.
+pub(crate) fn together(insurers: &[(&str, &Arc<Away>)]) -> Payers {
+    let adapter = |(name, away): &(&str, &Arc<Away>)| (Arc::from(*name), Arc::clone(away) as Arc<dyn Payer>);
+    Payers::new(insurers.iter().map(adapter).collect()).unwrap()
 }
 
 fn unavailable() -> Unavailable {
@@ -114,9 +124,10 @@ impl Mood {
         if self.refuses {
             return QuoteAnswer::Refused { code: "no".into(), message: "not covered".into() };
         }
-        let amount = |leg: &yizhan_contract::payer::AskedLeg| QuotedAmount {
+        let part = if self.pays_a_tenth { 10 } else { 2 };
+        let amount = |leg: &AskedLeg| QuotedAmount {
             payer: leg.payer.clone(),
-            amount: Money::from_fen(leg.pay_at_most.fen() / 2),
+            amount: Money::from_fen(leg.pay_at_most.fen() / part),
             steps: Vec::new(),
         };
         QuoteAnswer::Quote(Quote {
@@ -172,10 +183,13 @@ impl Payer for Away {
 
     fn status<'a>(&'a self, prepared: &'a Prepared, _: Timestamp) -> Answer<'a, Status> {
         let operation = read(prepared);
-        let status = match self.mood().book.contains_key(&operation.id) {
+        let mood = self.mood();
+        let status = match mood.book.contains_key(&operation.id) {
+            _ if mood.is_mute => Status::Unavailable(unavailable()),
             true => Status::Done { amounts: operation.amounts, reference: "R".into() },
             false => Status::NotFound,
         };
+        drop(mood);
         Box::pin(async move { status })
     }
 

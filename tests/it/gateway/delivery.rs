@@ -1,6 +1,7 @@
 //! A payer at the end of the chain that could not be asked when the stay was settled, and pays later.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use uuid::Uuid;
@@ -9,7 +10,8 @@ use yizhan::settlement::bill::{Bill, BillState, BilledPayer};
 use yizhan::settlement::gateway::Order;
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::Outcome;
-use yizhan::settlement::payers::PayersError;
+use yizhan::settlement::payers::{Payers, PayersError};
+use yizhan::settlement::saga::event::Resolution;
 use yizhan::settlement::saga::plan::Impossible;
 use yizhan::store::Ports;
 use yizhan::store::sqlite::Sqlite;
@@ -17,20 +19,25 @@ use yizhan_contract::step::PayerState;
 use yizhan_contract::{FindingCode, Money};
 use yizhan_rules::PolicyShelf;
 
-use super::{House, audit, profiles};
-use crate::away::{ASK_AFTER, Away, discharge, policies};
+use super::{House, Sent, audit, profiles};
+use crate::away::{ASK_AFTER, Away, discharge, policies, together};
 
-fn over(store: &Arc<dyn Ports>, insurer: &Arc<Away>, name: &str, ids: &Arc<CountedIds>) -> House {
+fn over(store: &Arc<dyn Ports>, payers: Payers, name: &str, ids: &Arc<CountedIds>) -> House {
     let profiles = profiles("return_address = \"127.0.0.1:1\"", None);
-    House::over(Arc::clone(store), policies(), profiles, insurer.payers(), name, Arc::clone(ids))
+    House::over(Arc::clone(store), policies(), profiles, payers, name, Arc::clone(ids))
+}
+
+async fn opened(payers: Payers) -> House {
+    let ids = Arc::<CountedIds>::default();
+    let store: Arc<dyn Ports> = Arc::new(Sqlite::in_memory(ids.clone()).unwrap());
+    let house = over(&store, payers, "test", &ids);
+    house.fill().await;
+    house
 }
 
 /// A house whose insurer is away, and a stay that is settled without it.
 async fn settled(insurer: &Arc<Away>) -> (House, Bill) {
-    let ids = Arc::<CountedIds>::default();
-    let store: Arc<dyn Ports> = Arc::new(Sqlite::in_memory(ids.clone()).unwrap());
-    let house = over(&store, insurer, "test", &ids);
-    house.fill().await;
+    let house = opened(insurer.payers()).await;
     insurer.mood().is_away = true;
     let bill = send(&house, "m1").await;
     assert_eq!((bill.state, bill.version), (BillState::Settled, 1));
@@ -62,6 +69,15 @@ async fn later(house: &House, by: SignedDuration) -> usize {
     count
 }
 
+/// Time goes by, for a gateway that asks again and again.
+async fn runs(house: &House) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        ticks.tick().await;
+        house.clock.put(house.reception.gateway().runtime().now() + SignedDuration::from_secs(1));
+    }
+}
+
 const SOON: SignedDuration = SignedDuration::from_secs(3);
 const A_WHILE: SignedDuration = SignedDuration::from_mins(6);
 
@@ -70,7 +86,11 @@ async fn stands(house: &House, id: Uuid) -> Bill {
 }
 
 fn insured(bill: &Bill) -> &BilledPayer {
-    bill.payers.iter().find(|line| line.payer.as_str() == "supplementary").unwrap()
+    line(bill, "supplementary")
+}
+
+fn line<'b>(bill: &'b Bill, payer: &str) -> &'b BilledPayer {
+    bill.payers.iter().find(|line| line.payer.as_str() == payer).unwrap()
 }
 
 fn said(bill: &Bill) -> Vec<&str> {
@@ -163,7 +183,7 @@ async fn it_is_done_once_whoever_takes_it_up_and_whatever_is_lost() {
     // Two gateways look at the same moment; the answer is lost, and both look again and again.
     let now = house.reception.gateway().runtime().now() + SOON;
     house.clock.put(now);
-    let other = over(&house.store, &insurer, "other", &Arc::default());
+    let other = over(&house.store, insurer.payers(), "other", &Arc::default());
     other.clock.put(now);
     let (one, two) = (house.reception.gateway(), other.reception.gateway());
     let due = [one.due(now, 10).await.unwrap(), two.due(now, 10).await.unwrap()];
@@ -249,6 +269,71 @@ async fn one_that_stays_away_is_somebody_s_to_look_after() {
     assert_eq!(later(&house, SignedDuration::ZERO).await, 1);
     assert_eq!(stands(&house, first.settlement_id).await.version, 2);
     assert!(gateway.attention(10).await.unwrap().is_empty());
+    books_agree(&house).await;
+}
+
+#[tokio::test]
+async fn a_person_says_what_became_of_a_delivery_nobody_knows_of() {
+    for is_done in [false, true] {
+        let insurer = Away::new();
+        let (house, first) = settled(&insurer).await;
+        insurer.is_back(|mood| {
+            (mood.loses_answers, mood.loses_commits, mood.is_mute) = (is_done, !is_done, true);
+        });
+        later(&house, SOON).await;
+        tokio::select! {
+            _ = later(&house, ASK_AFTER) => {}
+            () = runs(&house) => {}
+        }
+        let gateway = house.reception.gateway();
+        let waiting = gateway.attention(10).await.unwrap().remove(0);
+        let (operation, due) = (waiting.operation.unwrap(), stands(&house, first.settlement_id).await);
+        assert_eq!(due, first, "the bill stands meanwhile");
+        assert!(!waiting.log.is_empty());
+        let amounts = vec![(insured(&first).payer.clone(), insurer.holds())];
+        let as_ = match is_done {
+            true => Resolution::Done { amounts, reference: "telephone".to_owned() },
+            false => Resolution::NotDone,
+        };
+        let order = Order::Resolve { operation, as_, reason: "telephone".to_owned() };
+        gateway.order(waiting.stay_id, order, "operator".to_owned()).await.unwrap();
+        later(&house, SOON).await;
+        let second = stands(&house, first.settlement_id).await;
+        let state = if is_done { PayerState::Committed } else { PayerState::Refused };
+        assert_eq!((insured(&second).state, insured(&second).paid), (state, insurer.holds()));
+        assert_eq!(second.patient_share, first.patient_share - insurer.holds());
+        assert!(gateway.attention(10).await.unwrap().is_empty());
+        books_agree(&house).await;
+    }
+}
+
+/// With a payer of the tail, those behind it are left out too, and asked one after the other on what came before.
+#[tokio::test]
+async fn a_tail_is_asked_in_the_chain_s_order() {
+    let (accident, insurer) = (Away::serving("accident"), Away::new());
+    let house = opened(together(&[("accident", &accident), ("insurer", &insurer)])).await;
+    accident.mood().is_away = true;
+    let sent = Sent { accident: Some("fall".to_owned()), ..discharge("m1") };
+    let (bytes, format) = sent.bytes();
+    let first = bill(house.receive(&bytes, format, Some(Mode::Settle)).await.outcome);
+    assert_eq!(line(&first, "accident").state, PayerState::Deferred);
+    assert_eq!(insured(&first).state, PayerState::Deferred);
+    assert!(insurer.mood().asks.is_empty());
+
+    accident.is_back(|mood| mood.pays_a_tenth = true);
+    later(&house, SOON).await;
+    let second = stands(&house, first.settlement_id).await;
+    assert_eq!((second.version, line(&second, "accident").paid), (2, accident.holds()));
+    assert_eq!((insured(&second).state, said(&second).len()), (PayerState::Deferred, 2));
+    later(&house, SOON).await;
+    let third = stands(&house, first.settlement_id).await;
+    assert_eq!((third.version, insured(&third).paid), (3, insurer.holds()));
+    assert!(accident.holds().is_positive() && insurer.holds().is_positive());
+    assert_eq!(third.to_refund, first.to_refund + accident.holds() + insurer.holds());
+    let asked = insurer.mood().asks.remove(0).paid_before;
+    assert!(asked.contains(&(line(&third, "accident").payer.clone(), accident.holds())), "{asked:?}");
+    assert_eq!(said(&third).len(), 2);
+    assert_eq!(later(&house, A_WHILE).await, 0);
     books_agree(&house).await;
 }
 
