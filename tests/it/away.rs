@@ -68,11 +68,20 @@ impl Away {
     }
 
     pub(crate) fn serving(payer: &str) -> Arc<Self> {
+        Self::that_reverses(payer, Some(86_400 * 30))
+    }
+
+    /// One whose commits cannot be taken back.
+    pub(crate) fn irreversible() -> Arc<Self> {
+        Self::that_reverses("supplementary", None)
+    }
+
+    fn that_reverses(payer: &str, reverse_window_s: Option<u64>) -> Arc<Self> {
         let manifest = Manifest {
             serves: vec![payer.parse().unwrap()],
             quotes_are_firm: true,
             commits_are_idempotent: false,
-            reverse_window_s: Some(86_400 * 30),
+            reverse_window_s,
             not_found_settles_after_s: 1,
             optional: true,
             commits_zero: false,

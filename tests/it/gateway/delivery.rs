@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use uuid::Uuid;
+use yizhan::refusal::Code;
+use yizhan::refusal::Money::{BeingConfirmed, NotMoved};
 use yizhan::runtime::CountedIds;
 use yizhan::settlement::bill::{Bill, BillState, BilledPayer};
 use yizhan::settlement::gateway::Order;
@@ -246,6 +248,24 @@ async fn a_reversal_settles_first_what_nobody_knows_of_a_delivery() {
         let again = send(&house, "anew").await;
         assert_eq!((again.state, again.patient_share), (BillState::Settled, first.patient_share));
     }
+}
+
+#[tokio::test]
+async fn what_could_not_be_taken_back_is_not_reversed_while_it_is_not_known() {
+    let insurer = Away::irreversible();
+    let (house, first) = settled(&insurer).await;
+    insurer.is_back(|mood| mood.loses_answers = true);
+    later(&house, SOON).await;
+    let gateway = house.reception.gateway();
+    for (code, money) in [(Code::BeingSettled, BeingConfirmed), (Code::NotReversible, NotMoved)] {
+        let ordered = gateway.reverse(first.settlement_id, "费用有误".to_owned(), "desk 7".to_owned()).await;
+        let Outcome::Refused(refused) = gateway.see_through(ordered).await else { panic!("reversed") };
+        assert_eq!((refused.refusals[0].code, refused.refusals[0].money), (code, money));
+        later(&house, ASK_AFTER).await;
+        let second = stands(&house, first.settlement_id).await;
+        assert_eq!((second.version, insured(&second).paid), (2, insurer.holds()));
+    }
+    books_agree(&house).await;
 }
 
 #[tokio::test]
