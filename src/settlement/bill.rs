@@ -178,7 +178,12 @@ impl Bill {
         Ok(())
     }
 
-    /// The same bill taken back: every leg that was paid is reversed.
+    /// Payers that were left out for now.
+    pub fn deferred(&self) -> impl Iterator<Item = &BilledPayer> {
+        self.payers.iter().filter(|payer| payer.state == PayerState::Deferred)
+    }
+
+    /// The same bill taken back: every leg that was paid is reversed, and none is awaited any more.
     #[must_use]
     pub fn reversed(&self, reversal: Reversal) -> Self {
         let mut bill = self.clone();
@@ -187,7 +192,7 @@ impl Bill {
         bill.issued_at = reversal.at;
         bill.reversal = Some(reversal);
         for payer in &mut bill.payers {
-            if payer.state == PayerState::Committed {
+            if matches!(payer.state, PayerState::Committed | PayerState::Deferred) {
                 payer.state = PayerState::Reversed;
             }
         }

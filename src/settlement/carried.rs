@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use yizhan_contract::PayerCode;
 use yizhan_contract::step::PayerState;
+use yizhan_contract::{PayerCode, Text};
 
 use super::bill::{Bill, BillState};
 use super::decide::{Decision, LookAgain, Verdict};
@@ -31,6 +31,10 @@ pub enum Carry {
     Dropped { refusals: Vec<Refusal> },
     /// The saga as it is now, with what it was priced from anew, if it was.
     Kept { saga: Saga, given: Option<Given>, hold: Hold },
+    /// Payers that were left out have answered: what they commit is to be sent, or nothing is.
+    Delivering { given: Given, call: Option<Call>, hold: Hold },
+    /// A payer that was left out cannot be asked yet.
+    DeliveryPostponed { waits_for: Text, hold: Hold },
     /// The saga is over.
     Over { saga: Saga, given: Option<Given> },
 }
@@ -47,6 +51,13 @@ impl Decision {
             Carry::Postponed { waits_for, hold } => Ok(self.postponed(record, waits_for, hold, owner)),
             Carry::Dropped { refusals } => Ok(self.dropped(record, refusals.clone(), owner)),
             Carry::Kept { saga, given, hold } => self.kept(record, saga, given.as_ref(), hold, owner),
+            Carry::Delivering { given, call, hold } => {
+                self.deliver(record, given, call.as_ref(), hold, owner)
+            }
+            Carry::DeliveryPostponed { waits_for, hold } => {
+                Ok(self.delivery_postponed(record, waits_for, hold, owner))
+            }
+            Carry::Over { saga, .. } if record.is_delivering() => Ok(self.delivery_over(record, saga, owner)),
             Carry::Over { saga, given } => self.over(record, saga, given.as_ref(), owner),
         }
     }
@@ -154,6 +165,10 @@ impl Decision {
         hold: &Hold,
         owner: &PersonFacts,
     ) -> Result<Verdict, LookAgain> {
+        if record.is_delivering() {
+            (record.saga, record.hold) = (Some(saga.clone()), hold.clone());
+            return Ok(self.note_beside_bill(record, Effect::default(), owner));
+        }
         if !record.phase.is_under_way() {
             return Ok(Verdict::issued(record));
         }
@@ -225,6 +240,7 @@ impl Decision {
             Course::Committed => {
                 let settled = Effect::by_settling(settlement);
                 record.phase = Phase::Settled;
+                self.owe_delivery(&mut record);
                 self.write(record, owner, release.and(settled), Outcome::Bill)
             }
             Course::Undone(why) => {
@@ -241,9 +257,11 @@ impl Decision {
                 record.phase = Phase::Reversed;
                 self.take_back(record, owner, ordered)
             }
-            Course::Committing | Course::Requoting | Course::Undoing(_) | Course::Reversing(_) => {
-                Verdict::issued(record)
-            }
+            Course::Committing
+            | Course::Requoting
+            | Course::Delivering
+            | Course::Undoing(_)
+            | Course::Reversing(_) => Verdict::issued(record),
         })
     }
 }
@@ -271,7 +289,7 @@ impl Bill {
         self.state = match (&saga.attention, &saga.course) {
             (Some(_), _) => BillState::NeedsAttention,
             (None, Course::Reversing(_) | Course::Undoing(_)) => BillState::Reversing,
-            (None, Course::Committed) => BillState::Settled,
+            (None, Course::Committed | Course::Delivering) => BillState::Settled,
             (None, Course::Undone(_)) => BillState::Refused,
             (None, Course::Reversed(_)) => BillState::Settled,
             (None, Course::Committing | Course::Requoting) => BillState::Settling,
@@ -297,7 +315,7 @@ fn of_rules(state: PayerState, course: &Course) -> PayerState {
         (PayerState::SettledElsewhere | PayerState::NotApplicable | PayerState::Refused, _)
         | (PayerState::Deferred, _) => state,
         (_, Course::Committing | Course::Requoting) => PayerState::Committing,
-        (_, Course::Committed | Course::Reversed(_)) => PayerState::Committed,
+        (_, Course::Committed | Course::Delivering | Course::Reversed(_)) => PayerState::Committed,
         (_, Course::Undoing(_) | Course::Reversing(_)) => PayerState::Reversing,
         (_, Course::Undone(_)) => PayerState::Reversed,
     }

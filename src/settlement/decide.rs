@@ -11,6 +11,7 @@ use yizhan_rules::{Item, PolicyShelf};
 
 use super::bill::{BillState, Reversal};
 use super::carried::Carry;
+use super::delivery::Deferred;
 use super::effect::Effect;
 use super::findings;
 use super::given::Given;
@@ -317,6 +318,7 @@ impl Decision {
     /// The settlement is what its bill says, from this transaction on.
     pub(super) fn settled(&self, mut record: StayRecord, person: &PersonFacts) -> Verdict {
         record.phase = Phase::Settled;
+        self.owe_delivery(&mut record);
         let effect = record.settlement.as_ref().map(Effect::by_settling).unwrap_or_default();
         self.write(record, person, effect, Outcome::Bill)
     }
@@ -350,6 +352,9 @@ impl Decision {
     /// Payers have to take their money back first. Where one of them cannot, nothing is begun.
     fn begin_reversal(&self, mut record: StayRecord, ordered: Ordered, person: &PersonFacts) -> Verdict {
         let Some(saga) = record.saga.take() else { return Verdict::issued(record) };
+        if saga.is_irreversible_under_way() {
+            return Verdict::refused(refusals::being_settled(record.phase));
+        }
         if let Some(adapter) = saga.not_reversible(self.at) {
             return Verdict::refused(refusals::not_reversible(adapter));
         }
@@ -376,7 +381,11 @@ impl Decision {
         let Some(mut settlement) = record.settlement.take() else {
             return Verdict::refused(refusals::no_such_stay());
         };
-        let effect = Effect::by_taking_back(&settlement);
+        let deferred = settlement.deferred.take();
+        let release =
+            |deferred: &Deferred| Effect::by_reserving_delivery(&settlement, &deferred.reserved, -1);
+        let release = deferred.as_ref().map(release).unwrap_or_default();
+        let effect = Effect::by_taking_back(&settlement).and(release);
         let (reason, operator) = (ordered.reason.clone(), ordered.operator.clone());
         settlement.bill = settlement.bill.reversed(Reversal { reason, operator, at: self.at });
         record.settlement = Some(settlement);

@@ -10,6 +10,7 @@ use yizhan_contract::stay::{Discharge, Line};
 use yizhan_contract::{Finding, Money, revealing};
 
 use super::bill::Bill;
+use super::delivery::Deferred;
 use super::part::{Payment, StayPart};
 use super::record::{LastMessage, Moved, Phase, Pricing, Settlement, StayRecord};
 use super::saga::Saga;
@@ -60,6 +61,8 @@ struct Settled {
     agreed: Option<Money>,
     #[serde(default)]
     insured_region: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deferred: Option<Deferred>,
 }
 
 /// A stay document that cannot be read.
@@ -79,8 +82,16 @@ impl StayRecord {
             None => None,
             Some(settled) => {
                 let beside = || stored.bill.as_deref().map(serde_json::from_slice).transpose();
-                let Settled { id, bill, mut discharge, has_lines_of_part, moves, agreed, insured_region } =
-                    settled;
+                let Settled {
+                    id,
+                    bill,
+                    mut discharge,
+                    has_lines_of_part,
+                    moves,
+                    agreed,
+                    insured_region,
+                    deferred,
+                } = settled;
                 let bill = match bill {
                     Some(bill) => Some(bill),
                     None => beside().map_err(unreadable)?,
@@ -89,7 +100,7 @@ impl StayRecord {
                     discharge.lines.clone_from(&document.part.lines);
                 }
                 let bill = bill.ok_or_else(|| Unreadable("its bill is not there".to_owned()))?;
-                Some(Settlement { id, bill, discharge, moves, agreed, insured_region })
+                Some(Settlement { id, bill, discharge, moves, agreed, insured_region, deferred })
             }
         };
         Ok(Self {
@@ -115,13 +126,21 @@ impl StayRecord {
     pub fn into_document(self) -> (Vec<u8>, Option<Bill>) {
         let (settlement, bill) = match self.settlement {
             None => (None, None),
-            Some(Settlement { id, bill, mut discharge, moves, agreed, insured_region }) => {
+            Some(Settlement { id, bill, mut discharge, moves, agreed, insured_region, deferred }) => {
                 let has_lines_of_part = discharge.lines == self.part.lines;
                 if has_lines_of_part {
                     discharge.lines = Vec::new();
                 }
-                let settled =
-                    Settled { id, bill: None, discharge, has_lines_of_part, moves, agreed, insured_region };
+                let settled = Settled {
+                    id,
+                    bill: None,
+                    discharge,
+                    has_lines_of_part,
+                    moves,
+                    agreed,
+                    insured_region,
+                    deferred,
+                };
                 (Some(settled), Some(bill))
             }
         };

@@ -3,7 +3,7 @@
 use yizhan_contract::Used;
 
 use super::ledger::{self, Standing};
-use super::record::Settlement;
+use super::record::{Moved, Settlement};
 use crate::store::{AccumulatorMove, Posting, Pot};
 
 #[derive(Debug, Default)]
@@ -35,6 +35,19 @@ impl Effect {
         Self { accumulators: vec![moves(settlement, Pot::Reserved, -1)], postings: Vec::new() }
     }
 
+    /// Sets aside what a deferred payer is about to commit; with `-1`, gives it free again.
+    pub(super) fn by_reserving_delivery(settlement: &Settlement, reserved: &[Moved], sign: i32) -> Self {
+        let moves = AccumulatorMove { admissions: 0, ..of_year(settlement, Pot::Reserved, reserved, sign) };
+        Self { accumulators: vec![moves], postings: Vec::new() }
+    }
+
+    /// Of one bill after another of the same settlement, which stands all the while: `new` is what moved since.
+    pub(super) fn by_delivering(before: &Settlement, after: &Settlement, new: &[Moved]) -> Self {
+        let moves = AccumulatorMove { admissions: 0, ..of_year(after, Pot::Settled, new, 1) };
+        let postings = ledger::postings(Some(standing(before)), Some(standing(after)));
+        Self { accumulators: vec![moves], postings }
+    }
+
     #[must_use]
     pub(super) fn and(mut self, other: Self) -> Self {
         self.accumulators.extend(other.accumulators);
@@ -49,6 +62,10 @@ fn standing(settlement: &Settlement) -> Standing<'_> {
 
 /// What the settlement adds to its year, or with `-1` takes back.
 fn moves(settlement: &Settlement, pot: Pot, sign: i32) -> AccumulatorMove {
+    of_year(settlement, pot, &settlement.moves, sign)
+}
+
+fn of_year(settlement: &Settlement, pot: Pot, moved: &[Moved], sign: i32) -> AccumulatorMove {
     let signed = |used: Used| {
         if sign < 0 { Used { base: used.base.negated(), paid: -used.paid } } else { used }
     };
@@ -56,8 +73,7 @@ fn moves(settlement: &Settlement, pot: Pot, sign: i32) -> AccumulatorMove {
         pot,
         year: settlement.bill.benefit_year,
         admissions: sign,
-        payers: settlement
-            .moves
+        payers: moved
             .iter()
             .map(|moved| (moved.payer.clone(), signed(Used { base: moved.base, paid: moved.paid })))
             .collect(),

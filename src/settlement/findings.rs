@@ -98,6 +98,47 @@ pub fn unknown_accident_type(place: &str, listed: &[Named]) -> Finding {
     )
 }
 
+/// A payer at the end of the chain that could not be asked when the stay was settled.
+pub fn deferred_payer(payer: &Text) -> Finding {
+    finding(
+        FindingCode::DeferredPayer,
+        format!(
+            "{}暂时无法应答，本次按未支付结算，由个人先行支付；其答复后出具新版结算单，所付金额退还个人",
+            payer.zh
+        ),
+        format!(
+            "{} could not be asked; the patient pays for now, and gets back what it grants: a new version of this \
+             bill will say how much",
+            payer.en
+        ),
+    )
+}
+
+/// What became of a payer that was deferred; absent amount: it refused.
+pub fn delivered(payer: &Text, paid: Option<Money>) -> Finding {
+    let (zh, en) = match paid {
+        Some(paid) if paid.is_positive() => (
+            format!("{}已补付 {paid} 元，请退还个人（已计入应退）；其余各项不变", payer.zh),
+            format!(
+                "{} has paid {paid} since: give it back to the patient (in to_refund); all else stands",
+                payer.en
+            ),
+        ),
+        Some(_) => (
+            format!("{}核定支付 0.00 元，个人负担不变，无需退款", payer.zh),
+            format!("{} grants 0.00; the patient's share stands and nothing is to be given back", payer.en),
+        ),
+        None => (
+            format!("{}不予支付，个人负担不变，无需退款", payer.zh),
+            format!(
+                "{} refuses to pay; the patient's share stands and nothing is to be given back",
+                payer.en
+            ),
+        ),
+    };
+    finding(FindingCode::DeferredPayer, zh, en)
+}
+
 pub fn nothing_to_cancel() -> Finding {
     finding(
         FindingCode::NothingToCancel,

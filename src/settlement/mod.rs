@@ -1,7 +1,6 @@
 //! From messages of a stay to one consolidated bill.
 //!
 //! Reading order: [`names`] (of the normal form), [`message`] and [`part`] (what one message says),
-//! Reading order: [`names`] (of the normal form), [`message`] and [`part`] (what one message says),
 //! [`complete`] (parts adding up to a discharge), [`record`] (what is known of a stay) and [`document`] (its
 //! stored form), [`identity`] (whose message it is), [`lifecycle`] (what a message does to a stay), [`unpriced`]
 //! (what stands in its way once its charges are quiet), [`reserved`]
@@ -10,13 +9,14 @@
 //! driver).
 //!
 //! With outside payers: [`payers`] (who they are), [`saga`] (what is remembered of them, and the function that
-//! moves it), [`carried`] (what is written). [`audit`] holds the books against each other.
+//! moves it), [`carried`] (what is written), [`delivery`] (payers that were left out, and what becomes of them). [`audit`] holds the books against each other.
 
 pub mod audit;
 pub mod bill;
 pub mod carried;
 pub mod complete;
 pub mod decide;
+pub mod delivery;
 pub mod document;
 mod effect;
 pub mod findings;

@@ -10,11 +10,12 @@ use yizhan_contract::payer::AskedLeg;
 use yizhan_contract::person::RosterEntry;
 use yizhan_contract::stay::Discharge;
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{Accumulators, Finding, Money, PayerCode};
-use yizhan_rules::{AdjudicateError, Adjudication, Assessment, Item, Policy, PolicyShelf, assess};
+use yizhan_contract::{Accumulators, Finding, Money, PayerCode, Used};
+use yizhan_rules::{AdjudicateError, Adjudication, Assessment, Item, PayerLine, Policy, PolicyShelf, assess};
 
 use super::bill::{Bill, BillState, BilledPatient, BilledPayer, ComputedBy};
 use super::complete::Completed;
+use super::delivery::Deferred;
 use super::findings;
 use super::given::{Given, Walked};
 use super::message::{Hospital, Mode};
@@ -116,19 +117,25 @@ pub fn price(
     if record.repeated > 0 {
         bill.findings.push(findings::repeated_lines(record.repeated));
     }
+    let left_out: Vec<Finding> = bill.deferred().map(|line| findings::deferred_payer(&line.name)).collect();
+    bill.findings.extend(left_out);
     bill.check().map_err(|unbalanced| vec![refusals::unbalanced(&unbalanced)])?;
     Ok(Priced::Bill(Box::new(Settlement {
         id: bill.settlement_id,
-        moves: adjudication
-            .moves
-            .iter()
-            .map(|(payer, used)| Moved { payer: payer.clone(), base: used.base, paid: used.paid })
-            .collect(),
+        moves: moves(&adjudication),
         agreed: None,
-        insured_region: claim.insured_region,
+        insured_region: claim.insured_region.clone(),
+        deferred: deferred(&bill, claim, &year, ground),
         bill,
         discharge,
     })))
+}
+
+/// What payers that could not be asked will be asked by, once the stay is settled.
+fn deferred(bill: &Bill, claim: Claim, year: &YearUsed, ground: &Ground<'_>) -> Option<Deferred> {
+    let is_deferred = bill.state == BillState::Settled && bill.deferred().next().is_some();
+    let used = is_deferred.then(|| year.both().ok()).flatten()?;
+    Some(Deferred::new(claim, used, ground.payers.served().to_vec(), ground.at))
 }
 
 /// How much the patient's share may rise between quote and settlement, by the policy it was priced under.
@@ -254,25 +261,37 @@ fn payers(adjudication: &Adjudication, outside: &Payers, mode: Mode) -> Vec<Bill
         Mode::Quote => PayerState::Quoted,
         Mode::Settle => PayerState::Committed,
     };
-    adjudication
-        .payers
-        .iter()
-        .map(|line| BilledPayer {
-            payer: line.payer.clone(),
-            name: line.name.clone(),
-            state: if line.state == PayerState::Quoted { paying } else { line.state },
-            base_kind: line.base_kind,
-            base: line.base,
-            paid: line.paid,
-            payer_reference: line.reference.clone(),
-            reason: line.reason,
-            computed_by: match line.state {
-                PayerState::SettledElsewhere => ComputedBy::Payer,
-                PayerState::NotApplicable => ComputedBy::Gateway,
-                _ if outside.of(&line.payer).is_some() => ComputedBy::Payer,
-                _ => ComputedBy::Gateway,
-            },
-            steps: line.steps.clone(),
-        })
-        .collect()
+    let billed = |line: &PayerLine| BilledPayer {
+        state: if line.state == PayerState::Quoted { paying } else { line.state },
+        ..billed(line, outside.of(&line.payer).is_some())
+    };
+    adjudication.payers.iter().map(billed).collect()
+}
+
+/// A payer's line as the chain left it.
+pub(super) fn billed(line: &PayerLine, is_outside: bool) -> BilledPayer {
+    BilledPayer {
+        payer: line.payer.clone(),
+        name: line.name.clone(),
+        state: line.state,
+        base_kind: line.base_kind,
+        base: line.base,
+        paid: line.paid,
+        payer_reference: line.reference.clone(),
+        reason: line.reason,
+        computed_by: match line.state {
+            PayerState::SettledElsewhere => ComputedBy::Payer,
+            PayerState::NotApplicable => ComputedBy::Gateway,
+            _ if is_outside => ComputedBy::Payer,
+            _ => ComputedBy::Gateway,
+        },
+        steps: line.steps.clone(),
+    }
+}
+
+/// Everything the chain moves in the year.
+pub(super) fn moves(adjudication: &Adjudication) -> Vec<Moved> {
+    let moved =
+        |(payer, used): &(PayerCode, Used)| Moved { payer: payer.clone(), base: used.base, paid: used.paid };
+    adjudication.moves.iter().map(moved).collect()
 }

@@ -10,6 +10,7 @@ use yizhan_contract::{Exact, Finding, Money, PayerCode, Text};
 
 use super::bill::{Bill, BillState};
 use super::complete::{Completed, Dialect};
+use super::delivery::Deferred;
 use super::findings;
 use super::message::{Hospital, Message, Mode};
 use super::part::{Absorbed, Patch, Payment, StayPart};
@@ -134,6 +135,8 @@ pub struct Settlement {
     pub agreed: Option<Money>,
     /// 统筹区 whose funds pay; empty where it was settled before this was kept.
     pub insured_region: String,
+    /// What is owed to it by payers that were left out; absent where none is left.
+    pub deferred: Option<Deferred>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,7 +174,18 @@ impl StayRecord {
 
     /// Outside payers are being asked, for a quote or for their money.
     pub fn is_with_payers(&self) -> bool {
-        self.pricing.is_some() || self.phase.is_under_way()
+        self.pricing.is_some() || self.phase.is_under_way() || self.deferred().is_some()
+    }
+
+    /// The settlement stands, and payers that were left out are still to be asked.
+    pub fn deferred(&self) -> Option<&Deferred> {
+        let settlement = self.settlement.as_ref().filter(|_| self.phase == Phase::Settled)?;
+        settlement.deferred.as_ref()
+    }
+
+    /// A payer that was left out was sent its part, and the settlement stands meanwhile.
+    pub fn is_delivering(&self) -> bool {
+        self.deferred().is_some() && self.saga.as_ref().is_some_and(Saga::is_delivering)
     }
 
     /// The state of a stay without a bill to show.
@@ -194,13 +208,15 @@ impl StayRecord {
 
     /// The settlement holds money of outside payers.
     pub fn is_committed_outside(&self) -> bool {
-        self.saga.as_ref().is_some_and(|saga| saga.course == Course::Committed)
+        let holds = |saga: &Saga| matches!(saga.course, Course::Committed | Course::Delivering);
+        self.saga.as_ref().is_some_and(holds)
     }
 
     /// Whether nothing goes on before a person has looked.
     pub fn needs_attention(&self) -> bool {
         let is_stuck = self.saga.as_ref().is_some_and(|saga| saga.attention.is_some());
         is_stuck
+            || self.deferred().is_some_and(|deferred| deferred.is_overdue)
             || self.unpriced.is_some()
             || self.pricing.as_ref().is_some_and(|pricing| TRIES_ATTENTION <= pricing.tries)
     }

@@ -72,7 +72,7 @@ impl YearUsed {
         legs(policy, claim, &self.both()?, outside, given, first)
     }
 
-    fn both(&self) -> Result<Accumulators, AdjudicateError> {
+    pub(super) fn both(&self) -> Result<Accumulators, AdjudicateError> {
         let mut both = self.settled.clone();
         both.admissions = both.admissions.saturating_add(self.reserved.admissions);
         for (payer, used) in &self.reserved.payers {
@@ -99,6 +99,11 @@ pub(super) fn reserved_by_others(person: &PersonFacts, record: &StayRecord) -> B
         }
     }
     reserved
+}
+
+/// The sums of the settlement's year as a deferred payer meets them.
+pub(super) fn year_of(person: &PersonFacts, record: &StayRecord, year: i16) -> YearUsed {
+    YearUsed::of(&person.years, &reserved_by_others(person, record), year)
 }
 
 fn paid_less(outcome: &Adjudication, without: &Adjudication) -> Vec<Finding> {

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod authority;
+mod away;
 mod bench;
 mod books;
 mod cli;

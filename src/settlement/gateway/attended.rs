@@ -105,7 +105,11 @@ impl Gateway {
             pricing.waits_for.as_ref().map(|what| Waited::for_quote(what, pricing.since))
         };
         let of_hospital = || record.unpriced.as_ref().map(Waited::for_hospital);
-        let about = of_saga.or_else(of_quote).or_else(of_hospital);
+        let of_delivery = || {
+            let deferred = record.deferred().filter(|deferred| deferred.is_overdue)?;
+            deferred.waits_for.as_ref().map(|what| Waited::for_delivery(what, deferred.since))
+        };
+        let about = of_saga.or_else(of_quote).or_else(of_hospital).or_else(of_delivery);
         let log = record.saga.map(|saga| saga.log).unwrap_or_default();
         let refusals = record.unpriced.map(|unpriced| unpriced.refusals).unwrap_or_default();
         Ok(about.map(|Waited { since, owner, what, next_step, operation }| Waiting {
@@ -141,9 +145,11 @@ impl Gateway {
             due_at: hold.due_at.unwrap_or(now),
             is_held: hold.held_by.is_some(),
         };
-        let Some(saga) = record.saga.filter(|_| record.phase.is_under_way()) else {
+        let is_carried_out = record.phase.is_under_way() || record.is_delivering();
+        let is_owed = record.deferred().is_some();
+        let Some(saga) = record.saga.filter(|_| is_carried_out) else {
             // Nothing was sent: to be tried again now is all there is to order.
-            if record.pricing.is_none() && record.unpriced.is_none() {
+            if record.pricing.is_none() && record.unpriced.is_none() && !is_owed {
                 return Err(OrderError::NothingWaits);
             }
             if let Order::Resolve { operation, .. } = order {
@@ -223,6 +229,20 @@ impl Waited {
             owner: unpriced.owner(),
             what: unpriced.sentence(),
             next_step: unpriced.next_step(),
+            operation: None,
+        }
+    }
+
+    fn for_delivery(what: &Text, since: Timestamp) -> Self {
+        Self {
+            since,
+            owner: Text::new("网关管理员", "the gateway's operator"),
+            what: what.clone(),
+            next_step: Text::new(
+                "结算单有效，该付款方尚未支付，由个人先行支付；请恢复与该付款方的连接，网关会继续询问，或执行 yizhan attention retry",
+                "the bill stands and the patient has paid for this payer; restore the connection to it: the gateway goes on \
+                 asking, or run yizhan attention retry",
+            ),
             operation: None,
         }
     }

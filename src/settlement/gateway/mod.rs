@@ -5,9 +5,10 @@
 //!
 //! Reading order: this page (what can be asked of a gateway), `step` (one step through the store), `standing` (what
 //! is stored, and waiting for it), `pursue` (stays that need outside payers), `quote` (asking them), `drive`
-//! (carrying the saga out), `attended` (what a person orders).
+//! (carrying the saga out), `deliver` (those that were left out), `attended` (what a person orders).
 
 mod attended;
+mod deliver;
 mod drive;
 mod pursue;
 mod quote;

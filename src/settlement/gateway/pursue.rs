@@ -209,9 +209,11 @@ impl Drive<'_> {
     /// What is next for the stay as it is now.
     async fn round(&mut self) -> Result<Went, Stop> {
         let Some(seen) = self.look().await? else { return Ok(Went::Ended(refusals::no_such_stay().into())) };
+        let is_under_way = seen.record.phase.is_under_way() || seen.record.is_delivering();
         match seen.record.pricing.clone() {
-            _ if seen.record.phase.is_under_way() => self.carry_out(seen).await,
+            _ if is_under_way => self.carry_out(seen).await,
             Some(pricing) => self.price_with_payers(&seen, &pricing).await,
+            None if seen.record.deferred().is_some() => self.deliver(&seen).await,
             None => self.close_quiet(&seen).await,
         }
     }
@@ -341,7 +343,7 @@ impl Drive<'_> {
         Hold { due_at: Some(at), epoch: self.lease.epoch, held_by }
     }
 
-    fn pause(&self, tries: u32) -> Timestamp {
+    pub(super) fn pause(&self, tries: u32) -> Timestamp {
         let nth = usize::try_from(tries).unwrap_or(usize::MAX).min(POSTPONED_S.len() - 1);
         let pause_s = POSTPONED_S.get(nth).copied().unwrap_or_default();
         later(self.gateway.runtime().now(), SignedDuration::from_secs(pause_s))

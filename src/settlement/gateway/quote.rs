@@ -42,6 +42,12 @@ pub(super) enum Quoted {
     Breach(Why),
 }
 
+/// Why a payer gave no quote.
+pub(super) enum Unanswered {
+    NotReady(String),
+    Unavailable(Unavailable),
+}
+
 impl Drive<'_> {
     /// Asks payer after payer, each with what those before it pay. Read-only: nothing is held meanwhile.
     pub(super) async fn quote(&self, seen: &Seen, mode: Mode, mut given: Given) -> Result<Quoted, Stop> {
@@ -70,6 +76,32 @@ impl Drive<'_> {
     async fn ask(&self, seen: &Seen, to_ask: &ToAsk, given: &mut Given) -> Option<Quoted> {
         let first = to_ask.legs.first()?;
         let adapter = self.gateway.payers().of(&first.payer)?;
+        match self.put(seen, to_ask, adapter).await {
+            Ok(answers) => given.extend(answers),
+            Err(Unanswered::NotReady(what)) => {
+                return Some(Quoted::Refused(vec![refusals::payer_not_ready(&first.payer, &what)]));
+            }
+            // It is the first of a tail whose payers are all optional: with it, the whole tail is left out.
+            Err(Unanswered::Unavailable(why)) if adapter.manifest().optional => {
+                telemetry::payer_deferred(&adapter.name, &why);
+                for payer in to_ask.legs.iter().map(|leg| &leg.payer).chain(&to_ask.after) {
+                    given.entry(payer.clone()).or_insert_with(|| Answer::deferred(None));
+                }
+            }
+            Err(Unanswered::Unavailable(why)) => {
+                return Some(Quoted::Waits(refusals::payer_unavailable(&first.payer, &why)));
+            }
+        }
+        None
+    }
+
+    /// Asks one adapter, and holds its answer to what was asked.
+    pub(super) async fn put(
+        &self,
+        seen: &Seen,
+        to_ask: &ToAsk,
+        adapter: &Adapter,
+    ) -> Result<Given, Unanswered> {
         let deadline = later(self.gateway.runtime().now(), ASK_DEADLINE);
         let ask = Ask {
             stay: Arc::from(self.lease.stay_id.to_string()),
@@ -80,48 +112,27 @@ impl Drive<'_> {
             memo: Memo::default(),
         };
         let answer = self.gateway.within(deadline, adapter.payer.quote(&ask, deadline)).await;
-        let answer = answer.unwrap_or_else(|| QuoteAnswer::Unavailable(no_answer()));
-        let mut give = |answer: &dyn Fn(&PayerCode, Option<_>) -> Answer| {
-            for (nth, leg) in to_ask.legs.iter().enumerate() {
-                let asked = (nth == 0).then(|| leg.clone());
-                given.insert(leg.payer.clone(), answer(&leg.payer, asked));
-            }
+        let given = |answer: &dyn Fn(&PayerCode, Option<_>) -> Answer| {
+            let of = |(nth, leg): (usize, &AskedLeg)| {
+                (leg.payer.clone(), answer(&leg.payer, (nth == 0).then(|| leg.clone())))
+            };
+            to_ask.legs.iter().enumerate().map(of).collect()
         };
-        match answer {
+        match answer.unwrap_or_else(|| QuoteAnswer::Unavailable(no_answer())) {
             QuoteAnswer::Quote(quote) if answers_all(&quote, to_ask) => {
-                give(&|payer, asked| quoted(&quote, payer, asked));
-                None
+                Ok(given(&|payer, asked| quoted(&quote, payer, asked)))
             }
             QuoteAnswer::Quote(_) => {
                 telemetry::quote_for_others(&adapter.name);
-                give(&|_, asked| Answer::refused(asked));
-                None
+                Ok(given(&|_, asked| Answer::refused(asked)))
             }
             QuoteAnswer::Refused { code, .. } => {
                 telemetry::payer_refuses(&adapter.name, &code);
-                give(&|_, asked| Answer::refused(asked));
-                None
+                Ok(given(&|_, asked| Answer::refused(asked)))
             }
-            QuoteAnswer::NotReady { what } => {
-                Some(Quoted::Refused(vec![refusals::payer_not_ready(&first.payer, &what)]))
-            }
-            QuoteAnswer::Unavailable(why) if self.may_defer(adapter, &to_ask.after) => {
-                telemetry::payer_deferred(&adapter.name, &why);
-                give(&|_, asked| Answer::deferred(asked));
-                None
-            }
-            QuoteAnswer::Unavailable(why) => {
-                Some(Quoted::Waits(refusals::payer_unavailable(&first.payer, &why)))
-            }
+            QuoteAnswer::NotReady { what } => Err(Unanswered::NotReady(what)),
+            QuoteAnswer::Unavailable(why) => Err(Unanswered::Unavailable(why)),
         }
-    }
-
-    /// Only a tail of the chain whose payers are all optional may be left out for now.
-    fn may_defer(&self, adapter: &Adapter, after: &[PayerCode]) -> bool {
-        let is_optional = |payer: &PayerCode| {
-            self.gateway.payers().of(payer).is_some_and(|adapter| adapter.manifest().optional)
-        };
-        adapter.manifest().optional && after.iter().all(is_optional)
     }
 
     pub(super) async fn price(
@@ -170,25 +181,32 @@ impl Drive<'_> {
         }
         let manifests: Vec<_> = planned.iter().map(|(adapter, _)| adapter.manifest()).collect();
         let waves = plan::waves(&manifests);
-        let call = |((adapter, legs), wave): ((&Adapter, Legs), u8)| {
-            let quote_id = legs
-                .first()
-                .and_then(|(payer, _)| given.get(payer))
-                .and_then(|answer| answer.quote_id.clone());
-            let commit = self.prepare(adapter, OperationKind::Commit, quote_id.clone(), &legs)?;
-            Ok(Call {
-                adapter: Arc::clone(&adapter.name),
-                terms: Terms::of(adapter.manifest()),
-                wave,
-                legs,
-                quote_id,
-                commit,
-                undo: None,
-                tombstones: Vec::new(),
-                in_doubt_since: None,
-            })
-        };
-        planned.into_iter().zip(waves).map(call).collect()
+        let planned = planned.into_iter().zip(waves);
+        planned.map(|((adapter, legs), wave)| self.call(adapter, legs, wave, given)).collect()
+    }
+
+    /// What an adapter is to commit, with an operation of its own.
+    pub(super) fn call(
+        &self,
+        adapter: &Adapter,
+        legs: Legs,
+        wave: u8,
+        given: &Given,
+    ) -> Result<Call, (Arc<str>, PrepareError)> {
+        let answer = legs.first().and_then(|(payer, _)| given.get(payer));
+        let quote_id = answer.and_then(|answer| answer.quote_id.clone());
+        let commit = self.prepare(adapter, OperationKind::Commit, quote_id.clone(), &legs)?;
+        Ok(Call {
+            adapter: Arc::clone(&adapter.name),
+            terms: Terms::of(adapter.manifest()),
+            wave,
+            legs,
+            quote_id,
+            commit,
+            undo: None,
+            tombstones: Vec::new(),
+            in_doubt_since: None,
+        })
     }
 
     /// A new operation, ready to be made durable.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use yizhan_contract::{PayerCode, Text};
 
 use super::event::Part;
-use super::{Call, Course, Saga, Sent, UNKNOWN_ATTENTION};
+use super::{Call, Saga, Sent, UNKNOWN_ATTENTION};
 
 /// A settlement that does not go on by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -112,14 +112,13 @@ impl Saga {
     }
 
     pub(super) fn is_in_doubt(&self, call: usize, part: Part) -> bool {
-        let is_given_up = matches!(self.course, Course::Undoing(_) | Course::Reversing(_));
-        !self.is_over() && self.calls[call].is_in_doubt(part, is_given_up)
+        !self.is_over() && self.calls[call].is_in_doubt(part, self.is_given_up(call))
     }
 
     /// Sets or clears what a person has to look at, as things stand at `at`.
     pub(super) fn look_for_attention(&mut self, at: Timestamp) {
-        let is_given_up = matches!(self.course, Course::Undoing(_) | Course::Reversing(_));
-        let found = self.calls.iter().find_map(|call| call.attention(at, is_given_up));
+        let of = |(nth, call): (usize, &Call)| call.attention(at, self.is_given_up(nth));
+        let found = self.calls.iter().enumerate().find_map(of);
         let since = self.attention.as_ref().map(|attention| attention.since);
         self.attention = found.map(|found| Attention { since: since.unwrap_or(found.since), ..found });
     }

@@ -60,8 +60,10 @@ pub enum Course {
     Committing,
     /// A payer without a firm quote confirmed another amount: the payers after it are to be asked again.
     Requoting,
-    /// Every payer committed.
+    /// Every payer committed, but for deferred ones that refused later.
     Committed,
+    /// It is settled; a payer that was deferred is asked to commit its part. The others stand, whatever it answers.
+    Delivering,
     /// What was committed is taken back: the settlement will not have happened.
     Undoing(Why),
     /// All of it is taken back.
@@ -207,6 +209,35 @@ impl Saga {
         })
     }
 
+    /// The settlement stands while a deferred payer is asked to commit.
+    pub fn is_delivering(&self) -> bool {
+        self.course == Course::Delivering
+    }
+
+    /// Adds the part of a deferred payer to what stands.
+    #[must_use]
+    pub fn delivering(settled: Option<Self>, call: Call) -> Self {
+        let mut saga = settled.unwrap_or_else(|| Self::new(Vec::new()));
+        saga.calls.push(call);
+        saga.course = Course::Delivering;
+        saga
+    }
+
+    /// An adapter that may have committed what it can never take back: whether it did is not known.
+    pub fn is_irreversible_under_way(&self) -> bool {
+        let is_open = |call: &Call| !call.is_committed() && !call.is_clear();
+        self.calls.iter().any(|call| is_open(call) && call.terms.reverse_window_s.is_none())
+    }
+
+    /// Whether a call is to leave no money behind, whatever became of it.
+    fn is_given_up(&self, nth: usize) -> bool {
+        match self.course {
+            Course::Undoing(_) | Course::Reversing(_) => true,
+            Course::Delivering => self.calls.get(nth).is_some_and(Call::is_above_quote),
+            _ => false,
+        }
+    }
+
     /// The first adapter that cannot take its commit back, or not any more.
     pub fn not_reversible(&self, at: Timestamp) -> Option<&str> {
         let is_kept = |call: &&Call| match (&call.commit.state, call.terms.reverse_window_s) {
@@ -249,6 +280,17 @@ impl Call {
 
     pub fn is_committed(&self) -> bool {
         matches!(self.commit.state, Sent::Done { .. })
+    }
+
+    /// It committed more than it quoted: more may have no room under its caps.
+    fn is_above_quote(&self) -> bool {
+        let quoted = |payer: &PayerCode| self.legs.iter().find(|(code, _)| code == payer);
+        match &self.commit.state {
+            Sent::Done { amounts, .. } => amounts
+                .iter()
+                .any(|(payer, amount)| quoted(payer).is_none_or(|(_, quoted)| *quoted < *amount)),
+            _ => false,
+        }
     }
 
     pub fn operation(&self, part: Part) -> Option<&Operation> {

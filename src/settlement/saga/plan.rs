@@ -33,6 +33,11 @@ pub enum Impossible {
     LooseIrreversible(Arc<str>),
     #[error("{adapter} serves {payer}, which is not next to its other payers in the chain")]
     NotConsecutive { adapter: Arc<str>, payer: PayerCode },
+    #[error(
+        "{adapter} is optional and {payer} behind it is not: where {adapter} is deferred, {payer} would be computed on an \
+         amount that may still move; make {adapter} required, or put its payers last"
+    )]
+    OptionalBeforeOthers { adapter: Arc<str>, payer: PayerCode },
 }
 
 impl Impossible {
@@ -48,6 +53,10 @@ impl Impossible {
             Self::NotConsecutive { adapter, payer } => {
                 format!("{adapter} 承办的 {payer} 与其其他付款方在付款顺序中不相邻")
             }
+            Self::OptionalBeforeOthers { adapter, payer } => format!(
+                "{adapter} 为可选付款方，其后的 {payer} 却不可延后：{adapter} 延后支付时，{payer} 的计算基数尚未确定；\
+                 请将 {adapter} 设为必需，或将其付款方排在最后"
+            ),
         };
         Text::new(zh, self.to_string())
     }
@@ -59,8 +68,9 @@ impl Impossible {
 /// What makes it impossible to commit all payers or none.
 pub fn check<'a>(
     order: &[PayerCode],
-    adapters: impl IntoIterator<Item = (&'a Arc<str>, &'a Manifest)>,
+    adapters: impl IntoIterator<Item = (&'a Arc<str>, &'a Manifest)> + Clone,
 ) -> Result<(), Impossible> {
+    check_tail(order, adapters.clone())?;
     let mut irreversible: Option<&Arc<str>> = None;
     for (adapter, manifest) in adapters {
         let mut places: Vec<usize> =
@@ -85,4 +95,25 @@ pub fn check<'a>(
         }
     }
     Ok(())
+}
+
+/// Payers that may be deferred are the last ones: nobody is computed on what they still may pay.
+fn check_tail<'a>(
+    order: &[PayerCode],
+    adapters: impl IntoIterator<Item = (&'a Arc<str>, &'a Manifest)>,
+) -> Result<(), Impossible> {
+    let optional: Vec<_> = adapters.into_iter().filter(|(_, manifest)| manifest.optional).collect();
+    let deferrable =
+        |code: &PayerCode| optional.iter().find(|(_, manifest)| manifest.serves.contains(code)).copied();
+    let Some((first, (adapter, _))) =
+        order.iter().enumerate().find_map(|(nth, code)| Some((nth, deferrable(code)?)))
+    else {
+        return Ok(());
+    };
+    match order.iter().skip(first).find(|code| deferrable(code).is_none()) {
+        None => Ok(()),
+        Some(payer) => {
+            Err(Impossible::OptionalBeforeOthers { adapter: Arc::clone(adapter), payer: payer.clone() })
+        }
+    }
 }

@@ -7,7 +7,7 @@ use yizhan_contract::Money;
 
 use super::answered::Missing;
 use super::event::{Event, Part, Resolution, Wanted};
-use super::{Call, Course, LEASE, Operation, Saga, Sent, Why, leaves_before};
+use super::{Call, Course, LEASE, Operation, Ordered, Saga, Sent, Why, leaves_before};
 
 /// A saga after an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +19,15 @@ pub struct Stepped {
     pub is_to_be_kept: bool,
 }
 
-/// One event. `at` is when it was seen. What a person orders is only taken down: nothing is wanted of whoever hears
-/// it, and the gateway that takes the saga up acts upon it.
+/// One event. `at` is when it was seen. What a person orders of a saga under way is only taken down: nothing is wanted
+/// of whoever hears it, and the gateway that takes the saga up acts upon it.
 pub fn step(saga: Saga, event: Event, at: Timestamp) -> Stepped {
     let attention = saga.attention.clone();
-    let is_order = matches!(event, Event::RetryOrdered { .. } | Event::Resolved { .. });
+    let is_order = match &event {
+        Event::RetryOrdered { .. } | Event::Resolved { .. } => true,
+        Event::ReverseOrdered(_) => saga.is_delivering(),
+        _ => false,
+    };
     let mut turn = Turn { saga, wanted: Vec::new(), is_to_be_kept: false, at };
     turn.take(event);
     if !is_order {
@@ -69,12 +73,7 @@ impl Turn {
             Event::NotPrepared { call, part, why } => self.not_prepared(call, part, why),
             Event::Requoted { calls } => self.requoted(calls),
             Event::GivenUp(why) => self.give_up(why),
-            Event::ReverseOrdered(ordered) => {
-                if self.saga.course == Course::Committed {
-                    self.saga.course = Course::Reversing(ordered);
-                    self.is_to_be_kept = true;
-                }
-            }
+            Event::ReverseOrdered(ordered) => self.reverse(ordered),
             Event::RetryOrdered { operator } => self.retry(&operator),
             Event::Resolved { operation, as_, operator, reason } => {
                 self.resolved(&operation, as_, &operator, &reason);
@@ -98,6 +97,17 @@ impl Turn {
         if self.saga.course == Course::Requoting {
             self.wanted.push(Wanted::Requote);
         }
+    }
+
+    /// A delivery that is under way ends with it; what whoever drives it has sent, nobody here knows.
+    fn reverse(&mut self, ordered: Ordered) {
+        match self.saga.course {
+            Course::Committed => {}
+            Course::Delivering => self.taken_over(false),
+            _ => return,
+        }
+        self.saga.course = Course::Reversing(ordered);
+        self.is_to_be_kept = true;
     }
 
     /// Finds the operation an answer belongs to, and writes the answer down. An answer to an operation that was
@@ -128,7 +138,7 @@ impl Turn {
 
     /// The payer never saw the operation, and no request is on its way any more.
     fn missing(&mut self, nth: usize, part: Part) {
-        let is_given_up = self.is_given_up();
+        let is_given_up = self.saga.is_given_up(nth);
         // Sent by nobody yet, or so it seems: it keeps its place behind the payers it waits for.
         if part == Part::Commit && !is_given_up && !self.is_its_turn(nth) {
             return;
@@ -149,8 +159,9 @@ impl Turn {
     /// Whether every payer of an earlier wave is confirmed.
     fn is_its_turn(&self, nth: usize) -> bool {
         let wave = self.saga.calls[nth].wave;
-        self.saga.course == Course::Committing
-            && self.saga.calls.iter().all(|call| wave <= call.wave || call.is_committed())
+        self.saga.is_delivering()
+            || self.saga.course == Course::Committing
+                && self.saga.calls.iter().all(|call| wave <= call.wave || call.is_committed())
     }
 
     fn send_again(&mut self, nth: usize, part: Part) {
@@ -164,7 +175,7 @@ impl Turn {
     }
 
     fn prepared(&mut self, nth: usize, part: Part, operation: Operation) {
-        let is_committing = self.saga.course == Course::Committing;
+        let is_committing = matches!(self.saga.course, Course::Committing | Course::Delivering);
         let Some(call) = self.saga.calls.get_mut(nth) else { return };
         match part {
             Part::Undo if call.is_to_be_undone() => call.undo = Some(operation),
@@ -181,7 +192,9 @@ impl Turn {
     /// A commit that cannot be made ready is refused by its adapter; a reversal that cannot is refused as well, and
     /// somebody has to look.
     fn not_prepared(&mut self, nth: usize, part: Part, why: String) {
+        let said = format!("an operation cannot be made ready: {why}");
         let Some(call) = self.saga.calls.get_mut(nth) else { return };
+        let commit = Arc::clone(&call.commit.id);
         let refused = Sent::Refused { code: "not_prepared".to_owned(), message: why };
         match part {
             Part::Commit if call.commit.state == Sent::Fenced => call.commit.state = refused,
@@ -190,6 +203,7 @@ impl Turn {
             }
             _ => return,
         }
+        self.saga.note(self.at, Some(&commit), said);
         self.is_to_be_kept = true;
     }
 
@@ -234,7 +248,7 @@ impl Turn {
 
     fn resolved(&mut self, id: &Arc<str>, as_: Resolution, operator: &str, reason: &str) {
         let Some((nth, part)) = self.saga.found(id) else { return };
-        let is_given_up = self.is_given_up();
+        let is_given_up = self.saga.is_given_up(nth);
         if !self.saga.is_in_doubt(nth, part) {
             return;
         }
@@ -263,10 +277,6 @@ impl Turn {
         self.is_to_be_kept = true;
     }
 
-    fn is_given_up(&self) -> bool {
-        matches!(self.saga.course, Course::Undoing(_) | Course::Reversing(_))
-    }
-
     fn advance(&mut self) {
         if self.saga.course == Course::Committing
             && let Some(why) = self.saga.calls.iter().find_map(failed)
@@ -275,6 +285,7 @@ impl Turn {
         }
         match self.saga.course.clone() {
             Course::Committing => self.commit(),
+            Course::Delivering => self.deliver(),
             Course::Undoing(why) => self.take_back(Course::Undone(why)),
             Course::Reversing(ordered) => self.take_back(Course::Reversed(ordered)),
             Course::Requoting => {}
@@ -311,6 +322,33 @@ impl Turn {
                 Sent::Fenced => self.wanted.push(Wanted::Prepare { call: nth, part: Part::Commit }),
                 _ => {}
             }
+        }
+    }
+
+    /// The deferred payer's part alone: committed, or clear, it is over, and nothing else is touched.
+    fn deliver(&mut self) {
+        for nth in 0..self.saga.calls.len() {
+            let is_given_up = self.saga.is_given_up(nth);
+            let call = &self.saga.calls[nth];
+            let can_undo = call.terms.reverse_window_s.is_some();
+            match (&call.commit.state, call.undo.as_ref().map(|undo| &undo.state)) {
+                (_, Some(Sent::Intended)) => self.send(nth, Part::Undo),
+                (Sent::Intended, None) => self.send(nth, Part::Commit),
+                (Sent::Fenced, _) => self.wanted.push(Wanted::Prepare { call: nth, part: Part::Commit }),
+                (Sent::Done { .. }, None) if is_given_up && can_undo => {
+                    self.wanted.push(Wanted::Prepare { call: nth, part: Part::Undo });
+                }
+                _ => {}
+            }
+        }
+        let is_over = |(nth, call): (usize, &Call)| match call.commit.state {
+            Sent::Done { .. } => call.is_clear() || !self.saga.is_given_up(nth),
+            Sent::Fenced => false,
+            _ => call.is_clear(),
+        };
+        if self.saga.calls.iter().enumerate().all(is_over) {
+            self.saga.course = Course::Committed;
+            self.finish();
         }
     }
 

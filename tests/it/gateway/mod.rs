@@ -5,6 +5,7 @@ mod answers;
 mod asked;
 mod books;
 mod corpus;
+mod delivery;
 mod found;
 mod house;
 mod insurer;

@@ -1,6 +1,7 @@
 //! The HTTP interface from outside, over sockets.
 
 pub(crate) mod client;
+mod delivery;
 mod description;
 mod discharges;
 mod forms;

@@ -20,6 +20,7 @@ use yizhan::intake::reception::Reception;
 use yizhan::roster::{RosterFile, RosterMode};
 use yizhan::runtime::{FixedClock, RandomIds, Runtime, Shutdown};
 use yizhan::settlement::gateway::Gateway;
+use yizhan::settlement::payers::Payers;
 use yizhan::store::registers::{Import, Registers};
 use yizhan::store::sqlite::Sqlite;
 use yizhan::store::{
@@ -187,6 +188,7 @@ pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) store: Arc<Gate>,
+    pub(crate) gateway: Gateway,
     stop: watch::Sender<bool>,
     task: JoinHandle<std::io::Result<()>>,
 }
@@ -196,13 +198,14 @@ pub(crate) struct Setting {
     pub(crate) limits: Limits,
     pub(crate) tls: Option<rustls::ServerConfig>,
     pub(crate) waits: Waits,
+    pub(crate) payers: Arc<Payers>,
 }
 
 impl Default for Setting {
     fn default() -> Self {
         let limits =
             Limits { message_bytes_max: 64 * 1024, requests_per_second_max: 10_000, ..Limits::default() };
-        Self { reading: Reading::Token, limits, tls: None, waits: Waits::default() }
+        Self { reading: Reading::Token, limits, tls: None, waits: Waits::default(), payers: Arc::default() }
     }
 }
 
@@ -228,11 +231,11 @@ impl Setting {
             Arc::clone(&store) as _,
             policies,
             hospitals,
-            Arc::default(),
+            self.payers,
             Arc::from("test"),
             runtime,
         );
-        let reception = Reception::new(gateway, profiles);
+        let reception = Reception::new(gateway.clone(), profiles);
         let state = State {
             reception,
             reading: self.reading,
@@ -246,7 +249,7 @@ impl Setting {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = Shutdown::new();
         let task = tokio::spawn(http::serve(listener, self.tls, state, 1, stopped, DRAIN));
-        Served { address, clock, store, stop, task }
+        Served { address, clock, store, gateway, stop, task }
     }
 }
 

@@ -51,6 +51,9 @@ pub(crate) const CHAINS: &[&[Kind]] = &[
     &[Kind { is_idempotent: false, is_optional: true, ..INSURER }],
 ];
 
+/// Those of them whose insurer may be left out and asked later.
+pub(crate) const OPTIONAL: [usize; 2] = [4, 7];
+
 impl Kind {
     pub(crate) fn manifest(&self, not_found_settles_after_s: u64) -> Manifest {
         Manifest {

@@ -87,6 +87,7 @@ pub(crate) fn word(record: &StayRecord) -> &'static str {
         Phase::Committing if matches!(course, Some(Course::Undoing(_))) => "undoing",
         Phase::Committing => "committing",
         Phase::Reversing => "reversing",
+        Phase::Settled if record.deferred().is_some() => "delivering",
         Phase::Settled => "settled",
         Phase::Reversed => "reversed",
         Phase::Open | Phase::AwaitingCharges | Phase::Quoted | Phase::Cancelled => "new",
@@ -116,7 +117,8 @@ fn noted(changes: &Changes, before: Option<&Vec<u8>>) -> Option<Noted> {
     let operations = operations.flatten();
     let operations =
         operations.map(|operation| (Arc::clone(&operation.id), operation.leaves_before)).collect();
-    let is_booked = !changes.postings.is_empty() || matches!(word(&record), "settled" | "reversed");
+    let is_booked =
+        !changes.postings.is_empty() || matches!(word(&record), "settled" | "delivering" | "reversed");
     Some(Noted {
         keys: keys.into_iter().chain(settlement).collect(),
         word: word(&record),

@@ -31,9 +31,10 @@ pub(crate) enum Mistake {
     PostAtIntent,
     FinishTooEarly,
     TakeOverAsOwn,
+    DeliverTwice,
 }
 
-pub(crate) const MISTAKES: [Mistake; 16] = [
+pub(crate) const MISTAKES: [Mistake; 17] = [
     Mistake::SkipIntent,
     Mistake::RetryUnderNewId,
     Mistake::DropTheFence,
@@ -50,6 +51,7 @@ pub(crate) const MISTAKES: [Mistake; 16] = [
     Mistake::PostAtIntent,
     Mistake::FinishTooEarly,
     Mistake::TakeOverAsOwn,
+    Mistake::DeliverTwice,
 ];
 
 impl Mistake {
@@ -57,6 +59,7 @@ impl Mistake {
     pub(crate) fn aim(self) -> Option<&'static str> {
         match self {
             Self::ReverseTheQuote => Some("requoting / quote / quotes / -"),
+            Self::DeliverTwice => Some("delivering / commit / times_out_after / on_the_way"),
             _ => None,
         }
     }
@@ -86,6 +89,9 @@ impl Mutant {
     pub(crate) fn step(&self, mut saga: Saga, mut event: Event, at: Timestamp) -> Stepped {
         match self.mistake {
             Mistake::TakeOverAsOwn if matches!(event, Event::TakenOver { .. }) => event = Event::Begun,
+            Mistake::DeliverTwice if matches!(event, Event::TakenOver { .. }) => {
+                begin_delivery_anew(&mut saga)
+            }
             Mistake::IgnoreDrift => ignore_drift(&saga, &mut event),
             Mistake::TrustNotFoundEarly if is_not_found(&event) => return trusted(saga, event, at),
             Mistake::FinishTooEarly if saga.course == Course::Committing => {
@@ -109,6 +115,14 @@ impl Mutant {
 
 fn is_not_found(event: &Event) -> bool {
     matches!(event, Event::Asked { answer: Status::NotFound, .. })
+}
+
+/// Whoever takes a delivery over delivers the deferred leg as if nobody had before.
+fn begin_delivery_anew(saga: &mut Saga) {
+    let is_delivering = saga.is_delivering();
+    if let Some(call) = saga.calls.last_mut().filter(|call| is_delivering && !call.is_committed()) {
+        call.commit.state = Sent::Fenced;
+    }
 }
 
 /// What the payer says is taken for what was quoted.

@@ -18,6 +18,7 @@ use yizhan::store::sqlite::Sqlite;
 use yizhan_rules::PolicyShelf;
 
 use super::workload::OPENINGS;
+use crate::away::policies;
 use crate::gateway::profiles;
 use crate::project;
 
@@ -67,5 +68,5 @@ pub(crate) async fn filled<S: Store + Registers + 'static>(store: Arc<S>) -> Ope
     let known = Arc::clone(&profiles);
     let hospitals =
         Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
-    Opened { store, policies: Arc::new(PolicyShelf::shipped().unwrap()), hospitals, profiles }
+    Opened { store, policies: Arc::new(policies()), hospitals, profiles }
 }

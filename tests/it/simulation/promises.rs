@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use yizhan::settlement::record::{Phase, StayRecord};
-use yizhan::settlement::saga::{Part, Sent};
+use yizhan::settlement::saga::{Call, Part};
 use yizhan::store::ledger::balances;
 use yizhan::store::{Account, Book};
 use yizhan_contract::step::PayerState;
@@ -66,7 +66,7 @@ impl Promises<'_> {
     /// evidence and a next step.
     fn owned(&self, stay: &StayLook) -> Held {
         let record = &stay.record;
-        if !record.phase.is_under_way() && record.pricing.is_none() {
+        if !record.is_with_payers() {
             return Ok(());
         }
         let is_attended = self.look.attention.contains(&record.stay_id);
@@ -95,7 +95,7 @@ impl Promises<'_> {
         if record.phase.is_under_way() {
             return Ok(());
         }
-        for line in self.payers {
+        for line in self.payers.iter().filter(|line| !is_delivered_by(record, line)) {
             for payer in &line.serves {
                 let held = line.books.lock().unwrap().holds(&record.stay_id.to_string(), payer);
                 let billed = if record.phase == Phase::Settled { billed(record, payer) } else { Money::ZERO };
@@ -122,7 +122,13 @@ impl Promises<'_> {
             return Ok(());
         };
         for line in &settlement.bill.payers {
+            let call = |call: &&Call| call.legs.iter().any(|(payer, _)| *payer == line.payer);
+            let is_taken_back = saga.calls.iter().find(call).is_some_and(Call::is_clear);
+            let is_awaited = line.state == PayerState::Deferred && record.is_delivering();
             let Some((confirmed, _)) = saga.committed(&line.payer) else { continue };
+            if is_taken_back || is_awaited {
+                continue;
+            }
             if confirmed != line.paid || line.state != PayerState::Committed {
                 let (visit, payer, paid) = (&stay.visit, &line.payer, line.paid);
                 return Err(format!(
@@ -131,10 +137,12 @@ impl Promises<'_> {
                 ));
             }
         }
-        let is_open = saga.calls.iter().any(|call| {
-            call.operation(Part::Commit).is_some_and(|commit| !matches!(commit.state, Sent::Done { .. }))
-        });
-        if is_open { Err(format!("same legs: {} is settled with an open call", stay.visit)) } else { Ok(()) }
+        let is_open = saga.calls.iter().any(|call| !call.is_committed() && !call.is_clear());
+        if is_open && !record.is_delivering() {
+            Err(format!("same legs: {} is settled with an open call", stay.visit))
+        } else {
+            Ok(())
+        }
     }
 
     /// The ledger of a settlement is zero-sum, and its newest bill or nothing.
@@ -196,7 +204,10 @@ impl Promises<'_> {
                     "accumulators: {who} has {used:?}, what stands is {settled:?}, {admissions}"
                 ));
             }
-            let (reserved, admissions) = of(&[Phase::Committing]);
+            let (mut reserved, admissions) = of(&[Phase::Committing]);
+            for (payer, paid) in self.delivered(facts.person_id) {
+                *reserved.entry(payer).or_default() += paid;
+            }
             let kept = paid(&facts.reserved);
             if kept != (reserved.clone(), admissions) {
                 return Err(format!(
@@ -227,6 +238,15 @@ impl Promises<'_> {
         Ok(())
     }
 
+    /// What is set aside for payers that were left out and are asked now.
+    fn delivered(&self, person: Uuid) -> Vec<(PayerCode, Money)> {
+        let stays = self.look.stays.values().filter(|stay| stay.person_id == person);
+        let settlements = stays.filter_map(|stay| stay.record.settlement.as_ref());
+        let reserved = settlements.filter_map(|settlement| settlement.deferred.as_ref());
+        let reserved = reserved.flat_map(|deferred| &deferred.reserved);
+        reserved.map(|moved| (moved.payer.clone(), moved.paid)).collect()
+    }
+
     fn moved(&self, person: Uuid, phases: &[Phase]) -> (BTreeMap<PayerCode, Money>, u32) {
         let mut sums: BTreeMap<PayerCode, Money> = BTreeMap::new();
         let mut admissions = 0;
@@ -250,6 +270,12 @@ fn billed(record: &StayRecord, payer: &PayerCode) -> Money {
         .sum()
 }
 
-fn is_of(call: &yizhan::settlement::saga::Call, id: &Arc<str>) -> bool {
+/// A payer that was left out and is asked to commit now: what it holds is on its way to the bill.
+fn is_delivered_by(record: &StayRecord, line: &Kept) -> bool {
+    let last = record.saga.as_ref().and_then(|saga| saga.calls.last());
+    record.is_delivering() && last.is_some_and(|call| call.adapter == line.name)
+}
+
+fn is_of(call: &Call, id: &Arc<str>) -> bool {
     [Part::Commit, Part::Undo].into_iter().any(|part| call.operation(part).is_some_and(|own| own.id == *id))
 }

@@ -107,7 +107,7 @@ impl World {
     async fn take_back(self: Arc<Self>, visit: Arc<str>, not_before_ms: u64) {
         self.pause_ms(not_before_ms).await;
         let mut tries_when_calm = 0;
-        while self.sim.stored(&visit) != "settled" {
+        while !matches!(self.sim.stored(&visit), "settled" | "delivering") {
             tries_when_calm += u32::from(self.sim.is_calm());
             // It was refused, taken back already, or waits for a person: the desk goes home.
             if tries_when_calm > 60 {
@@ -211,7 +211,7 @@ impl World {
         }
         let look = self.look();
         look.stays.values().all(|stay| {
-            let is_under_way = stay.record.phase.is_under_way() || stay.record.pricing.is_some();
+            let is_under_way = stay.record.is_with_payers();
             !is_under_way
                 || (look.attention.contains(&stay.record.stay_id)
                     && !self.is_operated.load(Ordering::Relaxed))

@@ -220,7 +220,11 @@ impl Sim {
     pub(crate) fn state_of_stay(&self, stay: &str) -> &'static str {
         let state = self.state.lock().unwrap();
         let is_requoting = state.states.get(stay).is_some_and(|word| *word == "requoting");
-        if is_requoting { "requoting" } else { "waiting" }
+        match state.stored.get(stay) {
+            Some(&"delivering") => "delivering",
+            _ if is_requoting => "requoting",
+            _ => "waiting",
+        }
     }
 
     pub(crate) fn state_of(&self, operation: &str) -> &'static str {
@@ -242,7 +246,7 @@ impl Sim {
         let scripted = state.scripted(adapter, event);
         let may = |answer: &str| answer == plain || others.contains(&answer);
         let aimed = state.aim.filter(|aim| aim.state == state_word && aim.event == event && may(aim.answer));
-        let led = state.lead(event).filter(|answer| may(answer));
+        let led = state.lead(adapter, (state_word, event)).filter(|answer| may(answer));
         let cell = if let Some((answer, crash)) = scripted {
             Cell { state: state_word, event, answer, crash }
         } else if let Some(aim) = aimed {
@@ -321,10 +325,18 @@ impl Sim {
 
 impl State {
     /// What brings a stay to where the aim is: to be quoted again, an amount has to differ; to be taken back, a
-    /// payer has to refuse while another is not heard of; to be fenced off, a commit has to get lost.
-    fn lead(&mut self, event: &str) -> Option<&'static str> {
-        let aim = self.aim.filter(|_| event == "commit")?;
+    /// payer has to refuse while another is not heard of; to be fenced off, a commit has to get lost; to be asked
+    /// later, the last payer has to be away first.
+    fn lead(&mut self, adapter: &str, (state, event): (&str, &str)) -> Option<&'static str> {
+        let aim = self.aim.filter(|aim| match event {
+            "quote" => aim.state == "delivering" && state == "waiting" && adapter == "insurer",
+            _ => event == "commit" && (aim.state == "delivering") == (state == "delivering"),
+        })?;
         let ways: &[&'static str] = match (aim.state, aim.event) {
+            ("delivering", _) if event == "quote" => &["unavailable", "hangs"],
+            ("delivering", "status") if aim.answer == "refused" => &["refuses_unheard"],
+            ("delivering", "status") => &["times_out_before", "times_out_after", "late", "breaks_off"],
+            ("delivering", "reverse") => &["times_out_before", "other_amount"],
             ("requoting", _) => &["other_amount", "commits"],
             ("undoing", "status") if aim.answer == "refused" => &["refuses", "refuses_unheard"],
             ("undoing", "status") => &["refuses", "refuses_unheard", "times_out_after", "commits"],

@@ -35,6 +35,7 @@ fn watch(sim: &Sim, saga: &Saga) {
     let word = match saga.course {
         Course::Committing | Course::Committed => "committing",
         Course::Requoting => "requoting",
+        Course::Delivering => "delivering",
         Course::Undoing(_) | Course::Undone(_) => "undoing",
         Course::Reversing(_) | Course::Reversed(_) => "reversing",
     };

@@ -15,7 +15,7 @@ use yizhan_contract::payer::Payer;
 use yizhan_rules::PolicyShelf;
 
 use super::books::Kept;
-use super::chains::{CHAINS, lines};
+use super::chains::{CHAINS, OPTIONAL, lines};
 use super::coverage::{Cell, Coverage};
 use super::dice::Dice;
 use super::faults::Faulty;
@@ -106,7 +106,10 @@ impl World {
         let sim = Sim::new(schedule.seed, rates, schedule.aim, schedule.script.clone());
         let ids: Arc<CountedIds> = Arc::default();
         let opened = sim.at_once(open(Arc::clone(&ids) as Arc<dyn Ids>));
-        let chain = schedule.chain.unwrap_or_else(|| dice.index(CHAINS.len()));
+        let any = dice.index(CHAINS.len());
+        let is_delivered = schedule.aim.is_some_and(|aim| aim.state == "delivering");
+        let any = if is_delivered { *dice.one_of(&OPTIONAL) } else { any };
+        let chain = schedule.chain.unwrap_or(any);
         let lines = lines(CHAINS[chain], &mut dice, &sim);
         if let Some(mutant) = &schedule.mutant {
             mutant.at_payers(&lines);
@@ -330,10 +333,7 @@ async fn serve(sim: Arc<Sim>, gateway: Gateway, nth: usize) {
 impl World {
     fn open(&self) -> String {
         let look = self.look();
-        let open = look
-            .stays
-            .values()
-            .filter(|stay| stay.record.phase.is_under_way() || stay.record.pricing.is_some());
+        let open = look.stays.values().filter(|stay| stay.record.is_with_payers());
         let calls = |saga: &yizhan::settlement::saga::Saga| {
             let call = |call: &yizhan::settlement::saga::Call| {
                 let undo = call.undo.as_ref().map(|undo| &undo.state);

@@ -6,9 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use yizhan::settlement::saga::event::Resolution;
 use yizhan::settlement::saga::{Call, Event, Ordered, Part, Saga, Wanted, Why};
 use yizhan_contract::payer::{Performed, Status, Unavailable};
+use yizhan_contract::{Money, PayerCode};
 
 use super::rules::Watched;
-use super::{Ids, lowered, saga, start};
+use super::{Ids, delivering, lowered, saga, start};
 use crate::simulation::dice::Dice;
 
 const EVENTS: usize = 60;
@@ -65,6 +66,7 @@ fn performed(call: &Call, dice: &mut Dice) -> Performed {
     let reference = "R1".to_owned();
     match dice.below(6) {
         0 | 1 => Performed::Committed { amounts: call.legs.clone(), reference },
+        2 if dice.percent(30) => Performed::Committed { amounts: raised(&call.legs), reference },
         2 => Performed::Committed { amounts: lowered(&call.legs), reference },
         3 => Performed::Refused { code: "no".into(), message: "no".into() },
         4 => Performed::Committed { amounts: vec![], reference },
@@ -76,12 +78,17 @@ fn status(call: &Call, dice: &mut Dice) -> Status {
     let reference = "R1".to_owned();
     match dice.below(7) {
         0 => Status::Done { amounts: call.legs.clone(), reference },
+        1 if dice.percent(30) => Status::Done { amounts: raised(&call.legs), reference },
         1 => Status::Done { amounts: lowered(&call.legs), reference },
         2 => Status::Refused { code: "no".into() },
         3 => Status::Pending,
         4 => Status::Unavailable(Unavailable { why: "down".into(), retry_after: None }),
         _ => Status::NotFound,
     }
+}
+
+fn raised(legs: &[(PayerCode, Money)]) -> Vec<(PayerCode, Money)> {
+    legs.iter().map(|(payer, amount)| (payer.clone(), *amount + Money::from_fen(1))).collect()
 }
 
 /// The payers that are not confirmed yet, with new quotes; fewer where one of them has nothing to pay any more.
@@ -112,7 +119,8 @@ fn resolved(call: &Call, operation: Arc<str>, dice: &mut Dice) -> Event {
 fn run(seed: u64) -> Result<(), String> {
     let mut dice = Dice::of(seed);
     let mut ids = Ids::default();
-    let mut watched = Watched::new(saga(&mut dice, &mut ids));
+    let saga = saga(&mut dice, &mut ids);
+    let mut watched = Watched::new(if seed % 4 == 3 { delivering(saga) } else { saga });
     let mut at = start();
     let mut wanted = watched.step(Event::Begun, at)?;
     for _ in 0..EVENTS {

@@ -1,0 +1,97 @@
+//! Asking payers that were left out when a stay was settled, and sending what they grant.
+
+use jiff::SignedDuration;
+use yizhan_contract::{PayerCode, Text};
+
+use super::pursue::{Drive, Seen, Stop, Went, later};
+use super::quote::Unanswered;
+use crate::settlement::carried::Carry;
+use crate::settlement::delivery::{self, Next};
+use crate::settlement::given::{Answer, Given};
+use crate::settlement::payers::Adapter;
+use crate::settlement::saga::Call;
+use crate::telemetry;
+
+/// Pause before a payer that is shown to a person is asked again.
+const OVERDUE_PAUSE: SignedDuration = SignedDuration::from_hours(1);
+
+impl Drive<'_> {
+    /// The next payer that was left out: asked for its quote, and its part made ready to be sent.
+    pub(super) async fn deliver(&mut self, seen: &Seen) -> Result<Went, Stop> {
+        let Some(owner) = &seen.facts.person else { return Ok(Went::On) };
+        let (policies, payers) = (self.gateway.policies(), self.gateway.payers());
+        let carry = match delivery::next(&seen.record, owner, policies, payers) {
+            None => return Ok(Went::On),
+            Some(Next::Stuck(why)) => self.delivery_postponed(seen, why),
+            Some(Next::Nothing(payer)) => {
+                let given = Given::from([(payer, Answer::deferred(None))]);
+                self.delivering(given, None).await?
+            }
+            Some(Next::Ask(adapter, to_ask)) => match self.put(seen, &to_ask, adapter).await {
+                Ok(given) => self.answered(seen, adapter, given).await?,
+                Err(why) => self.delivery_postponed(seen, unanswered(&why)),
+            },
+        };
+        let is_to_be_sent = matches!(carry, Carry::Delivering { call: Some(_), .. });
+        Ok(match self.carry(seen, carry).await? {
+            None => Went::On,
+            Some(_) if is_to_be_sent => {
+                self.has_intended = true;
+                Went::On
+            }
+            Some(outcome) => Went::Ended(outcome),
+        })
+    }
+
+    async fn answered(&mut self, seen: &Seen, adapter: &Adapter, given: Given) -> Result<Carry, Stop> {
+        let Some(owner) = &seen.facts.person else { return self.delivering(given, None).await };
+        let Some(mut legs) = delivery::amounts(&seen.record, owner, self.gateway.policies(), &given) else {
+            telemetry::payer_refuses(&adapter.name, "above_limit");
+            let refused = |payer: PayerCode| (payer, Answer::refused(None));
+            return self.delivering(given.into_keys().map(refused).collect(), None).await;
+        };
+        let is_quoted = |payer: &PayerCode| given.get(payer).is_some_and(Answer::is_quoted);
+        let commits_zero = adapter.manifest().commits_zero;
+        legs.retain(|(payer, amount)| is_quoted(payer) && (commits_zero || amount.is_positive()));
+        if legs.is_empty() {
+            return self.delivering(given, None).await;
+        }
+        match self.call(adapter, legs, 0, &given) {
+            Ok(call) => self.delivering(given, Some(call)).await,
+            Err((name, why)) => {
+                telemetry::operation_not_prepared(&name, &why);
+                let why = Text::new(
+                    format!("适配器 {name} 无法生成业务请求（{why}）"),
+                    format!("adapter {name} cannot make its operation ready ({why})"),
+                );
+                Ok(self.delivery_postponed(seen, why))
+            }
+        }
+    }
+
+    async fn delivering(&mut self, given: Given, call: Option<Call>) -> Result<Carry, Stop> {
+        self.renew().await?;
+        Ok(Carry::Delivering { given, call, hold: self.hold_until(self.until, true) })
+    }
+
+    fn delivery_postponed(&self, seen: &Seen, waits_for: Text) -> Carry {
+        let now = self.gateway.runtime().now();
+        let again = match seen.record.deferred() {
+            Some(deferred) if deferred.is_overdue_at(now) => later(now, OVERDUE_PAUSE),
+            deferred => self.pause(deferred.map_or(0, |deferred| deferred.tries)),
+        };
+        Carry::DeliveryPostponed { waits_for, hold: self.hold_until(again, false) }
+    }
+}
+
+fn unanswered(why: &Unanswered) -> Text {
+    match why {
+        Unanswered::NotReady(what) => {
+            Text::new(format!("尚缺：{what}"), format!("it must have first: {what}"))
+        }
+        Unanswered::Unavailable(why) => Text::new(
+            format!("付款方暂时无法应答（{}）", why.why),
+            format!("the payer cannot be asked: {}", why.why),
+        ),
+    }
+}

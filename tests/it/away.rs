@@ -1,0 +1,208 @@
+//! An insurer that is away at times and asked later: its quotes and its book are the same for every gateway.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use yizhan::settlement::payers::Payers;
+use yizhan_contract::Money;
+use yizhan_contract::payer::{
+    Answer, Ask, AskedLeg, Manifest, Memo, Operation, OperationKind, Payer, Performed, PrepareError,
+    Prepared, Quote, QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable, VisitEvent,
+};
+use yizhan_rules::{PolicyShelf, SHIPPED};
+
+use crate::gateway::Sent;
+
+/// How long a gateway is to wait before it asks about an answer that was lost.
+pub(crate) const ASK_AFTER: SignedDuration = SignedDuration::from_mins(10);
+
+/// Policies whose last payer is the insurer: an older one lets another be computed behind it.
+pub(crate) fn policies() -> PolicyShelf {
+    let with_insurer_last = SHIPPED.iter().copied().filter(|(file, _)| file.contains("shandong-2020"));
+    PolicyShelf::read(with_insurer_last).unwrap()
+}
+
+/// A stay for which the insurer has something left to pay.
+pub(crate) fn discharge(id: &str) -> Sent {
+    Sent {
+        kind: "json".to_owned(),
+        id: id.to_owned(),
+        who: Some("li".to_owned()),
+        visit: "L1".to_owned(),
+        admitted: Some("2020-06-01".to_owned()),
+        discharged: Some("2020-06-11".to_owned()),
+        lines: vec!["1 CG SUR09 1000.00".to_owned()],
+        ..Sent::default()
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Mood {
+    pub(crate) is_away: bool,
+    pub(crate) refuses: bool,
+    /// Of what it may pay; else half of it.
+    pub(crate) pays_a_tenth: bool,
+    /// Commits never come, and nobody hears of it.
+    pub(crate) loses_commits: bool,
+    /// What becomes of a commit, it does not say.
+    pub(crate) is_mute: bool,
+    /// Commits are done, and nobody hears of it.
+    pub(crate) loses_answers: bool,
+    pub(crate) asks: Vec<Ask>,
+    /// By operation id; what was taken back stands with nothing.
+    pub(crate) book: BTreeMap<Arc<str>, Money>,
+    /// Commits that came, the same one again included.
+    pub(crate) commits: u32,
+}
+
+pub(crate) struct Away {
+    manifest: Manifest,
+    mood: Mutex<Mood>,
+}
+
+impl Away {
+    pub(crate) fn new() -> Arc<Self> {
+        Self::serving("supplementary")
+    }
+
+    pub(crate) fn serving(payer: &str) -> Arc<Self> {
+        Self::that_reverses(payer, Some(86_400 * 30))
+    }
+
+    /// One whose commits cannot be taken back.
+    pub(crate) fn irreversible() -> Arc<Self> {
+        Self::that_reverses("supplementary", None)
+    }
+
+    fn that_reverses(payer: &str, reverse_window_s: Option<u64>) -> Arc<Self> {
+        let manifest = Manifest {
+            serves: vec![payer.parse().unwrap()],
+            quotes_are_firm: true,
+            commits_are_idempotent: false,
+            reverse_window_s,
+            not_found_settles_after_s: 1,
+            optional: true,
+            commits_zero: false,
+            concurrency_max: 4,
+        };
+        Arc::new(Self { manifest, mood: Mutex::default() })
+    }
+
+    pub(crate) fn mood(&self) -> MutexGuard<'_, Mood> {
+        self.mood.lock().unwrap()
+    }
+
+    /// It can be asked again, in another mood.
+    pub(crate) fn is_back(&self, change: impl FnOnce(&mut Mood)) {
+        let mut mood = self.mood();
+        mood.is_away = false;
+        change(&mut mood);
+    }
+
+    pub(crate) fn payers(self: &Arc<Self>) -> Payers {
+        together(&[("insurer", self)])
+    }
+
+    pub(crate) fn holds(&self) -> Money {
+        self.mood().book.values().copied().sum()
+    }
+}
+
+/// Adapters by name.
+pub(crate) fn together(insurers: &[(&str, &Arc<Away>)]) -> Payers {
+    let adapter = |(name, away): &(&str, &Arc<Away>)| (Arc::from(*name), Arc::clone(away) as Arc<dyn Payer>);
+    Payers::new(insurers.iter().map(adapter).collect()).unwrap()
+}
+
+fn unavailable() -> Unavailable {
+    Unavailable { why: "down".into(), retry_after: None }
+}
+
+fn read(prepared: &Prepared) -> Operation {
+    serde_json::from_slice(&prepared.0).unwrap()
+}
+
+impl Mood {
+    fn quote(&mut self, ask: &Ask) -> QuoteAnswer {
+        self.asks.push(ask.clone());
+        if self.is_away {
+            return QuoteAnswer::Unavailable(unavailable());
+        }
+        if self.refuses {
+            return QuoteAnswer::Refused { code: "no".into(), message: "not covered".into() };
+        }
+        let part = if self.pays_a_tenth { 10 } else { 2 };
+        let amount = |leg: &AskedLeg| QuotedAmount {
+            payer: leg.payer.clone(),
+            amount: Money::from_fen(leg.pay_at_most.fen() / part),
+            steps: Vec::new(),
+        };
+        QuoteAnswer::Quote(Quote {
+            id: ask.stay.to_string(),
+            valid_until: Timestamp::MAX,
+            amounts: ask.legs.iter().map(amount).collect(),
+            also_paid: Vec::new(),
+        })
+    }
+
+    fn perform(&mut self, operation: Operation) -> Performed {
+        let lost = Performed::Unknown { poll_after: Some(ASK_AFTER), why: "no answer".into() };
+        match &operation.kind {
+            OperationKind::Commit if self.loses_commits => return lost,
+            OperationKind::Commit => {
+                self.commits += 1;
+                let amount = operation.amounts.iter().map(|(_, amount)| *amount).sum();
+                self.book.insert(Arc::clone(&operation.id), amount);
+                if self.loses_answers {
+                    return lost;
+                }
+            }
+            OperationKind::Reverse { original } => {
+                self.book.insert(Arc::clone(original), Money::ZERO);
+                self.book.insert(Arc::clone(&operation.id), Money::ZERO);
+            }
+        }
+        let reference = format!("R{}", self.book.len());
+        Performed::Committed { amounts: operation.amounts, reference }
+    }
+}
+
+impl Payer for Away {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn visit<'a>(&'a self, _: &'a VisitEvent, memo: Memo) -> Answer<'a, Memo> {
+        Box::pin(async move { memo })
+    }
+
+    fn quote<'a>(&'a self, ask: &'a Ask, _: Timestamp) -> Answer<'a, QuoteAnswer> {
+        Box::pin(async move { self.mood().quote(ask) })
+    }
+
+    fn prepare(&self, operation: &Operation) -> Result<Prepared, PrepareError> {
+        serde_json::to_vec(operation).map(Prepared).map_err(|why| PrepareError(why.to_string()))
+    }
+
+    fn perform<'a>(&'a self, prepared: &'a Prepared, _: Timestamp) -> Answer<'a, Performed> {
+        Box::pin(async move { self.mood().perform(read(prepared)) })
+    }
+
+    fn status<'a>(&'a self, prepared: &'a Prepared, _: Timestamp) -> Answer<'a, Status> {
+        let operation = read(prepared);
+        let mood = self.mood();
+        let status = match mood.book.contains_key(&operation.id) {
+            _ if mood.is_mute => Status::Unavailable(unavailable()),
+            true => Status::Done { amounts: operation.amounts, reference: "R".into() },
+            false => Status::NotFound,
+        };
+        drop(mood);
+        Box::pin(async move { status })
+    }
+
+    fn statement(&self, _: Date) -> Answer<'_, Result<Vec<StatementLine>, Unavailable>> {
+        Box::pin(async move { Err(unavailable()) })
+    }
+}
