@@ -310,6 +310,11 @@ pub fn connection_idle(address: &SocketAddr, mid_frame: bool, bytes: usize) {
     mllp_trouble("idle");
 }
 
+pub fn no_mllp(address: &SocketAddr) {
+    warn!(%address, "connection closed: it does not speak MLLP");
+    mllp_trouble("no_mllp");
+}
+
 pub fn commit_block_came(address: &SocketAddr, commit: &dyn Debug) {
     debug!(%address, ?commit, "commit block");
 }

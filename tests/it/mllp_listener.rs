@@ -192,6 +192,26 @@ async fn a_silent_connection_is_closed_and_half_a_message_is_not_processed() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_does_not_speak_mllp_is_not_waited_for() {
+    let begun = tokio::time::Instant::now();
+    let (mut near, task, _stop) = conversation(Settings::default());
+    near.write_all(b"GET / HTTP/1.1\r\nHost: hospital\r\n\r\n").await.unwrap();
+    expect_end(&mut near).await;
+    task.await.unwrap();
+    assert_eq!(begun.elapsed(), Settings::default().patience);
+
+    // A log line before the first frame, or behind one, is no reason to hang up.
+    let (mut near, _task, _stop) = conversation(Settings::default());
+    near.write_all(b"starting\r\n").await.unwrap();
+    tokio::time::advance(Duration::from_secs(20)).await;
+    near.write_all(b"\x0ba\x1c\rdone\r\n").await.unwrap();
+    expect(&mut near, b"\x0back a\x1c\r").await;
+    tokio::time::advance(Duration::from_secs(300)).await;
+    near.write_all(b"\x0bb\x1c\r").await.unwrap();
+    expect(&mut near, b"\x0back b\x1c\r").await;
+}
+
 #[tokio::test]
 async fn a_frame_too_long_is_skipped_and_the_next_one_is_read() {
     let (mut near, _task, _stop) = conversation(Settings { frame_bytes_max: 4, ..Settings::default() });

@@ -74,6 +74,7 @@ pub struct Frames {
     state: State,
     content: Vec<u8>,
     noise: u64,
+    has_begun: bool,
     found: VecDeque<Event>,
     release: Release,
     frame_bytes_max: usize,
@@ -85,6 +86,7 @@ impl Frames {
             state: State::Outside,
             content: Vec::new(),
             noise: 0,
+            has_begun: false,
             found: VecDeque::new(),
             release,
             frame_bytes_max,
@@ -116,6 +118,11 @@ impl Frames {
         self.state == State::Ending
     }
 
+    /// Whether all that came so far is no MLLP: a browser, a health check, a peer that expects TLS.
+    pub fn is_all_noise(&self) -> bool {
+        self.noise > 0 && !self.has_begun
+    }
+
     /// Bytes of the frame that is being read.
     pub fn pending_bytes(&self) -> usize {
         self.content.len()
@@ -140,6 +147,7 @@ impl Frames {
             None => &[],
             Some(at) => {
                 self.tell_noise();
+                self.has_begun = true;
                 self.state = State::Inside;
                 &bytes[at + 1..]
             }

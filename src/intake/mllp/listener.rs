@@ -74,7 +74,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// A connection that says nothing this long is closed.
     pub idle: Duration,
-    /// A TLS handshake, or the writing of one answer, that takes longer closes the connection.
+    /// A TLS handshake, the writing of one answer, or a first frame behind other bytes that takes longer closes the
+    /// connection.
     pub patience: Duration,
     /// After the signal to stop, connections have this long to answer what they hold.
     pub drain: Duration,
@@ -192,7 +193,11 @@ pub async fn converse<S, H>(
                 return;
             }
         }
-        let wait = if frames.is_ending() { Duration::from_millis(ENDING_WAIT_MS) } else { settings.idle };
+        let wait = match () {
+            () if frames.is_ending() => Duration::from_millis(ENDING_WAIT_MS),
+            () if frames.is_all_noise() => settings.patience.min(settings.idle),
+            () => settings.idle,
+        };
         let read = tokio::select! {
             biased;
             () = stopped(&mut stop), if !frames.is_ending() => break,
@@ -207,6 +212,10 @@ pub async fn converse<S, H>(
             }
             // The CR did not come: what is there is whole.
             Err(_) if frames.is_ending() => frames.finish(),
+            Err(_) if frames.is_all_noise() => {
+                telemetry::no_mllp(&peer.address);
+                break;
+            }
             Err(_) => {
                 let (mid_frame, bytes) = (frames.is_mid_frame(), frames.pending_bytes());
                 telemetry::connection_idle(&peer.address, mid_frame, bytes);
