@@ -33,6 +33,7 @@ use crate::runtime::Runtime;
 use crate::settlement::bill::BillState;
 use crate::settlement::decide::Asked;
 use crate::settlement::message::{Hospital, Message, Mode};
+use crate::settlement::names::Head;
 use crate::settlement::outcome::{Beneficiary, Outcome};
 use crate::settlement::payers::Payers;
 use crate::settlement::price::share_tolerance;
@@ -239,7 +240,7 @@ impl Gateway {
                     return Ok(Handled { outcome, pursuit, stay: Some(work.stay.clone()) });
                 }
                 Stepped::Repeated(kept) => return self.as_it_stands(work, &kept).await,
-                Stepped::OtherContent => return Ok(Handled::refused(same_message_other_content())),
+                Stepped::OtherContent => return Ok(Handled::refused(other_content(work))),
                 Stepped::Undecided | Stepped::LeaseLost => needs_stay = true,
             }
         }
@@ -267,12 +268,18 @@ pub fn no_such_settlement() -> Refusal {
     Refusal::new(Code::NoSuchSettlement, "没有这个结算号", "no settlement has this id")
 }
 
-fn same_message_other_content() -> Refusal {
-    Refusal::new(
+fn other_content(work: &Work) -> Refusal {
+    let refusal = Refusal::new(
         Code::SameMessageOtherContent,
         "同一发送方已用该消息号发送过其他内容",
         "the sender used this message id before for other content",
-    )
+    );
+    match &work.asked {
+        Asked::Message { message, .. } => {
+            refusal.at(work.hospital.place_of(message.dialect, Head::MessageId))
+        }
+        _ => refusal,
+    }
 }
 
 /// A step that failed in the store moved nothing, unless nobody can say.
