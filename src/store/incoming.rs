@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 use yizhan_contract::Text;
 
@@ -21,6 +22,30 @@ const ROWS_PER_PROGRESS: u64 = 20_000;
 /// Files are imported one after the other.
 pub(super) fn another_import() -> StoreError {
     StoreError::unavailable("另一个文件正在导入", "another file is being imported")
+}
+
+/// A file on its way in: its rows count once it is made visible.
+pub(super) struct Generation {
+    pub(super) number: i64,
+    pub(super) at: Timestamp,
+}
+
+/// What a file is for.
+#[derive(Clone, Copy)]
+pub(super) enum Register {
+    Roster,
+    Catalogue,
+    Accumulators,
+}
+
+impl Register {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Roster => "roster",
+            Self::Catalogue => "catalogue",
+            Self::Accumulators => "accumulators",
+        }
+    }
 }
 
 impl From<io::Error> for ImportError {

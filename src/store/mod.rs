@@ -19,6 +19,7 @@ pub mod ledger;
 mod person;
 pub mod postgres;
 pub mod registers;
+mod roster_entry;
 pub mod seal;
 mod seen;
 pub mod spill;

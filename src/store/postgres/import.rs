@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use tokio::runtime::Handle;
 
 use super::super::StoreError;
-use super::super::incoming::another_import;
+use super::super::incoming::{Generation, Register, another_import};
 use super::super::registers::{ImportError, Imported};
 use super::super::vault::Vault;
 use super::values::{Day, Instant};
@@ -27,38 +27,15 @@ pub(super) struct Writing {
     pub(super) writer: Option<ClientWrapper>,
 }
 
-/// A file on its way in.
-pub(super) struct Generation {
-    pub(super) number: i64,
-    at: Timestamp,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Register {
-    Roster,
-    Catalogue,
-    Accumulators,
-}
-
-impl Register {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Roster => "roster",
-            Self::Catalogue => "catalogue",
-            Self::Accumulators => "accumulators",
-        }
-    }
-
-    /// Takes back the rows of one file.
-    fn clearing(self) -> &'static [&'static str] {
-        match self {
-            Self::Roster => &["DELETE FROM roster WHERE generation = $1"],
-            Self::Catalogue => &[
-                "DELETE FROM catalogue WHERE generation = $1",
-                "DELETE FROM catalogue_scope WHERE generation = $1",
-            ],
-            Self::Accumulators => &["DELETE FROM opening WHERE generation = $1"],
-        }
+/// Takes back the rows of one file.
+fn clearing(register: Register) -> &'static [&'static str] {
+    match register {
+        Register::Roster => &["DELETE FROM roster WHERE generation = $1"],
+        Register::Catalogue => &[
+            "DELETE FROM catalogue WHERE generation = $1",
+            "DELETE FROM catalogue_scope WHERE generation = $1",
+        ],
+        Register::Accumulators => &["DELETE FROM opening WHERE generation = $1"],
     }
 }
 
@@ -129,7 +106,7 @@ impl Writing {
         let sql = "SELECT generation FROM generation WHERE register = $1 AND visible_at IS NULL";
         for row in self.reader.query(sql, &[&register.word()]).await? {
             let number: i64 = row.get(0);
-            for sql in register.clearing() {
+            for sql in clearing(register) {
                 self.reader.execute(*sql, &[&number]).await?;
             }
             self.reader.execute("DELETE FROM generation WHERE generation = $1", &[&number]).await?;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use tokio_postgres::types::{ToSql, Type};
 
-use super::super::incoming::checked_catalogue;
+use super::super::incoming::{Register, checked_catalogue};
 use super::super::registers::{Import, ImportError, Imported, Progress};
-use super::import::{Register, Writing};
+use super::import::Writing;
 use super::import_people::copy;
 use super::values::Day;
 use crate::catalogue::CatalogueRow;

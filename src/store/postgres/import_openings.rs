@@ -5,11 +5,11 @@ use uuid::Uuid;
 use yizhan_contract::IdNumber;
 
 use super::super::StoreError;
-use super::super::incoming::gather;
+use super::super::incoming::{Register, gather};
 use super::super::person::{Person, PersonRow};
 use super::super::registers::{Import, ImportError, Imported};
 use super::Failed;
-use super::import::{Register, Writing};
+use super::import::Writing;
 use super::import_people::{Kind, Ready, write_all};
 use crate::roster::opening::{self, OpeningRow};
 

@@ -12,11 +12,11 @@ use uuid::Uuid;
 use yizhan_contract::IdNumber;
 
 use super::super::StoreError;
-use super::super::incoming::{Gathered, InOrder};
+use super::super::incoming::{Gathered, Generation, InOrder};
 use super::super::person::{BY_ID_NUMBER, Hashed, KEY_VERSION, Person, PersonRow};
 use super::super::registers::{ImportError, Imported, OnProgress, Progress};
 use super::super::spill::{PARTS, SpilledRow};
-use super::import::{Generation, Writing};
+use super::import::Writing;
 use super::pipeline::Batch;
 use super::{Failed, people};
 

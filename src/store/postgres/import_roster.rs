@@ -6,14 +6,15 @@ use uuid::Uuid;
 use yizhan_contract::IdNumber;
 
 use super::super::StoreError;
-use super::super::incoming::gather;
-use super::super::person::{Person, PersonRow, name_place, name_row, write_entitlements};
+use super::super::incoming::{Register, gather};
+use super::super::person::{Person, PersonRow};
 use super::super::registers::{Import, ImportError, Imported};
+use super::super::roster_entry::{RosterFile, SealedEntry};
 use super::Failed;
-use super::import::{Register, Writing};
+use super::import::Writing;
 use super::import_people::{Kind, Ready, copy, write_all};
 use crate::roster::person::{RosterPerson, person_of};
-use crate::roster::{RosterMode, RosterRow, history};
+use crate::roster::{RosterMode, RosterRow};
 
 pub(super) fn run(
     writing: Writing,
@@ -29,26 +30,12 @@ pub(super) fn run(
         RosterMode::Delta => None,
     };
     let generation = writing.begin(Register::Roster, at, snapshot)?;
-    let kind = Roster { generation: generation.number, mode };
+    let kind = RosterFile { generation: generation.number, mode };
     let said = |rows: Vec<RosterRow>| person_of(rows).ok().flatten();
     write_all(writing, &mut gathered, generation, kind, said, &progress, at)
 }
 
-#[derive(Clone)]
-struct Roster {
-    generation: i64,
-    mode: RosterMode,
-}
-
-struct SealedEntry {
-    region: Option<String>,
-    entitlements: String,
-    name: Vec<u8>,
-    /// The entry that counts until this file does.
-    before: Option<i64>,
-}
-
-impl Kind for Roster {
+impl Kind for RosterFile {
     type Said = RosterPerson;
     type Sealed = SealedEntry;
 
@@ -62,16 +49,7 @@ impl Kind for Roster {
         holder: &Person,
         said: &RosterPerson,
     ) -> Result<SealedEntry, StoreError> {
-        let known = known.and_then(|row| row.roster);
-        let before = known.as_ref().map(|row| row.generation);
-        let entry = history::after(known.map(|row| row.entry), said.stated.clone(), self.mode);
-        let place = name_row(holder.id, self.generation);
-        Ok(SealedEntry {
-            entitlements: write_entitlements(&entry.entitlements)?,
-            region: entry.region,
-            name: holder.data_key.seal(name_place(&place), said.name.reveal().as_bytes())?,
-            before,
-        })
+        self.sealed(known.and_then(|row| row.roster), holder, said)
     }
 
     async fn write(&self, client: &ClientWrapper, piece: &[Ready<Self>]) -> Result<(), Failed> {

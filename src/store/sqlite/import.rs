@@ -9,7 +9,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
 use super::super::StoreError;
-use super::super::incoming::another_import;
+use super::super::incoming::{Generation, Register, another_import};
 use super::super::registers::{ImportError, Imported};
 use super::super::vault::Vault;
 use super::writer::{Pending, Turn, Writer, stopped};
@@ -29,38 +29,15 @@ pub(super) struct Writing {
     path: Option<PathBuf>,
 }
 
-/// A file on its way in.
-pub(super) struct Generation {
-    pub(super) number: i64,
-    at: Timestamp,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Register {
-    Roster,
-    Catalogue,
-    Accumulators,
-}
-
-impl Register {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Roster => "roster",
-            Self::Catalogue => "catalogue",
-            Self::Accumulators => "accumulators",
+/// A register's tables, each with the column its key leads with and a value before all of that column.
+fn tables(register: Register) -> Vec<(&'static str, &'static str, Value)> {
+    let (no_text, no_id) = (Value::Text(String::new()), Value::Blob(Vec::new()));
+    match register {
+        Register::Roster => vec![("roster", "person_id", no_id)],
+        Register::Catalogue => {
+            vec![("catalogue", "code", no_text.clone()), ("catalogue_scope", "scope", no_text)]
         }
-    }
-
-    /// Its tables, each with the column its key leads with and a value before all of that column.
-    fn tables(self) -> Vec<(&'static str, &'static str, Value)> {
-        let (no_text, no_id) = (Value::Text(String::new()), Value::Blob(Vec::new()));
-        match self {
-            Self::Roster => vec![("roster", "person_id", no_id)],
-            Self::Catalogue => {
-                vec![("catalogue", "code", no_text.clone()), ("catalogue_scope", "scope", no_text)]
-            }
-            Self::Accumulators => vec![("opening", "person_id", no_id)],
-        }
+        Register::Accumulators => vec![("opening", "person_id", no_id)],
     }
 }
 
@@ -137,7 +114,7 @@ impl Writing {
             Ok(left.collect::<Result<_, _>>()?)
         })?;
         for number in left {
-            for (table, lead, mut after) in register.tables() {
+            for (table, lead, mut after) in tables(register) {
                 while let Some(reached) =
                     self.run(move |connection, _| clear_some(connection, table, lead, number, after))?
                 {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use super::super::StoreError;
-use super::super::incoming::checked_catalogue;
+use super::super::incoming::{Register, checked_catalogue};
 use super::super::registers::{Import, ImportError, Imported, Progress};
-use super::import::{PIECE_ENTRIES_MAX, PIECE_ENTRIES_MIN, Register, Writing};
+use super::import::{PIECE_ENTRIES_MAX, PIECE_ENTRIES_MIN, Writing};
 use super::writer::Turn;
 use crate::catalogue::CatalogueRow;
 

@@ -11,12 +11,12 @@ use uuid::Uuid;
 use yizhan_contract::IdNumber;
 
 use super::super::StoreError;
-use super::super::incoming::{Gathered, InOrder};
+use super::super::incoming::{Gathered, Generation, InOrder};
 use super::super::person::{BY_ID_NUMBER, Hashed, Person};
 use super::super::registers::{ImportError, Imported, OnProgress, Progress};
 use super::super::spill::{PARTS, SpilledRow};
 use super::super::vault::Vault;
-use super::import::{Generation, PIECE_ENTRIES_MAX, PIECE_ENTRIES_MIN, Writing, finish};
+use super::import::{PIECE_ENTRIES_MAX, PIECE_ENTRIES_MIN, Writing, finish};
 use super::person;
 use super::writer::{Pending, Turn};
 

@@ -5,14 +5,15 @@ use uuid::Uuid;
 use yizhan_contract::IdNumber;
 
 use super::super::StoreError;
-use super::super::incoming::gather;
-use super::super::person::{Person, name_place, name_row, write_entitlements};
+use super::super::incoming::{Register, gather};
+use super::super::person::Person;
 use super::super::registers::{Import, ImportError, Imported};
-use super::import::{Register, Writing};
+use super::super::roster_entry::{RosterFile, SealedEntry};
+use super::import::Writing;
 use super::import_people::{Kind, write_all};
 use super::person::roster_row;
 use crate::roster::person::{RosterPerson, person_of};
-use crate::roster::{RosterMode, RosterRow, history};
+use crate::roster::{RosterMode, RosterRow};
 
 pub(super) fn run(
     writing: &Writing,
@@ -28,26 +29,12 @@ pub(super) fn run(
         RosterMode::Delta => None,
     };
     let generation = writing.begin(Register::Roster, at, snapshot)?;
-    let kind = Roster { generation: generation.number, mode };
+    let kind = RosterFile { generation: generation.number, mode };
     let said = |rows: Vec<RosterRow>| person_of(rows).ok().flatten();
     write_all(writing, &mut gathered, generation, kind, said, &progress, at)
 }
 
-#[derive(Clone)]
-struct Roster {
-    generation: i64,
-    mode: RosterMode,
-}
-
-struct SealedEntry {
-    region: Option<String>,
-    entitlements: String,
-    name: Vec<u8>,
-    /// The entry that counts until this file does.
-    before: Option<i64>,
-}
-
-impl Kind for Roster {
+impl Kind for RosterFile {
     type Said = RosterPerson;
     type Sealed = SealedEntry;
 
@@ -61,16 +48,7 @@ impl Kind for Roster {
         holder: &Person,
         said: &RosterPerson,
     ) -> Result<SealedEntry, StoreError> {
-        let known = roster_row(connection, holder.id)?;
-        let before = known.as_ref().map(|row| row.generation);
-        let entry = history::after(known.map(|row| row.entry), said.stated.clone(), self.mode);
-        let place = name_row(holder.id, self.generation);
-        Ok(SealedEntry {
-            entitlements: write_entitlements(&entry.entitlements)?,
-            region: entry.region,
-            name: holder.data_key.seal(name_place(&place), said.name.reveal().as_bytes())?,
-            before,
-        })
+        self.sealed(roster_row(connection, holder.id)?, holder, said)
     }
 
     fn write(
