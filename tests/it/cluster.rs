@@ -108,7 +108,8 @@ impl Cluster {
     pub(crate) fn kill(&self) {
         let lock = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
         let server = lock.lines().next().unwrap().trim();
-        assert!(Command::new("kill").args(["-9", server]).status().unwrap().success());
+        // The shell's own `kill`: a bare Debian has no program of that name.
+        assert!(Command::new("sh").args(["-c", "kill -9 \"$0\"", server]).status().unwrap().success());
     }
 
     fn pg_ctl(&self, more: &[&str]) -> bool {

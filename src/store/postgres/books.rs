@@ -37,22 +37,20 @@ fn posting(row: &Row, first: usize) -> Result<Posting, StoreError> {
     })
 }
 
-pub(super) fn write(batch: &mut Batch<'_>, owner: Uuid, bill: BillId, day: Date, posting: &Posting) {
-    let sql = "INSERT INTO posting (person_id, settlement_id, version, debit, credit, kind, day, amount)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    batch.add(
-        sql,
-        given![
-            owner,
-            bill.settlement,
-            bill.version as i32,
-            posting.debit.to_string(),
-            posting.credit.to_string(),
-            posting.kind.word(),
-            Day(Some(day)),
-            posting.amount.fen(),
-        ],
-    );
+/// All that a bill posts, in one statement.
+pub(super) fn write(batch: &mut Batch<'_>, owner: Uuid, bill: BillId, day: Date, postings: &[Posting]) {
+    if postings.is_empty() {
+        return;
+    }
+    let sql = "INSERT INTO posting (person_id, settlement_id, version, day, debit, credit, kind, amount)
+               SELECT $1::uuid, $2::uuid, $3::integer, $4::date, *
+               FROM unnest($5::text[], $6::text[], $7::text[], $8::bigint[])";
+    let debits: Vec<String> = postings.iter().map(|posting| posting.debit.to_string()).collect();
+    let credits: Vec<String> = postings.iter().map(|posting| posting.credit.to_string()).collect();
+    let kinds: Vec<&str> = postings.iter().map(|posting| posting.kind.word()).collect();
+    let amounts: Vec<i64> = postings.iter().map(|posting| posting.amount.fen()).collect();
+    let (settlement, version) = (bill.settlement, bill.version as i32);
+    batch.add(sql, given![owner, settlement, version, Day(Some(day)), debits, credits, kinds, amounts]);
 }
 
 impl Postgres {

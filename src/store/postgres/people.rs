@@ -15,10 +15,11 @@ use crate::roster::history;
 
 /// Statements that read people, in the order [`rows`] takes their answers. The version comes first: where it
 /// is the same afterwards, all that was read in between is of one moment.
-pub(super) const STATEMENTS: usize = 4;
+pub(super) const STATEMENTS: usize = 3;
 
-const WHO: &str = "SELECT person_id, version, wrapped_key, has_id_number FROM person
-    WHERE person_id = ANY($1)";
+const WHO: &str = "SELECT p.person_id, p.version, p.wrapped_key, p.has_id_number,
+      (SELECT max(s.settled_number) FROM settlement s WHERE s.person_id = p.person_id)
+    FROM person p WHERE p.person_id = ANY($1)";
 
 const ROSTER: &str =
     "SELECT DISTINCT ON (r.person_id) r.person_id, r.generation, r.region, r.entitlements, r.name,
@@ -46,25 +47,21 @@ const SUMS: &str =
       WHERE o.person_id = ANY($1) AND g.visible_at IS NOT NULL
     ORDER BY 4";
 
-const NUMBERS: &str = "SELECT person_id, max(settled_number) FROM settlement
-    WHERE person_id = ANY($1) AND settled_number IS NOT NULL GROUP BY person_id";
-
 pub(super) fn read<'a>(batch: &mut Batch<'a>, people: &'a [Uuid]) {
-    for sql in [WHO, ROSTER, SUMS, NUMBERS] {
+    for sql in [WHO, ROSTER, SUMS] {
         batch.add(sql, given![people]);
     }
 }
 
 /// From the answers to [`read`], one row for each person in the order of `people`.
 pub(super) fn rows(people: &[Uuid], answers: &[Vec<Row>]) -> Result<Vec<PersonRow>, StoreError> {
-    let [who, roster, sums, numbers] = answers else { return Err(damaged("an answer")) };
+    let [who, roster, sums] = answers else { return Err(damaged("an answer")) };
     let (who, roster) = (by_person(who, 0), by_person(roster, 0));
-    let (sums, numbers) = (by_person(sums, 1), by_person(numbers, 0));
+    let sums = by_person(sums, 1);
     let row = |person: &Uuid| {
         let found = who.get(person).and_then(|rows| rows.first());
         let found = found.ok_or_else(|| damaged("a person without a key"))?;
         let sums = sums.get(person).map_or(&[][..], Vec::as_slice);
-        let number = numbers.get(person).and_then(|rows| rows.first());
         Ok(PersonRow {
             person_id: *person,
             version: found.get(1),
@@ -78,7 +75,7 @@ pub(super) fn rows(people: &[Uuid], answers: &[Vec<Row>]) -> Result<Vec<PersonRo
             openings: openings(sums)?,
             moved: pot(sums, "year", "used")?,
             reserved: pot(sums, "reserved year", "reserved")?,
-            settled_number: number.map_or(0, |row| row.get::<_, i32>(1)).unsigned_abs(),
+            settled_number: found.get::<_, Option<i32>>(4).unwrap_or_default().unsigned_abs(),
         })
     };
     people.iter().map(row).collect()

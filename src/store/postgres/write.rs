@@ -72,9 +72,7 @@ pub(super) fn write<'a>(batch: &mut Batch<'a>, writes: &'a Writes, step: Uuid) {
     }
     if let Some(bill) = &writes.bill {
         write_bill(batch, owner, bill);
-        for posting in &writes.postings {
-            books::write(batch, owner, bill.id, bill.day, posting);
-        }
+        books::write(batch, owner, bill.id, bill.day, &writes.postings);
     }
     for told in &writes.outbox {
         outbox::write(batch, owner, told);

@@ -13,6 +13,9 @@ use super::{Bare, Limit};
 use crate::cli::block_on;
 
 const SCHEMA: &str = "yizhan_limits";
+/// Its own schema; otherwise the settings of a gateway's connection.
+const PGOPTIONS: &str =
+    "-c search_path=yizhan_limits -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off";
 /// 100,000 accounts each.
 const BRANCHES: &str = "5";
 /// Threads of pgbench, as many as the load has processors.
@@ -56,6 +59,7 @@ impl Cluster {
             stay_bytes: row.try_get(2)?,
             bill_bytes: row.try_get(3)?,
             postings: row.try_get(4)?,
+            more_messages: row.try_get(5)?,
         })
     }
 
@@ -99,7 +103,7 @@ impl Cluster {
 
     fn run(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let mut command = Command::new("pgbench");
-        command.args(arguments).arg(&self.address).env("PGOPTIONS", format!("-c search_path={SCHEMA}"));
+        command.args(arguments).arg(&self.address).env("PGOPTIONS", PGOPTIONS);
         let output = command.output().context("没有 pgbench | pgbench is not installed")?;
         let complaint = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() || complaint.contains("ERROR") {

@@ -1,8 +1,9 @@
 //! The statements of one settlement as `pgbench` sends them: those of [`crate::store::postgres`] for a document
-//! of a person on the roster, in the same three round trips, with as many bytes.
+//! of a person on the roster, in the same three round trips, with as many bytes. Before it, as often as in the
+//! gateway's own tables, goes a message that only adds to the stay.
 //!
-//! Two things differ, both to pgbench's advantage: it does not know a person's version, so it does not check
-//! it, and nothing of what it reads is looked at.
+//! Three things differ, all to pgbench's advantage: it does not know a person's version, so it does not check
+//! it; nothing of what it reads is looked at; and what the gateway looks up before a step is left out.
 
 use std::fmt::Write as _;
 
@@ -17,6 +18,8 @@ pub(super) struct Sizes {
     pub(super) stay_bytes: i64,
     pub(super) bill_bytes: i64,
     pub(super) postings: i64,
+    /// Messages for a hundred settlements, beyond one for each.
+    pub(super) more_messages: i64,
 }
 
 /// Asked of the gateway's own tables.
@@ -25,7 +28,8 @@ pub(super) const SIZES: &str = "SELECT
     (SELECT coalesce(avg(octet_length(answer)), 0)::bigint FROM message),
     (SELECT coalesce(avg(octet_length(document)), 0)::bigint FROM stay),
     (SELECT coalesce(avg(octet_length(document)), 0)::bigint FROM bill),
-    (SELECT count(*) FROM posting) / greatest((SELECT count(*) FROM settlement), 1)";
+    (SELECT count(*) FROM posting) / greatest((SELECT count(*) FROM settlement), 1),
+    (SELECT count(*) FROM message) * 100 / greatest((SELECT count(*) FROM settlement), 1) - 100";
 
 /// Tables like the gateway's, in a schema of their own, with people on a roster.
 pub(super) fn tables(schema: &str) -> String {
@@ -77,11 +81,47 @@ pub(super) fn tables(schema: &str) -> String {
 
 /// One settlement. `:seq` counts a client's own; `raw`, `answer`, `stay` and `bill` are given with `-D`.
 pub(super) fn script(sizes: Sizes) -> String {
-    // Later ones sort later, as those of the gateway do.
-    let id = "lpad(to_hex(:seq::bigint * 1000 + :client_id::bigint), 32, '0')";
-    let (new, hash) = (format!("{id}::uuid"), format!("decode({id}, 'hex')"));
-    let known = "lpad(to_hex(:person::bigint), 32, '0')";
-    let (person, people) = (format!("{known}::uuid"), format!("ARRAY[{known}::uuid]"));
+    let of = Named::new();
+    let noted = stay(&of);
+    let settled = [noted.clone(), bill(&of), postings(&of, sizes.postings), sums(&of)].join("\n");
+    format!(
+        "\\set seq :seq + 1
+\\set person random(1, {PEOPLE})
+\\if random(1, 100) <= {more}
+{noted}\\set seq :seq + 1
+\\endif
+{settled}",
+        more = sizes.more_messages,
+        noted = message(&of, &noted),
+        settled = message(&of, &settled),
+    )
+}
+
+/// What the rows of one message are called.
+struct Named {
+    new: String,
+    hash: String,
+    known: String,
+    person: String,
+}
+
+impl Named {
+    fn new() -> Self {
+        // Later ones sort later, as those of the gateway do.
+        let id = "lpad(to_hex(:seq::bigint * 1000 + :client_id::bigint), 32, '0')";
+        let known = "lpad(to_hex(:person::bigint), 32, '0')";
+        Self {
+            new: format!("{id}::uuid"),
+            hash: format!("decode({id}, 'hex')"),
+            known: known.to_owned(),
+            person: format!("{known}::uuid"),
+        }
+    }
+}
+
+/// One message: two rounds of reading, one of writing.
+fn message(of: &Named, writes: &str) -> String {
+    let Named { new, hash, known, person } = of;
     let questions = format!(
         "SELECT person_id, message_id, digest FROM message_claim WHERE keyed_hash = {hash};
 SELECT person_id, stay_id FROM stay_claim WHERE keyed_hash = {hash} AND admitted IN ('2020-06-01', '-infinity')
@@ -89,10 +129,8 @@ SELECT person_id, stay_id FROM stay_claim WHERE keyed_hash = {hash} AND admitted
 SELECT keyed_hash, kind, person_id FROM person_key WHERE keyed_hash = ANY(ARRAY[decode({known}, 'hex')])
   AND key_version = 1 ORDER BY keyed_hash, kind;"
     );
-    let mut script = format!(
-        "\\set seq :seq + 1
-\\set person random(1, {PEOPLE})
-\\startpipeline
+    format!(
+        "\\startpipeline
 {questions}
 \\endpipeline
 \\startpipeline
@@ -102,33 +140,21 @@ SELECT keyed_hash, kind, person_id FROM person_key WHERE keyed_hash = ANY(ARRAY[
 \\startpipeline
 BEGIN;
 {writes}
-",
-        reads = reads(&people),
-        writes = writes(&person, &new, &hash),
-    );
-    // Accounts with points: pgbench takes a colon in a text for a variable.
-    for nth in 0..sizes.postings {
-        let _ = writeln!(
-            script,
-            "INSERT INTO posting (person_id, settlement_id, version, debit, credit, kind, day, amount)
-  VALUES ({person}, {new}, 1, 'fund.payer_{nth}.371323', 'hospital.H37132301', 'settlement', '2020-06-11', 12345);"
-        );
-    }
-    let _ = write!(
-        script,
-        "INSERT INTO message_claim (keyed_hash, digest, person_id, message_id) VALUES ({hash}, {hash}, {person}, {new});
+INSERT INTO message_claim (keyed_hash, digest, person_id, message_id) VALUES ({hash}, {hash}, {person}, {new});
 INSERT INTO message (person_id, message_id, received_at, origin, raw, answer)
   VALUES ({person}, {new}, now(), {hash}, :raw, :answer);
 COMMIT;
 \\endpipeline
-"
-    );
-    script
+",
+        reads = reads(&format!("ARRAY[{person}]")),
+    )
 }
 
 fn reads(people: &str) -> String {
     format!(
-        "SELECT person_id, version, wrapped_key, has_id_number FROM person WHERE person_id = ANY({people});
+        "SELECT p.person_id, p.version, p.wrapped_key, p.has_id_number,
+    (SELECT max(s.settled_number) FROM settlement s WHERE s.person_id = p.person_id)
+  FROM person p WHERE p.person_id = ANY({people});
 SELECT DISTINCT ON (r.person_id) r.person_id, r.generation, r.region, r.entitlements, r.name,
     (SELECT min(later.as_of) FROM generation later WHERE later.register = 'roster'
      AND later.is_snapshot AND later.visible_at IS NOT NULL AND later.generation > r.generation)
@@ -148,13 +174,12 @@ SELECT 'year', person_id, year, 0::bigint, admissions, '', '0', 0::bigint FROM p
     FROM opening o JOIN generation g ON g.generation = o.generation
     WHERE o.person_id = ANY({people}) AND g.visible_at IS NOT NULL
   ORDER BY 4;
-SELECT person_id, max(settled_number) FROM settlement WHERE person_id = ANY({people})
-  AND settled_number IS NOT NULL GROUP BY person_id;
 SELECT person_id, version FROM person WHERE person_id = ANY({people});"
     )
 }
 
-fn writes(person: &str, new: &str, hash: &str) -> String {
+/// All that a message writes that only adds to its stay.
+fn stay(Named { new, hash, person, .. }: &Named) -> String {
     format!(
         "WITH touched AS (UPDATE person SET version = version + 1 WHERE person_id = {person}
   RETURNING 1) SELECT 1 / count(*) FROM touched;
@@ -168,8 +193,13 @@ WITH claimed AS (INSERT INTO stay_claim AS c (keyed_hash, admitted, person_id, s
       WHERE c.stay_id = excluded.stay_id RETURNING 1) SELECT 1 / count(*) FROM claimed;
 INSERT INTO stay (person_id, stay_id, hospital, admitted, document, visit_hash, settlement_id, epoch, needs_attention)
   VALUES ({person}, {new}, 'H37132301', '2020-06-01', :stay, {hash}, {new}, 0, false)
-  ON CONFLICT (person_id, stay_id) DO UPDATE SET document = excluded.document;
-INSERT INTO settlement (person_id, settlement_id, stay_id, hospital, version, state, day, total, patient_share,
+  ON CONFLICT (person_id, stay_id) DO UPDATE SET document = excluded.document;"
+    )
+}
+
+fn bill(Named { new, person, .. }: &Named) -> String {
+    format!(
+        "INSERT INTO settlement (person_id, settlement_id, stay_id, hospital, version, state, day, total, patient_share,
     benefit_year, settled_number)
   VALUES ({person}, {new}, {new}, 'H37132301', 1, 'settled', '2020-06-11', 1234567, 123456, 2020, 1)
   ON CONFLICT (person_id, settlement_id) DO UPDATE SET version = excluded.version;
@@ -179,8 +209,24 @@ WITH gone AS (DELETE FROM leg WHERE person_id = {person} AND settlement_id = {ne
   FROM unnest('{{basic,critical_illness,medical_assistance,provider_waiver,supplementary}}'::text[]) AS of (payer)
   ON CONFLICT (person_id, settlement_id, payer) DO UPDATE SET state = excluded.state, paid = excluded.paid;
 INSERT INTO bill (person_id, settlement_id, version, document) VALUES ({person}, {new}, 1, :bill)
-  ON CONFLICT (person_id, settlement_id, version) DO UPDATE SET document = excluded.document;
-INSERT INTO person_year (person_id, year, admissions) VALUES ({person}, 2020, 1)
+  ON CONFLICT (person_id, settlement_id, version) DO UPDATE SET document = excluded.document;"
+    )
+}
+
+// Accounts with points: pgbench takes a colon in a text for a variable.
+fn postings(Named { new, person, .. }: &Named, count: i64) -> String {
+    let debits: Vec<String> = (0..count).map(|nth| format!("fund.payer_{nth}.371323")).collect();
+    format!(
+        "INSERT INTO posting (person_id, settlement_id, version, day, debit, credit, kind, amount)
+  SELECT {person}, {new}, 1, '2020-06-11', debit, 'hospital.H37132301', 'settlement', 12345
+  FROM unnest('{{{debits}}}'::text[]) AS of (debit);",
+        debits = debits.join(","),
+    )
+}
+
+fn sums(Named { person, .. }: &Named) -> String {
+    format!(
+        "INSERT INTO person_year (person_id, year, admissions) VALUES ({person}, 2020, 1)
   ON CONFLICT (person_id, year) DO UPDATE SET admissions = excluded.admissions;
 INSERT INTO accumulator (person_id, year, payer, base, paid) SELECT {person}, 2020, payer, 12345.67, 12345
   FROM unnest('{{basic,critical_illness,medical_assistance,provider_waiver,supplementary}}'::text[]) AS of (payer)
