@@ -132,11 +132,15 @@ impl Decision {
         })
     }
 
-    /// The message was taken in and is kept; what became of it is the refusal.
+    /// The message was taken in and is kept; what became of it is the refusal. Whoever sent a stay to be settled may
+    /// have been acknowledged before the payers were asked, so the refusal is kept and told. A quote, and a quote that
+    /// is committed, somebody waits for.
     fn dropped(&self, mut record: StayRecord, refusals: Vec<Refusal>, owner: &PersonFacts) -> Verdict {
-        record.pricing = None;
+        let pricing = record.pricing.take();
         let is_quiet = record.phase == Phase::AwaitingCharges && record.quiet_until.is_some();
-        let kept = match is_quiet {
+        let is_sent_to_settle = pricing
+            .is_some_and(|pricing| pricing.mode == Mode::Settle && pricing.expected_patient_share.is_none());
+        let kept = match is_quiet || is_sent_to_settle {
             true => self.unpriced(record, refusals.clone(), 0, owner),
             false => self.note(record, 0, owner),
         };

@@ -1,5 +1,6 @@
-//! A stay whose charges went quiet and that cannot be priced as it is: no message asks any more, so what stands in
-//! its way is kept, told to the hospital and shown to whoever looks for what waits.
+//! A stay that was to be settled and cannot be priced as it is, found after its message was acknowledged: its charges
+//! went quiet, or outside payers had to be asked. Nobody waits for an answer any more, so what stands in its way is
+//! kept, told to the hospital and shown to whoever looks for what waits.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -110,7 +111,8 @@ impl Decision {
     }
 
     /// Nothing asks for the stay any more: what is in its way is kept for its hospital to act upon, which is told
-    /// once of it. The timer tries again, because a policy or a roster may have come.
+    /// once of it. What went quiet is tried again by the timer, because a policy or a roster may have come; what a
+    /// hospital sent to be settled, and reads now that it was not, is settled when it asks again.
     pub(super) fn unpriced(
         &self,
         mut record: StayRecord,
@@ -119,7 +121,8 @@ impl Decision {
         person: &PersonFacts,
     ) -> Verdict {
         record.phase = Phase::AwaitingCharges;
-        record.quiet_until = self.at.checked_add(SignedDuration::from_secs(QUIET_RETRY_S)).ok();
+        let retry = self.at.checked_add(SignedDuration::from_secs(QUIET_RETRY_S)).ok();
+        record.quiet_until = record.quiet_until.and(retry);
         let before = record.unpriced.take();
         let since = before.as_ref().map_or(self.at, |before| before.since);
         let told = before.filter(|before| before.refusals == refusals).map(|before| before.told_by);

@@ -42,6 +42,8 @@ pub(crate) fn discharge(id: &str) -> Sent {
 pub(crate) struct Mood {
     pub(crate) is_away: bool,
     pub(crate) refuses: bool,
+    /// Something of the stay has not reached it.
+    pub(crate) is_not_ready: bool,
     /// Of what it may pay; else half of it.
     pub(crate) pays_a_tenth: bool,
     /// Commits never come, and nobody hears of it.
@@ -129,6 +131,9 @@ impl Mood {
         self.asks.push(ask.clone());
         if self.is_away {
             return QuoteAnswer::Unavailable(unavailable());
+        }
+        if self.is_not_ready {
+            return QuoteAnswer::NotReady { what: "the admission".to_owned() };
         }
         if self.refuses {
             return QuoteAnswer::Refused { code: "no".into(), message: "not covered".into() };

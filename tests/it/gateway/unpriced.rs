@@ -1,13 +1,18 @@
-//! A stay that could not be priced when its charges went quiet, over a gateway that ends in between.
+//! Stays that could not be priced once their messages were acknowledged: when charges went quiet, over a gateway that
+//! ends in between; and when a payer was asked.
+
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 use yizhan::settlement::gateway::{Order, OrderError};
+use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::Outcome;
 use yizhan::settlement::saga::event::Resolution;
 use yizhan::store::StoreError;
 use yizhan_contract::Text;
 
-use super::{House, Sent, profiles};
+use super::{House, Sent, profiles, shown};
+use crate::away::{self, Away};
 
 fn sent(kind: &str, id: &str, lines: &[&str]) -> Sent {
     Sent {
@@ -67,6 +72,54 @@ async fn it_waits_for_its_hospital_over_a_restart() {
     );
     assert!(gateway.attention(10).await.unwrap().is_empty());
     assert!(gateway.unpriced(&told[0]).await.unwrap().is_none(), "what was to be told is told no more");
+}
+
+/// A house whose insurer has not heard of the admission.
+async fn insured(insurer: &Arc<Away>) -> House {
+    let ids = Arc::<yizhan::runtime::CountedIds>::default();
+    let store = yizhan::store::sqlite::Sqlite::in_memory(ids.clone()).unwrap();
+    let profiles = profiles("return_address = \"127.0.0.1:1\"", None);
+    let house = House::over(Arc::new(store), away::policies(), profiles, insurer.payers(), "test", ids);
+    house.fill().await;
+    insurer.mood().is_not_ready = true;
+    house
+}
+
+#[tokio::test]
+async fn what_a_payer_lacks_is_told_to_the_hospital_that_was_acknowledged() {
+    let insurer = Away::new();
+    let house = insured(&insurer).await;
+    let (bytes, format) = away::discharge("m1").bytes();
+    let said = |outcome: &Outcome| shown(outcome, &mut super::Letters::default());
+    let refused = house.receive(&bytes, format, Some(Mode::Settle)).await.outcome;
+    assert!(said(&refused).starts_with("refused payer_not_ready @ - money not_moved"), "{}", said(&refused));
+    let gateway = house.reception.gateway();
+    let told = house.store.outbox_waiting(10).await.unwrap();
+    let waiting = gateway.attention(10).await.unwrap();
+    assert_eq!((told.len(), waiting.len()), (1, 1));
+    assert!(waiting[0].what.en.contains("the admission"), "{:?}", waiting[0].what);
+    assert!(gateway.unpriced(&told[0]).await.unwrap().is_some());
+    assert!(an_hour_later(&house).await.is_empty(), "the hospital knows, and sends it again or does not");
+    let again = house.receive(&bytes, format, Some(Mode::Settle)).await.outcome;
+    assert!(said(&again).starts_with("noted needs_attention"), "{}", said(&again));
+
+    insurer.mood().is_not_ready = false;
+    gateway.order(waiting[0].stay_id, Order::Retry, "desk 7".to_owned()).await.unwrap();
+    let settled = an_hour_later(&house).await;
+    assert!(said(&settled[0]).starts_with("settled A v1 "), "{}", said(&settled[0]));
+    assert!(gateway.attention(10).await.unwrap().is_empty());
+    assert!(gateway.unpriced(&told[0]).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_a_payer_lacks_is_not_told_twice_to_whoever_waits_for_a_quote() {
+    let insurer = Away::new();
+    let house = insured(&insurer).await;
+    let (bytes, format) = away::discharge("m1").bytes();
+    let refused = house.receive(&bytes, format, Some(Mode::Quote)).await.outcome;
+    assert!(refused.is_refused(), "{refused:?}");
+    assert!(house.store.outbox_waiting(10).await.unwrap().is_empty());
+    assert!(house.reception.gateway().attention(10).await.unwrap().is_empty());
 }
 
 #[test]
