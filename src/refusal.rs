@@ -244,12 +244,4 @@ impl Code {
                 | Self::Internal
         )
     }
-
-    /// Exit code of the command line: 3 refused input, 4 a payer or store failed.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::StoreUnavailable | Self::PayerUnavailable | Self::PayerRefused | Self::Internal => 4,
-            _ => 3,
-        }
-    }
 }

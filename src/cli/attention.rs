@@ -14,7 +14,7 @@ use yizhan_contract::{Money, PayerCode};
 use super::{Exit, block_on, house, opened, serve};
 use crate::config::Config;
 use crate::runtime::Runtime;
-use crate::settlement::gateway::{Gateway, Order, Waiting};
+use crate::settlement::gateway::{Gateway, Order, OrderError, Waiting};
 use crate::settlement::saga::event::Resolution;
 use crate::settlement::unpriced;
 
@@ -164,7 +164,10 @@ fn order(gateway: &Gateway, id: Uuid, order: Order, operator: String) -> anyhow:
         Err(error) => {
             let text = error.text();
             super::complain(&format!("{} | {}", text.zh, text.en));
-            Ok(Exit::Refused)
+            Ok(match error {
+                OrderError::Store(error) => house::exit_of_store(&error),
+                OrderError::NothingWaits | OrderError::NoSuchOperation(_) | OrderError::Busy => Exit::Refused,
+            })
         }
     }
 }

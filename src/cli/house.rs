@@ -87,14 +87,19 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
             };
         }
         if let Some(store) = cause.downcast_ref::<StoreError>() {
-            return match store {
-                StoreError::WrongKey { .. } | StoreError::NoKey(_) | StoreError::Taken(_) => Exit::Usage,
-                _ => Exit::Failed,
-            };
+            return exit_of_store(store);
         }
         if cause.is::<ConfigError>() || cause.is::<KeyError>() {
             return Exit::Usage;
         }
     }
     Exit::Usage
+}
+
+/// A store that is somebody else's, or under another key, was named by mistake; anything else is its own trouble.
+pub(super) fn exit_of_store(error: &StoreError) -> Exit {
+    match error {
+        StoreError::WrongKey { .. } | StoreError::NoKey(_) | StoreError::Taken(_) => Exit::Usage,
+        _ => Exit::Failed,
+    }
 }

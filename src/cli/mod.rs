@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::refusal::Code;
+use crate::settlement::bill::BillState;
 use crate::settlement::outcome::Outcome;
 
 /// 一站：出院“一站式”结算网关 | one-stop settlement at hospital discharge
@@ -110,19 +111,27 @@ impl Exit {
         }
     }
 
-    fn of_refusal(code: Code) -> Self {
-        if code.exit_code() == Self::Failed.code() { Self::Failed } else { Self::Refused }
-    }
-
     fn of(outcome: &Outcome) -> Self {
         match outcome {
-            Outcome::Bill(_) | Outcome::Noted(_) => Self::Ok,
-            Outcome::Refused(refused) => refused
-                .refusals
-                .iter()
-                .map(|refusal| Self::of_refusal(refusal.code))
-                .max()
-                .unwrap_or(Self::Refused),
+            Outcome::Bill(bill) => Self::of_state(bill.state),
+            Outcome::Noted(noted) => Self::of_state(noted.state),
+            Outcome::Refused(refused) => {
+                let codes = refused.refusals.iter().map(|refusal| Self::of_refusal(refusal.code));
+                codes.max().unwrap_or(Self::Refused)
+            }
+        }
+    }
+
+    fn of_state(state: BillState) -> Self {
+        if state == BillState::NeedsAttention { Self::NeedsAttention } else { Self::Ok }
+    }
+
+    fn of_refusal(code: Code) -> Self {
+        match code {
+            Code::StoreUnavailable | Code::PayerUnavailable | Code::PayerRefused | Code::Internal => {
+                Self::Failed
+            }
+            _ => Self::Refused,
         }
     }
 }

@@ -21,14 +21,12 @@ use crate::refusal::{Code, Refusal};
 use crate::roster::{RosterFile, RosterMode};
 use crate::runtime::Runtime;
 use crate::samples;
+use crate::settlement::bill::BillState;
 use crate::settlement::message::Mode;
 use crate::settlement::outcome::{Noted, Outcome};
 use crate::store::registers::Rows;
-use crate::store::{Ports, postgres};
+use crate::store::{Ports, StayRef, postgres};
 use crate::telemetry::Channel;
-
-/// Stays whose charges went quiet, closed after the last file.
-const QUIET_STAYS_MAX: u32 = 10_000;
 
 #[derive(Debug, Args)]
 pub(super) struct SettleArgs {
@@ -71,11 +69,26 @@ pub(super) fn run(args: SettleArgs) -> anyhow::Result<Exit> {
     let profiles =
         if args.profile.is_empty() { house::sample_profiles()? } else { house::profiles(&args.profile)? };
     let store = open(&args, &runtime)?;
+    if args.store.is_some() {
+        warn_of_samples(&args);
+    }
     block_on(async {
         registers(&args, &*store, &runtime).await?;
         let reception = house::reception(&store, policies, profiles, runtime.clone());
         settle(&args, &reception).await
     })
+}
+
+/// A store that lasts is somebody's: what is settled in it by the samples is seldom meant.
+fn warn_of_samples(args: &SettleArgs) {
+    for (option, is_given, zh, en) in [
+        ("--policy", !args.policy.is_empty(), "随附的示例政策", "the sample policies"),
+        ("--profile", !args.profile.is_empty(), "随附的示例医院", "the sample hospitals"),
+    ] {
+        if !is_given {
+            super::complain(&format!("未给出 {option}，按{zh}处理 | without {option} {en} are used"));
+        }
+    }
 }
 
 /// Policies given stand alone; one that builds on a shipped policy brings those along.
@@ -125,6 +138,8 @@ async fn registers(args: &SettleArgs, store: &dyn Ports, runtime: &Runtime) -> a
 async fn settle(args: &SettleArgs, reception: &Reception) -> anyhow::Result<Exit> {
     let mut exit = Exit::Ok;
     let show = Show { json: args.json, style: style(args.explain) };
+    let mode = args.quote.then_some(Mode::Quote);
+    let mut open = OpenStays::default();
     for file in &args.files {
         let bytes = match fs::read(file) {
             Ok(bytes) => bytes,
@@ -135,18 +150,47 @@ async fn settle(args: &SettleArgs, reception: &Reception) -> anyhow::Result<Exit
                 continue;
             }
         };
-        for outcome in outcomes_of(reception, &bytes, args.quote.then_some(Mode::Quote)).await {
+        for outcome in outcomes_of(reception, &bytes, mode).await {
             exit = exit.max(Exit::of(&outcome));
+            show.outcome(&outcome);
+            open.follow(&outcome);
+        }
+    }
+    // No more charges can come from these files: their stays that wait for quiet have it now. Others that the store
+    // may hold are their gateway's.
+    for stay in open.0 {
+        let Some(handled) = reception.gateway().charges_complete(stay, mode).await? else { continue };
+        let outcome = reception.gateway().see_through(handled).await;
+        exit = exit.max(Exit::of(&outcome));
+        if !matches!(outcome, Outcome::Noted(_)) {
             show.outcome(&outcome);
         }
     }
-    // No more charges can come from these files: stays that wait for quiet have it now.
-    for pursuit in reception.gateway().all_quiet(QUIET_STAYS_MAX).await? {
-        let outcome = reception.gateway().pursue(pursuit).await;
-        exit = exit.max(Exit::of(&outcome));
-        show.outcome(&outcome);
-    }
     Ok(exit)
+}
+
+/// Stays that these files left without a bill, in the order in which they were first spoken of.
+#[derive(Default)]
+struct OpenStays(Vec<StayRef>);
+
+impl OpenStays {
+    fn follow(&mut self, outcome: &Outcome) {
+        let (hospital, visit_number, is_open) = match outcome {
+            Outcome::Bill(bill) => (&bill.hospital, &bill.visit_number, false),
+            Outcome::Noted(noted) => {
+                let waits = matches!(noted.state, BillState::AwaitingCharges | BillState::NeedsAttention);
+                (&noted.hospital, &noted.visit_number, waits)
+            }
+            Outcome::Refused(_) => return,
+        };
+        let (hospital, number) = (Arc::clone(hospital), Arc::from(visit_number.as_str()));
+        let stay = StayRef::Visit { hospital, number, admitted: None };
+        if !is_open {
+            self.0.retain(|known| *known != stay);
+        } else if !self.0.contains(&stay) {
+            self.0.push(stay);
+        }
+    }
 }
 
 async fn outcomes_of(reception: &Reception, bytes: &[u8], mode: Option<Mode>) -> Vec<Outcome> {

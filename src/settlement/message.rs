@@ -139,6 +139,14 @@ impl Hospital {
         moved.map_or_else(|| dialect.place_of(name), |(_, path)| path.clone())
     }
 
+    /// What a stay is priced for whose charges are complete: where a desk settles, it commits what it was quoted.
+    pub fn mode_when_quiet(&self, asked: Option<Mode>) -> Mode {
+        match self.settle_on {
+            SettleOn::Desk => Mode::Quote,
+            SettleOn::A03 | SettleOn::BarP06 => asked.unwrap_or(self.mode),
+        }
+    }
+
     pub fn has_agreement_on(&self, day: Date) -> bool {
         self.agreements.iter().any(|period| period.holds_on(day))
     }

@@ -7,6 +7,7 @@ mod bench;
 mod books;
 mod cli;
 mod cluster;
+mod commands;
 mod crash;
 mod demo;
 mod desk;

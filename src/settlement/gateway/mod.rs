@@ -37,7 +37,7 @@ use crate::settlement::names::Head;
 use crate::settlement::outcome::{Beneficiary, Outcome};
 use crate::settlement::payers::Payers;
 use crate::settlement::price::share_tolerance;
-use crate::settlement::record::{Settlement, StayRecord};
+use crate::settlement::record::{Phase, Settlement, StayRecord};
 use crate::settlement::saga::{self, LEASE, Stepping};
 use crate::store::{MessageClaim, PersonRef, StayRef, Store, StoreError};
 use crate::telemetry;
@@ -193,6 +193,26 @@ impl Gateway {
     /// Takes a settlement back; asked twice, it answers with the first reversal.
     pub async fn reverse(&self, id: Uuid, reason: String, operator: String) -> Handled {
         self.at_desk(id, Asked::Reverse { reason, operator }).await
+    }
+
+    /// No more charges come for this stay: it is closed, however long it would still wait for them. `mode` absent: as
+    /// its hospital's profile says. Nothing where it waits for no charges.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn charges_complete(
+        &self,
+        stay: StayRef,
+        mode: Option<Mode>,
+    ) -> Result<Option<Handled>, StoreError> {
+        let Some(record) = self.read(stay).await? else { return Ok(None) };
+        if record.phase != Phase::AwaitingCharges || record.pricing.is_some() {
+            return Ok(None);
+        }
+        let Some(hospital) = self.hospital(&record.part.hospital) else { return Ok(None) };
+        let asked = Asked::ChargesQuiet { mode: hospital.mode_when_quiet(mode), now: Timestamp::MAX };
+        let stay = StayRef::Stay(record.stay_id);
+        Ok(Some(self.run(Work { hospital, persons: Vec::new(), asked, claim: None, stay }).await))
     }
 
     async fn at_desk(&self, id: Uuid, asked: Asked) -> Handled {

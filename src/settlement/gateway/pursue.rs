@@ -19,7 +19,7 @@ use crate::settlement::bill::BillState;
 use crate::settlement::carried::Carry;
 use crate::settlement::decide::Asked;
 use crate::settlement::given::Given;
-use crate::settlement::message::{Hospital, Mode, SettleOn};
+use crate::settlement::message::{Hospital, Mode};
 use crate::settlement::outcome::Outcome;
 use crate::settlement::record::{Pricing, Settlement, StayRecord};
 use crate::settlement::refusals;
@@ -151,16 +151,6 @@ impl Gateway {
     pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Pursuit>, StoreError> {
         let due = self.store().due(now, limit).await?;
         self.take_all(due, false, Some(now)).await
-    }
-
-    /// Takes up every stay that waits for charges to go quiet, however long it would still wait.
-    ///
-    /// # Errors
-    /// Where the store cannot be read or written.
-    pub async fn all_quiet(&self, limit: u32) -> Result<Vec<Pursuit>, StoreError> {
-        let due = self.store().due(Timestamp::MAX, limit).await?;
-        let free = due.into_iter().filter(|due| !due.is_held).collect();
-        self.take_all(free, false, Some(Timestamp::MAX)).await
     }
 
     async fn take_all(
@@ -300,7 +290,7 @@ impl Drive<'_> {
 
     /// Nothing is to be asked: charges that went quiet close the stay, else it is let go as it stands.
     async fn close_quiet(&self, seen: &Seen) -> Result<Went, Stop> {
-        let mode = if seen.hospital.settle_on == SettleOn::Desk { Mode::Quote } else { seen.hospital.mode };
+        let mode = seen.hospital.mode_when_quiet(None);
         let now = self.as_of.unwrap_or_else(|| self.gateway.runtime().now());
         let asked = Asked::ChargesQuiet { mode, now };
         let work = self.work(seen, asked);
