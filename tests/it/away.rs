@@ -188,7 +188,7 @@ impl Payer for Away {
     }
 
     fn prepare(&self, operation: &Operation) -> Result<Prepared, PrepareError> {
-        serde_json::to_vec(operation).map(Prepared).map_err(|why| PrepareError(why.to_string()))
+        serde_json::to_vec(operation).map(Prepared::from).map_err(|why| PrepareError(why.to_string()))
     }
 
     fn perform<'a>(&'a self, prepared: &'a Prepared, _: Timestamp) -> Answer<'a, Performed> {

@@ -4,12 +4,13 @@
 //! one of its lines charges), [`person`]
 //! (who the patient is, and what covers them), [`claim`] (what is asked of payers), [`step`] (why an
 //! amount is what it is), [`finding`] (what a person should look at), [`payer`] (the port an insurer
-//! implements). No I/O, no clock, no ids made here.
+//! implements), [`opaque`] (bytes that only their adapter reads). No I/O, no clock, no ids made here.
 
 pub mod charge;
 pub mod claim;
 pub mod finding;
 pub mod money;
+pub mod opaque;
 pub mod payer;
 pub mod person;
 pub mod stay;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
 use crate::money::{Exact, Money};
+use crate::opaque::Opaque;
 use crate::person::{IdNumber, Personal};
 use crate::step::{PayerCode, Step};
 
@@ -70,7 +71,13 @@ pub enum VisitEvent {
 
 /// An adapter's sealed state of one visit.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Memo(pub Vec<u8>);
+pub struct Memo(pub Opaque);
+
+impl From<Vec<u8>> for Memo {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
 
 /// A quote is asked with all that the payer may know, and the most it may pay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,8 +160,14 @@ pub enum OperationKind {
 }
 
 /// Everything needed to send an operation, as bytes the adapter alone reads; at most 64 KiB.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Prepared(pub Vec<u8>);
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Prepared(pub Opaque);
+
+impl From<Vec<u8>> for Prepared {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("operation cannot be prepared: {0}")]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::finding::Text;
 use crate::money::{Money, Quantity, Ratio, UnitPrice};
-use crate::person::{IdNumber, Personal};
+use crate::person::{Health, IdNumber, Personal};
 use crate::step::PayerCode;
 
 /// Civil dates of policy and hospital are dates in Asia/Shanghai, UTC+8 all year.
@@ -213,9 +213,9 @@ pub struct Cause {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnosis {
-    pub code: String,
+    pub code: Personal<Health>,
     #[serde(default)]
-    pub name: String,
+    pub name: Personal<Health>,
     #[serde(default)]
     pub principal: bool,
 }
@@ -283,6 +283,15 @@ mod tests {
         }
         assert!("2020-02-30".parse::<Moment>().is_err());
         assert!("20200624T103".parse::<Moment>().is_err());
+    }
+
+    #[test]
+    fn a_diagnosis_shows_nothing_of_itself() {
+        let sent = r#"{"code":"F20.000","name":"精神分裂症","principal":true}"#;
+        let diagnosis: Diagnosis = serde_json::from_str(sent).unwrap();
+        let shown = format!("{diagnosis:?} {}", serde_json::to_string(&diagnosis).unwrap());
+        assert!(shown.contains("principal") && !shown.contains('F') && !shown.contains('精'), "{shown}");
+        assert_eq!(crate::revealing(|| serde_json::to_string(&diagnosis).unwrap()), sent);
     }
 
     #[test]

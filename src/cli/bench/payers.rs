@@ -166,7 +166,7 @@ impl Payer for FirmPayer {
     }
 
     fn prepare(&self, operation: &Operation) -> Result<Prepared, PrepareError> {
-        serde_json::to_vec(operation).map(Prepared).map_err(|why| PrepareError(why.to_string()))
+        serde_json::to_vec(operation).map(Prepared::from).map_err(|why| PrepareError(why.to_string()))
     }
 
     fn perform<'a>(&'a self, prepared: &'a Prepared, _deadline: Timestamp) -> Answer<'a, Performed> {

@@ -34,7 +34,7 @@ impl<'a> Reader<'_, 'a> {
             if let Patch::Set(code) = code {
                 let name = name.value().cloned().unwrap_or_default();
                 let principal = principal.value().copied().unwrap_or(false);
-                diagnoses.push(Diagnosis { code, name, principal });
+                diagnoses.push(Diagnosis { code: code.into(), name: name.into(), principal });
             }
         }
         self.part.diagnoses = Patch::Set(diagnoses);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::Money;
-use yizhan_contract::payer::{Performed, Prepared, Status};
+use yizhan_contract::payer::{Performed, Status};
 
 use super::Gateway;
 use super::pursue::{Drive, Seen, Stop, Went, later};
@@ -240,7 +240,7 @@ impl Gateway {
     fn send(&self, saga: &Saga, call: usize, part: Part) -> Option<Answering<'_>> {
         let call = saga.calls.get(call)?;
         let sent = call.operation(part)?;
-        let (operation, prepared) = (Arc::clone(&sent.id), Prepared(sent.prepared.clone()));
+        let (operation, prepared) = (Arc::clone(&sent.id), sent.prepared.clone());
         let leaves_before = sent.leaves_before;
         let adapter = self.payers().named(&call.adapter);
         Some(Box::pin(async move {
@@ -263,7 +263,7 @@ impl Gateway {
     fn ask(&self, saga: &Saga, call: usize, part: Part) -> Option<Answering<'_>> {
         let call = saga.calls.get(call)?;
         let sent = call.operation(part)?;
-        let (operation, prepared) = (Arc::clone(&sent.id), Prepared(sent.prepared.clone()));
+        let (operation, prepared) = (Arc::clone(&sent.id), sent.prepared.clone());
         let adapter = self.payers().named(&call.adapter);
         Some(Box::pin(async move {
             let deadline = later(self.runtime().now(), ASK_DEADLINE);

@@ -144,7 +144,7 @@ pub struct Terms {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Operation {
     pub id: Arc<str>,
-    pub prepared: Vec<u8>,
+    pub prepared: Prepared,
     pub state: Sent,
     /// No request under this id leaves the gateway later than this.
     pub leaves_before: Timestamp,
@@ -311,7 +311,7 @@ impl Call {
 impl Operation {
     /// Fixed and about to be durable.
     pub fn intended(id: Arc<str>, prepared: Prepared, at: Timestamp) -> Self {
-        Self { id, prepared: prepared.0, state: Sent::Intended, leaves_before: leaves_before(at) }
+        Self { id, prepared, state: Sent::Intended, leaves_before: leaves_before(at) }
     }
 }
 

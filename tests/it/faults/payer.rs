@@ -276,7 +276,7 @@ impl Payer for Fickle {
     }
 
     fn prepare(&self, operation: &Operation) -> Result<Prepared, PrepareError> {
-        serde_json::to_vec(operation).map(Prepared).map_err(|why| PrepareError(why.to_string()))
+        serde_json::to_vec(operation).map(Prepared::from).map_err(|why| PrepareError(why.to_string()))
     }
 
     fn perform<'a>(&'a self, prepared: &'a Prepared, deadline: Timestamp) -> Answer<'a, Performed> {

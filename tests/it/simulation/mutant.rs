@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 use yizhan::settlement::saga::{Call, Course, Event, Part, Saga, Sent, Stepped, Wanted, step};
 use yizhan::store::{Account, AccumulatorMove, Changes, Done, Posting, PostingKind, Pot, Step};
-use yizhan_contract::payer::{Operation, Performed, Status};
+use yizhan_contract::payer::{Operation, Performed, Prepared, Status};
 use yizhan_contract::{Money, PayerCode};
 
 use super::payer::Line;
@@ -162,9 +162,9 @@ fn unknown_call(stepped: &Stepped, event: &Event) -> Option<usize> {
 }
 
 /// An operation under another id, as an adapter would make it ready.
-fn under(prepared: &[u8], id: &Arc<str>) -> Vec<u8> {
-    let operation: Operation = serde_json::from_slice(prepared).unwrap();
-    serde_json::to_vec(&Operation { id: Arc::clone(id), ..operation }).unwrap()
+fn under(prepared: &Prepared, id: &Arc<str>) -> Prepared {
+    let operation: Operation = serde_json::from_slice(&prepared.0).unwrap();
+    serde_json::to_vec(&Operation { id: Arc::clone(id), ..operation }).unwrap().into()
 }
 
 fn retried(mut stepped: Stepped, event: &Event) -> Stepped {
@@ -282,7 +282,7 @@ fn one_id(changes: &mut Changes) {
         return;
     }
     let id: Arc<str> = calls[0]["commit"]["id"].as_str().unwrap().into();
-    let prepared: Vec<u8> = serde_json::from_value(calls[1]["commit"]["prepared"].clone()).unwrap();
+    let prepared: Prepared = serde_json::from_value(calls[1]["commit"]["prepared"].clone()).unwrap();
     calls[1]["commit"]["id"] = id.to_string().into();
     calls[1]["commit"]["prepared"] = serde_json::to_value(under(&prepared, &id)).unwrap();
     stay.document = serde_json::to_vec(&document).unwrap();

@@ -247,7 +247,7 @@ impl Payer for Line {
     fn prepare(&self, operation: &Operation) -> Result<Prepared, PrepareError> {
         let stay = self.books.lock().unwrap().stay_of(operation);
         self.sim.belongs(&operation.id, &stay);
-        serde_json::to_vec(operation).map(Prepared).map_err(|why| PrepareError(why.to_string()))
+        serde_json::to_vec(operation).map(Prepared::from).map_err(|why| PrepareError(why.to_string()))
     }
 
     fn perform<'a>(&'a self, prepared: &'a Prepared, deadline: Timestamp) -> Answer<'a, Performed> {

@@ -35,7 +35,7 @@ impl Ids {
         self.0 += 1;
         let id: Arc<str> = format!("op{}", self.0).into();
 
-        Operation::intended(Arc::clone(&id), Prepared(id.as_bytes().to_vec()), at)
+        Operation::intended(Arc::clone(&id), Prepared::from(id.as_bytes().to_vec()), at)
     }
 }
 
