@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::findings;
 use super::meaning::{differences, meaning};
 use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
-use super::part::{Absorbed, StayPart, repeated_line_differs, repeated_payment_differs};
+use super::part::{Absorbed, StayPart, check_paid_back, repeated_line_differs, repeated_payment_differs};
 use super::record::{Phase, StayRecord};
 use super::refusals::{self, LinePlaces};
 use crate::refusal::{Code, Money, Refusal};
@@ -236,6 +236,7 @@ fn late_charges(mut record: StayRecord, message: &Message) -> Result<Received, R
     }
     let mut absorbed = late.absorb(sent, message.hospital.repeated_line, &places)?;
     let is_late = absorbed != Absorbed::default() || late.payments.len() > payments_before;
+    check_paid_back(&record.part.payments, &late.payments, &places)?;
     (record.late_lines, record.late_payments) = (late.lines, late.payments);
     absorbed.repeated += settled;
     Ok(Received { record, todo: if is_late { Todo::Late } else { Todo::SameBill }, absorbed })

@@ -48,7 +48,7 @@ impl<T> Patch<T> {
     }
 }
 
-/// A payment of the patient (FT1-6 `PY`); the deposit is their sum.
+/// A payment of the patient (FT1-6 `PY`), below zero where it is paid back; the deposit is their sum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     pub id: String,
@@ -219,6 +219,27 @@ pub(super) fn repeated_payment_differs(payment: &Payment, places: &LinePlaces<'_
         Some(place) => refusal.at(place),
         None => refusal,
     }
+}
+
+/// Refuses what pays back more than had been paid, late payments counted, at the place of the last repayment.
+pub(super) fn check_paid_back(
+    payments: &[Payment],
+    late: &[Payment],
+    places: &LinePlaces<'_>,
+) -> Result<(), Refusal> {
+    let sum: Money = payments.iter().chain(late).map(|payment| payment.amount).sum();
+    if !sum.is_negative() {
+        return Ok(());
+    }
+    let refusal = Refusal::new(
+        Code::BadCharges,
+        format!("预交款合计为 {sum}，退款不得多于已交"),
+        format!("the payments add up to {sum}; no more can be paid back than was paid"),
+    );
+    Err(match places.paid_back() {
+        Some(place) => refusal.at(place),
+        None => refusal,
+    })
 }
 
 fn too_many_lines() -> Refusal {

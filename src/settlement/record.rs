@@ -13,7 +13,7 @@ use super::complete::{Completed, Dialect};
 use super::delivery::Deferred;
 use super::findings;
 use super::message::{Hospital, Message, Mode};
-use super::part::{Absorbed, Patch, Payment, StayPart};
+use super::part::{Absorbed, Patch, Payment, StayPart, check_paid_back};
 use super::refusals::LinePlaces;
 use super::saga::{Course, Saga};
 use super::unpriced::Unpriced;
@@ -270,6 +270,7 @@ impl StayRecord {
     pub fn take(&mut self, message: &Message) -> Result<Absorbed, Refusal> {
         let places = LinePlaces::of(message);
         let absorbed = self.part.absorb(message.part.clone(), message.hospital.repeated_line, &places)?;
+        check_paid_back(&self.part.payments, &[], &places)?;
         self.repeated += absorbed.repeated;
         self.last = LastMessage::of(message);
         for finding in &message.findings {

@@ -40,6 +40,13 @@ impl<'a> LinePlaces<'a> {
         written.map(|(_, place)| place.field(field))
     }
 
+    /// The amount of the last payment that gives money back.
+    pub fn paid_back(&self) -> Option<String> {
+        let mut written = self.payments.iter().zip(&self.places?.payments);
+        let (_, place) = written.rfind(|(payment, _)| payment.amount.is_negative())?;
+        Some(place.field(LineField::Amount.word()))
+    }
+
     /// Where the sender wrote the payment; of two with one id, the one of this amount.
     pub fn payment(&self, payment: &Payment) -> Option<String> {
         let places = &self.places?.payments;

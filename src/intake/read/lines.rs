@@ -15,6 +15,9 @@ use crate::settlement::message::RepeatedLine;
 use crate::settlement::names::{LineField, Name};
 use crate::settlement::part::{Patch, Payment};
 
+/// A figure that is there and does not read; refused at its own place already.
+struct Unread;
+
 impl<'a> Reader<'_, 'a> {
     /// One charge, credit or payment; what is wrong with it is noted and the line left out.
     pub fn line(&mut self, place: &Place<'a>, row: &LineRow<'a>) {
@@ -72,7 +75,7 @@ impl<'a> Reader<'_, 'a> {
         let amount = self.typed(Name::Line(LineField::Amount), field, |text| Ok(text.parse::<Money>()?));
         match (id, amount) {
             (Some(id), Patch::Set(amount)) => {
-                self.part.payments.push(Payment { id, amount: amount.abs() });
+                self.part.payments.push(Payment { id, amount });
                 self.payment_places.push(row[LineField::Id.index()].place.clone());
             }
             (Some(_), _) if field.is_absent() => {
@@ -105,6 +108,9 @@ impl<'a> Reader<'_, 'a> {
         let ceiling = self.number(row, LineField::Ceiling);
         let credit_of = self.line_text(row, LineField::CreditOf, CODE_CHARS_MAX);
         let (Some(id), Some(date), Some(code)) = (id, date, code) else { return };
+        // Without a figure that does not read the line would have another price, and be refused for that as well.
+        let (Ok(quantity), Ok(unit_price), Ok(amount)) = (quantity, unit_price, amount) else { return };
+        let (Ok(upfront_ratio), Ok(ceiling)) = (upfront_ratio, ceiling) else { return };
         let line = Line {
             id,
             date,
@@ -140,8 +146,6 @@ impl<'a> Reader<'_, 'a> {
             Err(why) => why,
         };
         let (code, at) = match why {
-            // A figure that is there and does not read has been refused at its own place.
-            ChargeError::NoAmount if amount.as_text().is_some() || price.as_text().is_some() => return false,
             ChargeError::NoAmount => (Code::MissingField, place),
             ChargeError::AmountDiffers { .. } => (Code::BadCharges, &amount.place),
             ChargeError::Number(_) => (Code::BadCharges, &price.place),
@@ -196,13 +200,15 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    fn number<T>(&mut self, row: &LineRow<'a>, name: LineField) -> Option<T>
+    fn number<T>(&mut self, row: &LineRow<'a>, name: LineField) -> Result<Option<T>, Unread>
     where
         T: std::str::FromStr<Err = yizhan_contract::NumberError>,
     {
-        match self.typed(Name::Line(name), &row[name.index()], |text| Ok(text.parse()?)) {
-            Patch::Set(value) => Some(value),
-            Patch::Keep | Patch::Clear => None,
+        let field = &row[name.index()];
+        match self.typed(Name::Line(name), field, |text| Ok(text.parse()?)) {
+            Patch::Set(value) => Ok(Some(value)),
+            Patch::Keep if field.as_text().is_some() => Err(Unread),
+            Patch::Keep | Patch::Clear => Ok(None),
         }
     }
 
