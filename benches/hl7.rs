@@ -43,7 +43,7 @@ fn touch(bytes: &[u8]) -> usize {
 /// The fields the normal form takes, escapes resolved.
 fn map(bytes: &[u8]) -> usize {
     let Ok(message) = Message::parse(bytes, &Reading::default()) else { return 0 };
-    let Ok(checked) = structure::check(&message) else { return 0 };
+    let Ok(checked) = structure::check(&message, &["P", "T", "D"]) else { return 0 };
     let mut length = checked.warnings.len();
     for line in message.named("FT1") {
         for field in [2, 4, 6, 10, 18] {

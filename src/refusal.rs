@@ -131,7 +131,7 @@ codes! {
     UnsupportedEvent "unsupported_event" 415 201 "不支持的触发事件" "This trigger event is not supported"
         "请核对 MSH-9.2。" "Check MSH-9.2.";
     UnsupportedProcessing "unsupported_processing" 422 202 "不支持的处理标识" "This processing id is not supported"
-        "MSH-11 请使用 P。" "Use P in MSH-11.";
+        "请在 MSH-11 改用所列取值。" "Write one of those values in MSH-11.";
     UnsupportedVersion "unsupported_version" 422 203 "不支持的版本" "This version is not supported"
         "MSH-12 请使用 2.1 至 2.8。" "Use 2.1 to 2.8 in MSH-12.";
     UnknownHospital "unknown_hospital" 422 204 "未知的医疗机构" "The hospital is not known"

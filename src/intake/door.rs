@@ -10,7 +10,7 @@ use super::format::{BYTE_ORDER_MARK, Format, unframed, utf_16_beginning};
 use super::hl7::charset::Named;
 use super::hl7::{self, Charset, Header, Message, Reading};
 use super::inbound::{Channel, Inbound, Rejected};
-use super::limits::{CODE_CHARS_MAX, MESSAGE_BYTES_MAX};
+use super::limits::{MESSAGE_BYTES_MAX, MESSAGE_ID_CHARS_MAX};
 use super::problems::{Problems, not_in_charset};
 use super::profile::select::XmlMap;
 use super::profile::{Profile, Profiles};
@@ -90,7 +90,7 @@ fn read_hl7(
     let salvaged = Header::salvage(bytes, Charset::Utf8);
     let profile = profiles.of_sender(&salvaged.sending_application(), &salvaged.sending_facility());
     let charset = channel.charset.and_then(charset_named);
-    let charset = charset.or_else(|| profile.map(|profile| charset_of(profile))).unwrap_or(Charset::Utf8);
+    let charset = charset.or_else(|| profile.map(|profile| profile.charset)).unwrap_or(Charset::Utf8);
     match Message::parse(bytes, &Reading { charset, ..Reading::default() }) {
         Ok(message) => map_hl7(&message, known, profiles, now),
         Err(error) => {
@@ -137,10 +137,6 @@ fn charset_named(name: &str) -> Option<Charset> {
         Named::Charset(charset) => Some(charset),
         Named::Unframable | Named::Unknown => None,
     }
-}
-
-fn charset_of(profile: &Profile) -> Charset {
-    Charset::of_profile(profile.charset)
 }
 
 fn hl7_sender(header: &Header) -> String {
@@ -292,7 +288,7 @@ fn whole_stay(
 /// As far as it can be one.
 fn message_id(raw: &RawStay<'_>) -> Option<String> {
     let id = raw.head[Head::MessageId.index()].as_text();
-    id.filter(|id| id.chars().count() <= CODE_CHARS_MAX).map(str::to_owned)
+    id.filter(|id| id.chars().count() <= MESSAGE_ID_CHARS_MAX).map(str::to_owned)
 }
 
 fn format_of(dialect: Dialect) -> &'static str {

@@ -358,8 +358,7 @@ pub fn addressed_by_profile(profile: &Profile, answered: &str) -> Header {
     let sender = profile.senders.first();
     let application = sender.and_then(|sender| sender.application.as_deref()).unwrap_or("HIS");
     let facility = sender.map_or(profile.code(), |sender| &sender.facility);
-    let charset = Charset::of_profile(profile.charset);
-    addressed(application, facility, answered, charset)
+    addressed(application, facility, answered, profile.charset)
 }
 
 /// Its MSH-9 stays empty: which event the hospital's message told of is not known, and an acknowledgement that names
@@ -370,9 +369,5 @@ fn addressed(application: &str, facility: &str, answered: &str, charset: Charset
         id => escape(id, &Delimiters::STANDARD),
     };
     let text = format!("MSH|^~\\&|{application}|{facility}|YIZHAN|GATEWAY||||{answered}|P|2.6");
-    let (bytes, _, _) = match charset {
-        Charset::Table(encoding) => encoding.encode(&text),
-        _ => encoding_rs::UTF_8.encode(&text),
-    };
-    Header::salvage(&bytes, charset)
+    Header::salvage(&charset.encode(&text), charset)
 }

@@ -22,7 +22,9 @@ pub const XML_ELEMENTS_MAX: usize = 250_000;
 /// Members of one JSON object; ours have at most 15.
 pub const JSON_MEMBERS_MAX: usize = 100;
 
-/// Characters of identifiers: message id, visit number, line id, codes.
+/// Characters of a message's id (MSH-10 of HL7 v2.7 ch. 2.14.9.10; 20 before).
+pub const MESSAGE_ID_CHARS_MAX: usize = 199;
+/// Characters of other identifiers: visit number, line id, codes.
 pub const CODE_CHARS_MAX: usize = 64;
 /// Characters of a person's name, a department, a reference.
 pub const NAME_CHARS_MAX: usize = 100;

@@ -176,7 +176,7 @@ fn every_answer_can_be_read() {
             Err(_) => Header::salvage(&bytes, reading.charset),
         };
         let error = match &read {
-            Ok(message) => structure::check(message).err(),
+            Ok(message) => structure::check(message, &["P", "T", "D"]).err(),
             Err(error) => Some(error.clone()),
         };
         let errors: Vec<AckError> = error.iter().map(refusal).collect();

@@ -41,7 +41,7 @@ fn outcome(message: &Result<Vec<u8>, &str>) -> String {
         Err(nothing) => return format!("{nothing},,"),
     };
     let read = Message::parse(bytes, &Reading::default());
-    match read.and_then(|message| structure::check(&message)) {
+    match read.and_then(|message| structure::check(&message, &["P", "T", "D"])) {
         Ok(_) => "accept,,".to_owned(),
         Err(error) => refused(&error),
     }

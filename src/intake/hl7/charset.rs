@@ -30,12 +30,7 @@ impl Charset {
     pub const GB18030: Self = Self::Table(encoding_rs::GB18030);
     pub const BIG5: Self = Self::Table(encoding_rs::BIG5);
 
-    /// The set a hospital's profile names.
-    pub fn of_profile(encoding: &'static Encoding) -> Self {
-        if encoding == encoding_rs::UTF_8 { Self::Utf8 } else { Self::Table(encoding) }
-    }
-
-    /// Reads one repetition of MSH-18, whatever the case, spaces, hyphens and underscores in it.
+    /// Reads one repetition of MSH-18, or what a hospital's profile says in its stead, whatever the case, spaces, hyphens and underscores in it.
     pub fn named(name: &str) -> Named {
         let plain: String = name
             .chars()

@@ -134,12 +134,12 @@ pub enum Fault {
     UnsupportedType { name: Quoted },
     #[error("the event {name} is not supported")]
     UnsupportedEvent { name: Quoted },
-    #[error("the processing id {name} is none of P, T and D")]
-    UnsupportedProcessingId { name: Quoted },
+    #[error("the processing id {name} is not taken here; taken: {taken}")]
+    UnsupportedProcessingId { name: Quoted, taken: String },
     #[error("the version {name} is none of 2.1 to 2.8.2")]
     UnsupportedVersion { name: Quoted },
-    #[error("the value has {bytes} bytes; {bytes_max} are accepted")]
-    ValueTooLong { bytes: usize, bytes_max: usize },
+    #[error("the value has {chars} characters; {chars_max} are accepted")]
+    ValueTooLong { chars: usize, chars_max: usize },
     #[error("the XML is not well formed at byte {offset}: {reason}")]
     Xml { offset: usize, reason: Quoted },
     #[error("XML with a document type declaration is refused")]

@@ -49,25 +49,6 @@ impl Version {
     }
 }
 
-/// MSH-11 (HL7 table 0103): what a message may move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Processing {
-    Production,
-    Training,
-    Debugging,
-}
-
-impl Processing {
-    pub fn read(text: &str) -> Option<Self> {
-        match text {
-            "P" => Some(Self::Production),
-            "T" => Some(Self::Training),
-            "D" => Some(Self::Debugging),
-            _ => None,
-        }
-    }
-}
-
 /// Longest header that is looked at when a message could not be read.
 const HEADER_BYTES_MAX: usize = 4096;
 
@@ -155,14 +136,6 @@ impl Header {
     /// MSH-10. Unique only together with MSH-3 and MSH-4.
     pub fn control_id(&self) -> String {
         self.field_text(10)
-    }
-
-    /// MSH-11.1; empty means production.
-    pub fn processing(&self) -> Option<Processing> {
-        match self.field_text(11).as_str() {
-            "" => Some(Processing::Production),
-            text => Processing::read(text),
-        }
     }
 
     /// MSH-12.1.

@@ -28,7 +28,7 @@ pub use charset::Charset;
 pub use delimiters::Delimiters;
 pub use element::{Element, Segment, Value};
 pub use error::{ErrCode, Fault, SyntaxError, Warning, WarningKind};
-pub use header::{Header, Processing, Version};
+pub use header::{Header, Version};
 pub use index::LineEnd;
 pub use message::{Limits, Message, Reading};
 pub use place::{Path, Place, SegmentId};

@@ -1,15 +1,13 @@
 //! What every message must hold before anybody asks what it means.
 //!
 //! Order is not enforced: segments are taken by name. Only the header and the segments without which
-//! a message of its kind says nothing are required (HL7 v2.5 ch. 2.14.9, 3.3, 6.4; v2.6 ch. 16.3).
+//! a message of its kind says nothing are required (HL7 v2.5 ch. 2.14.9, 3.3, 6.4).
 
+use super::super::limits::MESSAGE_ID_CHARS_MAX;
 use super::error::{Fault, Quoted, SyntaxError, Warning, WarningKind};
-use super::header::{Processing, Version};
+use super::header::Version;
 use super::message::Message;
 use super::place::{Place, SegmentId};
-
-/// Longest MSH-10 (HL7 v2.7 ch. 2.14.9.10; 20 characters before).
-pub const CONTROL_ID_BYTES_MAX: usize = 199;
 
 macro_rules! triggers {
     ($($(#[$doc:meta])* $variant:ident = $code:literal $event:literal needs $segments:expr),+ $(,)?) => {
@@ -60,58 +58,52 @@ triggers! {
     BarP05 = "BAR" "P05" needs &[b"PID"],
     /// Account closed.
     BarP06 = "BAR" "P06" needs &[b"PID"],
-    /// A whole invoice.
-    EhcE01 = "EHC" "E01" needs &[b"IVC", b"PSS", b"PID", b"PSL"],
-    /// Invoice cancelled.
-    EhcE02 = "EHC" "E02" needs &[b"IVC"],
-    /// Invoice to be assessed again.
-    EhcE04 = "EHC" "E04" needs &[b"IVC"],
 }
 
 /// A message that passed [`check`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
     pub trigger: Trigger,
-    pub processing: Processing,
     /// What was missing and could be borne, besides the message's own warnings.
     pub warnings: Vec<Warning>,
 }
 
-/// Looks at the header, then at the segments its kind of message cannot do without.
+/// Looks at the header, then at the segments its kind of message cannot do without. `processing_ids` are the values
+/// of MSH-11 that are taken.
 ///
 /// # Errors
 /// In this order: MSH-10 empty (101) or too long (104), MSH-9 empty (101), type (200), event (201),
 /// processing id (202), version (203), a segment missing (101 at that segment).
 /// MSH-11 empty is read as production and MSH-12 empty as the oldest form of everything, with warnings.
-pub fn check(message: &Message<'_>) -> Result<Checked, SyntaxError> {
+pub fn check(message: &Message<'_>, processing_ids: &[impl AsRef<str>]) -> Result<Checked, SyntaxError> {
     let Some(header) = message.segment(0) else {
         return Err(SyntaxError::new(Place::MESSAGE, Fault::NoHeader));
     };
     let text = |field, component| header.field(field).component(component).text();
     let refused = |field, fault| Err(SyntaxError::new(Place::header(field), fault));
 
-    let control_id = header.field(10).text();
+    let control_id = text(10, 1);
     if control_id.is_empty() {
         return refused(10, Fault::FieldMissing);
     }
-    if control_id.len() > CONTROL_ID_BYTES_MAX {
-        return refused(10, Fault::ValueTooLong { bytes: control_id.len(), bytes_max: CONTROL_ID_BYTES_MAX });
+    let chars = control_id.chars().count();
+    if chars > MESSAGE_ID_CHARS_MAX {
+        return refused(10, Fault::ValueTooLong { chars, chars_max: MESSAGE_ID_CHARS_MAX });
     }
     let trigger = trigger_of(&text(9, 1), &text(9, 2))?;
 
     let mut warnings = Vec::new();
     let mut defaulted =
         |field| warnings.push(Warning { place: Place::header(field), kind: WarningKind::Defaulted });
-    let processing = match text(11, 1).as_ref() {
-        "" => {
-            defaulted(11);
-            Processing::Production
+    match text(11, 1).as_ref() {
+        "" => defaulted(11),
+        stated if !processing_ids.iter().any(|taken| taken.as_ref() == stated) => {
+            let taken: Vec<&str> = processing_ids.iter().map(AsRef::as_ref).collect();
+            let (name, taken) = (Quoted::new(stated), taken.join(", "));
+            return refused(11, Fault::UnsupportedProcessingId { name, taken });
         }
-        stated => match Processing::read(stated) {
-            Some(processing) => processing,
-            None => return refused(11, Fault::UnsupportedProcessingId { name: Quoted::new(stated) }),
-        },
-    };
+        _ => {}
+    }
     match text(12, 1).as_ref() {
         "" => defaulted(12),
         stated if Version::read(stated).is_none() => {
@@ -120,7 +112,7 @@ pub fn check(message: &Message<'_>) -> Result<Checked, SyntaxError> {
         _ => {}
     }
     check_segments(message, trigger, &mut warnings)?;
-    Ok(Checked { trigger, processing, warnings })
+    Ok(Checked { trigger, warnings })
 }
 
 fn trigger_of(code: &str, event: &str) -> Result<Trigger, SyntaxError> {
@@ -155,7 +147,7 @@ fn check_segments(
         }
     }
     // Required by every version, left out by many senders, and MSH-9 says the same.
-    if trigger.code() != "EHC" && message.first("EVN").is_none() {
+    if message.first("EVN").is_none() {
         let place = Place::segment(SegmentId::of(b"EVN"), 1);
         warnings.push(Warning { place, kind: WarningKind::SegmentMissing });
     }

@@ -7,9 +7,10 @@ use yizhan_contract::IdNumber;
 use super::super::hl7::{Element, Message, Place as Hl7Place, Segment, SegmentId};
 use super::super::problems::Problems;
 use super::super::profile::Profile;
+use super::super::profile::select::Hl7Selector;
 use super::super::raw::{Field, Place, Raw};
 use super::super::when;
-use super::{field, place_of, select, typed};
+use super::{field, place_of, select, select_in, typed};
 use crate::refusal::Code;
 use crate::settlement::message::Trigger;
 use crate::settlement::names::Head;
@@ -29,15 +30,41 @@ pub(super) fn fields<'m>(
     let segments = Segments::of(message);
     let mut fields: [Field<'m>; Head::COUNT] = std::array::from_fn(|_| Field::default());
     for name in Head::ALL {
-        fields[name.index()] = match &profile.hl7.head[name.index()] {
-            Some(selector) => match message.first(selector.segment.as_str()) {
-                Some(segment) => field(select(segment, selector)),
-                None => nothing(selector.segment, selector.field),
-            },
-            None => segments.default(*name, trigger, profile, problems),
+        fields[name.index()] = match profile.hl7.head[name.index()].as_slice() {
+            [] => segments.default(*name, trigger, problems),
+            paths => first_said(message, paths),
         };
     }
     fields
+}
+
+/// What the first of a profile's paths says that says anything.
+fn first_said<'m>(message: &'m Message<'_>, paths: &[Hl7Selector]) -> Field<'m> {
+    let read = |selector: &Hl7Selector| match message.first(selector.segment.as_str()) {
+        Some(segment) => field(select(segment, selector)),
+        None => nothing(selector.segment, selector.field),
+    };
+    let mut found = paths.iter().map(read);
+    let first = found.next().unwrap_or_default();
+    if first.is_absent() { found.find(|field| !field.is_absent()).unwrap_or(first) } else { first }
+}
+
+/// MRG-1, chosen among its repetitions as the patient's own number is in PID-3.
+pub(super) fn prior_mrn<'m>(message: &'m Message<'_>, profile: &Profile) -> Field<'m> {
+    let Some(merge) = message.first("MRG") else { return nothing(SegmentId::of(b"MRG"), 1) };
+    let numbers = merge.field(1);
+    let paths = profile.hl7.head[Head::Mrn.index()].iter();
+    let like_the_patient = paths.filter(|path| path.segment == SegmentId::of(b"PID") && path.field == 3);
+    let mut chosen = like_the_patient.map(|path| field(select_in(numbers, path)));
+    let chosen = chosen.find(|field| field.as_text().is_some());
+    let own = || own_number(numbers).map(|number| field(number.component(1)));
+    chosen.or_else(own).unwrap_or_else(|| nothing(SegmentId::of(b"MRG"), 1))
+}
+
+/// The hospital's own number among those of a CX field: by its type, else the first that has none.
+fn own_number(numbers: Element<'_>) -> Option<Element<'_>> {
+    let best = MRN_TYPES.iter().find_map(|kind| typed(numbers, &[*kind]));
+    best.or_else(|| numbers.repetitions().find(|cx| cx.component(5).is_blank()))
 }
 
 /// The segments most fields stand in.
@@ -60,7 +87,7 @@ impl<'m> Segments<'m> {
         }
     }
 
-    fn default(&self, name: Head, trigger: Trigger, profile: &Profile, problems: &mut Problems) -> Field<'m> {
+    fn default(&self, name: Head, trigger: Trigger, problems: &mut Problems) -> Field<'m> {
         let first = |segment: Option<Segment<'m>>, id: &[u8; 3], number: u16, component: u16| match segment {
             Some(segment) => field(segment.field(number).component(component)),
             None => nothing(SegmentId::of(id), number),
@@ -69,7 +96,7 @@ impl<'m> Segments<'m> {
             Head::MessageId => first(self.msh, b"MSH", 10, 1),
             Head::SentAt => self.sent_at(problems),
             Head::Hospital => first(self.msh, b"MSH", 4, 1),
-            Head::VisitNumber => self.visit_number(profile),
+            Head::VisitNumber => self.visit_number(),
             Head::Admitted => first(self.pv1, b"PV1", 44, 1),
             Head::Discharged => self.discharged(trigger, problems),
             Head::Department => first(self.pv1, b"PV1", 10, 1),
@@ -77,7 +104,7 @@ impl<'m> Segments<'m> {
             Head::Bed => first(self.pv1, b"PV1", 3, 3),
             Head::VisitClass => self.visit_class(),
             Head::IdNumber => self.id_number(problems),
-            Head::Mrn => self.mrn(profile),
+            Head::Mrn => self.mrn(),
             Head::PatientName => self.name(),
             Head::Sex => first(self.pid, b"PID", 8, 1),
             Head::Birth => self.birth(problems),
@@ -111,14 +138,10 @@ impl<'m> Segments<'m> {
         sent_at
     }
 
-    fn visit_number(&self, profile: &Profile) -> Field<'m> {
-        let pv1 = |number: u16| self.pv1.map(|pv1| field(pv1.field(number).component(1)));
-        let pid = |number: u16| self.pid.map(|pid| field(pid.field(number).component(1)));
-        let mut candidates = vec![pv1(19), pid(18)];
-        if profile.is_any_hospital() {
-            candidates.extend([pv1(50), pid(3), pid(2)]);
-        }
-        let found = candidates.into_iter().flatten().find(|field| field.as_text().is_some());
+    fn visit_number(&self) -> Field<'m> {
+        let visit = self.pv1.map(|pv1| field(pv1.field(19).component(1)));
+        let account = self.pid.map(|pid| field(pid.field(18).component(1)));
+        let found = [visit, account].into_iter().flatten().find(|field| field.as_text().is_some());
         found.unwrap_or_else(|| nothing(SegmentId::of(b"PV1"), 19))
     }
 
@@ -177,19 +200,10 @@ impl<'m> Segments<'m> {
         old
     }
 
-    fn mrn(&self, profile: &Profile) -> Field<'m> {
+    /// Old feeds have it in PID-2.
+    fn mrn(&self) -> Field<'m> {
         let Some(pid) = self.pid else { return nothing(SegmentId::of(b"PID"), 3) };
-        let numbers = pid.field(3);
-        let best = MRN_TYPES.iter().find_map(|kind| typed(numbers, &[*kind]));
-        let untyped = || numbers.repetitions().find(|cx| cx.component(5).is_blank());
-        if let Some(number) = best.or_else(untyped) {
-            return field(number.component(1));
-        }
-        let old = field(pid.field(2).component(1));
-        if old.is_absent() && profile.is_any_hospital() {
-            return field(numbers.component(1));
-        }
-        old
+        field(own_number(pid.field(3)).unwrap_or(pid.field(2)).component(1))
     }
 
     /// The ideographic name where there is one (XPN.8 `I`), else the first. Chinese names are written

@@ -8,12 +8,11 @@ mod head;
 use jiff::Timestamp;
 use yizhan_contract::Personal;
 
-use super::hl7;
 use super::hl7::structure::{self, Checked};
-use super::hl7::{Element, Fault, Message, Segment, SyntaxError, Value};
+use super::hl7::{self, Element, Fault, Message, Segment, SyntaxError, Value};
 use super::problems::Problems;
-use super::profile::Profile;
 use super::profile::select::{Hl7Selector, Repetition};
+use super::profile::{Profile, SeveralPatients};
 use super::raw::{Field, Place, Raw};
 use super::read::{Envelope, Finished, Reader};
 use crate::refusal::{Code, Refusal};
@@ -33,10 +32,10 @@ pub struct Mapped {
     pub prior_mrn: Option<Personal<String>>,
 }
 
-/// What a kind of message means to a stay; claims (EHC) mean nothing to one.
-fn trigger_of(kind: hl7::Trigger) -> Option<Trigger> {
+/// What a kind of message means to a stay.
+fn trigger_of(kind: hl7::Trigger) -> Trigger {
     use hl7::Trigger as Kind;
-    Some(match kind {
+    match kind {
         Kind::AdtA01 => Trigger::Admit,
         Kind::AdtA03 => Trigger::Discharge,
         Kind::AdtA08 => Trigger::Update,
@@ -46,45 +45,44 @@ fn trigger_of(kind: hl7::Trigger) -> Option<Trigger> {
         Kind::DftP03 | Kind::DftP11 => Trigger::Charges,
         Kind::BarP01 | Kind::BarP05 => Trigger::Account,
         Kind::BarP06 => Trigger::CloseAccount,
-        Kind::EhcE01 | Kind::EhcE02 | Kind::EhcE04 => return None,
-    })
+    }
 }
 
 /// Checks header and structure, then reads every field.
 pub fn map(message: &Message<'_>, profile: &Profile, now: Timestamp) -> Result<Mapped, Refusal> {
-    let checked = structure::check(message).map_err(|error| refusal(&error))?;
-    let trigger = trigger_of(checked.trigger).ok_or_else(|| {
-        let (zh, en) = ("本网关不受理理赔类消息", "claims (EHC) are not taken");
-        Refusal::new(Code::UnsupportedEvent, zh, en).at("MSH-9")
-    })?;
+    let checked = structure::check(message, &profile.processing_ids).map_err(|error| refusal(&error))?;
+    let trigger = trigger_of(checked.trigger);
     let mut problems = Problems::default();
     syntax_warnings(message, &checked, &mut problems);
     only_one_patient(message, profile, &mut problems);
-    processing_id(message, profile, &mut problems);
     let mut reader = Reader::new(profile, Dialect::Hl7, now, problems);
     let fields = head::fields(message, profile, trigger, &mut reader.problems);
     reader.head(&fields);
     charges::read(message, profile, &mut reader);
+    let prior_mrn = (trigger == Trigger::Merge).then(|| prior_mrn(message, profile, &mut reader)).flatten();
     let Finished { mut part, places, envelope, mut problems } = reader.finish();
     if trigger == Trigger::CancelDischarge {
         part.discharged = crate::settlement::part::Patch::Clear;
     }
-    let merge = message.first("MRG").map(|merge| merge.field(1).component(1));
-    let prior_mrn = merge.and_then(Element::filled).map(|mrn| Personal::new(mrn.into_owned()));
-    if trigger == Trigger::Merge {
-        if prior_mrn.is_none() {
-            problems.refuse(
-                Code::MissingField,
-                "MRG-1",
-                "缺少原病人号",
-                "the prior patient number is missing",
-            );
-        }
-    } else if part.visit_number.is_empty() && !problems.is_refused() {
-        let at = &fields[Head::VisitNumber.index()].place;
+    if trigger != Trigger::Merge && part.visit_number.is_empty() && !problems.is_refused() {
+        let at = profile.hospital.place_of(Dialect::Hl7, Head::VisitNumber);
         problems.refuse(Code::MissingField, at, "缺少住院号", "the visit number is missing");
     }
     Ok(Mapped { trigger, part, places, envelope, problems, prior_mrn })
+}
+
+/// The number that a merge gives up; its absence is refused.
+fn prior_mrn<'m>(
+    message: &'m Message<'_>,
+    profile: &Profile,
+    reader: &mut Reader<'_, 'm>,
+) -> Option<Personal<String>> {
+    let field = head::prior_mrn(message, profile);
+    if field.as_text().is_none() {
+        let (zh, en) = ("缺少原病人号", "the prior patient number is missing");
+        reader.problems.refuse(Code::MissingField, "MRG-1", zh, en);
+    }
+    reader.prior_mrn(&field)
 }
 
 fn syntax_warnings(message: &Message<'_>, checked: &Checked, problems: &mut Problems) {
@@ -95,9 +93,9 @@ fn syntax_warnings(message: &Message<'_>, checked: &Checked, problems: &mut Prob
 }
 
 /// `BAR^P01` may open several visits in one message, `BAR^P06` close several accounts, `ADT^A40` merge several
-/// patients; we take one at a time. The profile for every sender takes the first where no charge could go astray.
+/// patients; we take one at a time. A profile may have the first taken where no charge could go astray.
 fn only_one_patient(message: &Message<'_>, profile: &Profile, problems: &mut Problems) {
-    let takes_first = profile.is_any_hospital() && message.first("FT1").is_none();
+    let takes_first = profile.several_patients == SeveralPatients::First && message.first("FT1").is_none();
     let found = second_patient(message)
         .map(|place| (Code::TwoPatients, place, "报文中有第二名患者", "a second patient in the same message"))
         .or_else(|| {
@@ -130,17 +128,6 @@ fn others<'m>(message: &'m Message<'_>, segment: &str, number: u16) -> impl Iter
     let mut fields = message.named(segment).map(move |segment| segment.field(number));
     let first = fields.next();
     fields.filter(move |other| first.is_some_and(|first| other.raw() != first.raw()))
-}
-
-fn processing_id(message: &Message<'_>, profile: &Profile, problems: &mut Problems) {
-    let Some(stated) = message.segment(0).map(|header| header.field(11).component(1)) else { return };
-    let Some(stated) = stated.filled() else { return };
-    if !profile.processing_ids.iter().any(|accepted| *accepted == stated) {
-        let accepted = profile.processing_ids.join(", ");
-        let (zh, en) =
-            (format!("仅接受 {accepted}"), format!("this hospital's messages must carry {accepted}"));
-        problems.refuse(Code::UnsupportedProcessing, "MSH-11", &zh, &en);
-    }
 }
 
 /// A syntax error as a refusal; its sentence quotes header values only.
@@ -181,9 +168,9 @@ fn in_chinese(fault: &Fault) -> String {
         Fault::SegmentMissing => "缺少必需的段".to_owned(),
         Fault::UnsupportedType { name } => format!("不支持消息类型 {name}"),
         Fault::UnsupportedEvent { name } => format!("不支持触发事件 {name}"),
-        Fault::UnsupportedProcessingId { name } => format!("处理标识 {name} 不是 P、T、D 之一"),
+        Fault::UnsupportedProcessingId { name, taken } => format!("不接受处理标识 {name}，可用 {taken}"),
         Fault::UnsupportedVersion { name } => format!("版本 {name} 不在 2.1 至 2.8.2 之内"),
-        Fault::ValueTooLong { bytes, bytes_max } => format!("取值 {bytes} 字节，上限 {bytes_max} 字节"),
+        Fault::ValueTooLong { chars, chars_max } => format!("取值 {chars} 个字符，上限 {chars_max} 个"),
         Fault::Xml { offset, .. } => format!("XML 在第 {offset} 字节处格式不正确"),
         Fault::XmlDoctype => "不接受带 DOCTYPE 的 XML".to_owned(),
         Fault::XmlLimit { what, max } => format!("XML 超过限制：{what} 上限 {max}"),
@@ -210,7 +197,11 @@ fn field(element: Element<'_>) -> Field<'_> {
 
 /// What a profile's path names within a segment.
 fn select<'m>(segment: Segment<'m>, selector: &Hl7Selector) -> Element<'m> {
-    let whole = segment.field(selector.field);
+    select_in(segment.field(selector.field), selector)
+}
+
+/// What a profile's path names within a field of the kind it was written for.
+fn select_in<'m>(whole: Element<'m>, selector: &Hl7Selector) -> Element<'m> {
     let repetition = match &selector.repetition {
         Repetition::Number(number) => whole.repetition(*number),
         Repetition::Typed(wanted) => {

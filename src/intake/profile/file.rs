@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use encoding_rs::Encoding;
 use serde::Deserialize;
 use yizhan_contract::Text;
 use yizhan_contract::claim::HospitalLevel;
 
-use super::super::hl7::SegmentId;
+use super::super::hl7::charset::Named;
+use super::super::hl7::{Charset, SegmentId};
 use super::select::{Hl7Selector, XmlListMap, XmlMap, XmlPath};
 use super::{
-    ANY_HOSPITAL, Acknowledge, BillInAck, Hl7Paths, OddCharges, Profile, ReturnAddress, Sender, ValueMap,
+    Acknowledge, BillInAck, Hl7Paths, OddCharges, Profile, ReturnAddress, Sender, SeveralPatients, ValueMap,
     ValueMaps,
 };
 use crate::settlement::message::{Hospital, Mode, Period, RepeatedLine, SettleOn};
@@ -35,6 +35,10 @@ pub enum ProfileError {
         "senders: 医院 {one} 与 {other} 都应答发送方 {sender}，请从其中一份配置中删除 | hospitals {one} and {other} both answer to the sender {sender}; take it out of one profile"
     )]
     SameSender { one: String, other: String, sender: String },
+    #[error(
+        "senders: 医院 {0} 应答任何发送方（\"*\"），只在网关仅服务一家医院时可用；请改为列出其发送方 | hospital {0} answers to every sender (\"*\"), which only the one hospital of a gateway can; list its senders instead"
+    )]
+    NotAlone(String),
     /// Who acts by a token is one hospital: its name stands under every reversal.
     #[error(
         "token_sha256: 医院 {one} 与 {other} 使用同一访问令牌；请为每家医院各生成一个令牌（如 openssl rand -hex 32），并将其 SHA-256 填入各自的配置 | hospitals {one} and {other} have the same bearer token; make each hospital a token of its own (such as openssl rand -hex 32) and put its SHA-256 into its profile"
@@ -80,13 +84,15 @@ struct File {
     #[serde(default)]
     odd_charges: OddCharges,
     #[serde(default)]
+    several_patients: SeveralPatients,
+    #[serde(default)]
     bill_in_ack: BillInAck,
     return_address: Option<String>,
     token_sha256: Option<String>,
     #[serde(default)]
     binding: Vec<String>,
     #[serde(default)]
-    hl7: BTreeMap<String, String>,
+    hl7: BTreeMap<String, Paths>,
     #[serde(default)]
     values: BTreeMap<String, ValueMap>,
     #[serde(default)]
@@ -105,6 +111,24 @@ struct MapFile {
     settled_elsewhere: Option<BTreeMap<String, String>>,
 }
 
+/// One path of HL7, or several of which the first that says something counts.
+struct Paths(Vec<String>);
+
+impl<'de> Deserialize<'de> for Paths {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wrong = "须为带引号的路径，或路径的列表 | must be a path in quotation marks, or a list of such";
+        let texts = match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(text) => vec![text],
+            toml::Value::Array(list) if !list.is_empty() => {
+                let texts = list.into_iter().map(|path| path.try_into());
+                texts.collect::<Result<_, _>>().map_err(|_| serde::de::Error::custom(wrong))?
+            }
+            _ => return Err(serde::de::Error::custom(wrong)),
+        };
+        Ok(Self(texts))
+    }
+}
+
 impl Profile {
     /// Reads one hospital's profile; an unknown key and a wrong value are errors that name the key.
     pub fn from_toml(text: &str) -> Result<Self, ProfileError> {
@@ -118,11 +142,6 @@ impl Profile {
 
 impl File {
     fn check(self) -> Result<Profile, Mistake> {
-        let any = Profile::any_hospital();
-        let charset = match &self.charset {
-            Some(label) => Encoding::for_label(label.as_bytes()).ok_or_else(|| no_charset(label))?,
-            None => any.charset,
-        };
         Ok(Profile {
             hospital: Arc::new(Hospital {
                 level: level(self.level)?,
@@ -138,7 +157,7 @@ impl File {
                 hl7_paths: head_paths(&self.hl7),
             }),
             senders: self.senders.iter().map(|text| sender(text)).collect(),
-            charset,
+            charset: self.charset.as_deref().map_or(Ok(Charset::Utf8), charset)?,
             currency: self.currency.unwrap_or_else(|| "CNY".to_owned()),
             processing_ids: self.processing_ids.unwrap_or_else(|| vec!["P".to_owned()]),
             return_address: self.return_address.map(return_address).transpose()?,
@@ -149,17 +168,29 @@ impl File {
             xml_maps: self.xml_map.into_iter().map(xml_map).collect::<Result<_, _>>()?,
             acknowledge: self.acknowledge,
             odd_charges: self.odd_charges,
+            several_patients: self.several_patients,
             bill_in_ack: self.bill_in_ack,
         })
     }
 }
 
-fn no_charset(label: &str) -> Mistake {
-    wrong(
-        "charset",
-        format!("不认识字符集 {label:?}，请写 UTF-8、GBK 或 GB18030 等"),
-        format!("{label:?} is no character set known here; write such as UTF-8, GBK or GB18030"),
-    )
+/// By the names that MSH-18 is read by.
+fn charset(name: &str) -> Result<Charset, Mistake> {
+    match Charset::named(name) {
+        Named::Charset(charset) => Ok(charset),
+        Named::Unframable => Err(wrong(
+            "charset",
+            format!("{name:?} 的字节与 MLLP 帧冲突，请让发送方改用 UTF-8、GBK 或 GB18030"),
+            format!(
+                "{name:?} uses the bytes that frame messages; have the hospital send UTF-8, GBK or GB18030"
+            ),
+        )),
+        Named::Unknown => Err(wrong(
+            "charset",
+            format!("不认识字符集 {name:?}，请写 UTF-8、GBK 或 GB18030 等"),
+            format!("{name:?} is no character set known here; write such as UTF-8, GBK or GB18030"),
+        )),
+    }
 }
 
 fn level(number: u8) -> Result<HospitalLevel, Mistake> {
@@ -169,7 +200,7 @@ fn level(number: u8) -> Result<HospitalLevel, Mistake> {
 
 fn code(text: String) -> Result<String, Mistake> {
     let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    if text == ANY_HOSPITAL || (is_plain && !text.is_empty() && text.len() <= 30) {
+    if is_plain && !text.is_empty() && text.len() <= 30 {
         return Ok(text);
     }
     Err(wrong("code", "须为 1 至 30 个字母、数字、-、_ 或 .", "must be 1 to 30 letters, digits, -, _ or ."))
@@ -235,25 +266,23 @@ fn binding(name: &str) -> Result<Head, Mistake> {
     }
 }
 
-fn head_paths(texts: &BTreeMap<String, String>) -> Vec<(Head, String)> {
-    texts.iter().filter_map(|(name, path)| Some((Head::from_word(name)?, path.clone()))).collect()
+/// Where a sender is told that it must write a field.
+fn head_paths(texts: &BTreeMap<String, Paths>) -> Vec<(Head, String)> {
+    texts
+        .iter()
+        .filter_map(|(name, Paths(paths))| Some((Head::from_word(name)?, paths.first()?.clone())))
+        .collect()
 }
 
-fn hl7_paths(texts: &BTreeMap<String, String>) -> Result<Hl7Paths, Mistake> {
+fn hl7_paths(texts: &BTreeMap<String, Paths>) -> Result<Hl7Paths, Mistake> {
     let mut paths = Hl7Paths::default();
-    for (name, text) in texts {
+    for (name, Paths(texts)) in texts {
         let key = || format!("hl7.\"{name}\"");
-        let selector = Hl7Selector::parse(text).map_err(|why| Mistake::at(key(), why))?;
+        let read = texts.iter().map(|text| Hl7Selector::parse(text));
+        let selectors: Vec<_> = read.collect::<Result<_, _>>().map_err(|why| Mistake::at(key(), why))?;
         match Name::from_word(name) {
-            Some(Name::Head(field)) => paths.head[field.index()] = Some(selector),
-            Some(Name::Line(_)) if selector.segment != SegmentId::of(b"FT1") => {
-                return Err(wrong(
-                    key(),
-                    "费用行的字段须取自 FT1 段",
-                    "a line's fields stand in FT1; name a path there",
-                ));
-            }
-            Some(Name::Line(field)) => paths.line[field.index()] = Some(selector),
+            Some(Name::Head(field)) => paths.head[field.index()] = selectors,
+            Some(Name::Line(field)) => paths.line[field.index()] = Some(line_path(key(), selectors)?),
             Some(Name::Diagnosis(_) | Name::Payer(_)) | None => {
                 return Err(wrong(
                     key(),
@@ -264,6 +293,18 @@ fn hl7_paths(texts: &BTreeMap<String, String>) -> Result<Hl7Paths, Mistake> {
         }
     }
     Ok(paths)
+}
+
+/// Each charge has one place for a field.
+fn line_path(key: String, selectors: Vec<Hl7Selector>) -> Result<Hl7Selector, Mistake> {
+    let mut selectors = selectors.into_iter();
+    match (selectors.next(), selectors.next()) {
+        (Some(path), None) if path.segment == SegmentId::of(b"FT1") => Ok(path),
+        (Some(_), None) => {
+            Err(wrong(key, "费用行的字段须取自 FT1 段", "a line's fields stand in FT1; name a path there"))
+        }
+        _ => Err(wrong(key, "费用行的字段只能有一个路径", "a line's field has one path; write one")),
+    }
 }
 
 fn value_maps(texts: BTreeMap<String, ValueMap>) -> Result<ValueMaps, Mistake> {

@@ -11,20 +11,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use encoding_rs::Encoding;
-use jiff::civil::Date;
-use yizhan_contract::Text;
-use yizhan_contract::claim::HospitalLevel;
-
-use crate::settlement::message::{Hospital, Mode, Period, RepeatedLine, SettleOn};
+use super::hl7::Charset;
+use crate::settlement::message::Hospital;
 use crate::settlement::names::{DiagnosisField, Head, LineField, Name, PayerField};
 use select::{Hl7Selector, XmlMap};
 
 pub use file::ProfileError;
 pub use return_address::ReturnAddress;
 
-/// The code of the profile that answers to every sender; for conformance tests, never for `serve`.
-pub const ANY_HOSPITAL: &str = "*";
+/// In `senders`: whoever writes HL7 to this gateway, of which the hospital is the only one.
+pub const EVERYBODY: &str = "*";
 
 /// Who is meant by MSH-3 and MSH-4.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +71,15 @@ choice!(
         Accept,
     }
 );
+choice!(
+    /// A message without charges that speaks of a second patient or visit.
+    SeveralPatients {
+        #[default]
+        Refuse,
+        /// Take the first, with a warning.
+        First,
+    }
+);
 choice!(BillInAck {
     #[default]
     None,
@@ -121,23 +126,25 @@ impl ValueMaps {
 /// Paths that replace the HL7 defaults.
 #[derive(Debug, Clone, Default)]
 pub struct Hl7Paths {
-    pub head: [Option<Hl7Selector>; Head::COUNT],
+    /// The first that says something counts; none: the default.
+    pub head: [Vec<Hl7Selector>; Head::COUNT],
     pub line: [Option<Hl7Selector>; LineField::COUNT],
 }
 
 #[derive(Debug, Clone)]
 pub struct Profile {
-    /// What settling needs to know; its code is the fixmedins_code, or [`ANY_HOSPITAL`].
+    /// What settling needs to know; its code is the fixmedins_code.
     pub hospital: Arc<Hospital>,
     pub senders: Vec<Sender>,
     /// Where neither the message nor the channel names one.
-    pub charset: &'static Encoding,
+    pub charset: Charset,
     /// ISO 4217; `*`: not looked at.
     pub currency: String,
     /// MSH-11 values taken.
     pub processing_ids: Vec<String>,
     pub acknowledge: Acknowledge,
     pub odd_charges: OddCharges,
+    pub several_patients: SeveralPatients,
     pub bill_in_ack: BillInAck,
     /// Where bills are sent.
     pub return_address: Option<ReturnAddress>,
@@ -159,40 +166,9 @@ impl Profile {
         self.binding.contains(&name)
     }
 
-    pub fn is_any_hospital(&self) -> bool {
-        self.code() == ANY_HOSPITAL
-    }
-
-    /// Answers to every sender and takes what it can; for conformance tests.
-    pub fn any_hospital() -> Self {
-        Self {
-            hospital: Arc::new(Hospital {
-                code: ANY_HOSPITAL.into(),
-                name: Text::new("任意医院（测试）", "Any hospital (tests)"),
-                level: HospitalLevel::Two,
-                region: "370000".into(),
-                agreements: vec![Period { from: Date::MIN, to: None }],
-                settle_on: SettleOn::default(),
-                charges_quiet_s: 0,
-                mode: Mode::default(),
-                repeated_line: RepeatedLine::default(),
-                is_told: false,
-                hl7_paths: Vec::new(),
-            }),
-            senders: Vec::new(),
-            charset: encoding_rs::UTF_8,
-            currency: "*".to_owned(),
-            processing_ids: ["P", "T", "D"].map(str::to_owned).into(),
-            acknowledge: Acknowledge::default(),
-            odd_charges: OddCharges::Accept,
-            bill_in_ack: BillInAck::default(),
-            return_address: None,
-            token_sha256: None,
-            binding: Vec::new(),
-            hl7: Hl7Paths::default(),
-            values: ValueMaps::default(),
-            xml_maps: Vec::new(),
-        }
+    /// Whether it takes the messages of every sender for its own.
+    pub fn answers_to_everybody(&self) -> bool {
+        self.senders.iter().any(|sender| sender.application.is_none() && sender.facility == EVERYBODY)
     }
 }
 
@@ -201,9 +177,15 @@ impl Profile {
 pub struct Profiles(Vec<Arc<Profile>>);
 
 impl Profiles {
-    /// Refuses two profiles of one code, two that answer to the same sender, and two with one token.
+    /// Refuses two profiles of one code, two that answer to the same sender, one that answers to everybody beside
+    /// another, and two with one token.
     pub fn new(profiles: Vec<Profile>) -> Result<Self, ProfileError> {
         let code = |profile: &Profile| profile.code().to_owned();
+        if let Some(greedy) = profiles.iter().find(|profile| profile.answers_to_everybody())
+            && profiles.len() > 1
+        {
+            return Err(ProfileError::NotAlone(code(greedy)));
+        }
         for (at, profile) in profiles.iter().enumerate() {
             for other in &profiles[at + 1..] {
                 if other.code() == profile.code() {
@@ -227,10 +209,11 @@ impl Profiles {
 
     /// By the code a JSON or XML document carries.
     pub fn of_hospital(&self, code: &str) -> Option<&Arc<Profile>> {
-        self.0.iter().find(|profile| profile.code() == code).or_else(|| self.any())
+        self.0.iter().find(|profile| profile.code() == code)
     }
 
-    /// By MSH-3 and MSH-4: application and facility together before facility alone, then the code itself.
+    /// By MSH-3 and MSH-4: application and facility together before facility alone, then the code itself, then the
+    /// hospital that answers to everybody.
     pub fn of_sender(&self, application: &str, facility: &str) -> Option<&Arc<Profile>> {
         let answers = |named: bool| {
             self.0.iter().find(|profile| {
@@ -243,10 +226,7 @@ impl Profiles {
                 })
             })
         };
-        answers(true).or_else(|| answers(false)).or_else(|| self.of_hospital(facility))
-    }
-
-    fn any(&self) -> Option<&Arc<Profile>> {
-        self.0.iter().find(|profile| profile.is_any_hospital())
+        let everybody = || self.0.iter().find(|profile| profile.answers_to_everybody());
+        answers(true).or_else(|| answers(false)).or_else(|| self.of_hospital(facility)).or_else(everybody)
     }
 }

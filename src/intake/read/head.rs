@@ -4,7 +4,7 @@ use yizhan_contract::person::IdNumberError;
 use yizhan_contract::stay::{CauseKind, Referral, Sex, VisitClass};
 use yizhan_contract::{IdNumber, Money, Personal};
 
-use super::super::limits::{CODE_CHARS_MAX, NAME_CHARS_MAX};
+use super::super::limits::{CODE_CHARS_MAX, MESSAGE_ID_CHARS_MAX, NAME_CHARS_MAX};
 use super::super::raw::Field;
 use super::super::when;
 use super::{Reader, Wrong, is_beyond, words};
@@ -18,7 +18,9 @@ type Fields<'a> = [Field<'a>; Head::COUNT];
 impl<'a> Reader<'_, 'a> {
     pub fn head(&mut self, fields: &Fields<'a>) {
         self.discharged_place = fields[Head::Discharged.index()].place.clone();
-        self.envelope.message_id = self.head_code(fields, Head::MessageId).value().cloned();
+        let id = Head::MessageId;
+        let id = self.plain(Name::Head(id), &fields[id.index()], MESSAGE_ID_CHARS_MAX);
+        self.envelope.message_id = id.value().cloned();
         let latest = self.latest;
         let sent_at = self.typed(Name::Head(Head::SentAt), &fields[Head::SentAt.index()], |text| {
             let moment = when::moment(text).map_err(|_| Wrong::date())?;
@@ -33,11 +35,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn visit(&mut self, fields: &Fields<'_>) {
-        let hospital = &fields[Head::Hospital.index()];
-        self.part.hospital = match hospital.as_text() {
-            Some(given) if self.profile.is_any_hospital() => given.to_owned(),
-            _ => self.profile.code().to_owned(),
-        };
+        self.part.hospital = self.profile.code().to_owned();
         if let Patch::Set(number) = self.head_code(fields, Head::VisitNumber) {
             self.part.visit_number = number;
         }
@@ -46,17 +44,7 @@ impl<'a> Reader<'_, 'a> {
         self.part.department = self.head_name(fields, Head::Department);
         self.part.ward = self.head_name(fields, Head::Ward);
         self.part.bed = self.head_name(fields, Head::Bed);
-        let class = &fields[Head::VisitClass.index()];
-        let is_known = class.as_text().is_none_or(|word| words::visit_class(word).is_some());
-        if self.profile.is_any_hospital() && !is_known {
-            self.problems.warn(
-                &class.place,
-                "就诊类别不在代码表内，未采用",
-                "the visit class is not known and was not used",
-            );
-        } else {
-            self.part.class = self.head_word(fields, Head::VisitClass, words::visit_class, VisitClass::WORDS);
-        }
+        self.part.class = self.head_word(fields, Head::VisitClass, words::visit_class, VisitClass::WORDS);
     }
 
     fn patient(&mut self, fields: &Fields<'_>) {
@@ -73,6 +61,12 @@ impl<'a> Reader<'_, 'a> {
             Patch::Clear => Patch::Clear,
             Patch::Set(moment) => Patch::Set(Personal::new(moment.date)),
         };
+    }
+
+    /// The number that a merge gives up.
+    pub fn prior_mrn(&mut self, field: &Field<'_>) -> Option<Personal<String>> {
+        let number = self.plain(Name::Head(Head::Mrn), field, CODE_CHARS_MAX);
+        number.value().cloned().map(Personal::new)
     }
 
     fn circumstances(&mut self, fields: &Fields<'_>) {

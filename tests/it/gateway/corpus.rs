@@ -1,4 +1,4 @@
-//! Messages of real systems through the whole reception under the profile that answers to every sender, where
+//! Messages of real systems through the whole reception under a profile that answers to every sender, where
 //! the corpus lies beside the project. `tests/cases/corpus_reception.csv` says how each is answered. Every
 //! message meets an empty store: they come from many hospitals that share their test patients.
 
@@ -19,6 +19,7 @@ use crate::hl7_corpus::{files, messages};
 use crate::project;
 
 const TABLE: &str = "tests/cases/corpus_reception.csv";
+const PROFILE: &str = "tests/cases/corpus_profile.toml";
 const COLUMNS: &str = "file,message,msa,code,place";
 
 fn reception(profiles: &Arc<Profiles>) -> Reception {
@@ -65,7 +66,8 @@ async fn answered(profiles: &Arc<Profiles>, bytes: &[u8]) -> String {
 #[tokio::test]
 async fn real_messages_are_answered_as_the_table_says() {
     let Some(files) = files() else { return };
-    let profiles = Arc::new(Profiles::new(vec![Profile::any_hospital()]).unwrap());
+    let profile = std::fs::read_to_string(project(PROFILE)).unwrap();
+    let profiles = Arc::new(Profiles::new(vec![Profile::from_toml(&profile).unwrap()]).unwrap());
     let mut found = vec![COLUMNS.to_owned()];
     for path in files {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
