@@ -2,7 +2,9 @@
 //!
 //! Unknown keys are errors that name the key. `schemas/yizhan.example.toml` explains every key.
 
+mod environment;
 mod error;
+mod ranges;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,10 +23,6 @@ pub use error::ConfigError;
 
 /// What a file that is no TOML is to be compared with.
 const EXAMPLE: &str = "schemas/yizhan.example.toml";
-/// Prefix of every environment variable that overlays a key: `YIZHAN_HTTP_LISTEN` is `http.listen`.
-const ENVIRONMENT_PREFIX: &str = "YIZHAN_";
-/// Variables of the test suite, which the gateway does not read.
-const TEST_PREFIX: &str = "YIZHAN_TEST_";
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -157,9 +155,10 @@ impl Config {
         let invalid = |mistake| ConfigError::Invalid { origin: origin.to_owned(), mistake };
         let parsed: Result<Table, _> = text.parse();
         let mut table = parsed.map_err(|why| invalid(Mistake::no_toml(text, &why, EXAMPLE)))?;
-        overlay(&mut table, environment)?;
+        environment::overlay(&mut table, environment)?;
         let config: Self = serde_path_to_error::deserialize(Value::Table(table))
             .map_err(|why| invalid(Mistake::no_such_value(&why)))?;
+        ranges::check(&config).map_err(invalid)?;
         config.check_listeners()?;
         Ok(config)
     }
@@ -207,69 +206,6 @@ impl Config {
             resolve(&mut tls.key);
             tls.client_ca.as_mut().map(resolve);
         }
-    }
-}
-
-/// Every key a variable may overlay, with its table.
-const KEYS: &[(&str, &[&str])] = &[
-    ("", &["store", "key_file", "policies", "hospitals", "plain_text_beyond_loopback"]),
-    ("http", &["listen", "workers"]),
-    ("mllp", &["listen", "release"]),
-    ("tls", &["certificate", "key", "client_ca"]),
-    (
-        "limits",
-        &[
-            "message_bytes_max",
-            "mllp_connections_max",
-            "mllp_idle_s",
-            "requests_per_second_max",
-            "store_connections_max",
-            "drain_s",
-        ],
-    ),
-    ("log", &["format", "level"]),
-];
-
-fn overlay(
-    table: &mut Table,
-    environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<(), ConfigError> {
-    for (variable, value) in environment {
-        let Some(name) = variable.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
-        if variable.starts_with(TEST_PREFIX) {
-            continue;
-        }
-        let name = name.to_ascii_lowercase();
-        let (section, key) = place_of(&name).ok_or(ConfigError::UnknownVariable(variable))?;
-        let at = match section {
-            "" => &mut *table,
-            section => match table.entry(section).or_insert_with(|| Value::Table(Table::new())) {
-                Value::Table(inner) => inner,
-                // The file's own mistake is reported when the table is read.
-                _ => continue,
-            },
-        };
-        at.insert(key, plain_value(&value));
-    }
-    Ok(())
-}
-
-fn place_of(name: &str) -> Option<(&'static str, String)> {
-    if let Some(payer) = name.strip_prefix("payers_") {
-        return Some(("payers", payer.to_owned()));
-    }
-    KEYS.iter().find_map(|(section, keys)| {
-        let key = if section.is_empty() { name } else { name.strip_prefix(section)?.strip_prefix('_')? };
-        keys.contains(&key).then(|| (*section, key.to_owned()))
-    })
-}
-
-/// Numbers and booleans as such; everything else is text.
-fn plain_value(value: &str) -> Value {
-    match value {
-        "true" => Value::Boolean(true),
-        "false" => Value::Boolean(false),
-        _ => value.parse().map_or_else(|_| Value::String(value.to_owned()), Value::Integer),
     }
 }
 
@@ -351,6 +287,30 @@ mod tests {
         assert!(parse("plain_text_beyond_loopback = true\n[http]\nlisten = \"0.0.0.0:80\"\n", &[]).is_ok());
         let refused = Config::parse("store = \"s.db\"\n", "f", []).unwrap_err().to_string();
         assert_eq!(refused, "f: key_file: 缺少该项，请补上 | is missing; add it");
+    }
+
+    #[test]
+    fn a_number_nobody_can_be_served_with_is_refused_at_its_key() {
+        for (table, key, good, bad) in [
+            ("http", "workers", &["1", "256"][..], &["0", "257"][..]),
+            ("limits", "message_bytes_max", &["1024", "8388608"], &["0", "1023", "8388609"]),
+            ("limits", "mllp_connections_max", &["1", "65535"], &["0", "65536", "4611686018427387904"]),
+            ("limits", "mllp_idle_s", &["1", "86400"], &["0", "86401"]),
+            ("limits", "requests_per_second_max", &["1", "1000000"], &["0", "1000001"]),
+            ("limits", "store_connections_max", &["1", "1000"], &["0", "1001"]),
+            ("limits", "drain_s", &["0", "3600"], &["3601"]),
+        ] {
+            let with = |number: &str| parse(&format!("[{table}]\n{key} = {number}\n"), &[]);
+            for number in good {
+                assert!(with(number).is_ok(), "{key} = {number}");
+            }
+            for number in bad {
+                let refused = with(number).unwrap_err();
+                let place = format!("yizhan.toml: {table}.{key}: {number} 超出范围，须为 {}", good[0]);
+                let next = format!("| {number} is out of range; write {} to {}", good[0], good[1]);
+                assert!(refused.contains(&place) && refused.contains(&next), "{refused}");
+            }
+        }
     }
 
     #[test]

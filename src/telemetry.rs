@@ -14,6 +14,10 @@ use tracing_subscriber::EnvFilter;
 use yizhan_contract::PayerCode;
 
 use crate::config::{Log, LogFormat};
+use crate::runtime::Shutdown;
+
+/// How often gathered samples are summed up.
+const UPKEEP_TICK: Duration = Duration::from_secs(5);
 
 /// Where a message came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +67,18 @@ pub fn start_metrics() -> PrometheusHandle {
         describe();
     }
     handle
+}
+
+/// Takes what histograms gathered into their summaries every few seconds, until the signal to stop. Only `/metrics` does
+/// so otherwise, and what is never asked for would grow.
+pub async fn keep_up(metrics: PrometheusHandle, mut stopped: Shutdown) {
+    let mut tick = tokio::time::interval(UPKEEP_TICK);
+    loop {
+        tokio::select! {
+            () = stopped.requested() => return,
+            _ = tick.tick() => metrics.run_upkeep(),
+        }
+    }
 }
 
 /// What each metric counts, for whoever reads `/metrics`.
@@ -117,6 +133,11 @@ pub fn refused(channel: Channel, trace_id: &str, code: &'static str, place: Opti
 
 pub fn listening(channel: Channel, address: SocketAddr, tls: bool) {
     info!(channel = channel.word(), %address, tls, "listening for {} on {address}", channel.word());
+}
+
+/// A port ended though nobody asked the gateway to stop: the gateway stops.
+pub fn port_ended(channel: Channel, why: &dyn Display) {
+    error!(channel = channel.word(), %why, "the {} port ended by itself; stopping", channel.word());
 }
 
 pub fn stopping() {

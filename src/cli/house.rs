@@ -10,6 +10,7 @@ use yizhan_rules::PolicyShelf;
 
 use super::Exit;
 use super::opened::Opened;
+use super::serve::PortEnded;
 use crate::config::ConfigError;
 use crate::intake::reception::Reception;
 use crate::intake::{Profile, Profiles};
@@ -88,6 +89,9 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
         }
         if let Some(store) = cause.downcast_ref::<StoreError>() {
             return exit_of_store(store);
+        }
+        if cause.is::<PortEnded>() {
+            return Exit::Failed;
         }
         if cause.is::<ConfigError>() || cause.is::<KeyError>() {
             return Exit::Usage;

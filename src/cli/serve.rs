@@ -1,5 +1,6 @@
 //! `yizhan serve`: the gateway.
 
+use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -144,31 +145,69 @@ pub async fn serve(
     front: Front,
     mut stopped: Shutdown,
 ) -> anyhow::Result<()> {
-    let drain = Duration::from_secs(config.limits.drain_s);
-    let tls = config.tls.as_ref();
-    telemetry::listening(Channel::Mllp, listeners.mllp.local_addr()?, tls.is_some());
-    telemetry::listening(Channel::Http, listeners.http.local_addr()?, tls.is_some());
-    listeners.mllp.set_nonblocking(true)?;
+    let is_tls = config.tls.is_some();
+    telemetry::listening(Channel::Mllp, listeners.mllp.local_addr()?, is_tls);
+    telemetry::listening(Channel::Http, listeners.http.local_addr()?, is_tls);
+    let gateway = reception.gateway();
+    // Nothing new is taken in before everything this gateway held is in hand again.
+    drive(gateway, gateway.rearm().await?);
+    let outbox = Outbox::new(gateway.clone(), Arc::clone(reception.profiles())).context(
+        "本机没有受信任的根证书，无法向医院回送结算单 | no trusted certificates on this machine to post bills with",
+    )?;
+    let (halt, mut halted) = Shutdown::new();
+    let timer = tokio::spawn(take_up_stays(gateway.clone(), halted.clone()));
+    let telling = tokio::spawn(outbox.serve(halted.clone()));
+    let upkeep = tokio::spawn(telemetry::keep_up(front.metrics.clone(), halted.clone()));
+    let mllp = mllp_port(config, listeners.mllp, &reception, halted.clone())?;
+    let http = http_port(config, listeners.http, &reception, front, halted.clone())?;
+    let halting = async {
+        tokio::select! {
+            () = stopped.requested() => {}
+            () = halted.requested() => {}
+        }
+        halt.send_replace(true);
+    };
+    let (http, mllp, ()) =
+        tokio::join!(port(Channel::Http, http, &halt), port(Channel::Mllp, mllp, &halt), halting);
+    timer.await.context("定时任务中断 | the timer broke off")?;
+    telling.await.context("结算单回送中断 | the outbox broke off")?;
+    upkeep.await.context("指标汇总中断 | summing up the metrics broke off")?;
+    Ok(http.and(mllp)?)
+}
+
+fn mllp_port(
+    config: &Config,
+    listener: TcpListener,
+    reception: &Reception,
+    halted: Shutdown,
+) -> anyhow::Result<impl Future<Output = io::Result<()>>> {
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let acceptor = config.tls.as_ref().map(mllp_acceptor).transpose()?;
     let settings = mllp::Settings {
         frame_bytes_max: config.limits.message_bytes_max,
         release: config.mllp.release,
         connections_max: config.limits.mllp_connections_max,
         idle: Duration::from_secs(config.limits.mllp_idle_s),
         patience: MLLP_PATIENCE,
-        drain,
+        drain: Duration::from_secs(config.limits.drain_s),
     };
-    // Nothing new is taken in before everything this gateway held is in hand again.
-    drive(reception.gateway(), reception.gateway().rearm().await?);
-    let service = mllp::Service::new(reception.clone());
-    let outbox = Outbox::new(reception.gateway().clone(), Arc::clone(reception.profiles()))
-        .context("no trusted certificates on this machine to post bills with")?;
-    let mllp = mllp::serve(
-        tokio::net::TcpListener::from_std(listeners.mllp)?,
-        tls.map(mllp_acceptor).transpose()?,
-        settings,
-        Arc::new(service),
-        stopped.receiver(),
-    );
+    let service = Arc::new(mllp::Service::new(reception.clone()));
+    let stop = halted.receiver();
+    Ok(async move {
+        mllp::serve(listener, acceptor, settings, service, stop).await;
+        Ok(())
+    })
+}
+
+fn http_port(
+    config: &Config,
+    listener: TcpListener,
+    reception: &Reception,
+    front: Front,
+    halted: Shutdown,
+) -> anyhow::Result<impl Future<Output = io::Result<()>>> {
+    let tls = config.tls.as_ref().map(|tls| tls::server_config(tls, tls::HTTP_PROTOCOLS)).transpose()?;
     let state = http::State {
         reception: reception.clone(),
         reading: front.reading,
@@ -178,21 +217,35 @@ pub async fn serve(
         requests_per_second_max: config.limits.requests_per_second_max,
         recent: front.recent,
     };
-    let http = http::serve(
-        listeners.http,
-        tls.map(|tls| tls::server_config(tls, tls::HTTP_PROTOCOLS)).transpose()?,
-        state,
-        config.http.workers,
-        stopped.clone(),
-        drain,
-    );
-    let timer = tokio::spawn(take_up_stays(reception.gateway().clone(), stopped.clone()));
-    let telling = tokio::spawn(outbox.serve(stopped.clone()));
-    let (served, ()) = tokio::join!(http, mllp);
-    stopped.requested().await;
-    timer.await.context("定时任务中断 | the timer broke off")?;
-    telling.await.context("结算单回送中断 | the outbox broke off")?;
-    served.context("HTTP 端口 | the HTTP port")
+    let drain = Duration::from_secs(config.limits.drain_s);
+    Ok(http::serve(listener, tls, state, config.http.workers, halted, drain))
+}
+
+/// A port that ended though nobody asked the gateway to stop.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{name} 端口意外关闭（{why}），网关已停止，请重新启动 | the {name} port ended by itself ({why}); the gateway has stopped, start it again"
+)]
+pub(super) struct PortEnded {
+    name: &'static str,
+    why: String,
+}
+
+/// Where one port ends by itself the other one stops, too: half a gateway would look alive.
+async fn port(
+    channel: Channel,
+    serving: impl Future<Output = io::Result<()>>,
+    halt: &watch::Sender<bool>,
+) -> Result<(), PortEnded> {
+    let ended = serving.await;
+    if ended.is_ok() && *halt.borrow() {
+        return Ok(());
+    }
+    let why = ended.err().map_or_else(|| "-".to_owned(), |why| why.to_string());
+    telemetry::port_ended(channel, &why);
+    halt.send_replace(true);
+    let name = if channel == Channel::Http { "HTTP" } else { "MLLP" };
+    Err(PortEnded { name, why })
 }
 
 /// Takes up stays whose time has come, until the signal to stop: charges gone quiet, payers to be asked again, and
@@ -254,4 +307,26 @@ async fn stop_on_signal(stop: watch::Sender<bool>) {
     let _ = interrupted.await;
     telemetry::stopping();
     let _ = stop.send(true);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_ends_by_itself_stops_the_gateway_with_4() {
+        for (ended, is_asked, exit) in [
+            (Ok(()), true, None),
+            (Ok(()), false, Some(Exit::Failed)),
+            (Err("gone"), false, Some(Exit::Failed)),
+            (Err("gone"), true, Some(Exit::Failed)),
+        ] {
+            let (halt, mut halted) = Shutdown::new();
+            halt.send_replace(is_asked);
+            let serving = async { ended.map_err(io::Error::other) };
+            let ended = port(Channel::Http, serving, &halt).await.map_err(anyhow::Error::from);
+            halted.requested().await;
+            assert_eq!(ended.err().map(|error| house::exit_of(&error)), exit);
+        }
+    }
 }

@@ -35,7 +35,8 @@ const QUERY_NAMES_MAX: usize = 8;
 const QUERY_NAME_CHARS_MAX: usize = 32;
 /// The measure is requests per second.
 const RETRY_AFTER_REFUSED_SECONDS: &str = "1";
-const RETRY_AFTER_STORE_SECONDS: &str = "5";
+/// A store or a payer that is away is seldom back at once.
+const RETRY_AFTER_OUTAGE_SECONDS: &str = "5";
 
 /// A request's answer, or why there is none.
 pub(super) type Answered = Result<HttpResponse, Refused>;
@@ -217,8 +218,8 @@ pub(super) fn respond(status: u16, code: Option<Code>) -> actix_web::HttpRespons
         Some(Code::TooManyRequests) => {
             response.insert_header((RETRY_AFTER, RETRY_AFTER_REFUSED_SECONDS));
         }
-        Some(Code::StoreUnavailable) => {
-            response.insert_header((RETRY_AFTER, RETRY_AFTER_STORE_SECONDS));
+        Some(Code::StoreUnavailable | Code::PayerUnavailable) => {
+            response.insert_header((RETRY_AFTER, RETRY_AFTER_OUTAGE_SECONDS));
         }
         _ => {}
     }
@@ -239,4 +240,18 @@ fn too_many_requests() -> Refusal {
 
 fn not_acceptable() -> Refusal {
     Refusal::new(Code::NotAcceptable, "Accept 中没有可用的格式", "Accept names no form there is here")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_there_again_says_when_to_ask() {
+        for code in Code::ALL {
+            let response = respond(code.http_status(), Some(*code)).finish();
+            let says_when = response.headers().contains_key(RETRY_AFTER);
+            assert_eq!(says_when, matches!(code.http_status(), 429 | 503), "{code:?}");
+        }
+    }
 }

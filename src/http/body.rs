@@ -4,10 +4,12 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpMessage, HttpRequest};
 use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
 use tokio::time::timeout;
 
 use super::asked::Asked;
 use crate::intake::Format;
+use crate::intake::json::shown;
 use crate::refusal::{Code, Refusal};
 
 /// Bytes of a commit, a reversal or a look-up.
@@ -33,8 +35,9 @@ pub(super) async fn read(asked: &Asked, payload: Payload, bytes_max: usize) -> R
         Ok(Ok(Err(_))) => Err(Refusal::new(Code::Malformed, "报文没有发完", "the body was cut off")),
         Ok(Err(_)) => Err(too_large(bytes_max)),
         Err(_) => {
-            let zh = format!("{within:?} 内未收完报文");
-            Err(Refusal::new(Code::TooSlow, zh, format!("the body took longer than {within:?}")))
+            let seconds = within.as_secs();
+            let zh = format!("{seconds} 秒内未收完报文");
+            Err(Refusal::new(Code::TooSlow, zh, format!("the body took longer than {seconds} s")))
         }
     }
 }
@@ -70,12 +73,11 @@ pub(super) async fn json<T: DeserializeOwned>(asked: &Asked, payload: Payload) -
     parsed(&read(asked, payload, REQUEST_BYTES_MAX).await?)
 }
 
-/// The error's own words are not repeated: they could quote an identity card number.
+/// The error's own words are not repeated: they could quote an identity card number, and so could a key.
 fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|why| {
-        let at = format!("$.{}", why.path());
-        let place = at.trim_end_matches('.').to_owned();
+        let place = place_of(why.path());
         match why.inner().classify() {
             serde_json::error::Category::Data => Refusal::new(
                 Code::BadValue,
@@ -88,6 +90,14 @@ fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     })?;
     reader.end().map_err(|_| not_json())?;
     Ok(read)
+}
+
+fn place_of(path: &Path) -> String {
+    path.iter().fold("$".to_owned(), |place, segment| match segment {
+        Segment::Map { key } => format!("{place}.{}", shown(key)),
+        Segment::Seq { index } => format!("{place}[{index}]"),
+        Segment::Enum { .. } | Segment::Unknown => place,
+    })
 }
 
 fn not_json() -> Refusal {

@@ -123,7 +123,7 @@ fn start(
             .wrap(actix_web::middleware::from_fn(asked::traced))
     };
     let server = HttpServer::new(app)
-        .workers(usize::from(workers.max(1)))
+        .workers(usize::from(workers))
         .max_connections(CONNECTIONS_MAX)
         .client_request_timeout(head_wait)
         .client_disconnect_timeout(DISCONNECT_WAIT)

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use yizhan::runtime::Shutdown;
 use yizhan::telemetry::{self as told, Channel};
 
 use crate::project;
@@ -37,6 +38,22 @@ fn names() -> BTreeSet<String> {
     let names: BTreeSet<String> = quoted.map(str::to_owned).collect();
     assert!(names.len() > 10, "{names:?}");
     names
+}
+
+#[tokio::test(start_paused = true)]
+async fn histograms_nobody_asks_for_are_summed_up_all_the_same() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, everything_happens);
+    let handle = recorder.handle();
+    let summed_up = || !format!("{handle:?}").contains("distributions: RwLock { data: {},");
+    assert!(!summed_up(), "{handle:?}");
+    let (stop, stopped) = Shutdown::new();
+    let upkeep = tokio::spawn(told::keep_up(handle.clone(), stopped));
+    tokio::time::advance(Duration::from_secs(6)).await;
+    tokio::task::yield_now().await;
+    stop.send(true).unwrap();
+    upkeep.await.unwrap();
+    assert!(summed_up(), "{handle:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! Reading order: [`process`] (a gateway as a process of its own, and what it is told), [`payer`] and [`books`] (the
 //! payers it links, and their books, which are files), [`hospitals`] (who sends, and what was answered),
 //! [`reckoning`] (what must hold afterwards), then the faults: [`kills`], [`in_flight`]; [`house`] and [`trouble`] (a
-//! gateway that lives on) for [`full`], [`unreachable`], [`clocks`].
+//! gateway that lives on) for [`full`], [`unreachable`], [`clocks`], [`ports`].
 
 mod books;
 mod clocks;
@@ -14,6 +14,7 @@ mod house;
 mod in_flight;
 mod kills;
 mod payer;
+mod ports;
 mod process;
 mod reckoning;
 mod site;

@@ -70,6 +70,7 @@ fn cases() -> Vec<(Ask, u16, &'static str, &'static str)> {
         (post(COMMIT, &format!("{GOOD_COMMIT}x")), 400, "malformed", ""),
         (post(COMMIT, r#"{"expected_patient_share":1}"#), 422, "bad_value", "$.expected_patient_share"),
         (post(COMMIT, r#"{"expected_patient_share":"1","x":1}"#), 422, "bad_value", "$.x"),
+        (post(COMMIT, r#"{"371323195304121265":"1"}"#), 422, "bad_value", "$.?"),
         (post(COMMIT, "{}"), 422, "bad_value", "$"),
         (post(COMMIT, GOOD_COMMIT), 404, "no_such_settlement", ""),
         (post(REVERSAL, r#"{"reason":" "}"#), 422, "missing_field", "$.reason"),

@@ -46,6 +46,7 @@ async fn no_name_no_number_and_no_token_is_logged() {
         discharge.with("content-type", "application/xml"),
         Ask::post("/v1/beneficiaries/lookup", r#"{"id_number":"371323195304121265"}"#).token(YISHUI),
         Ask::post("/v1/beneficiaries/lookup", r#"{"id_number":371323195304121265}"#).token(YISHUI),
+        Ask::post("/v1/beneficiaries/lookup", r#"{"371323195304121265":1}"#).token(YISHUI),
         Ask::get("/371323195304121265"),
         Ask::get("/v1/settlements/371323195304121265").token("token-of-nobody"),
     ] {
