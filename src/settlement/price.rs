@@ -89,7 +89,7 @@ pub fn price(
     }
     let item = |code: &str| ground.items.get(code).cloned();
     let assessment = assess(&discharge.lines, item)
-        .map_err(|error| vec![refusals::assess(&error, &discharge, places, ground.hospital, dialect)])?;
+        .map_err(|error| vec![refusals::assess(&error, places, ground.hospital, dialect)])?;
     let claim = claim(&discharge, region, &assessment, ground);
     let year = YearUsed::of(ground.years, &ground.reserved, day.year());
     let adjudication = match year.walk(policy, &claim, &ground.payers.served(), ground.given) {

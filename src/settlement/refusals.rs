@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use yizhan_contract::payer::{PrepareError, Unavailable};
 use yizhan_contract::stay::Line;
-use yizhan_contract::{Discharge, Money, PayerCode, Text};
+use yizhan_contract::{Money, PayerCode, Text};
 use yizhan_rules::{AdjudicateError, AssessError, Policy};
 
 use super::bill::Unbalanced;
@@ -210,7 +210,6 @@ pub fn unbalanced(why: &Unbalanced) -> Refusal {
 /// A charge that cannot be assessed, at its line and field.
 pub fn assess(
     error: &AssessError,
-    discharge: &Discharge,
     places: &LinePlaces<'_>,
     hospital: &Hospital,
     dialect: Dialect,
@@ -218,9 +217,9 @@ pub fn assess(
     let bad = |text: Text| Refusal::new(Code::BadCharges, &*text.zh, &*text.en);
     match error {
         AssessError::Line { line, field, why } => {
-            let id = discharge.lines.get(*line).map_or("?", |line| line.id.as_str());
             let field = field.name();
-            let place = places.field(id, field).unwrap_or_else(|| dialect.place_of_line_field(id, field));
+            let place = places.field(line, field);
+            let place = place.unwrap_or_else(|| dialect.place_of_line_field(line, field));
             bad(why.text()).at(place)
         }
         AssessError::NothingCharged(_)

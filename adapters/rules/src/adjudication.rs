@@ -156,7 +156,7 @@ impl AdjudicateError {
                 format!("报文个人负担 {stated} 元，按政策应为 {ours} 元，两者不符")
             }
             Self::Buckets { total, parts } => {
-                format!("总费用 {total} 元须大于 0，且等于各部分之和 {parts} 元，各部分不为负")
+                format!("总费用 {total} 元须为正数，且等于各部分之和 {parts} 元，各部分不为负")
             }
             Self::Admissions(_) => "年内住院次数超出范围".to_owned(),
             Self::OutOfTurn => "付款方次序错误".to_owned(),

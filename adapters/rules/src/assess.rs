@@ -82,43 +82,64 @@ impl LineField {
 /// Why charges cannot be assessed; always the sender's side.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AssessError {
-    /// `line` counts from 0.
-    #[error("lines[{line}].{}: {why}", field.name())]
-    Line { line: usize, field: LineField, why: LineError },
+    /// `line` is the line's id, by which the sender finds it again.
+    #[error("line {line}, {}: {why}", field.name())]
+    Line { line: Arc<str>, field: LineField, why: LineError },
     #[error("the lines add up to {0}; a stay must cost something")]
     NothingCharged(Money),
     #[error("the lines add up to {0}, which is beyond 9,999,999,999.99")]
     TotalTooLarge(Money),
-    #[error("credits leave {bucket} at {amount}, more than rounding explains")]
-    NegativeBucket { bucket: &'static str, amount: Money },
+    #[error("credits leave the {} at {amount}, more than rounding explains", bucket.text().en)]
+    NegativeBucket { bucket: Bucket, amount: Money },
     #[error("the total is stated as {stated}, and the lines add up to {lines}")]
     StatedTotal { stated: Money, lines: Money },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// One of the four parts of a stay's total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bucket {
+    SelfFunded,
+    OverLimit,
+    UpfrontCopay,
+    InScope,
+}
+
+impl Bucket {
+    /// As the desk calls it.
+    pub fn text(self) -> Text {
+        match self {
+            Self::SelfFunded => Text::new("全自费费用", "self-funded cost"),
+            Self::OverLimit => Text::new("超限价费用", "cost over price limits"),
+            Self::UpfrontCopay => Text::new("先行自付费用", "upfront co-payment"),
+            Self::InScope => Text::new("政策范围内费用", "in-scope cost"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     #[error(transparent)]
     Charge(#[from] ChargeError),
     #[error("is 0, and the item has a price ceiling per unit")]
     ZeroQuantity,
-    #[error("is the id of line {0} too")]
-    RepeatedId(usize),
+    #[error("another line has the same id")]
+    RepeatedId,
     #[error("is stated on a line that charges: mark it as a credit or give it a negative amount")]
     CreditOfCharge,
     #[error("cites line {0}, which is a credit itself")]
-    CreditOfCredit(usize),
+    CreditOfCredit(Arc<str>),
 }
 
 impl AssessError {
-    /// The same for the desk, in both languages; lines count from 1, as on a charge list.
+    /// The same for the desk, in both languages.
     pub fn text(&self) -> Text {
         let zh = match self {
-            Self::Line { line, why, .. } => format!("第 {} 行费用：{}", line + 1, why.text().zh),
-            Self::NothingCharged(total) => format!("费用合计 {total} 元，须大于 0；请核对退费"),
+            Self::Line { line, why, .. } => format!("明细 {line}：{}", why.text().zh),
+            Self::NothingCharged(total) => format!("费用合计 {total} 元，须为正数；请核对退费"),
             Self::TotalTooLarge(total) => format!("费用合计 {total} 元，超过上限 9,999,999,999.99"),
             Self::NegativeBucket { bucket, amount } => format!(
                 "退费使{}合计为 {amount} 元，超出四舍五入所能解释的范围；请核对退费",
-                bucket_zh(bucket)
+                bucket.text().zh
             ),
             Self::StatedTotal { stated, lines } => {
                 format!("报文总费用 {stated} 元，与明细合计 {lines} 元不符")
@@ -128,25 +149,15 @@ impl AssessError {
     }
 }
 
-/// The page's names of the buckets, as the desk calls them.
-fn bucket_zh(bucket: &str) -> &'static str {
-    match bucket {
-        "self_funded" => "全自费费用",
-        "over_limit" => "超限价费用",
-        "upfront_copay" => "先行自付费用",
-        _ => "政策范围内费用",
-    }
-}
-
 impl LineError {
     /// Of the line alone, in both languages.
     pub fn text(&self) -> Text {
         let zh = match self {
             Self::Charge(why) => return why.text(),
             Self::ZeroQuantity => "项目有单价限额，数量不能为 0".to_owned(),
-            Self::RepeatedId(line) => format!("明细号与第 {} 行重复", line + 1),
+            Self::RepeatedId => "另有一行明细号与此相同".to_owned(),
             Self::CreditOfCharge => "引用了原收费行，却不是退费；请标为退费或写负数金额".to_owned(),
-            Self::CreditOfCredit(line) => format!("引用的第 {} 行本身是退费", line + 1),
+            Self::CreditOfCredit(line) => format!("引用的明细 {line} 本身是退费"),
         };
         Text::new(zh, self.to_string())
     }
@@ -170,13 +181,13 @@ struct LineTerms {
 /// # Errors
 /// See [`AssessError`]; line and field name the place.
 pub fn assess(lines: &[Line], item: impl Fn(&str) -> Option<Item>) -> Result<Assessment, AssessError> {
-    let index = index_by_id(lines)?;
+    let by_id = by_id(lines)?;
     let mut assessed = Vec::with_capacity(lines.len());
     let mut unknown = Unknown::default();
-    for (at, line) in lines.iter().enumerate() {
-        let place = |field: LineField| move |why: LineError| AssessError::Line { line: at, field, why };
+    for line in lines {
+        let place = |field: LineField| move |why: LineError| at(line, field, why);
         let amount = line.signed_amount().map_err(|why| place(LineField::Amount)(why.into()))?;
-        let cited = cited(lines, &index, line, amount).map_err(place(LineField::CreditOf))?;
+        let cited = cited(&by_id, line, amount).map_err(place(LineField::CreditOf))?;
         let mut terms = terms(line, &item);
         if let Some(cited) = cited {
             let theirs = self::terms(cited, &item);
@@ -202,20 +213,22 @@ pub fn assess(lines: &[Line], item: impl Fn(&str) -> Option<Item>) -> Result<Ass
     })
 }
 
-fn index_by_id(lines: &[Line]) -> Result<HashMap<&str, usize>, AssessError> {
-    let mut index = HashMap::with_capacity(lines.len());
-    for (at, line) in lines.iter().enumerate() {
-        if let Some(earlier) = index.insert(line.id.as_str(), at) {
-            let why = LineError::RepeatedId(earlier);
-            return Err(AssessError::Line { line: at, field: LineField::Id, why });
+fn at(line: &Line, field: LineField, why: LineError) -> AssessError {
+    AssessError::Line { line: line.id.as_str().into(), field, why }
+}
+
+fn by_id(lines: &[Line]) -> Result<HashMap<&str, &Line>, AssessError> {
+    let mut by_id = HashMap::with_capacity(lines.len());
+    for line in lines {
+        if by_id.insert(line.id.as_str(), line).is_some() {
+            return Err(at(line, LineField::Id, LineError::RepeatedId));
         }
     }
-    Ok(index)
+    Ok(by_id)
 }
 
 fn cited<'l>(
-    lines: &'l [Line],
-    index: &HashMap<&str, usize>,
+    by_id: &HashMap<&str, &'l Line>,
     line: &Line,
     amount: Money,
 ) -> Result<Option<&'l Line>, LineError> {
@@ -224,12 +237,11 @@ fn cited<'l>(
     if !is_credit(line, amount) {
         return Err(LineError::CreditOfCharge);
     }
-    let Some(&at) = index.get(id.as_str()) else { return Ok(None) };
-    match lines.get(at) {
+    match by_id.get(id.as_str()) {
         Some(cited) if cited.signed_amount().is_ok_and(|amount| is_credit(cited, amount)) => {
-            Err(LineError::CreditOfCredit(at))
+            Err(LineError::CreditOfCredit(id.as_str().into()))
         }
-        cited => Ok(cited),
+        cited => Ok(cited.copied()),
     }
 }
 
@@ -324,10 +336,10 @@ fn repaired(mut sums: Buckets, credits: usize) -> Result<Buckets, AssessError> {
     sums.total.within_limit().map_err(|_| AssessError::TotalTooLarge(sums.total))?;
     let tolerated = -Money::from_fen(i64::try_from(credits).unwrap_or(i64::MAX));
     for (bucket, amount) in [
-        ("self_funded", sums.self_funded),
-        ("over_limit", sums.over_limit),
-        ("upfront_copay", sums.upfront_copay),
-        ("in_scope", sums.in_scope),
+        (Bucket::SelfFunded, sums.self_funded),
+        (Bucket::OverLimit, sums.over_limit),
+        (Bucket::UpfrontCopay, sums.upfront_copay),
+        (Bucket::InScope, sums.in_scope),
     ] {
         if amount < tolerated {
             return Err(AssessError::NegativeBucket { bucket, amount });

@@ -8,14 +8,14 @@ use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{
     Accumulators, Buckets, Claim, Exact, Finding, FindingCode, Money, NumberError, PayerCode, Reason, Step,
-    Used,
+    Text, Used,
 };
 
 use crate::adjudication::{AdjudicateError, Adjudication, Coverage, ElsewhereError, PayerLine};
 use crate::eligibility::Person;
 use crate::findings;
 use crate::formula::{BindingCap, Case, Computed, Remainders};
-use crate::policy::{PayerRule, Policy};
+use crate::policy::{BaseKind, PayerRule, Policy};
 
 /// Adjudicates a claim as if every payer were computed here.
 ///
@@ -301,17 +301,16 @@ impl<'a> Chain<'a> {
         let stay_cap = case.terms.stay_cap.as_ref().filter(|cap| cap.value < amount);
         let annual_cap = case.terms.annual_cap.as_ref().filter(|cap| cap.value < used.paid + amount);
         let passed = match (annual_cap, stay_cap) {
-            (Some(cap), _) => Some(findings::cap_passed_elsewhere(rule, cap, used.paid, amount)),
-            (None, Some(cap)) => Some(findings::cap_passed_elsewhere(rule, cap, Money::ZERO, amount)),
+            (Some(cap), _) => Some(findings::cap_passed_elsewhere(rule, cap, Some(used.paid), amount)),
+            (None, Some(cap)) => Some(findings::cap_passed_elsewhere(rule, cap, None, amount)),
             (None, None) => None,
         };
         self.findings.extend(passed.filter(|_| amount.is_positive()));
         if let Some(barred) = barred.filter(|_| amount.is_positive()) {
             self.findings.push(findings::settled_elsewhere_differs(rule, amount, barred));
         }
-        let in_scope = amount.min(self.left.in_scope);
-        self.left.in_scope -= in_scope;
-        self.left.out_of_scope -= amount - in_scope;
+        // In scope first, whatever base the policy gives the payer.
+        self.left.take_off(BaseKind::Patient, amount);
         // With a liable third party its own 0.00 would have been one without the formula.
         if amount.is_positive() || !self.person.stands_aside(rule) {
             self.note_move(rule, base, amount);
@@ -347,7 +346,9 @@ impl<'a> Chain<'a> {
             self.findings.push(findings::category_changed(&before, &after, self.person.on, &policy.clause));
         }
         if self.claim.third_party_liable {
-            self.findings.push(findings::third_party_liable());
+            let stood_aside = |line: &&PayerLine| line.reason == Some(Reason::ThirdPartyLiable);
+            let aside: Vec<&Text> = self.payers.iter().filter(stood_aside).map(|line| &line.name).collect();
+            self.findings.push(findings::third_party_liable(&aside));
         }
         self.note_target(coverage)?;
         if let Some(limit) = &settings.out_of_catalogue_limit {

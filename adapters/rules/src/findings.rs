@@ -8,6 +8,8 @@ use crate::formula::BindingCap;
 use crate::policy::{Figure, PayerRule};
 
 const LIABILITY_CLAUSE: &str = "社会保险法 §30";
+/// The funds pay what the catalogues list.
+const CATALOGUE_CLAUSE: &str = "社会保险法 §28";
 
 fn finding(code: FindingCode, zh: String, en: String, clause: Option<Arc<str>>) -> Finding {
     Finding { code, message: Text::new(zh, en), clause }
@@ -63,13 +65,20 @@ pub(crate) fn category_changed(
     )
 }
 
-pub(crate) fn third_party_liable() -> Finding {
-    finding(
-        FindingCode::ThirdPartyLiable,
-        "应由第三人负担，基本医保、大病和医疗救助不予支付".to_owned(),
-        "a third party is liable: basic, critical illness and medical assistance do not pay".to_owned(),
-        Some(LIABILITY_CLAUSE.into()),
-    )
+/// `aside`: the payers that do not pay for this reason; perhaps none.
+pub(crate) fn third_party_liable(aside: &[&Text]) -> Finding {
+    let (zh, en) = if aside.is_empty() {
+        ("本次费用有第三人负担责任".to_owned(), "a third party is liable".to_owned())
+    } else {
+        let names = |of: fn(&Text) -> &str, between: &str| {
+            aside.iter().map(|name| of(name)).collect::<Vec<_>>().join(between)
+        };
+        (
+            format!("应由第三人负担，因此不予支付的有：{}", names(|name| &name.zh, "、")),
+            format!("a third party is liable; not paying for that reason: {}", names(|name| &name.en, ", ")),
+        )
+    };
+    finding(FindingCode::ThirdPartyLiable, zh, en, Some(LIABILITY_CLAUSE.into()))
 }
 
 pub(crate) fn cap_reached(rule: &PayerRule, binding: &BindingCap, already: Money, paid: Money) -> Finding {
@@ -88,22 +97,26 @@ pub(crate) fn cap_reached(rule: &PayerRule, binding: &BindingCap, already: Money
     finding(FindingCode::CapReached, zh, en, Some(binding.cap.clause.clone()))
 }
 
+/// `before`: what was paid of an annual cap before this stay; absent where it is the cap of one stay.
 pub(crate) fn cap_passed_elsewhere(
     rule: &PayerRule,
     cap: &Figure<Money>,
-    already: Money,
+    before: Option<Money>,
     paid: Money,
 ) -> Finding {
-    let cap_amount = cap.value;
-    finding(
-        FindingCode::CapPassedElsewhere,
-        format!("{}在别处已结算 {paid} 元，连同此前 {already} 元超过封顶 {cap_amount} 元", rule.name.zh),
-        format!(
-            "{}: {paid} settled elsewhere, with {already} before, passes the cap {cap_amount}",
-            rule.name.en
+    let limit = cap.value;
+    let Text { zh, en } = &rule.name;
+    let (zh, en) = match before {
+        Some(before) => (
+            format!("{zh}在别处已结算 {paid} 元，连同此前 {before} 元，超过年度封顶 {limit} 元"),
+            format!("{en}: {paid} settled elsewhere, with {before} before, passes the annual cap {limit}"),
         ),
-        Some(cap.clause.clone()),
-    )
+        None => (
+            format!("{zh}在别处已结算 {paid} 元，超过单次封顶 {limit} 元"),
+            format!("{en}: {paid} settled elsewhere passes the cap per stay {limit}"),
+        ),
+    };
+    finding(FindingCode::CapPassedElsewhere, zh, en, Some(cap.clause.clone()))
 }
 
 pub(crate) fn settled_elsewhere_differs(rule: &PayerRule, paid: Money, reason: Reason) -> Finding {
@@ -179,6 +192,6 @@ pub(crate) fn unknown_items(codes: &[&str], lines: usize, amount: Money) -> Find
             counted(items, "item is", "items are"),
             counted(lines, "line", "lines"),
         ),
-        None,
+        Some(CATALOGUE_CLAUSE.into()),
     )
 }

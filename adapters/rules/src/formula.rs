@@ -244,6 +244,8 @@ impl Case<'_> {
         let most = (self.left.patient() - keep.value).or_zero().exact();
         if self.rule.standing == Standing::Discretionary && most < walk.amount {
             walk.amount = most;
+            // Whatever cap had lowered the amount before, it is not what binds now.
+            walk.binding_cap = None;
             walk.note(StepKind::MinShare, |step| {
                 step.amount = Some(keep.value.exact());
                 step.of = Some(self.left.patient().exact());

@@ -24,7 +24,7 @@ mod floors;
 mod formula;
 
 pub use adjudication::{AdjudicateError, Adjudication, Category, Coverage, ElsewhereError, PayerLine};
-pub use assess::{AssessError, Assessment, CategoryTotal, Item, LineError, LineField, assess};
+pub use assess::{AssessError, Assessment, Bucket, CategoryTotal, Item, LineError, LineField, assess};
 pub use chain::{Answered, Chain, Turn, adjudicate};
 pub use explain::{Language, explain};
 pub use policy::{BaseKind, Named, Policy};

@@ -35,7 +35,7 @@ pub const MONEY_FEN_MAX: i64 = 999_999_999_999;
 
 /// An amount in yuan, exact to the fen (`numeric(16,2)` on the 医保 interface), currency CNY.
 ///
-/// Sums of amounts cannot overflow: the type holds 10^24 times the largest single amount.
+/// Sums of amounts cannot overflow: the type holds 10^16 times the largest single amount.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Money(Decimal);
 

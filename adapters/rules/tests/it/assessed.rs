@@ -5,6 +5,8 @@ use yizhan_contract::Text;
 use yizhan_contract::stay::Line;
 use yizhan_rules::{Item, assess};
 
+use crate::said;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -65,11 +67,15 @@ fn every_charge_finds_its_bucket() {
         let ours = match (outcome, &case.refused) {
             (Ok(ours), None) => ours,
             (Err(why), Some(refused)) if why.to_string().contains(refused) => {
-                assert!(!why.text().zh.is_ascii(), "{name}: {why} is not said in Chinese");
+                said::in_both(name, &why.text());
                 continue;
             }
             (outcome, refused) => panic!("{name}: expected {refused:?}, got {outcome:?}"),
         };
+        for finding in &ours.findings {
+            said::in_both(name, &finding.message);
+            assert!(finding.clause.is_some(), "{name}: {finding:?}");
+        }
         let buckets = ours.buckets;
         let written =
             [buckets.total, buckets.self_funded, buckets.over_limit, buckets.upfront_copay, buckets.in_scope];

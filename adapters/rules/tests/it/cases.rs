@@ -6,12 +6,13 @@ use std::path::Path;
 
 use serde::Deserialize;
 use yizhan_contract::claim::HospitalLevel;
+use yizhan_contract::payer::AskedLeg;
 use yizhan_contract::person::{Entitlement, EntitlementKind, RosterEntry};
 use yizhan_contract::stay::{CatalogueClass, Cause, CauseKind, Referral, SettledElsewhere, VisitClass};
-use yizhan_contract::{Accumulators, Buckets, Claim, ClaimLine, Money, Used};
-use yizhan_rules::{Adjudication, Policy, PolicyShelf, SHIPPED, adjudicate};
+use yizhan_contract::{Accumulators, Buckets, Claim, ClaimLine, FindingCode, Money, PayerCode, Used};
+use yizhan_rules::{Adjudication, Answered, Policy, PolicyShelf, SHIPPED, adjudicate};
 
-use crate::recompute;
+use crate::{asked, recompute, said};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,19 +65,21 @@ pub(crate) struct Case {
     /// `payer amount reference`.
     #[serde(default)]
     elsewhere: Vec<String>,
+    /// Payers that are asked, to what they answer: an amount, `most`, `refused` or `deferred`.
+    #[serde(default)]
+    outside: BTreeMap<String, String>,
     stated_share: Option<Money>,
     /// `category amount`, for bases made of items.
     #[serde(default)]
     items: Vec<String>,
-    #[serde(default)]
     expect: Expect,
 }
 
 /// Whatever a case leaves out is not looked at.
-#[derive(Default, Deserialize)]
+#[derive(Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expect {
-    /// `payer paid` and, at 0.00, the reason.
+    /// `payer paid`, at 0.00 the reason, and the state where the payer was not computed.
     paid: Option<Vec<String>>,
     share: Option<String>,
     findings: Option<Vec<String>>,
@@ -87,6 +90,8 @@ struct Expect {
     steps: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     base: BTreeMap<String, String>,
+    /// Payer to what it is asked with: base, in-scope and out-of-scope remainder, the most it may pay.
+    asked: Option<BTreeMap<String, String>>,
     /// `payer base paid`.
     moves: Option<Vec<String>>,
     coverage: Option<String>,
@@ -233,15 +238,23 @@ fn jotted(step: &serde_json::Value) -> String {
 
 fn check(case: &Case) {
     let name = &case.name;
+    assert!(case.expect != Expect::default(), "{name}: expects nothing");
     let claim = claim(case);
     let policy = policy(case);
-    let outcome = adjudicate(&policy, &claim, &accumulators(case))
-        .and_then(|ours| ours.agrees_with(case.stated_share).map(|()| ours));
+    let outside: Vec<PayerCode> = case.outside.keys().map(|code| code.parse().unwrap()).collect();
+    let answer = |leg: &AskedLeg| match &*case.outside[leg.payer.as_str()] {
+        "refused" => Answered::Refused,
+        "deferred" => Answered::Deferred,
+        "most" => asked::paid(leg.pay_at_most),
+        amount => asked::paid(amount.parse().unwrap()),
+    };
+    let outcome = asked::walk(&policy, &claim, &accumulators(case), &outside, answer)
+        .and_then(|(ours, asked)| ours.agrees_with(case.stated_share).map(|()| (ours, asked)));
     let expect = &case.expect;
-    let ours = match (outcome, &expect.refused) {
+    let (ours, asked) = match (outcome, &expect.refused) {
         (Err(why), Some(refused)) => {
             assert!(why.to_string().contains(refused), "{name}: refused with: {why}");
-            assert!(!why.text(&policy).zh.is_ascii(), "{name}: {why} is not said in Chinese");
+            said::in_both(name, &why.text(&policy));
             return;
         }
         (Err(why), None) => panic!("{name}: refused: {why}"),
@@ -250,7 +263,20 @@ fn check(case: &Case) {
     };
     let bill = serde_json::to_value(&ours).unwrap();
     recompute::check(&bill);
+    for finding in &ours.findings {
+        said::in_both(name, &finding.message);
+        let is_of_nobody = finding.code == FindingCode::SamplePolicy;
+        assert_eq!(finding.clause.is_none(), is_of_nobody, "{name}: {finding:?}");
+    }
     compare(name, expect, &ours, &bill);
+    if let Some(expected) = &expect.asked {
+        let written = |leg: &AskedLeg| {
+            format!("{} {} {} {}", leg.base, leg.in_scope_left, leg.out_of_scope_left, leg.pay_at_most)
+        };
+        let asked: BTreeMap<String, String> =
+            asked.iter().map(|(payer, leg)| (payer.to_string(), written(leg))).collect();
+        assert_eq!(asked, *expected, "{name}");
+    }
 }
 
 fn compare(name: &str, expect: &Expect, ours: &Adjudication, bill: &serde_json::Value) {
@@ -258,14 +284,10 @@ fn compare(name: &str, expect: &Expect, ours: &Adjudication, bill: &serde_json::
     if let Some(expected) = &expect.paid {
         let lines = bill["payers"].as_array().unwrap().iter();
         let paid = lines.map(|line| {
-            let is_elsewhere = line["state"] == "settled_elsewhere";
-            let state = if is_elsewhere { " settled_elsewhere" } else { "" };
-            format!(
-                "{}{}{}{state}",
-                line["payer"].as_str().unwrap(),
-                word(&line["paid"]),
-                word(&line["reason"])
-            )
+            let computed = ["quoted", "not_applicable"].map(serde_json::Value::from);
+            let state = if computed.contains(&line["state"]) { String::new() } else { word(&line["state"]) };
+            let payer = line["payer"].as_str().unwrap();
+            format!("{payer}{}{}{state}", word(&line["paid"]), word(&line["reason"]))
         });
         assert_eq!(&paid.collect::<Vec<_>>(), expected, "{name}");
     }

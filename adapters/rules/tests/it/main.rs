@@ -1,6 +1,8 @@
 //! One test binary: cases as data, refused policy files, and random stays against a second adjudicator.
 
 #[cfg(test)]
+mod asked;
+#[cfg(test)]
 mod assessed;
 #[cfg(test)]
 mod cases;
@@ -11,6 +13,10 @@ mod random;
 #[cfg(test)]
 mod recompute;
 #[cfg(test)]
+mod said;
+#[cfg(test)]
 mod second;
+#[cfg(test)]
+mod strategies;
 #[cfg(test)]
 mod walk;
