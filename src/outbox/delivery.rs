@@ -1,18 +1,15 @@
 //! One delivery: the bill as it was issued under its version, in the receiver's form, and what became of it.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, HeaderName};
-use reqwest::{Client, StatusCode, Url, redirect};
-use tokio::time::timeout;
-
-use super::pace::backoff;
+use jiff::{SignedDuration, Timestamp};
+use reqwest::Url;
+use uuid::Uuid;
 use yizhan_contract::Text;
 
+use super::pace::backoff;
 use crate::intake::hl7_answer::{self, addressed_by_profile};
-use crate::intake::mllp::client::{self, SendError};
 use crate::intake::profile::{Profile, ReturnAddress};
 use crate::settlement::gateway::Gateway;
 use crate::store::{OutboxEntry, StoreError};
@@ -20,14 +17,42 @@ use crate::telemetry;
 
 /// Bound of one delivery, from connecting to its answer.
 pub const DELIVERY_TIMEOUT_S: u64 = 20;
-/// Carries the id under which a bill is told, the same each time (draft-ietf-httpapi-idempotency-key-header).
-pub const OUTBOX_ID_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 /// Characters kept of why, in both languages.
 const WHY_CHARS_MAX: usize = 600;
 
+/// What a hospital is told, as it leaves.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    /// The same each time it is told.
+    pub id: Uuid,
+    pub form: Form,
+    pub bytes: Vec<u8>,
+}
+
+/// In which form a receiver takes it.
+#[derive(Debug, Clone)]
+pub enum Form {
+    /// HL7 over MLLP; answered under `control_id`.
+    Message { address: String, control_id: String },
+    /// JSON by POST.
+    Document { url: Url },
+}
+
+pub type Handing<'a> = Pin<Box<dyn Future<Output = Result<(), NotTaken>> + Send + 'a>>;
+
+/// The way out to hospitals.
+pub trait Carrier: Send + Sync {
+    /// Comes back when the receiver has said that it has the letter, or that it has not. Dropped, or without an
+    /// answer, the letter may have arrived all the same.
+    ///
+    /// # Errors
+    /// Why the receiver does not have it; it is told again later.
+    fn hand_over(&self, letter: Letter) -> Handing<'_>;
+}
+
 /// Why a bill was not handed over.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub enum NotTaken {
     #[error("未能送达，将自动重试：{zh} | not reached, will be tried again: {en}", zh = .0.zh, en = .0.en)]
     Unreached(Text),
     /// Only this bill: others may well be taken.
@@ -36,15 +61,6 @@ enum Failure {
     /// The receiver has not been asked.
     #[error("未能取出要发送的内容，将自动重试：{zh} | what is to be told could not be made ready, will be tried again: {en}", zh = .0.zh, en = .0.en)]
     NotReady(Text),
-}
-
-impl From<SendError> for Failure {
-    fn from(why: SendError) -> Self {
-        match why {
-            SendError::Refused { .. } => Self::Declined(why.text()),
-            SendError::Connection { .. } | SendError::NoAnswer { .. } => Self::Unreached(why.text()),
-        }
-    }
 }
 
 /// For the pace of the receiver.
@@ -56,33 +72,27 @@ pub(super) struct Ended {
 
 #[derive(Clone)]
 pub(super) struct Courier {
-    gateway: Gateway,
-    /// Absent where no hospital is posted to.
-    http: Option<Client>,
+    pub(super) gateway: Gateway,
+    pub(super) carrier: Arc<dyn Carrier>,
 }
 
 impl Courier {
-    pub(super) fn new(gateway: Gateway, posts: bool) -> Result<Self, reqwest::Error> {
-        if !posts {
-            return Ok(Self { gateway, http: None });
-        }
-        crate::tls::install_provider();
-        // A bill goes where the profile says, not where an answer says.
-        let http = Client::builder().redirect(redirect::Policy::none()).no_proxy().build()?;
-        Ok(Self { gateway, http: Some(http) })
-    }
-
     pub(super) async fn deliver(
         self,
         entry: OutboxEntry,
         profile: Arc<Profile>,
         address: ReturnAddress,
     ) -> Ended {
-        let patience = Duration::from_secs(DELIVERY_TIMEOUT_S);
-        let ended = timeout(patience, self.hand_over(&entry, &profile, &address)).await;
-        let ended = ended.unwrap_or_else(|_| Err(Failure::Unreached(no_end())));
-        let was_reached = !matches!(ended, Err(Failure::Unreached(_)));
-        let at = self.gateway.runtime().now();
+        let clock = Arc::clone(&self.gateway.runtime().clock);
+        let patience = SignedDuration::from_secs(DELIVERY_TIMEOUT_S.cast_signed());
+        let deadline = clock.now().saturating_add(patience).unwrap_or(Timestamp::MAX);
+        let ended = tokio::select! {
+            biased;
+            ended = self.hand_over(&entry, &profile, &address) => ended,
+            () = clock.sleep_until(deadline) => Err(NotTaken::Unreached(no_end())),
+        };
+        let was_reached = !matches!(ended, Err(NotTaken::Unreached(_)));
+        let at = clock.now();
         if let Err(error) = self.write_down(&entry, &address, ended, at).await {
             // It comes again when its time is up.
             telemetry::delivery_not_written_down(&entry.settlement_id, &error);
@@ -94,7 +104,7 @@ impl Courier {
         &self,
         entry: &OutboxEntry,
         address: &ReturnAddress,
-        ended: Result<(), Failure>,
+        ended: Result<(), NotTaken>,
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let (settlement, address) = (&entry.settlement_id, address.to_string());
@@ -117,89 +127,59 @@ impl Courier {
         entry: &OutboxEntry,
         profile: &Profile,
         address: &ReturnAddress,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), NotTaken> {
         let is_of_stay = entry.settlement_id == entry.stay_id;
-        if is_of_stay {
-            return self.tell_unpriced(entry, profile, address).await;
-        }
-        match address {
-            ReturnAddress::Mllp(address) => self.send(entry, profile, address).await,
-            ReturnAddress::Http(url) => self.post(entry, url).await,
-        }
+        let written = match address {
+            _ if is_of_stay => self.unpriced(entry, profile, address).await?,
+            ReturnAddress::Mllp(_) => Some(self.bill_message(entry, profile).await?),
+            ReturnAddress::Http(_) => Some(self.bill_document(entry).await?),
+        };
+        let Some(bytes) = written else { return Ok(()) };
+        let form = match address {
+            ReturnAddress::Mllp(address) => Form::Message {
+                address: address.clone(),
+                control_id: hl7_answer::control_id(entry.outbox_id),
+            },
+            ReturnAddress::Http(url) => Form::Document { url: url.clone() },
+        };
+        self.carrier.hand_over(Letter { id: entry.outbox_id, form, bytes }).await
     }
 
-    async fn send(&self, entry: &OutboxEntry, profile: &Profile, address: &str) -> Result<(), Failure> {
+    async fn bill_message(&self, entry: &OutboxEntry, profile: &Profile) -> Result<Vec<u8>, NotTaken> {
         let found = self.gateway.bill(entry.settlement_id, entry.version).await;
         let found = found.map_err(not_read)?.ok_or_else(not_there)?;
         let control_id = hl7_answer::control_id(entry.outbox_id);
         let header = addressed_by_profile(profile, &found.record.last.message_id);
-        let message =
-            hl7_answer::bill_message(&header, &control_id, &found.settlement, &profile.hospital.name)
-                .map_err(not_written)?;
-        Ok(client::send(address, &message, &control_id).await?)
+        hl7_answer::bill_message(&header, &control_id, &found.settlement, &profile.hospital.name)
+            .map_err(not_written)
     }
 
-    /// Why a stay has no bill: over MLLP as the application's answer to the last message of the stay, over HTTP as
-    /// the document that message was answered with.
-    async fn tell_unpriced(
+    async fn bill_document(&self, entry: &OutboxEntry) -> Result<Vec<u8>, NotTaken> {
+        let stored = self.gateway.store().bill(entry.settlement_id, entry.version).await;
+        Ok(stored.map_err(not_read)?.ok_or_else(not_there)?.bill)
+    }
+
+    /// Why a stay has no bill, where that is to be told still: over MLLP as the application's answer to the last
+    /// message of the stay, over HTTP as the document that message was answered with.
+    async fn unpriced(
         &self,
         entry: &OutboxEntry,
         profile: &Profile,
         address: &ReturnAddress,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Vec<u8>>, NotTaken> {
         let Some((record, noted)) = self.gateway.unpriced(entry).await.map_err(not_read)? else {
-            return Ok(());
+            return Ok(None);
         };
-        match address {
-            ReturnAddress::Mllp(address) => {
+        Ok(Some(match address {
+            ReturnAddress::Mllp(_) => {
                 let control_id = hl7_answer::control_id(entry.outbox_id);
                 let header = addressed_by_profile(profile, &record.last.message_id);
                 let refusals = record.unpriced.map(|unpriced| unpriced.refusals).unwrap_or_default();
                 let at = self.gateway.runtime().now();
-                let message = hl7_answer::refusal_message(&header, &control_id, at, &refusals);
-                Ok(client::send(address, &message, &control_id).await?)
+                hl7_answer::refusal_message(&header, &control_id, at, &refusals)
             }
-            ReturnAddress::Http(url) => {
-                let body = serde_json::to_vec(&noted).map_err(not_written)?;
-                self.post_json(entry, url, body).await
-            }
-        }
-    }
-
-    async fn post(&self, entry: &OutboxEntry, url: &Url) -> Result<(), Failure> {
-        let stored = self.gateway.store().bill(entry.settlement_id, entry.version).await;
-        let stored = stored.map_err(not_read)?.ok_or_else(not_there)?;
-        self.post_json(entry, url, stored.bill).await
-    }
-
-    async fn post_json(&self, entry: &OutboxEntry, url: &Url, body: Vec<u8>) -> Result<(), Failure> {
-        let Some(http) = &self.http else {
-            let (zh, en) = (
-                "启动时没有准备 HTTP 发送，请重启网关",
-                "HTTP was not made ready at start; restart the gateway",
-            );
-            return Err(Failure::NotReady(Text::new(zh, en)));
-        };
-        let sent = http
-            .post(url.clone())
-            .header(OUTBOX_ID_HEADER, entry.outbox_id.to_string())
-            .header(CONTENT_TYPE, "application/json")
-            .body(body)
-            .send()
-            .await
-            .map_err(|why| {
-                let why = with_causes(&why);
-                Failure::Unreached(Text::new(format!("{url} 无法送达：{why}"), format!("{url}: {why}")))
-            })?;
-        let answered = |status| Text::new(format!("{url} 应答 {status}"), format!("{url} answered {status}"));
-        match sent.status() {
-            status if status.is_success() => Ok(()),
-            // Said of the receiver and not of the bill.
-            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Err(Failure::Unreached(answered(status)))
-            }
-            status => Err(Failure::Declined(answered(status))),
-        }
+            ReturnAddress::Http(_) => serde_json::to_vec(&noted).map_err(not_written)?,
+        }))
     }
 }
 
@@ -210,27 +190,19 @@ fn no_end() -> Text {
     )
 }
 
-fn not_read(why: StoreError) -> Failure {
-    Failure::NotReady(why.text())
+fn not_read(why: StoreError) -> NotTaken {
+    NotTaken::NotReady(why.text())
 }
 
-fn not_there() -> Failure {
+fn not_there() -> NotTaken {
     let (zh, en) = ("数据库中没有这张结算单", "the bill is not in the store");
-    Failure::NotReady(Text::new(zh, en))
+    NotTaken::NotReady(Text::new(zh, en))
 }
 
 /// Parts and whole differ, or the like: a defect of ours.
-fn not_written(why: impl std::fmt::Display) -> Failure {
-    Failure::NotReady(Text::new(
+fn not_written(why: impl std::fmt::Display) -> NotTaken {
+    NotTaken::NotReady(Text::new(
         format!("无法写成报文，请告知管理员：{why}"),
         format!("it cannot be written, tell the operator: {why}"),
     ))
-}
-
-/// The reason stands at the end of the chain: "connection refused", "certificate expired".
-fn with_causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

@@ -3,18 +3,19 @@
 //! What is to be told stands in the store, written with the settlement itself. Here is only the handing over: bounded
 //! reads of what is due, each stay's bills in order, one delivery at a time for each receiver, and receivers side by
 //! side, so that a dead one holds up nobody else. A delivery may come twice, always under one id; a gateway that dies
-//! leaves it to the next.
+//! leaves it to the next. The way out ([`Carrier`]) and the time are given.
 
 mod delivery;
 mod pace;
+mod wire;
 
-use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::intake::profile::ReturnAddress;
 use crate::intake::{Profile, Profiles};
@@ -24,12 +25,14 @@ use crate::store::{OutboxEntry, StoreError};
 use crate::telemetry;
 use delivery::{Courier, Ended};
 use pace::{Receivers, backoff};
+use wire::Wire;
 
-pub use delivery::{DELIVERY_TIMEOUT_S, OUTBOX_ID_HEADER};
+pub use delivery::{Carrier, DELIVERY_TIMEOUT_S, Form, Handing, Letter, NotTaken};
 pub use pace::{BACKOFF_S_MAX, BACKOFF_S_MIN};
+pub use wire::OUTBOX_ID_HEADER;
 
 /// How often the store is asked, beside being asked whenever this gateway has written something to be told.
-const POLL: Duration = Duration::from_secs(1);
+const POLL: SignedDuration = SignedDuration::from_secs(1);
 /// Entries read at once.
 const HEADS_MAX: u32 = 64;
 /// Deliveries under way at once, each to another receiver.
@@ -37,7 +40,9 @@ const RECEIVERS_AT_ONCE_MAX: usize = 16;
 /// A delivery that was begun is nobody else's for this long: longer than any delivery takes.
 const HIDDEN_S: i64 = DELIVERY_TIMEOUT_S as i64 + 10;
 /// How long deliveries under way may go on after the signal to stop.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
+const STOP_PATIENCE: SignedDuration = SignedDuration::from_secs(5);
+
+type Delivering = Pin<Box<dyn Future<Output = (String, Ended)> + Send>>;
 
 /// The worker; one for each gateway.
 pub struct Outbox {
@@ -45,9 +50,8 @@ pub struct Outbox {
     profiles: Arc<Profiles>,
     courier: Courier,
     receivers: Receivers,
-    under_way: JoinSet<Ended>,
-    /// The receivers of the deliveries under way.
-    addresses: HashMap<Id, String>,
+    /// Each with its receiver.
+    under_way: FuturesUnordered<Delivering>,
 }
 
 impl Outbox {
@@ -55,46 +59,45 @@ impl Outbox {
     /// Where no HTTP client can be made: the machine has no trusted certificates at all.
     pub fn new(gateway: Gateway, profiles: Arc<Profiles>) -> Result<Self, reqwest::Error> {
         let posts = |profile: &Arc<Profile>| matches!(profile.return_address, Some(ReturnAddress::Http(_)));
-        let courier = Courier::new(gateway.clone(), profiles.iter().any(posts))?;
-        let (receivers, under_way, addresses) = (Receivers::default(), JoinSet::new(), HashMap::new());
-        Ok(Self { gateway, profiles, courier, receivers, under_way, addresses })
+        let wire = Wire::new(profiles.iter().any(posts))?;
+        Ok(Self::over(gateway, profiles, Arc::new(wire)))
+    }
+
+    /// The worker with another way out.
+    pub fn over(gateway: Gateway, profiles: Arc<Profiles>, carrier: Arc<dyn Carrier>) -> Self {
+        let courier = Courier { gateway: gateway.clone(), carrier };
+        let (receivers, under_way) = (Receivers::default(), FuturesUnordered::new());
+        Self { gateway, profiles, courier, receivers, under_way }
     }
 
     /// Delivers until the signal to stop.
     pub async fn serve(mut self, mut stopped: Shutdown) {
-        let mut tick = interval(POLL);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let clock = Arc::clone(&self.gateway.runtime().clock);
         let written = self.gateway.outbox_written();
+        // Begun once for each round: a clock that is set back meanwhile holds nothing up.
+        let mut tick = clock.sleep_until(clock.now());
         loop {
             tokio::select! {
+                biased;
                 () = stopped.requested() => break,
-                _ = tick.tick() => self.tell_of_waiting().await,
+                Some((address, ended)) = self.under_way.next(), if !self.under_way.is_empty() => {
+                    self.receivers.ended(&address, ended.was_reached, ended.at);
+                }
+                () = &mut tick => {
+                    tick = clock.sleep_until(later(clock.now(), POLL));
+                    tell_of_waiting(&self.gateway).await;
+                }
                 () = written.notified() => {}
-                Some(ended) = self.under_way.join_next_with_id() => self.note(ended),
             }
             if let Err(error) = self.begin_due().await {
                 telemetry::outbox_not_read(&error);
             }
         }
-        let rest = async { while self.under_way.join_next().await.is_some() {} };
         // What is cut off comes again under its id.
-        let _ = timeout(STOP_PATIENCE, rest).await;
-    }
-
-    async fn tell_of_waiting(&self) {
-        let Ok(waiting) = self.gateway.store().outbox_waiting(1).await else { return };
-        let now = self.gateway.runtime().now();
-        let since = waiting.first().and_then(since);
-        telemetry::outbox_waits(since.map_or(0, |since| now.duration_since(since).as_secs()));
-    }
-
-    fn note(&mut self, ended: Result<(Id, Ended), JoinError>) {
-        let (id, Ended { was_reached, at }) = ended.unwrap_or_else(|broken| {
-            // A delivery that broke off reached nobody.
-            (broken.id(), Ended { was_reached: false, at: self.gateway.runtime().now() })
-        });
-        if let Some(address) = self.addresses.remove(&id) {
-            self.receivers.ended(&address, was_reached, at);
+        let patience = clock.sleep_until(later(clock.now(), STOP_PATIENCE));
+        tokio::select! {
+            () = async { while self.under_way.next().await.is_some() {} } => {}
+            () = patience => {}
         }
     }
 
@@ -142,15 +145,31 @@ impl Outbox {
         if self.receivers.is_busy(&name, now) || self.under_way.len() >= RECEIVERS_AT_ONCE_MAX {
             return Ok(false);
         }
-        let until = now.saturating_add(SignedDuration::from_secs(HIDDEN_S)).unwrap_or(Timestamp::MAX);
+        let until = later(now, SignedDuration::from_secs(HIDDEN_S));
         if !self.gateway.store().outbox_take(entry.clone(), until).await? {
             return Ok(false);
         }
         self.receivers.begun(name.clone());
-        let delivery = self.under_way.spawn(self.courier.clone().deliver(entry, profile, address));
-        self.addresses.insert(delivery.id(), name);
+        let delivery = AssertUnwindSafe(self.courier.clone().deliver(entry, profile, address)).catch_unwind();
+        let clock = Arc::clone(&self.gateway.runtime().clock);
+        self.under_way.push(Box::pin(async move {
+            // A delivery that broke off reached nobody.
+            let broken = |_| Ended { was_reached: false, at: clock.now() };
+            (name, delivery.await.unwrap_or_else(broken))
+        }));
         Ok(true)
     }
+}
+
+async fn tell_of_waiting(gateway: &Gateway) {
+    let Ok(waiting) = gateway.store().outbox_waiting(1).await else { return };
+    let now = gateway.runtime().now();
+    let since = waiting.first().and_then(since);
+    telemetry::outbox_waits(since.map_or(0, |since| now.duration_since(since).as_secs()));
+}
+
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// When an entry was written: its id says so.
