@@ -6,7 +6,7 @@ use yizhan_contract::step::PayerState;
 use yizhan_contract::{PayerCode, Text};
 
 use super::bill::{Bill, BillState};
-use super::decide::{Decision, LookAgain, Verdict};
+use super::decide::{Decided, Decision, Undecided, Verdict};
 use super::effect::Effect;
 use super::findings;
 use super::given::Given;
@@ -33,31 +33,26 @@ pub enum Carry {
     Kept { saga: Saga, given: Option<Given>, hold: Hold },
     /// Payers that were left out have answered: what they commit is to be sent, or nothing is.
     Delivering { given: Given, call: Option<Call>, hold: Hold },
-    /// A payer that was left out cannot be asked yet.
-    DeliveryPostponed { waits_for: Text, hold: Hold },
+    /// A payer that was left out cannot be asked yet, or not before a person has acted.
+    DeliveryPostponed { waits_for: Text, is_for_a_person: bool, hold: Hold },
     /// The saga is over.
     Over { saga: Saga, given: Option<Given> },
 }
 
 impl Decision {
-    pub(super) fn carry(
-        &self,
-        record: StayRecord,
-        carry: &Carry,
-        owner: &PersonFacts,
-    ) -> Result<Verdict, LookAgain> {
+    pub(super) fn carry(&self, record: StayRecord, carry: &Carry, owner: &PersonFacts) -> Decided {
         match carry {
             Carry::Priced { given, calls, hold } => self.priced(record, given, calls, hold, owner),
-            Carry::Postponed { waits_for, hold } => Ok(self.postponed(record, waits_for, hold, owner)),
-            Carry::Dropped { refusals } => Ok(self.dropped(record, refusals.clone(), owner)),
+            Carry::Postponed { waits_for, hold } => self.postponed(record, waits_for, hold, owner),
+            Carry::Dropped { refusals } => self.dropped(record, refusals.clone(), owner),
             Carry::Kept { saga, given, hold } => self.kept(record, saga, given.as_ref(), hold, owner),
             Carry::Delivering { given, call, hold } => {
                 self.deliver(record, given, call.as_ref(), hold, owner)
             }
-            Carry::DeliveryPostponed { waits_for, hold } => {
-                Ok(self.delivery_postponed(record, waits_for, hold, owner))
+            Carry::DeliveryPostponed { waits_for, is_for_a_person, hold } => {
+                self.delivery_postponed(record, waits_for, *is_for_a_person, hold, owner)
             }
-            Carry::Over { saga, .. } if record.is_delivering() => Ok(self.delivery_over(record, saga, owner)),
+            Carry::Over { saga, .. } if record.is_delivering() => self.delivery_over(record, saga, owner),
             Carry::Over { saga, given } => self.over(record, saga, given.as_ref(), owner),
         }
     }
@@ -69,15 +64,16 @@ impl Decision {
         calls: &[Call],
         hold: &Hold,
         owner: &PersonFacts,
-    ) -> Result<Verdict, LookAgain> {
-        let Some(pricing) = record.pricing.clone() else { return Ok(Verdict::issued(record)) };
+    ) -> Decided {
+        // Nothing is asked for any more: whoever brings this must not take it for written.
+        let pricing = record.pricing.clone().ok_or(Undecided::LookAgain)?;
         if !self.lookups.fit(&record) {
-            return Err(LookAgain);
+            return Err(Undecided::LookAgain);
         }
         let priced = |mode| self.settlement(&record, mode, given, owner);
         let settlement = match priced(pricing.mode) {
             Ok(settlement) => settlement?,
-            Err(refusals) => return Ok(self.dropped(record, refusals, owner)),
+            Err(refusals) => return self.dropped(record, refusals, owner),
         };
         let expected = pricing.expected_patient_share;
         let rose = expected
@@ -86,27 +82,29 @@ impl Decision {
             (_, Some(expected)) => {
                 let quote = match priced(Mode::Quote) {
                     Ok(quote) => quote?,
-                    Err(refusals) => return Ok(self.dropped(record, refusals, owner)),
+                    Err(refusals) => return self.dropped(record, refusals, owner),
                 };
                 record.pricing = None;
-                Ok(self.moved(record, quote, false, expected, owner))
+                self.moved(record, quote, false, expected, owner)
             }
             (Mode::Quote, None) => {
                 (record.pricing, record.settlement) = (None, Some(settlement));
-                Ok(self.quoted(record, owner))
+                self.quoted(record, owner)
             }
-            (Mode::Settle, None) if !covers(calls, &settlement.bill, &self.payers) => Err(LookAgain),
+            (Mode::Settle, None) if !covers(calls, &settlement.bill, &self.payers) => {
+                Err(Undecided::LookAgain)
+            }
             (Mode::Settle, None) => {
                 (record.pricing, record.settlement) =
                     (None, Some(Settlement { agreed: expected, ..settlement }));
-                Ok(self.intended(record, calls, hold, owner))
+                self.intended(record, calls, hold, owner)
             }
         }
     }
 
     /// From here the settlement survives any crash: what every payer will be sent is fixed, and what it may use up
     /// of the year is set aside.
-    fn intended(&self, mut record: StayRecord, calls: &[Call], hold: &Hold, owner: &PersonFacts) -> Verdict {
+    fn intended(&self, mut record: StayRecord, calls: &[Call], hold: &Hold, owner: &PersonFacts) -> Decided {
         if calls.is_empty() {
             // An earlier settlement's payers have nothing to do with this one.
             record.saga = None;
@@ -123,28 +121,28 @@ impl Decision {
         mode: Mode,
         given: &Given,
         owner: &PersonFacts,
-    ) -> Result<Result<Settlement, LookAgain>, Vec<Refusal>> {
+    ) -> Result<Result<Settlement, Undecided>, Vec<Refusal>> {
         let priced = price(record, &self.ground(owner, record, given), mode, &LinePlaces::none())?;
         Ok(match priced {
             Priced::Bill(settlement) => Ok(*settlement),
             // What a payer was asked is not what it would be asked now.
-            Priced::Ask(_) | Priced::Breach { .. } => Err(LookAgain),
+            Priced::Ask(_) | Priced::Breach { .. } => Err(Undecided::LookAgain),
         })
     }
 
     /// The message was taken in and is kept; what became of it is the refusal. Whoever sent a stay to be settled may
     /// have been acknowledged before the payers were asked, so the refusal is kept and told. A quote, and a quote that
     /// is committed, somebody waits for.
-    fn dropped(&self, mut record: StayRecord, refusals: Vec<Refusal>, owner: &PersonFacts) -> Verdict {
+    fn dropped(&self, mut record: StayRecord, refusals: Vec<Refusal>, owner: &PersonFacts) -> Decided {
         let pricing = record.pricing.take();
         let is_quiet = record.phase == Phase::AwaitingCharges && record.quiet_until.is_some();
         let is_sent_to_settle = pricing
             .is_some_and(|pricing| pricing.mode == Mode::Settle && pricing.expected_patient_share.is_none());
         let kept = match is_quiet || is_sent_to_settle {
-            true => self.unpriced(record, refusals.clone(), 0, owner),
-            false => self.note(record, 0, owner),
+            true => self.unpriced(record, refusals.clone(), 0, owner)?,
+            false => self.note(record, 0, owner)?,
         };
-        Verdict { outcome: refusals.into(), ..kept }
+        Ok(Verdict { outcome: refusals.into(), ..kept })
     }
 
     fn postponed(
@@ -153,8 +151,8 @@ impl Decision {
         waits_for: &Refusal,
         hold: &Hold,
         owner: &PersonFacts,
-    ) -> Verdict {
-        let Some(pricing) = &mut record.pricing else { return Verdict::issued(record) };
+    ) -> Decided {
+        let pricing = record.pricing.as_mut().ok_or(Undecided::LookAgain)?;
         pricing.tries = pricing.tries.saturating_add(1);
         pricing.waits_for = Some(waits_for.detail.clone());
         record.hold = hold.clone();
@@ -168,16 +166,17 @@ impl Decision {
         given: Option<&Given>,
         hold: &Hold,
         owner: &PersonFacts,
-    ) -> Result<Verdict, LookAgain> {
+    ) -> Decided {
         if record.is_delivering() {
             (record.saga, record.hold) = (Some(saga.clone()), hold.clone());
-            return Ok(self.note_beside_bill(record, Effect::default(), owner));
+            return self.note_beside_bill(record, Effect::default(), owner);
         }
+        // Nothing is sent on the strength of what is not written: it is seen anew first.
         if !record.phase.is_under_way() {
-            return Ok(Verdict::issued(record));
+            return Err(Undecided::LookAgain);
         }
         let effect = self.priced_anew(&mut record, saga, given, owner)?;
-        Ok(self.under_way(record, saga.clone(), hold, effect, owner))
+        self.under_way(record, saga.clone(), hold, effect, owner)
     }
 
     /// The settlement with the amounts payers have confirmed, and those the others quoted after them.
@@ -187,17 +186,17 @@ impl Decision {
         saga: &Saga,
         given: Option<&Given>,
         owner: &PersonFacts,
-    ) -> Result<Effect, LookAgain> {
+    ) -> Result<Effect, Undecided> {
         let (Some(given), Some(before)) = (given, record.settlement.clone()) else {
             return Ok(Effect::default());
         };
         let mut after = match self.settlement(record, Mode::Settle, given, owner) {
             Ok(settlement) => settlement?,
-            Err(_) => return Err(LookAgain),
+            Err(_) => return Err(Undecided::LookAgain),
         };
         // The person's year moved meanwhile: a payer would not be asked for what it is to commit.
         if !covers(&saga.calls, &after.bill, &self.payers) {
-            return Err(LookAgain);
+            return Err(Undecided::LookAgain);
         }
         (after.id, after.bill.settlement_id) = (before.id, before.id);
         after.agreed = before.agreed;
@@ -214,7 +213,7 @@ impl Decision {
         hold: &Hold,
         effect: Effect,
         owner: &PersonFacts,
-    ) -> Verdict {
+    ) -> Decided {
         if let Some(settlement) = &mut record.settlement {
             settlement.bill.show(&saga);
         }
@@ -230,17 +229,18 @@ impl Decision {
         saga: &Saga,
         given: Option<&Given>,
         owner: &PersonFacts,
-    ) -> Result<Verdict, LookAgain> {
+    ) -> Decided {
         if !record.phase.is_under_way() {
-            return Ok(Verdict::issued(record));
+            return Err(Undecided::LookAgain);
         }
         let anew = self.priced_anew(&mut record, saga, given, owner)?;
         record.saga = Some(saga.clone());
-        let Some(settlement) = &mut record.settlement else { return Ok(Verdict::issued(record)) };
+        let settlement =
+            record.settlement.as_mut().ok_or_else(|| Undecided::defect("a saga without its settlement"))?;
         settlement.bill.show(saga);
         settlement.bill.issued_at = self.at;
         let release = anew.and(Effect::by_releasing(settlement));
-        Ok(match &saga.course {
+        match &saga.course {
             Course::Committed => {
                 let settled = Effect::by_settling(settlement);
                 record.phase = Phase::Settled;
@@ -265,8 +265,8 @@ impl Decision {
             | Course::Requoting
             | Course::Delivering
             | Course::Undoing(_)
-            | Course::Reversing(_) => Verdict::issued(record),
-        })
+            | Course::Reversing(_) => Err(Undecided::defect("a saga that is not over was said to be")),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a step comes to: from what is known to what is written and answered. Pure.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -25,7 +26,8 @@ use super::record::{Phase, Pricing, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
 use super::reserved::reserved_by_others;
 use super::saga::{Event, Ordered, step};
-use crate::store::{Changes, Facts, Hold, Lease, PersonFacts, PersonRef, StayRef};
+use super::written::Issued;
+use crate::store::{Changes, Facts, Hold, Lease, PersonFacts, PersonRef, StayRef, StoreError};
 
 /// What is asked of a stay.
 #[derive(Debug, Clone)]
@@ -100,29 +102,45 @@ pub struct Verdict {
     pub lease: Option<Lease>,
 }
 
-/// Looked-up data no longer fits: nothing is written, the caller looks again.
-pub(super) struct LookAgain;
+/// What a step comes to, or why nothing is decided.
+pub(super) type Decided = Result<Verdict, Undecided>;
+
+/// Why a step is not decided; nothing of it is written.
+#[derive(Debug)]
+pub enum Undecided {
+    /// What was looked up no longer fits, or the stay is not what it was taken for: look again and come back.
+    LookAgain,
+    /// What is stored cannot be read, or what is to be stored cannot be written.
+    Failed(StoreError),
+}
+
+impl Undecided {
+    /// A document of ours that cannot be written: a step that went on without it would store nothing and say that
+    /// it had.
+    pub(super) fn defect(why: impl fmt::Display) -> Self {
+        Self::Failed(StoreError::Defect(why.to_string()))
+    }
+}
 
 impl Decision {
-    /// `None`: look up again and come back.
-    pub fn decide(&self, facts: Facts) -> Option<Verdict> {
-        let stored = match facts.stay.as_ref().map(StayRecord::read) {
-            Some(Ok(record)) => Some(record),
-            None => None,
-            Some(Err(_)) => return None,
-        };
-        let decided = match &self.asked {
+    /// # Errors
+    /// See [`Undecided`].
+    pub fn decide(&self, facts: Facts) -> Decided {
+        let stored = facts.stay.as_ref().map(StayRecord::read).transpose();
+        let stored = stored.map_err(|why| Undecided::Failed(StoreError::Damaged(why.to_string())))?;
+        let before = stored.as_ref().and_then(Issued::of);
+        let verdict = match &self.asked {
             Asked::Message { message, mode } => self.message(message, *mode, stored, &facts),
             _ => self.at_desk(stored, facts.person.as_ref()),
         };
-        let mut verdict = decided.ok()?;
-        verdict.changes.answer = verdict.outcome.kept();
+        let mut verdict = verdict?.telling_what_is_new(before);
+        verdict.changes.answer = verdict.outcome.kept().map_err(Undecided::defect)?;
         verdict.changes.is_refused = verdict.outcome.is_refused();
-        Some(verdict)
+        Ok(verdict)
     }
 
     /// What is asked without a message: the stay and its owner are there, or there is nothing to do.
-    fn at_desk(&self, stored: Option<StayRecord>, owner: Option<&PersonFacts>) -> Result<Verdict, LookAgain> {
+    fn at_desk(&self, stored: Option<StayRecord>, owner: Option<&PersonFacts>) -> Decided {
         let (Some(record), Some(owner)) = (stored, owner) else {
             return Ok(Verdict::refused(refusals::no_such_stay()));
         };
@@ -137,20 +155,14 @@ impl Decision {
             Asked::Message { .. } => Ok(Verdict::refused(refusals::no_such_stay())),
             Asked::Commit { expected_patient_share } => self.commit(record, *expected_patient_share, owner),
             Asked::Reverse { reason, operator } => {
-                Ok(self.reverse(record, self.ordered(reason, operator, false), owner))
+                self.reverse(record, self.ordered(reason, operator, false), owner)
             }
             Asked::ChargesQuiet { mode, now } => self.charges_quiet(record, *mode, *now, owner),
             Asked::Carry(carry) => self.carry(record, carry, owner),
         }
     }
 
-    fn message(
-        &self,
-        message: &Message,
-        mode: Mode,
-        stored: Option<StayRecord>,
-        facts: &Facts,
-    ) -> Result<Verdict, LookAgain> {
+    fn message(&self, message: &Message, mode: Mode, stored: Option<StayRecord>, facts: &Facts) -> Decided {
         let Identity { person, joined, aliases } =
             match identify(facts, message, stored.as_ref(), &self.persons) {
                 Ok(identity) => identity,
@@ -189,20 +201,15 @@ impl Decision {
         Verdict::answer(Outcome::Noted(Box::new(noted)))
     }
 
-    fn carry_out(
-        &self,
-        received: Received,
-        person: &PersonFacts,
-        places: &LinePlaces<'_>,
-    ) -> Result<Verdict, LookAgain> {
+    fn carry_out(&self, received: Received, person: &PersonFacts, places: &LinePlaces<'_>) -> Decided {
         let Received { record, todo, absorbed } = received;
         match todo {
             Todo::Price(mode) => self.price(record, mode, person, places),
             Todo::PriceAgain(mode) => self.price_again(record, mode, absorbed.repeated, person),
             Todo::SameBill => Ok(Verdict::issued(record)),
-            Todo::Reverse => Ok(self.reverse(record, self.ordered("ADT^A13", "HL7", true), person)),
+            Todo::Reverse => self.reverse(record, self.ordered("ADT^A13", "HL7", true), person),
             Todo::Keep | Todo::Wait { .. } | Todo::Late | Todo::InHand => {
-                Ok(self.note(record, absorbed.repeated, person))
+                self.note(record, absorbed.repeated, person)
             }
         }
     }
@@ -213,23 +220,23 @@ impl Decision {
         mode: Mode,
         person: &PersonFacts,
         places: &LinePlaces<'_>,
-    ) -> Result<Verdict, LookAgain> {
+    ) -> Decided {
         if !self.lookups.fit(&record) {
-            return Err(LookAgain);
+            return Err(Undecided::LookAgain);
         }
         let settlement = match price(&record, &self.ground(person, &record, &Given::new()), mode, places) {
             Ok(Priced::Bill(settlement)) => *settlement,
             Ok(Priced::Ask(_) | Priced::Breach { .. }) => {
-                return Ok(self.ask_payers(record, mode, None, person));
+                return self.ask_payers(record, mode, None, person);
             }
             Err(refusals) => return Ok(Verdict::answer(refusals.into())),
         };
         record.pricing = None;
         record.settlement = Some(settlement);
-        Ok(match mode {
+        match mode {
             Mode::Quote => self.quoted(record, person),
             Mode::Settle => self.settled(record, person),
-        })
+        }
     }
 
     /// Outside payers have to be asked first, which no transaction waits for: the stay is kept, and whoever takes it
@@ -240,11 +247,11 @@ impl Decision {
         mode: Mode,
         expected: Option<Money>,
         person: &PersonFacts,
-    ) -> Verdict {
+    ) -> Decided {
         record.pricing = Some(Pricing::new(mode, self.at, expected));
         record.hold = self.hold(&record);
         let lease = Some(Lease { stay_id: record.stay_id, epoch: record.hold.epoch });
-        Verdict { lease, ..self.note(record, 0, person) }
+        Ok(Verdict { lease, ..self.note(record, 0, person)? })
     }
 
     /// The stay is this gateway's from now on; under a lease of its own, it stays so.
@@ -255,12 +262,7 @@ impl Decision {
     }
 
     /// Priced again inside the transaction: what was quoted may have moved.
-    fn commit(
-        &self,
-        mut record: StayRecord,
-        expected: Money,
-        person: &PersonFacts,
-    ) -> Result<Verdict, LookAgain> {
+    fn commit(&self, mut record: StayRecord, expected: Money, person: &PersonFacts) -> Decided {
         if let (Phase::Settled | Phase::Committing, Some(settlement)) = (record.phase, &record.settlement) {
             return Ok(committed_before(record.phase, settlement, expected));
         }
@@ -269,7 +271,7 @@ impl Decision {
             return Ok(Verdict::refused(refusals::not_quoted(record.phase)));
         };
         if !self.lookups.fit(&record) {
-            return Err(LookAgain);
+            return Err(Undecided::LookAgain);
         }
         let none = LinePlaces::none();
         let given = Given::new();
@@ -277,7 +279,7 @@ impl Decision {
         let settled = match price(&record, &ground, Mode::Settle, &none) {
             Ok(Priced::Bill(settled)) => *settled,
             Ok(Priced::Ask(_) | Priced::Breach { .. }) => {
-                return Ok(self.ask_payers(record, Mode::Settle, Some(expected), person));
+                return self.ask_payers(record, Mode::Settle, Some(expected), person);
             }
             Err(refusals) => return Ok(Verdict::answer(refusals.into())),
         };
@@ -285,13 +287,13 @@ impl Decision {
         if is_expired || settled.bill.patient_share > expected + self.tolerance(&settled) {
             let again = match price(&record, &ground, Mode::Quote, &none) {
                 Ok(Priced::Bill(again)) => *again,
-                Ok(Priced::Ask(_) | Priced::Breach { .. }) => return Err(LookAgain),
+                Ok(Priced::Ask(_) | Priced::Breach { .. }) => return Err(Undecided::LookAgain),
                 Err(refusals) => return Ok(Verdict::answer(refusals.into())),
             };
-            return Ok(self.moved(record, again, is_expired, expected, person));
+            return self.moved(record, again, is_expired, expected, person);
         }
         record.settlement = Some(Settlement { agreed: Some(expected), ..settled });
-        Ok(self.settled(record, person))
+        self.settled(record, person)
     }
 
     /// The quote that somebody wanted to commit has moved: here is the new one, and no money moved.
@@ -302,7 +304,7 @@ impl Decision {
         is_expired: bool,
         expected: Money,
         person: &PersonFacts,
-    ) -> Verdict {
+    ) -> Decided {
         let refusals = vec![refusals::quote_moved(is_expired, expected, again.bill.patient_share)];
         record.phase = Phase::Quoted;
         record.settlement = Some(again);
@@ -310,13 +312,13 @@ impl Decision {
         self.write(record, person, Effect::default(), refused)
     }
 
-    pub(super) fn quoted(&self, mut record: StayRecord, person: &PersonFacts) -> Verdict {
+    pub(super) fn quoted(&self, mut record: StayRecord, person: &PersonFacts) -> Decided {
         record.phase = Phase::Quoted;
         self.write(record, person, Effect::default(), Outcome::Bill)
     }
 
     /// The settlement is what its bill says, from this transaction on.
-    pub(super) fn settled(&self, mut record: StayRecord, person: &PersonFacts) -> Verdict {
+    pub(super) fn settled(&self, mut record: StayRecord, person: &PersonFacts) -> Decided {
         record.phase = Phase::Settled;
         self.owe_delivery(&mut record);
         let effect = record.settlement.as_ref().map(Effect::by_settling).unwrap_or_default();
@@ -332,12 +334,12 @@ impl Decision {
         Ordered { reason, operator, at: self.at, is_discharge_cancelled }
     }
 
-    fn reverse(&self, mut record: StayRecord, ordered: Ordered, person: &PersonFacts) -> Verdict {
+    fn reverse(&self, mut record: StayRecord, ordered: Ordered, person: &PersonFacts) -> Decided {
         let state = record.settlement.as_ref().map(|settlement| settlement.bill.state);
         match (state, record.phase) {
-            (Some(BillState::Reversed), _) => Verdict::issued(record),
-            (Some(_), Phase::Reversing) => Verdict::issued(record),
-            (Some(_), Phase::Committing) => Verdict::refused(refusals::being_settled(record.phase)),
+            (Some(BillState::Reversed), _) => Ok(Verdict::issued(record)),
+            (Some(_), Phase::Reversing) => Ok(Verdict::issued(record)),
+            (Some(_), Phase::Committing) => Ok(Verdict::refused(refusals::being_settled(record.phase))),
             (Some(_), Phase::Settled) if record.is_committed_outside() => {
                 self.begin_reversal(record, ordered, person)
             }
@@ -345,18 +347,18 @@ impl Decision {
                 record.phase = Phase::Reversed;
                 self.take_back(record, person, &ordered)
             }
-            (_, phase) => Verdict::refused(refusals::not_settled(phase)),
+            (_, phase) => Ok(Verdict::refused(refusals::not_settled(phase))),
         }
     }
 
     /// Payers have to take their money back first. Where one of them cannot, nothing is begun.
-    fn begin_reversal(&self, mut record: StayRecord, ordered: Ordered, person: &PersonFacts) -> Verdict {
-        let Some(saga) = record.saga.take() else { return Verdict::issued(record) };
+    fn begin_reversal(&self, mut record: StayRecord, ordered: Ordered, person: &PersonFacts) -> Decided {
+        let Some(saga) = record.saga.take() else { return Ok(Verdict::issued(record)) };
         if saga.is_irreversible_under_way() {
-            return Verdict::refused(refusals::being_settled(record.phase));
+            return Ok(Verdict::refused(refusals::being_settled(record.phase)));
         }
         if let Some(adapter) = saga.not_reversible(self.at) {
-            return Verdict::refused(refusals::not_reversible(adapter));
+            return Ok(Verdict::refused(refusals::not_reversible(adapter)));
         }
         let saga = step(saga, Event::ReverseOrdered(ordered), self.at).saga;
         record.phase = Phase::Reversing;
@@ -367,7 +369,7 @@ impl Decision {
         }
         record.saga = Some(saga);
         let lease = Some(Lease { stay_id: record.stay_id, epoch: record.hold.epoch });
-        Verdict { lease, ..self.write(record, person, Effect::default(), Outcome::Bill) }
+        Ok(Verdict { lease, ..self.write(record, person, Effect::default(), Outcome::Bill)? })
     }
 
     /// Gives back exactly what the settlement moved; later stays are not priced again. Charges that came late
@@ -377,9 +379,9 @@ impl Decision {
         mut record: StayRecord,
         person: &PersonFacts,
         ordered: &Ordered,
-    ) -> Verdict {
+    ) -> Decided {
         let Some(mut settlement) = record.settlement.take() else {
-            return Verdict::refused(refusals::no_such_stay());
+            return Ok(Verdict::refused(refusals::no_such_stay()));
         };
         let deferred = settlement.deferred.take();
         let release =

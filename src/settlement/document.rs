@@ -123,7 +123,10 @@ impl StayRecord {
     }
 
     /// The document to be sealed, personal data in clear, and the newest bill, which is kept beside it.
-    pub fn into_document(self) -> (Vec<u8>, Option<Bill>) {
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn into_document(self) -> serde_json::Result<(Vec<u8>, Option<Bill>)> {
         let (settlement, bill) = match self.settlement {
             None => (None, None),
             Some(Settlement { id, bill, mut discharge, moves, agreed, insured_region, deferred }) => {
@@ -161,6 +164,6 @@ impl StayRecord {
             unpriced: self.unpriced,
             saga: self.saga,
         };
-        (revealing(|| serde_json::to_vec(&document)).unwrap_or_default(), bill)
+        Ok((revealing(|| serde_json::to_vec(&document))?, bill))
     }
 }

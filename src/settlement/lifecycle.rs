@@ -73,7 +73,8 @@ fn before(
     if record.phase == Phase::Cancelled && !reopens {
         return Err(vec![not_open("该次入院已取消", "the admission was cancelled")]);
     }
-    let in_hand = asked_for(&record, message);
+    let asked_for = record.pricing.as_ref().map(|pricing| pricing.mode);
+    let meant_before = asked_for.and_then(|_| meant(&record, message));
     match message.trigger {
         Trigger::CancelDischarge => return Ok(cancel_discharge(record)),
         Trigger::CancelAdmit => return Ok(cancel_admit(record)),
@@ -85,7 +86,8 @@ fn before(
     record.is_closed |= closes(message);
     let todo = match due(&record, message, mode, at) {
         Todo::Price(mode) | Todo::PriceAgain(mode)
-            if in_hand.is_some_and(|asked| asked == (mode, meant(&record, message))) =>
+            if asked_for == Some(mode)
+                && meant_before.is_some_and(|before| meant(&record, message) == Some(before)) =>
         {
             Todo::InHand
         }
@@ -108,14 +110,10 @@ fn before(
     Ok(Received { record, todo, absorbed })
 }
 
-/// What outside payers are being asked about, where they are.
-fn asked_for(record: &StayRecord, message: &Message) -> Option<(Mode, Option<[u8; 32]>)> {
-    let pricing = record.pricing.as_ref()?;
-    Some((pricing.mode, meant(record, message)))
-}
-
+/// Absent where the stay is not complete: such a one means the same as no other.
 fn meant(record: &StayRecord, message: &Message) -> Option<[u8; 32]> {
-    record.complete(&message.hospital).ok().map(|completed| meaning(&completed.discharge))
+    let completed = record.complete(&message.hospital).ok()?;
+    meaning(&completed.discharge).ok()
 }
 
 fn after_settlement(record: StayRecord, message: &Message) -> Result<Received, Vec<Refusal>> {
@@ -204,9 +202,9 @@ fn is_whole(record: &StayRecord) -> bool {
 /// Whether the open quote is good still, and for what was sent.
 fn is_quoted_as_sent(record: &StayRecord, message: &Message, at: Timestamp) -> bool {
     let Some(quote) = &record.settlement else { return false };
-    let sent = record.complete(&message.hospital);
-    quote.bill.valid_until.is_some_and(|until| at <= until)
-        && sent.is_ok_and(|sent| meaning(&sent.discharge) == meaning(&quote.discharge))
+    let is_good = quote.bill.valid_until.is_some_and(|until| at <= until);
+    let quoted = meaning(&quote.discharge).ok().filter(|_| is_good);
+    quoted.is_some_and(|quoted| meant(record, message) == Some(quoted))
 }
 
 /// Lines already settled are the same charges again; the others are kept apart from the settled stay.
@@ -253,7 +251,8 @@ fn settled_again(record: StayRecord, message: &Message) -> Result<Received, Vec<
     }
     let absorbed = sent.take(message).map_err(|refusal| vec![refusal])?;
     let sent = sent.complete(&message.hospital)?.discharge;
-    if meaning(&sent) == meaning(&settlement.discharge) {
+    let meant = |discharge| meaning(discharge).map_err(|why| vec![refusals::defect(why)]);
+    if meant(&sent)? == meant(&settlement.discharge)? {
         return Ok(Received { record, todo: Todo::SameBill, absorbed });
     }
     let named = differences(&settlement.discharge, &sent, &message.hospital, message.dialect);

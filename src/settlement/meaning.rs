@@ -12,7 +12,10 @@ use super::names::Head;
 /// SHA-256 of a stay's canonical form: no message id, no time of sending, no ward or bed and no time of day
 /// (two systems of one hospital differ in them, and no payer looks at them), lines in order of their ids,
 /// diagnoses and payers settled elsewhere in order of their codes, numbers without trailing zeros.
-pub fn meaning(discharge: &Discharge) -> [u8; 32] {
+///
+/// # Errors
+/// Where the form cannot be written: two stays of which none can be are not the same.
+pub fn meaning(discharge: &Discharge) -> serde_json::Result<[u8; 32]> {
     let mut canonical = discharge.clone();
     canonical.message_id = String::new();
     canonical.sent_at = jiff::Timestamp::UNIX_EPOCH;
@@ -22,8 +25,8 @@ pub fn meaning(discharge: &Discharge) -> [u8; 32] {
     canonical.settled_elsewhere.sort_by(|a, b| a.payer.cmp(&b.payer));
     // Struct fields are written in their declared order and numbers print in one way only, so equal
     // values give equal bytes.
-    let written = revealing(|| serde_json::to_vec(&canonical)).unwrap_or_default();
-    Sha256::digest(&written).into()
+    let written = revealing(|| serde_json::to_vec(&canonical))?;
+    Ok(Sha256::digest(&written).into())
 }
 
 /// What a payer looks at of a visit.

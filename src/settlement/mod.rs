@@ -9,13 +9,15 @@
 //! driver).
 //!
 //! With outside payers: [`payers`] (who they are), [`saga`] (what is remembered of them, and the function that
-//! moves it), [`carried`] (what is written), [`delivery`] (payers that were left out, and what becomes of them). [`audit`] holds the books against each other.
+//! moves it), [`carried`] (what is written), [`delivery`] (payers that were left out, and what they are asked later) and
+//! `delivered` (what becomes of it). [`audit`] holds the books against each other.
 
 pub mod audit;
 pub mod bill;
 pub mod carried;
 pub mod complete;
 pub mod decide;
+mod delivered;
 pub mod delivery;
 pub mod document;
 mod effect;

@@ -44,13 +44,16 @@ enum Keeping<'a> {
 
 impl Outcome {
     /// What the message keeps; read back as [`Kept`].
-    pub fn kept(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn kept(&self) -> serde_json::Result<Vec<u8>> {
         let keeping = match self {
             Self::Bill(bill) => Keeping::Settlement { id: bill.settlement_id, version: bill.version },
             Self::Noted(noted) => Keeping::Noted(noted),
             Self::Refused(refused) => Keeping::Refused(refused),
         };
-        serde_json::to_vec(&keeping).unwrap_or_default()
+        serde_json::to_vec(&keeping)
     }
 
     /// Payers are being asked; it is not over.

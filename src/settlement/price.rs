@@ -125,23 +125,30 @@ pub fn price(
         moves: moves(&adjudication),
         agreed: None,
         insured_region: claim.insured_region.clone(),
-        deferred: deferred(&bill, claim, &year, ground),
+        deferred: deferred(&bill, claim, policy, &year, ground),
         bill,
         discharge,
     })))
 }
 
 /// What payers that could not be asked will be asked by, once the stay is settled.
-fn deferred(bill: &Bill, claim: Claim, year: &YearUsed, ground: &Ground<'_>) -> Option<Deferred> {
+fn deferred(
+    bill: &Bill,
+    claim: Claim,
+    policy: &Policy,
+    year: &YearUsed,
+    ground: &Ground<'_>,
+) -> Option<Deferred> {
     let is_deferred = bill.state == BillState::Settled && bill.deferred().next().is_some();
     let used = is_deferred.then(|| year.both().ok()).flatten()?;
-    Some(Deferred::new(claim, used, ground.payers.served().to_vec(), ground.at))
+    Some(Deferred::new(claim, used, &ground.payers.served(), policy, ground.at))
 }
 
 /// How much the patient's share may rise between quote and settlement, by the policy it was priced under.
 pub fn share_tolerance(policies: &PolicyShelf, settlement: &Settlement) -> Money {
-    let policy = policies.policies().iter().find(|policy| *policy.label() == settlement.bill.policy);
-    policy.map_or(Money::ZERO, |policy| policy.settings().share_tolerance.value)
+    policies
+        .labelled(&settlement.bill.policy)
+        .map_or(Money::ZERO, |policy| policy.settings().share_tolerance.value)
 }
 
 /// A kind of accident that no policy in force lists may be mistyped; whoever pays for listed ones alone pays nothing.

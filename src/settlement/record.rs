@@ -188,6 +188,11 @@ impl StayRecord {
         self.deferred().is_some() && self.saga.as_ref().is_some_and(Saga::is_delivering)
     }
 
+    /// Its saga is to be carried on.
+    pub fn is_carried_out(&self) -> bool {
+        self.phase.is_under_way() || self.is_delivering()
+    }
+
     /// The state of a stay without a bill to show.
     pub fn noted_state(&self) -> BillState {
         match self.phase {

@@ -202,6 +202,11 @@ pub fn not_reversible(adapter: &str) -> Refusal {
     )
 }
 
+/// A document of ours that cannot be written. Never seen; checked because money depends on it.
+pub fn defect(why: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Code::Internal, "网关内部错误，已停止处理", format!("an error inside the gateway: {why}"))
+}
+
 /// Never seen; checked because money depends on it.
 pub fn unbalanced(why: &Unbalanced) -> Refusal {
     Refusal::new(Code::Internal, "结算单不平衡，已停止结算", format!("{why}; nothing was settled"))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use yizhan_contract::Text;
 
-use super::decide::{Decision, LookAgain, Verdict};
+use super::decide::{Decided, Decision, Undecided, Verdict};
 use super::message::Mode;
 use super::outcome::Outcome;
 use super::record::{Phase, StayRecord};
@@ -65,17 +65,17 @@ impl Decision {
         mode: Mode,
         now: Timestamp,
         person: &PersonFacts,
-    ) -> Result<Verdict, LookAgain> {
+    ) -> Decided {
         // A message came between the timer and this step: it decided what is waited for. What could not be priced is
         // taken up when it is to be tried again, by time or by order.
         let is_quiet = record.quiet_until.is_some_and(|until| until <= now) || record.unpriced.is_some();
         if record.phase != Phase::AwaitingCharges || !is_quiet {
-            return Ok(self.note(record, 0, person));
+            return self.note(record, 0, person);
         }
         Ok(match self.price_quiet(&record, mode, person)? {
             Ok(priced) => priced,
             Err(refusals) => {
-                let kept = self.unpriced(record, refusals.clone(), 0, person);
+                let kept = self.unpriced(record, refusals.clone(), 0, person)?;
                 Verdict { outcome: refusals.into(), ..kept }
             }
         })
@@ -88,11 +88,11 @@ impl Decision {
         mode: Mode,
         repeated: usize,
         person: &PersonFacts,
-    ) -> Result<Verdict, LookAgain> {
-        Ok(match self.price_quiet(&record, mode, person)? {
-            Ok(priced) => priced,
+    ) -> Decided {
+        match self.price_quiet(&record, mode, person)? {
+            Ok(priced) => Ok(priced),
             Err(refusals) => self.unpriced(record, refusals, repeated, person),
-        })
+        }
     }
 
     /// Prices a stay whose charges are quiet, or says what is in the way; places are those of the stay, for no
@@ -102,7 +102,7 @@ impl Decision {
         record: &StayRecord,
         mode: Mode,
         person: &PersonFacts,
-    ) -> Result<Result<Verdict, Vec<Refusal>>, LookAgain> {
+    ) -> Result<Result<Verdict, Vec<Refusal>>, Undecided> {
         let verdict = self.price(record.clone(), mode, person, &LinePlaces::none())?;
         Ok(match verdict.outcome {
             Outcome::Refused(refused) => Err(refused.refusals),
@@ -119,7 +119,7 @@ impl Decision {
         refusals: Vec<Refusal>,
         repeated: usize,
         person: &PersonFacts,
-    ) -> Verdict {
+    ) -> Decided {
         record.phase = Phase::AwaitingCharges;
         let retry = self.at.checked_add(SignedDuration::from_secs(QUIET_RETRY_S)).ok();
         record.quiet_until = record.quiet_until.and(retry);
@@ -129,9 +129,9 @@ impl Decision {
         let told_by = told.unwrap_or(self.new_outbox_id);
         let telling = told.is_none().then(|| self.telling_unpriced(&record)).flatten();
         record.unpriced = Some(Unpriced { since, refusals, told_by });
-        let mut verdict = self.note(record, repeated, person);
+        let mut verdict = self.note(record, repeated, person)?;
         verdict.changes.outbox.extend(telling);
-        verdict
+        Ok(verdict)
     }
 }
 

@@ -8,7 +8,7 @@ use yizhan_contract::Money;
 use yizhan_contract::stay::civil_date;
 
 use super::bill::{Bill, BillState, BilledPayer};
-use super::decide::{Decision, Verdict};
+use super::decide::{Decided, Decision, Undecided, Verdict};
 use super::effect::Effect;
 use super::message::Message;
 use super::outcome::{Beneficiary, Noted, Outcome};
@@ -16,6 +16,26 @@ use super::record::{Phase, StayRecord};
 use super::refusals;
 use crate::refusal::Refusal;
 use crate::store::{BillWrite, Changes, Hold, LegWrite, OutboxWrite, PersonFacts, StayWrite};
+
+/// Which bill stands for a stay, and in which state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Issued {
+    settlement_id: Uuid,
+    version: u32,
+    state: &'static str,
+}
+
+impl Issued {
+    pub(super) fn of(record: &StayRecord) -> Option<Self> {
+        let bill = &record.settlement.as_ref()?.bill;
+        Some(Self { settlement_id: bill.settlement_id, version: bill.version, state: bill.state.word() })
+    }
+
+    fn by(written: &BillWrite) -> Self {
+        let BillWrite { settlement_id, version, state, .. } = *written;
+        Self { settlement_id, version, state }
+    }
+}
 
 impl Verdict {
     /// Answered, nothing else written.
@@ -25,6 +45,17 @@ impl Verdict {
 
     pub(super) fn refused(refusal: Refusal) -> Self {
         Self::answer(refusal.into())
+    }
+
+    /// Without what its hospital was told already: a stay that is touched again and again while a payer is asked is
+    /// told once for each version and state of its bill.
+    #[must_use]
+    pub(super) fn telling_what_is_new(mut self, before: Option<Issued>) -> Self {
+        let written = self.changes.bill.as_ref().map(Issued::by);
+        if written.is_some() && written == before {
+            self.changes.outbox.clear();
+        }
+        self
     }
 
     /// The newest bill, as issued.
@@ -44,32 +75,32 @@ impl Decision {
         person: &PersonFacts,
         effect: Effect,
         told: impl FnOnce(Box<Bill>) -> Outcome,
-    ) -> Verdict {
+    ) -> Decided {
         record.unpriced = None;
-        let (stay, bill) = self.stay(record, person);
-        let Some(bill) = bill else { return Verdict::refused(refusals::no_such_stay()) };
+        let (stay, bill) = self.stay(record, person)?;
+        let bill = bill.ok_or_else(|| Undecided::defect("a settlement without its bill"))?;
         let changes = Changes {
             outbox: self.telling(stay.stay_id, &bill).into_iter().collect(),
-            bill: Some(self.bill(stay.stay_id, &bill)),
+            bill: Some(self.bill(stay.stay_id, &bill)?),
             stay: Some(stay),
             accumulators: effect.accumulators,
             postings: effect.postings,
             ..Changes::default()
         };
-        Verdict { changes, ..Verdict::answer(told(Box::new(bill))) }
+        Ok(Verdict { changes, ..Verdict::answer(told(Box::new(bill))) })
     }
 
     /// The stay alone: no bill changes.
-    pub(super) fn note(&self, record: StayRecord, repeated: usize, person: &PersonFacts) -> Verdict {
+    pub(super) fn note(&self, record: StayRecord, repeated: usize, person: &PersonFacts) -> Decided {
         let noted = self.noted(&record, repeated, person);
-        let (stay, _) = self.stay(record, person);
+        let (stay, _) = self.stay(record, person)?;
         let changes = Changes { stay: Some(stay), ..Changes::default() };
-        Verdict { changes, ..Verdict::answer(Outcome::Noted(Box::new(noted))) }
+        Ok(Verdict { changes, ..Verdict::answer(Outcome::Noted(Box::new(noted))) })
     }
 
     /// Charges that go quiet are looked at when their time has come. A stay whose payers are being asked stays with
     /// whoever asks them.
-    fn stay(&self, record: StayRecord, person: &PersonFacts) -> (StayWrite, Option<Bill>) {
+    fn stay(&self, record: StayRecord, person: &PersonFacts) -> Result<(StayWrite, Option<Bill>), Undecided> {
         let hold = if record.is_with_payers() {
             record.hold.clone()
         } else {
@@ -80,7 +111,7 @@ impl Decision {
         let visit_number = Arc::from(record.part.visit_number.as_str());
         let admitted = record.part.admitted.value().map(|moment| moment.date);
         let settlement_id = record.settlement.as_ref().map(|settlement| settlement.id);
-        let (document, bill) = record.into_document();
+        let (document, bill) = record.into_document().map_err(Undecided::defect)?;
         let write = StayWrite {
             stay_id,
             person_id: person.person_id,
@@ -92,16 +123,16 @@ impl Decision {
             hold,
             needs_attention,
         };
-        (write, bill)
+        Ok((write, bill))
     }
 
-    fn bill(&self, stay_id: Uuid, bill: &Bill) -> BillWrite {
+    fn bill(&self, stay_id: Uuid, bill: &Bill) -> Result<BillWrite, Undecided> {
         let leg = |payer: &BilledPayer| LegWrite {
             payer: payer.payer.clone(),
             state: payer.state,
             paid: payer.paid,
         };
-        BillWrite {
+        Ok(BillWrite {
             settlement_id: bill.settlement_id,
             stay_id,
             version: bill.version,
@@ -111,8 +142,8 @@ impl Decision {
             total: bill.amounts.total,
             patient_share: bill.patient_share,
             legs: bill.payers.iter().map(leg).collect(),
-            document: serde_json::to_vec(bill).unwrap_or_default(),
-        }
+            document: serde_json::to_vec(bill).map_err(Undecided::defect)?,
+        })
     }
 
     /// An issued bill goes to the hospital's return address, where it has one; one that is being made does not.

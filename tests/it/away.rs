@@ -70,25 +70,31 @@ impl Away {
     }
 
     pub(crate) fn serving(payer: &str) -> Arc<Self> {
-        Self::that_reverses(payer, Some(86_400 * 30))
+        Self::of(payer, |_| {})
+    }
+
+    /// One that is asked until it answers: without it nothing is settled.
+    pub(crate) fn required(payer: &str) -> Arc<Self> {
+        Self::of(payer, |manifest| manifest.optional = false)
     }
 
     /// One whose commits cannot be taken back.
     pub(crate) fn irreversible() -> Arc<Self> {
-        Self::that_reverses("supplementary", None)
+        Self::of("supplementary", |manifest| manifest.reverse_window_s = None)
     }
 
-    fn that_reverses(payer: &str, reverse_window_s: Option<u64>) -> Arc<Self> {
-        let manifest = Manifest {
+    pub(crate) fn of(payer: &str, change: impl FnOnce(&mut Manifest)) -> Arc<Self> {
+        let mut manifest = Manifest {
             serves: vec![payer.parse().unwrap()],
             quotes_are_firm: true,
             commits_are_idempotent: false,
-            reverse_window_s,
+            reverse_window_s: Some(86_400 * 30),
             not_found_settles_after_s: 1,
             optional: true,
             commits_zero: false,
             concurrency_max: 4,
         };
+        change(&mut manifest);
         Arc::new(Self { manifest, mood: Mutex::default() })
     }
 

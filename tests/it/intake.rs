@@ -169,7 +169,7 @@ fn one_stay_is_the_same_in_every_format() {
             revealing(|| serde_json::to_value(&json)).unwrap(),
             "{file}"
         );
-        assert_eq!(meaning(&other), meaning(&json), "{file}");
+        assert_eq!(meaning(&other).unwrap(), meaning(&json).unwrap(), "{file}");
     }
 }
 
@@ -179,10 +179,10 @@ fn meaning_ignores_order_and_envelope_and_names_what_differs() {
     let mut other = first.clone();
     other.message_id = "another".to_owned();
     other.lines.reverse();
-    assert_eq!(meaning(&first), meaning(&other));
+    assert_eq!(meaning(&first).unwrap(), meaning(&other).unwrap());
     other.lines[0].amount = Some("-12.34".parse().unwrap());
     other.lines.remove(3);
-    assert_ne!(meaning(&first), meaning(&other));
+    assert_ne!(meaning(&first).unwrap(), meaning(&other).unwrap());
     assert_eq!(differing_lines(&first, &other), ["L1", "L4"]);
 }
 

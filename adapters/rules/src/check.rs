@@ -74,6 +74,7 @@ impl Checking {
             to,
             extends: raw.extends.as_deref().map(Arc::from),
             attested_by: raw.attested_by.as_str().into(),
+            texts: Vec::new(),
             clause,
             order_clause,
             sources: self.sources.clone(),

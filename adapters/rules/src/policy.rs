@@ -222,6 +222,7 @@ pub struct Policy {
     pub(crate) to: Option<Date>,
     pub(crate) extends: Option<Arc<str>>,
     pub(crate) attested_by: Arc<str>,
+    pub(crate) texts: Vec<(Arc<str>, Arc<str>)>,
     pub(crate) clause: Arc<str>,
     pub(crate) order_clause: Arc<str>,
     pub(crate) sources: BTreeMap<Arc<str>, Arc<str>>,
@@ -249,6 +250,12 @@ impl Policy {
     /// The file it was read from, as the caller named it.
     pub fn file(&self) -> &str {
         &self.file
+    }
+
+    /// What it was read from, files and their texts, its own first and then those it extends: read again they make
+    /// the same policy under the same label.
+    pub fn texts(&self) -> &[(Arc<str>, Arc<str>)] {
+        &self.texts
     }
 
     /// Prefix of the insured regions it is for: province (2 digits), prefecture (4) or county (6).

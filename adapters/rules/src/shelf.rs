@@ -94,6 +94,11 @@ impl PolicyShelf {
         self.policies.iter().any(|policy| policy.holds_on(day) && policy.lists_accident(kind))
     }
 
+    /// The policy of exactly this text.
+    pub fn labelled(&self, label: &str) -> Option<&Arc<Policy>> {
+        self.policies.iter().find(|policy| *policy.label == *label)
+    }
+
     pub fn policies(&self) -> &[Arc<Policy>] {
         &self.policies
     }
@@ -119,7 +124,7 @@ fn policy(read: &[Read<'_>], index: usize) -> Result<Policy, Vec<Problem>> {
     let own = &read[index];
     let mut problems = Problems::of(own.file);
     let mut raw = own.raw.clone();
-    let mut hash = Sha256::new_with_prefix(own.text.as_bytes());
+    let mut texts: Vec<(Arc<str>, Arc<str>)> = vec![(own.file.into(), own.text.into())];
     let mut child = own;
     let mut parents = 0;
     while let Some(wanted) = &child.raw.extends {
@@ -141,13 +146,15 @@ fn policy(read: &[Read<'_>], index: usize) -> Result<Policy, Vec<Problem>> {
             return Err(problems.found);
         }
         raw.inherit_from(&parent.raw);
-        hash.update(parent.text.as_bytes());
+        texts.push((parent.file.into(), parent.text.into()));
         child = parent;
     }
+    let mut hash = Sha256::new();
+    texts.iter().for_each(|(_, text)| hash.update(text.as_bytes()));
     let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let digest = digest.get(..LABEL_HASH_HEX).unwrap_or(&digest);
     let label = format!("{}@{}#{digest}", raw.name, raw.from).into();
-    let policy = check::check(&raw, own.file, label)?;
+    let policy = Policy { texts, ..check::check(&raw, own.file, label)? };
     floors::check(&policy, &mut problems);
     if problems.found.is_empty() { Ok(policy) } else { Err(problems.found) }
 }

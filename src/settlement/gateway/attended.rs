@@ -145,7 +145,7 @@ impl Gateway {
             due_at: hold.due_at.unwrap_or(now),
             is_held: hold.held_by.is_some(),
         };
-        let is_carried_out = record.phase.is_under_way() || record.is_delivering();
+        let is_carried_out = record.is_carried_out();
         let is_owed = record.deferred().is_some();
         let Some(saga) = record.saga.filter(|_| is_carried_out) else {
             // Nothing was sent: to be tried again now is all there is to order.

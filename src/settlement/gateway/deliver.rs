@@ -22,14 +22,14 @@ impl Drive<'_> {
         let (policies, payers) = (self.gateway.policies(), self.gateway.payers());
         let carry = match delivery::next(&seen.record, owner, policies, payers) {
             None => return Ok(Went::On),
-            Some(Next::Stuck(why)) => self.delivery_postponed(seen, why),
+            Some(Next::Stuck(why)) => self.delivery_postponed(seen, why, true),
             Some(Next::Nothing(payer)) => {
                 let given = Given::from([(payer, Answer::deferred(None))]);
                 self.delivering(given, None).await?
             }
             Some(Next::Ask(adapter, to_ask)) => match self.put(seen, &to_ask, adapter).await {
                 Ok(given) => self.answered(seen, adapter, given).await?,
-                Err(why) => self.delivery_postponed(seen, unanswered(&why)),
+                Err(why) => self.delivery_postponed(seen, unanswered(&why), false),
             },
         };
         let is_to_be_sent = matches!(carry, Carry::Delivering { call: Some(_), .. });
@@ -64,7 +64,7 @@ impl Drive<'_> {
                     format!("适配器 {name} 无法生成业务请求（{why}）"),
                     format!("adapter {name} cannot make its operation ready ({why})"),
                 );
-                Ok(self.delivery_postponed(seen, why))
+                Ok(self.delivery_postponed(seen, why, true))
             }
         }
     }
@@ -74,13 +74,13 @@ impl Drive<'_> {
         Ok(Carry::Delivering { given, call, hold: self.hold_until(self.until, true) })
     }
 
-    fn delivery_postponed(&self, seen: &Seen, waits_for: Text) -> Carry {
+    fn delivery_postponed(&self, seen: &Seen, waits_for: Text, is_for_a_person: bool) -> Carry {
         let now = self.gateway.runtime().now();
         let again = match seen.record.deferred() {
             Some(deferred) if deferred.is_overdue_at(now) => later(now, OVERDUE_PAUSE),
             deferred => self.pause(deferred.map_or(0, |deferred| deferred.tries)),
         };
-        Carry::DeliveryPostponed { waits_for, hold: self.hold_until(again, false) }
+        Carry::DeliveryPostponed { waits_for, is_for_a_person, hold: self.hold_until(again, false) }
     }
 }
 

@@ -16,6 +16,7 @@ use super::quote::{ASK_DEADLINE, Quoted, no_answer};
 use crate::settlement::carried::Carry;
 use crate::settlement::given::{Answer, Given};
 use crate::settlement::message::Mode;
+use crate::settlement::outcome::Outcome;
 use crate::settlement::saga::event::{Event, Part, Wanted};
 use crate::settlement::saga::{COMMIT_DEADLINE, Course, Saga, Sent, Why};
 use crate::store::StoreError;
@@ -127,6 +128,8 @@ impl Drive<'_> {
                 hold: self.hold_until(self.until, true),
             };
             match self.carry(seen, carry).await {
+                // Everything that is wanted next rests on this having been written.
+                Ok(Some(Outcome::Refused(_))) => return Err(lost_saga()),
                 Ok(Some(_)) => {
                     turn.is_to_be_kept = false;
                     turn.given = None;
@@ -134,8 +137,14 @@ impl Drive<'_> {
                 }
                 // The person's year moved since it was priced anew: none of that was sent, and it begins again.
                 Ok(None) if turn.given.is_some() => return Ok(false),
-                // The stay moved (late charges came): see it anew.
-                Ok(None) => *seen = self.look().await?.ok_or_else(lost_saga)?,
+                // The stay moved (late charges came): see it anew. One that is not under way any more is somebody
+                // else's, and what is wanted here with it.
+                Ok(None) => {
+                    *seen = self.look().await?.ok_or_else(lost_saga)?;
+                    if !seen.record.is_carried_out() {
+                        return Ok(false);
+                    }
+                }
                 Err(Stop::Store(error)) if error.may_retry() => self.pause_for_store(error).await?,
                 Err(stop) => return Err(stop),
             }
@@ -153,7 +162,13 @@ impl Drive<'_> {
                 Ok(Some(_)) if is_quoted_again => return Ok(Went::On),
                 Ok(Some(outcome)) => return Ok(Went::Ended(outcome)),
                 Ok(None) if given.is_some() => return Ok(Went::On),
-                Ok(None) => again = Some(self.look().await?.ok_or_else(lost_saga)?),
+                Ok(None) => {
+                    let anew = self.look().await?.ok_or_else(lost_saga)?;
+                    if !anew.record.is_carried_out() {
+                        return Ok(Went::On);
+                    }
+                    again = Some(anew);
+                }
                 Err(Stop::Store(error)) if error.may_retry() => self.pause_for_store(error).await?,
                 Err(stop) => return Err(stop),
             }

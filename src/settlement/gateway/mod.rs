@@ -182,7 +182,8 @@ impl Gateway {
     ) -> Result<(), StoreError> {
         let Unread { sender, message_id, digest, raw } = message;
         let claim = MessageClaim { sender, message_id, digest, raw };
-        self.store.keep_refused(at, claim, outcome.kept()).await
+        let answer = outcome.kept().map_err(|why| StoreError::Defect(why.to_string()))?;
+        self.store.keep_refused(at, claim, answer).await
     }
 
     /// Commits a quote, if the patient's share is still the expected one.

@@ -199,9 +199,8 @@ impl Drive<'_> {
     /// What is next for the stay as it is now.
     async fn round(&mut self) -> Result<Went, Stop> {
         let Some(seen) = self.look().await? else { return Ok(Went::Ended(refusals::no_such_stay().into())) };
-        let is_under_way = seen.record.phase.is_under_way() || seen.record.is_delivering();
         match seen.record.pricing.clone() {
-            _ if is_under_way => self.carry_out(seen).await,
+            _ if seen.record.is_carried_out() => self.carry_out(seen).await,
             Some(pricing) => self.price_with_payers(&seen, &pricing).await,
             None if seen.record.deferred().is_some() => self.deliver(&seen).await,
             None => self.close_quiet(&seen).await,

@@ -9,7 +9,7 @@ use yizhan_rules::Item;
 
 use super::Gateway;
 use super::pursue::{Pursuit, later};
-use crate::settlement::decide::{Asked, Decision, Leasing, Lookups, Verdict};
+use crate::settlement::decide::{Asked, Decision, Leasing, Lookups, Undecided, Verdict};
 use crate::settlement::message::{Hospital, Mode, Trigger};
 use crate::settlement::outcome::Outcome;
 use crate::settlement::part::StayPart;
@@ -25,6 +25,9 @@ pub(super) enum Stepped {
     Undecided,
     LeaseLost,
 }
+
+/// What a decision said last.
+type Said = Result<(Outcome, Option<Lease>), Undecided>;
 
 /// One thing to do to one stay.
 pub(super) struct Work {
@@ -60,12 +63,15 @@ impl Gateway {
             leasing: Leasing { holder: Arc::clone(&self.name), until, lease },
         };
         // What the last run came to; the store hands back only what it keeps of it.
-        let slot = Arc::<Mutex<Option<(Outcome, Option<Lease>)>>>::default();
+        let slot = Arc::<Mutex<Option<Said>>>::default();
         let told = Arc::clone(&slot);
         let decide = move |facts| {
-            let Verdict { changes, outcome, lease } = decision.decide(facts)?;
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some((outcome, lease));
-            Some(changes)
+            let (said, changes) = match decision.decide(facts) {
+                Ok(Verdict { changes, outcome, lease }) => (Ok((outcome, lease)), Some(changes)),
+                Err(undecided) => (Err(undecided), None),
+            };
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
+            changes
         };
         let step = Step {
             at,
@@ -75,14 +81,16 @@ impl Gateway {
             lease,
             decide: Box::new(decide),
         };
-        Ok(match self.store.step(step).await? {
+        let done = self.store.step(step).await?;
+        let said = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(match done {
             Done::Decided(_) => {
                 if work.hospital.is_told {
                     self.outbox_written.notify_one();
                 }
-                let said = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let (outcome, taken) =
-                    said.ok_or_else(|| StoreError::Defect("decided by nobody".to_owned()))?;
+                let Some(Ok((outcome, taken))) = said else {
+                    return Err(StoreError::Defect("decided by nobody".to_owned()));
+                };
                 // A lease this step was made under is somebody's already.
                 let taken = taken.filter(|_| lease.is_none());
                 let pursuit = taken.map(|lease| Pursuit { lease, until, is_holder_gone: false, as_of: None });
@@ -90,7 +98,10 @@ impl Gateway {
             }
             Done::Repeated(kept) => Stepped::Repeated(kept),
             Done::OtherContent => Stepped::OtherContent,
-            Done::Undecided => Stepped::Undecided,
+            Done::Undecided => match said {
+                Some(Err(Undecided::Failed(why))) => return Err(why),
+                _ => Stepped::Undecided,
+            },
             Done::LeaseLost => Stepped::LeaseLost,
         })
     }

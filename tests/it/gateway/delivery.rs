@@ -1,41 +1,24 @@
 //! A payer at the end of the chain that could not be asked when the stay was settled, and pays later.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::SignedDuration;
-use uuid::Uuid;
 use yizhan::refusal::Code;
 use yizhan::refusal::Money::{BeingConfirmed, NotMoved};
-use yizhan::runtime::CountedIds;
 use yizhan::settlement::bill::{Bill, BillState, BilledPayer};
 use yizhan::settlement::gateway::Order;
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::Outcome;
-use yizhan::settlement::payers::{Payers, PayersError};
+use yizhan::settlement::payers::PayersError;
 use yizhan::settlement::saga::event::Resolution;
 use yizhan::settlement::saga::plan::Impossible;
-use yizhan::store::Ports;
-use yizhan::store::sqlite::Sqlite;
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{FindingCode, Money};
 use yizhan_rules::PolicyShelf;
 
-use super::{House, Sent, audit, profiles};
+use super::outside::{bill, books_agree, later, line, opened, over, reversed, runs, send, stands};
+use super::{House, Sent};
 use crate::away::{ASK_AFTER, Away, discharge, policies, together};
-
-fn over(store: &Arc<dyn Ports>, payers: Payers, name: &str, ids: &Arc<CountedIds>) -> House {
-    let profiles = profiles("return_address = \"127.0.0.1:1\"", None);
-    House::over(Arc::clone(store), policies(), profiles, payers, name, Arc::clone(ids))
-}
-
-async fn opened(payers: Payers) -> House {
-    let ids = Arc::<CountedIds>::default();
-    let store: Arc<dyn Ports> = Arc::new(Sqlite::in_memory(ids.clone()).unwrap());
-    let house = over(&store, payers, "test", &ids);
-    house.fill().await;
-    house
-}
 
 /// A house whose insurer is away, and a stay that is settled without it.
 async fn settled(insurer: &Arc<Away>) -> (House, Bill) {
@@ -46,62 +29,16 @@ async fn settled(insurer: &Arc<Away>) -> (House, Bill) {
     (house, bill)
 }
 
-async fn send(house: &House, id: &str) -> Bill {
-    let (bytes, format) = discharge(id).bytes();
-    bill(house.receive(&bytes, format, Some(Mode::Settle)).await.outcome)
-}
-
-fn bill(outcome: Outcome) -> Bill {
-    match outcome {
-        Outcome::Bill(bill) => *bill,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Takes up what is due so much later; how much that was.
-async fn later(house: &House, by: SignedDuration) -> usize {
-    let gateway = house.reception.gateway();
-    let now = gateway.runtime().now() + by;
-    house.clock.put(now);
-    let due = gateway.due(now, 100).await.unwrap();
-    let count = due.len();
-    for pursuit in due {
-        gateway.pursue(pursuit).await;
-    }
-    count
-}
-
-/// Time goes by, for a gateway that asks again and again.
-async fn runs(house: &House) {
-    let mut ticks = tokio::time::interval(Duration::from_millis(20));
-    loop {
-        ticks.tick().await;
-        house.clock.put(house.reception.gateway().runtime().now() + SignedDuration::from_secs(1));
-    }
-}
-
 const SOON: SignedDuration = SignedDuration::from_secs(3);
 const A_WHILE: SignedDuration = SignedDuration::from_mins(6);
-
-async fn stands(house: &House, id: Uuid) -> Bill {
-    house.reception.gateway().settlement(id).await.unwrap().unwrap().settlement.bill
-}
 
 fn insured(bill: &Bill) -> &BilledPayer {
     line(bill, "supplementary")
 }
 
-fn line<'b>(bill: &'b Bill, payer: &str) -> &'b BilledPayer {
-    bill.payers.iter().find(|line| line.payer.as_str() == payer).unwrap()
-}
-
 fn said(bill: &Bill) -> Vec<&str> {
     let findings = bill.findings.iter().filter(|finding| finding.code == FindingCode::DeferredPayer);
     findings.map(|finding| &*finding.message.en).collect()
-}
-
-async fn books_agree(house: &House) {
-    assert_eq!(audit(&*house.store).await.1, []);
 }
 
 #[tokio::test]
@@ -185,7 +122,7 @@ async fn it_is_done_once_whoever_takes_it_up_and_whatever_is_lost() {
     // Two gateways look at the same moment; the answer is lost, and both look again and again.
     let now = house.reception.gateway().runtime().now() + SOON;
     house.clock.put(now);
-    let other = over(&house.store, insurer.payers(), "other", &Arc::default());
+    let other = over(&house.store, policies(), insurer.payers(), "other", &Arc::default());
     other.clock.put(now);
     let (one, two) = (house.reception.gateway(), other.reception.gateway());
     let due = [one.due(now, 10).await.unwrap(), two.due(now, 10).await.unwrap()];
@@ -204,12 +141,6 @@ async fn it_is_done_once_whoever_takes_it_up_and_whatever_is_lost() {
     assert_eq!((second.version, insured(&second).paid), (2, insurer.holds()));
     assert_eq!(insurer.mood().commits, 1);
     books_agree(&house).await;
-}
-
-async fn reversed(house: &House, first: &Bill) -> Bill {
-    let gateway = house.reception.gateway();
-    let ordered = gateway.reverse(first.settlement_id, "费用有误".to_owned(), "desk 7".to_owned()).await;
-    bill(gateway.see_through(ordered).await)
 }
 
 #[tokio::test]

@@ -1,0 +1,157 @@
+//! Stays that do not go on by themselves: what their hospital and whoever looks after them is told, and how often.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use serde_json::Value;
+use uuid::Uuid;
+use yizhan::settlement::bill::{Bill, BillState};
+use yizhan::settlement::gateway::{Order, Waiting};
+use yizhan::settlement::saga::event::Resolution;
+use yizhan::store::{Changes, Decide, StayRef, StayWrite, Step};
+use yizhan_contract::step::PayerState;
+use yizhan_rules::{PolicyShelf, SHIPPED};
+
+use super::House;
+use super::outside::{books_agree, later, line, opened, over, policies, runs, send, stands};
+use crate::away::{ASK_AFTER, Away};
+use crate::stays::stay_write;
+
+const SOON: SignedDuration = SignedDuration::from_secs(3);
+
+/// What is told of a stay, oldest first: by the version of its bill.
+async fn told(house: &House) -> Vec<u32> {
+    house.store.outbox_waiting(1_000).await.unwrap().iter().map(|entry| entry.version).collect()
+}
+
+async fn waiting(house: &House) -> Vec<Waiting> {
+    house.reception.gateway().attention(10).await.unwrap()
+}
+
+async fn goes_by(house: &House, by: SignedDuration) -> usize {
+    tokio::select! {
+        count = later(house, by) => count,
+        () = runs(house) => unreachable!("time ends"),
+    }
+}
+
+#[tokio::test]
+async fn a_stuck_settlement_is_told_once_however_often_its_payer_is_asked() {
+    let insurer = Away::required("supplementary");
+    let house = opened(insurer.payers()).await;
+    insurer.is_back(|mood| (mood.loses_commits, mood.is_mute) = (true, true));
+    let settling = send(&house, "m1").await;
+    assert_eq!(settling.state, BillState::Settling);
+    assert!(told(&house).await.is_empty(), "nothing is issued yet");
+    goes_by(&house, ASK_AFTER).await;
+    let mut looks = 0;
+    for _ in 0..60 {
+        looks += goes_by(&house, SignedDuration::from_mins(1)).await;
+    }
+    assert!(looks >= 50, "it is asked about all the while: {looks}");
+    assert_eq!(stands(&house, settling.settlement_id).await.state, BillState::NeedsAttention);
+    assert_eq!(told(&house).await, [1]);
+
+    let one = waiting(&house).await.remove(0);
+    let (operation, reason) = (one.operation.unwrap(), "telephone".to_owned());
+    let amounts =
+        vec![(line(&settling, "supplementary").payer.clone(), line(&settling, "supplementary").paid)];
+    let as_ = Resolution::Done { amounts, reference: reason.clone() };
+    let order = Order::Resolve { operation, as_, reason };
+    house.reception.gateway().order(one.stay_id, order, "operator".to_owned()).await.unwrap();
+    later(&house, SOON).await;
+    assert_eq!(stands(&house, settling.settlement_id).await.state, BillState::Settled);
+    assert_eq!(told(&house).await, [1, 1], "it is settled, and that is told too");
+}
+
+/// The policy of the samples with a comment more: the same figures under another label.
+fn edited() -> PolicyShelf {
+    let (file, text) = SHIPPED.iter().find(|(file, _)| file.contains("shandong-2020")).unwrap();
+    PolicyShelf::read([(*file, &*format!("# edited\n{text}"))]).unwrap()
+}
+
+/// A stay whose insurer was away, and the house that goes on with it under an edited policy.
+async fn settled_under_another_policy(insurer: &Arc<Away>) -> (House, Bill) {
+    let house = opened(insurer.payers()).await;
+    insurer.mood().is_away = true;
+    let first = send(&house, "m1").await;
+    assert_eq!(line(&first, "supplementary").state, PayerState::Deferred);
+    let after = over(&house.store, edited(), insurer.payers(), "test", &Arc::default());
+    after.clock.put(house.reception.gateway().runtime().now());
+    (after, first)
+}
+
+#[tokio::test]
+async fn a_payer_that_was_left_out_is_asked_under_the_policy_it_was_settled_under() {
+    let insurer = Away::new();
+    let (house, first) = settled_under_another_policy(&insurer).await;
+    assert_ne!(*edited().policies()[0].label(), first.policy);
+    insurer.is_back(|_| {});
+    assert_eq!(later(&house, SOON).await, 1);
+    let second = stands(&house, first.settlement_id).await;
+    assert_eq!((second.version, line(&second, "supplementary").paid), (2, insurer.holds()));
+    assert_eq!(second.policy, first.policy);
+    assert!(waiting(&house).await.is_empty());
+    books_agree(&house).await;
+}
+
+/// The stay as programs before kept it, without the text of its policy.
+async fn kept_before(house: &House, id: Uuid) {
+    let decide: Decide = Box::new(move |facts| {
+        let stay = facts.stay.as_ref().unwrap();
+        let mut document: Value = serde_json::from_slice(&stay.document).unwrap();
+        document["settlement"]["deferred"].as_object_mut().unwrap().remove("policy").unwrap();
+        let hold = stay.hold.clone();
+        let write = stay_write(&facts, "L1", Some("2020-06-01"), &document.to_string());
+        Some(Changes {
+            stay: Some(StayWrite { hold, settlement_id: Some(id), ..write }),
+            ..Changes::default()
+        })
+    });
+    let at = house.reception.gateway().runtime().now();
+    let step =
+        Step { at, claim: None, stay: StayRef::Settlement(id), persons: Vec::new(), lease: None, decide };
+    house.store.step(step).await.unwrap();
+}
+
+#[tokio::test]
+async fn without_its_policy_nobody_is_asked_and_somebody_is_told_at_once() {
+    let insurer = Away::new();
+    let (house, first) = settled_under_another_policy(&insurer).await;
+    kept_before(&house, first.settlement_id).await;
+    insurer.is_back(|_| {});
+    assert_eq!(later(&house, SOON).await, 1);
+    let one = waiting(&house).await.remove(0);
+    assert!(one.what.en.contains(&*first.policy) && one.what.zh.contains(&*first.policy), "{:?}", one.what);
+    assert_eq!(insurer.mood().commits, 0);
+    assert_eq!(stands(&house, first.settlement_id).await, first);
+    books_agree(&house).await;
+}
+
+#[tokio::test]
+async fn what_a_payer_did_under_a_policy_that_is_gone_waits_for_it_and_is_not_sent_again() {
+    let insurer = Away::new();
+    let before = opened(insurer.payers()).await;
+    insurer.mood().is_away = true;
+    let first = send(&before, "m1").await;
+    insurer.is_back(|mood| mood.loses_answers = true);
+    assert_eq!(later(&before, SOON).await, 1);
+    assert_eq!(insurer.mood().commits, 1);
+    kept_before(&before, first.settlement_id).await;
+    let after = over(&before.store, edited(), insurer.payers(), "test", &Arc::default());
+    after.clock.put(before.reception.gateway().runtime().now());
+    for wait in [ASK_AFTER, SignedDuration::from_hours(1), SignedDuration::from_hours(1)] {
+        assert_eq!(goes_by(&after, wait).await, 1);
+        let one = waiting(&after).await.remove(0);
+        assert!(one.what.en.contains("put its file back"), "{:?}", one.what);
+        assert_eq!(stands(&after, first.settlement_id).await, first);
+    }
+    let back = over(&before.store, policies(), insurer.payers(), "test", &Arc::default());
+    back.clock.put(after.reception.gateway().runtime().now());
+    assert_eq!(goes_by(&back, SignedDuration::from_hours(1)).await, 1);
+    let second = stands(&back, first.settlement_id).await;
+    assert_eq!((second.version, line(&second, "supplementary").paid), (2, insurer.holds()));
+    assert_eq!(insurer.mood().commits, 1);
+    assert!(waiting(&back).await.is_empty());
+    books_agree(&back).await;
+}
