@@ -15,6 +15,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 use yizhan_contract::PayerCode;
 
+use crate::intake::limits::MESSAGE_BYTES_MAX;
 use crate::intake::mllp::Release;
 use crate::store::address::Address;
 use crate::toml_file::Mistake;
@@ -117,7 +118,7 @@ impl Default for Mllp {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            message_bytes_max: 4 * 1024 * 1024,
+            message_bytes_max: MESSAGE_BYTES_MAX,
             mllp_connections_max: 256,
             mllp_idle_s: 300,
             requests_per_second_max: 500,

@@ -1,4 +1,4 @@
-//! Certificates into a TLS configuration, the same for every listener.
+//! Certificates into TLS configurations, the same for every listener and for whoever is called by this gateway.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use crate::config::Tls;
 
@@ -55,6 +55,19 @@ pub fn server_config(tls: &Tls, protocols: &[&[u8]]) -> Result<ServerConfig, Tls
     let mut config = builder.with_single_cert(certificates, key)?;
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(config)
+}
+
+/// Trusts the authorities that the system trusts.
+///
+/// # Errors
+/// Where the provider knows no version of TLS that is safe.
+pub fn client_config() -> Result<ClientConfig, TlsError> {
+    let mut roots = RootCertStore::empty();
+    // One broken certificate among the system's many is no reason to trust none.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -91,7 +91,17 @@ pub(super) fn profiles(config: &Config) -> anyhow::Result<Profiles> {
             folder = config.hospitals.display()
         );
     }
-    house::profiles(&files)
+    let profiles = house::profiles(&files)?;
+    for profile in profiles.iter() {
+        let Some(address) = &profile.return_address else { continue };
+        if address.is_plain_beyond_loopback() && !config.plain_text_beyond_loopback {
+            bail!(
+                "医院 {code} 的 return_address = {address} 会将结算单明文发往本机以外：请改为 mllps://{address}，或写明 plain_text_beyond_loopback = true | return_address = {address} of hospital {code} takes bills beyond this machine in plain text: write mllps://{address}, or plain_text_beyond_loopback = true",
+                code = profile.code()
+            );
+        }
+    }
+    Ok(profiles)
 }
 
 /// A SQLite file counts one gateway's settlements only: where a payer's own system does not count as well,
@@ -148,12 +158,11 @@ pub async fn serve(
     let is_tls = config.tls.is_some();
     telemetry::listening(Channel::Mllp, listeners.mllp.local_addr()?, is_tls);
     telemetry::listening(Channel::Http, listeners.http.local_addr()?, is_tls);
+    let reception = reception.up_to(config.limits.message_bytes_max);
     let gateway = reception.gateway();
     // Nothing new is taken in before everything this gateway held is in hand again.
     drive(gateway, gateway.rearm().await?);
-    let outbox = Outbox::new(gateway.clone(), Arc::clone(reception.profiles())).context(
-        "本机没有受信任的根证书，无法向医院回送结算单 | no trusted certificates on this machine to post bills with",
-    )?;
+    let outbox = Outbox::new(gateway.clone(), Arc::clone(reception.profiles()))?;
     let (halt, mut halted) = Shutdown::new();
     let timer = tokio::spawn(take_up_stays(gateway.clone(), halted.clone()));
     let telling = tokio::spawn(outbox.serve(halted.clone()));

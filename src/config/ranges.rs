@@ -5,13 +5,13 @@ use std::ops::RangeInclusive;
 use yizhan_contract::Text;
 
 use super::Config;
-use crate::intake::limits::MESSAGE_BYTES_MAX;
+use crate::intake::limits::MESSAGE_BYTES_CEILING;
 use crate::toml_file::Mistake;
 
 /// Threads that answer HTTP.
 const HTTP_WORKERS: RangeInclusive<u64> = 1..=256;
 /// Less than the smallest discharge, or more than is ever read.
-const MESSAGE_BYTES: RangeInclusive<u64> = 1_024..=MESSAGE_BYTES_MAX as u64;
+const MESSAGE_BYTES: RangeInclusive<u64> = 1_024..=MESSAGE_BYTES_CEILING as u64;
 /// Ports of one peer.
 const MLLP_CONNECTIONS: RangeInclusive<u64> = 1..=65_535;
 const MLLP_IDLE_S: RangeInclusive<u64> = 1..=86_400;

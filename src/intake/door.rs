@@ -8,9 +8,9 @@ use yizhan_contract::Personal;
 
 use super::format::{BYTE_ORDER_MARK, Format, unframed, utf_16_beginning};
 use super::hl7::charset::Named;
-use super::hl7::{self, Charset, Header, Message, Reading};
+use super::hl7::{self, Charset, Header, Message};
 use super::inbound::{Channel, Inbound, Rejected};
-use super::limits::{MESSAGE_BYTES_MAX, MESSAGE_ID_CHARS_MAX};
+use super::limits::MESSAGE_ID_CHARS_MAX;
 use super::problems::{Problems, not_in_charset};
 use super::profile::select::XmlMap;
 use super::profile::{Profile, Profiles};
@@ -60,17 +60,15 @@ pub fn read(
     let unframed = if format == Format::Hl7 { unframed(bytes) } else { Ok(bytes) };
     let digest = Sha256::digest(*unframed.as_ref().unwrap_or(&bytes)).into();
     let known = Known { profile: None, sender: String::new(), message_id: None, digest, header: None };
-    if bytes.len() > MESSAGE_BYTES_MAX {
-        let zh = format!("报文超过 {MESSAGE_BYTES_MAX} 字节");
-        let en = format!("the message has more than {MESSAGE_BYTES_MAX} bytes");
-        return Err(known.rejected(vec![Refusal::new(Code::TooLarge, zh, en)]));
+    if bytes.len() > channel.message_bytes_max {
+        return Err(known.rejected(vec![too_large(channel.message_bytes_max)]));
     }
     let content = match unframed {
         Ok(content) => content,
         Err(refusal) => return Err(known.rejected(vec![refusal])),
     };
     if format != Format::Xml && utf_16_beginning(content).is_some() {
-        return Err(known.rejected(vec![in_utf_16()]));
+        return Err(known.rejected(vec![in_utf_16(format)]));
     }
     match format {
         Format::Hl7 => read_hl7(content, known, channel, profiles, now),
@@ -87,11 +85,9 @@ fn read_hl7(
     now: Timestamp,
 ) -> Result<Inbound, Box<Rejected>> {
     // Where MSH-18 is empty the channel's word counts, then the sender's profile, so it is looked for first.
-    let salvaged = Header::salvage(bytes, Charset::Utf8);
-    let profile = profiles.of_sender(&salvaged.sending_application(), &salvaged.sending_facility());
-    let charset = channel.charset.and_then(charset_named);
-    let charset = charset.or_else(|| profile.map(|profile| profile.charset)).unwrap_or(Charset::Utf8);
-    match Message::parse(bytes, &Reading { charset, ..Reading::default() }) {
+    let stated = channel.charset.and_then(charset_named);
+    let (salvaged, profile) = profiles.of_header(bytes, stated);
+    match Message::parse(bytes, &channel.reading(salvaged.charset())) {
         Ok(message) => map_hl7(&message, known, profiles, now),
         Err(error) => {
             known.is_from(&salvaged);
@@ -184,7 +180,7 @@ fn read_xml(
     };
     // HL7 in XML, the standard's or an engine's: read like any other HL7 message.
     if tree.children(Tree::ROOT).any(|(_, element)| element.name == "MSH") {
-        return match hl7::xml::parse(bytes, &Reading::default()) {
+        return match hl7::xml::parse(bytes, &channel.reading(Charset::Utf8)) {
             Ok(message) => map_hl7(&message, known, profiles, now),
             Err(error) => Err(known.rejected(vec![hl7_map::refusal(&error)])),
         };
@@ -316,10 +312,18 @@ fn missing(name: Head, field: &Field<'_>, dialect: Dialect) -> Refusal {
     Refusal::new(Code::MissingField, "该项必填", "this field is required").at(place)
 }
 
-fn in_utf_16() -> Refusal {
+fn in_utf_16(format: Format) -> Refusal {
     let (zh, en) =
         ("报文是 UTF-16 编码，请改用 UTF-8 发送", "the bytes are UTF-16; send the message in UTF-8");
-    Refusal::new(Code::WrongCharset, zh, en)
+    let place = if format == Format::Hl7 { "MSH-18" } else { "byte 0" };
+    Refusal::new(Code::WrongCharset, zh, en).at(place)
+}
+
+/// A message that is not read, for it may be anything.
+pub(super) fn too_large(bytes_max: usize) -> Refusal {
+    let zh = format!("报文超过 {bytes_max} 字节");
+    let en = format!("the message has more than {bytes_max} bytes");
+    Refusal::new(Code::TooLarge, zh, en)
 }
 
 fn unknown_hospital(place: &str) -> Refusal {

@@ -77,7 +77,10 @@ fn is_repeated(members: &[(Cow<'_, str>, &RawValue)], at: usize) -> bool {
 fn malformed(why: &serde_json::Error) -> Refusal {
     let (zh, en) = match why.classify() {
         serde_json::error::Category::Eof => ("JSON 不完整", "the JSON text ends too early"),
-        serde_json::error::Category::Data => ("须为 JSON 对象", "is no JSON object"),
+        // Well-formed, and something else than an object.
+        serde_json::error::Category::Data => {
+            return Refusal::new(Code::Malformed, "须为 JSON 对象", "is no JSON object").at("$");
+        }
         _ => ("不是有效的 JSON", "is no valid JSON"),
     };
     Refusal::new(Code::Malformed, zh, en).at(format_args!("line {} column {}", why.line(), why.column()))

@@ -1,7 +1,9 @@
 //! The limits of what comes in, each with its unit in its name.
 
-/// Bytes of one message of any format; more is refused before it is read.
-pub const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of one message of any format, unless the configuration says otherwise; more is refused before it is read.
+pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The most that the configuration may say: a message is held whole while it comes in.
+pub const MESSAGE_BYTES_CEILING: usize = 8 * 1024 * 1024;
 pub use crate::settlement::part::LINES_MAX;
 /// Diagnoses of one stay.
 pub const DIAGNOSES_MAX: usize = 100;

@@ -8,8 +8,9 @@ use sha2::{Digest, Sha256};
 
 use super::door;
 use super::format::Format;
-use super::hl7::{Charset, Header};
+use super::hl7::Header;
 use super::inbound::{self, Rejected};
+use super::limits::MESSAGE_BYTES_MAX;
 use super::profile::{Profile, Profiles};
 use crate::refusal::{Code, Refusal};
 use crate::settlement::gateway::Handled;
@@ -23,6 +24,7 @@ use crate::telemetry::{self, Channel};
 pub struct Reception {
     gateway: Gateway,
     profiles: Arc<Profiles>,
+    message_bytes_max: usize,
 }
 
 /// One message as it came.
@@ -55,7 +57,13 @@ pub struct Received {
 
 impl Reception {
     pub fn new(gateway: Gateway, profiles: Arc<Profiles>) -> Self {
-        Self { gateway, profiles }
+        Self { gateway, profiles, message_bytes_max: MESSAGE_BYTES_MAX }
+    }
+
+    /// Takes messages of so many bytes.
+    #[must_use]
+    pub fn up_to(self, message_bytes_max: usize) -> Self {
+        Self { message_bytes_max, ..self }
     }
 
     pub fn gateway(&self) -> &Gateway {
@@ -81,7 +89,8 @@ impl Reception {
     }
 
     async fn read_and_handle(&self, arrival: Arrival<'_>, at: Timestamp, trace_id: String) -> Received {
-        let channel = inbound::Channel { charset: arrival.charset };
+        let (charset, message_bytes_max) = (arrival.charset, self.message_bytes_max);
+        let channel = inbound::Channel { charset, message_bytes_max };
         let inbound = match door::read(arrival.bytes, arrival.format, channel, &self.profiles, at) {
             Ok(inbound) => inbound,
             // Whoever may not speak for a hospital does not learn what it knows, and leaves nothing under its name.
@@ -137,15 +146,9 @@ impl Reception {
     pub async fn refuse_too_large(&self, channel: Channel, head: Vec<u8>, bytes_max: usize) -> Received {
         let runtime = self.gateway.runtime();
         let (at, trace_id) = (runtime.now(), runtime.next_id().to_string());
-        let header = Header::salvage(&head, Charset::Utf8);
-        let profile = self.profiles.of_sender(&header.sending_application(), &header.sending_facility());
-        let refusal = Refusal::new(
-            Code::TooLarge,
-            format!("报文超过 {bytes_max} 字节"),
-            format!("the message has more than {bytes_max} bytes"),
-        );
+        let (header, profile) = self.profiles.of_header(&head, None);
         let rejected = Rejected {
-            refusals: vec![refusal],
+            refusals: vec![door::too_large(bytes_max)],
             profile: profile.cloned(),
             sender: format!("{}|{}", header.sending_application(), header.sending_facility()),
             message_id: Some(header.control_id()),

@@ -9,8 +9,9 @@ use uuid::Uuid;
 use yizhan_contract::Text;
 
 use super::pace::backoff;
+use crate::intake::hl7::Charset;
 use crate::intake::hl7_answer::{self, addressed_by_profile};
-use crate::intake::profile::{Profile, ReturnAddress};
+use crate::intake::profile::{Listener, Profile, ReturnAddress};
 use crate::settlement::gateway::Gateway;
 use crate::store::{OutboxEntry, StoreError};
 use crate::telemetry;
@@ -32,8 +33,8 @@ pub struct Letter {
 /// In which form a receiver takes it.
 #[derive(Debug, Clone)]
 pub enum Form {
-    /// HL7 over MLLP; answered under `control_id`.
-    Message { address: String, control_id: String },
+    /// HL7 over MLLP; answered under `control_id`, in `charset` where the answer names none.
+    Message { listener: Listener, control_id: String, charset: Charset },
     /// JSON by POST.
     Document { url: Url },
 }
@@ -136,9 +137,10 @@ impl Courier {
         };
         let Some(bytes) = written else { return Ok(()) };
         let form = match address {
-            ReturnAddress::Mllp(address) => Form::Message {
-                address: address.clone(),
+            ReturnAddress::Mllp(listener) => Form::Message {
+                listener: listener.clone(),
                 control_id: hl7_answer::control_id(entry.outbox_id),
+                charset: profile.charset,
             },
             ReturnAddress::Http(url) => Form::Document { url: url.clone() },
         };

@@ -17,12 +17,12 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::intake::profile::ReturnAddress;
 use crate::intake::{Profile, Profiles};
 use crate::runtime::Shutdown;
 use crate::settlement::gateway::Gateway;
 use crate::store::{OutboxEntry, StoreError};
 use crate::telemetry;
+use crate::tls::TlsError;
 use delivery::{Courier, Ended};
 use pace::{Receivers, backoff};
 use wire::Wire;
@@ -44,6 +44,17 @@ const STOP_PATIENCE: SignedDuration = SignedDuration::from_secs(5);
 
 type Delivering = Pin<Box<dyn Future<Output = (String, Ended)> + Send>>;
 
+/// Why hospitals cannot be told at all; the operator's side.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    #[error(
+        "无法用 HTTPS 回送结算单（{0}），请检查本机的可信证书 | bills cannot be posted ({0}); check the certificates this machine trusts"
+    )]
+    Http(#[from] reqwest::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
 /// The worker; one for each gateway.
 pub struct Outbox {
     gateway: Gateway,
@@ -56,10 +67,9 @@ pub struct Outbox {
 
 impl Outbox {
     /// # Errors
-    /// Where no HTTP client can be made: the machine has no trusted certificates at all.
-    pub fn new(gateway: Gateway, profiles: Arc<Profiles>) -> Result<Self, reqwest::Error> {
-        let posts = |profile: &Arc<Profile>| matches!(profile.return_address, Some(ReturnAddress::Http(_)));
-        let wire = Wire::new(profiles.iter().any(posts))?;
+    /// Where nobody can be called over TLS who is to be.
+    pub fn new(gateway: Gateway, profiles: Arc<Profiles>) -> Result<Self, OutboxError> {
+        let wire = Wire::new(&profiles)?;
         Ok(Self::over(gateway, profiles, Arc::new(wire)))
     }
 

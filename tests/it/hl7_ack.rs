@@ -99,7 +99,7 @@ fn errors_are_told_in_the_form_of_the_sender_s_version() {
         "ERR||PV1^1|101^Required field missing^HL70357|E|segment_missing^^99YIZHAN||缺少必需的段 / PV1: the segment is required and missing|{both}"
     );
     assert_eq!(told("2.5", "GBK"), [format!("MSA|AE|MSG0001|{both}"), segment.clone(), segment]);
-    let old = "PV1^1^^101&Required field missing&HL70357";
+    let old = format!("PV1^1^^101&Required field missing&HL70357&segment_missing&{both}&99YIZHAN");
     assert_eq!(told("2.4", "GBK"), [format!("MSA|AE|MSG0001|{both}"), format!("ERR|{old}~{old}")]);
     assert_eq!(told("2.3", "ASCII")[0], "MSA|AE|MSG0001|Add the visit segment and send again");
 }

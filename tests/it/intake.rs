@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde::Deserialize;
+use yizhan::intake::hl7::Charset;
+use yizhan::intake::hl7::charset::Named;
 use yizhan::intake::limits::{LINES_MAX, MESSAGE_BYTES_MAX, PROBLEMS_MAX, XML_ATTRIBUTES_MAX, XML_DEPTH_MAX};
 use yizhan::intake::profile::{EVERYBODY, Sender};
 use yizhan::intake::{Channel, Format, Inbound, Profile, Profiles, Rejected, door, split, xml};
@@ -69,6 +71,8 @@ struct Case {
     replace_bytes: Vec<(String, String)>,
     #[serde(default)]
     profile: Vec<(String, String)>,
+    in_charset: Option<String>,
+    channel_charset: Option<String>,
     cut: Option<usize>,
     refused: Option<Vec<String>>,
     trigger: Option<String>,
@@ -92,12 +96,19 @@ impl Case {
         if !self.replace.is_empty() {
             bytes = replaced(String::from_utf8(bytes).unwrap(), &self.replace).into_bytes();
         }
+        if let Some(name) = &self.in_charset {
+            let Named::Charset(charset) = Charset::named(name) else { panic!("{name}") };
+            bytes = charset.encode(std::str::from_utf8(&bytes).unwrap());
+        }
         bytes.truncate(self.cut.unwrap_or(usize::MAX));
         bytes
     }
 
     fn failures(&self) -> Vec<String> {
-        let result = read_with(&self.bytes(), &profiles_with(&self.profile));
+        let bytes = self.bytes();
+        let format = Format::detect(&bytes).unwrap_or(Format::Hl7);
+        let channel = Channel { charset: self.channel_charset.as_deref(), ..Channel::default() };
+        let result = door::read(&bytes, format, channel, &profiles_with(&self.profile), now());
         if let Some(refused) = &self.refused {
             let got = places(result);
             return if got == *refused { vec![] } else { vec![format!("{got:?}")] };
@@ -209,7 +220,7 @@ fn the_schema_agrees_with_the_examples() {
 fn what_could_hurt_is_refused() {
     let profiles = profiles();
     let nested = |depth: usize| format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth)).into_bytes();
-    let many_members = format!("{{{}\"a\":1}}", "\"a\":1,".repeat(1_000_000));
+    let many_members = format!("{{{}\"a\":1}}", "\"a\":1,".repeat(500_000));
     let attributes: String = (0..=XML_ATTRIBUTES_MAX).map(|n| format!(" a{n}=\"1\"")).collect();
     for (bytes, expected) in [
         (vec![b'{'; MESSAGE_BYTES_MAX + 1], "too_large @ -"),
@@ -222,6 +233,46 @@ fn what_could_hurt_is_refused() {
         (b"MSH\n|HIS|".to_vec(), "malformed @ MSH-1"),
     ] {
         assert_eq!(places(read_with(&bytes, &profiles)), [expected]);
+    }
+}
+
+/// What is said of a text that is nothing the gateway reads: where, and why.
+#[test]
+fn what_is_no_message_is_refused_at_its_place_with_the_reason() {
+    let utf_16: Vec<u8> = "MSH|^~\\&|HIS|".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (format, text, place, reason) in [
+        (Format::Hl7, &utf_16[..], "wrong_charset @ MSH-18", "UTF-16"),
+        (Format::Json, &utf_16, "wrong_charset @ byte 0", "UTF-16"),
+        (Format::Json, b"[1]", "malformed @ $", "is no JSON object"),
+        (Format::Json, b"\"{}\"", "malformed @ $", "is no JSON object"),
+        (Format::Json, b"{\n\"a\":}", "malformed @ line 2 column 5", "is no valid JSON"),
+        (Format::Xml, b"<a>\n<b></c></a>", "malformed @ line 2", "<b> is closed by </c>"),
+        (Format::Xml, b"<a></a></b>", "malformed @ line 1", "</b> closes nothing"),
+        (Format::Xml, b"<a>R&D</a>", "malformed @ line 1", "write &amp;"),
+        (Format::Xml, b"<a>\n<b", "malformed @ line 2", "a tag without its >"),
+        (Format::Xml, b"<a b=\"c></a>", "malformed @ line 1", "closing quote"),
+        (Format::Xml, b"<a><!-- </a>", "malformed @ line 1", "a comment without its -->"),
+    ] {
+        let Err(rejected) = door::read(text, format, Channel::default(), &profiles(), now()) else {
+            panic!("{place}: read")
+        };
+        let said = rejected.refusals[0].detail.en.to_string();
+        assert_eq!(places(Err(rejected)), [place], "{said}");
+        assert!(said.contains(reason), "{place}: {said}");
+    }
+}
+
+#[test]
+fn a_message_longer_than_the_channel_takes_is_refused() {
+    for file in ["stay.json", "stay.xml", "stay_dft.hl7", "stay_v2.xml"] {
+        let bytes = message(file);
+        let format = Format::detect(&bytes).unwrap();
+        let read = |message_bytes_max| {
+            let channel = Channel { message_bytes_max, ..Channel::default() };
+            door::read(&bytes, format, channel, &profiles(), now())
+        };
+        assert!(read(bytes.len()).is_ok(), "{file}");
+        assert_eq!(places(read(bytes.len() - 1)), ["too_large @ -"], "{file}");
     }
 }
 

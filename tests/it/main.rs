@@ -22,6 +22,7 @@ mod hl7_xml;
 mod http;
 mod imports;
 mod intake;
+mod mllp_client;
 mod mllp_frames;
 mod mllp_listener;
 mod old_stores;

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 use yizhan::intake::hl7::{Message, Reading};
 use yizhan::intake::hl7_answer::{addressed_by_profile, bill_message, control_id};
@@ -20,7 +21,9 @@ use yizhan::runtime::Shutdown;
 use yizhan::settlement::bill::Bill;
 use yizhan::settlement::outcome::Outcome;
 use yizhan::store::OutboxEntry;
+use yizhan::tls;
 
+use crate::authority::Authority;
 use crate::gateway::{House, Sent};
 use crate::{project, says_both};
 
@@ -71,6 +74,14 @@ impl Told {
 
 /// A hospital's listener for EHC^E10.
 async fn listen(listener: TcpListener, told: Arc<Told>) -> watch::Sender<bool> {
+    listen_under(listener, None, told).await
+}
+
+async fn listen_under(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    told: Arc<Told>,
+) -> watch::Sender<bool> {
     let (stop, stopped) = watch::channel(false);
     let handle = move |content: Vec<u8>, _: Peer| -> BoxFuture<Answers> {
         let message = Message::parse(&content, &Reading::default()).unwrap();
@@ -79,7 +90,7 @@ async fn listen(listener: TcpListener, told: Arc<Told>) -> watch::Sender<bool> {
         let answer = format!("MSH|^~\\&|HIS|H|YIZHAN|GATEWAY|||ACK|1|P|2.6\rMSA|{code}|{id}\r");
         Box::pin(async move { Answers { stored: true, messages: vec![answer.into_bytes()] } })
     };
-    tokio::spawn(serve(listener, None, Settings::default(), Arc::new(handle), stopped));
+    tokio::spawn(serve(listener, tls, Settings::default(), Arc::new(handle), stopped));
     stop
 }
 
@@ -250,6 +261,23 @@ async fn bills_of_a_stay_whose_charges_changed_since_are_told_as_they_were_issue
         assert!(message.contains(&bill.settlement_id.to_string()) && message.contains(amount), "{message}");
     }
     outbox(&house, <[_]>::is_empty).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_over_tls_whose_certificate_nobody_vouches_for_is_told_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("mllps://localhost:{}", listener.local_addr().unwrap().port());
+    let house = house(&[(COUNTY, address.clone())]).await;
+    let config = tls::server_config(&Authority::new().configured(false), &[]).unwrap();
+    let told = Told::answering(&[]);
+    let _listening = listen_under(listener, Some(Arc::new(config).into()), Arc::clone(&told)).await;
+    settle(&house, COUNTY, "V1").await;
+    let worker = Worker::start(&house);
+    let waiting = outbox(&house, |waiting| waiting.iter().any(|entry| entry.why.is_some())).await.remove(0);
+    let why = waiting.why.as_deref().unwrap();
+    assert!(says_both(why) && why.contains("请核对其证书") && why.contains("check its certificate"), "{why}");
+    assert!(told.ids().is_empty());
     worker.stop().await;
 }
 

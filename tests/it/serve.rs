@@ -26,8 +26,8 @@ impl Drop for Serving {
     }
 }
 
-/// Starts it on free ports, with further variables of the environment and keys in every profile.
-fn serve(environment: &[(&str, &str)], profile: &str) -> Serving {
+/// Ready to start on free ports, with further variables of the environment and keys in every profile.
+fn ready(environment: &[(&str, &str)], profile: &str) -> (TempDir, Command) {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);
     std::fs::copy(project("schemas/yizhan.example.toml"), path("yizhan.toml")).unwrap();
@@ -51,7 +51,13 @@ fn serve(environment: &[(&str, &str)], profile: &str) -> Serving {
     let mut command = yizhan();
     command.arg("serve").arg("--config").arg(path("yizhan.toml")).stderr(Stdio::piped());
     command.env("YIZHAN_HTTP_LISTEN", "127.0.0.1:0").env("YIZHAN_MLLP_LISTEN", "127.0.0.1:0");
-    let mut child = command.envs(environment.iter().copied()).spawn().unwrap();
+    command.envs(environment.iter().copied());
+    (folder, command)
+}
+
+fn serve(environment: &[(&str, &str)], profile: &str) -> Serving {
+    let (folder, mut command) = ready(environment, profile);
+    let mut child = command.spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut listening = |channel: &str| loop {
         let line = log.next().expect("the gateway ended").unwrap();
@@ -79,6 +85,20 @@ fn the_readmes_example_is_quoted_under_the_token_of_its_own_hospital() {
         assert_eq!(answer.status().as_u16(), status, "{text}");
         assert!(text.contains(said), "{text}");
     }
+}
+
+#[test]
+fn bills_leave_this_machine_in_plain_text_only_where_that_is_written() {
+    let (_folder, mut command) = ready(&[], "return_address = \"10.9.8.7:6661\"");
+    let refused = command.output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    for part in ["请改为 mllps://10.9.8.7:6661", "write mllps://10.9.8.7:6661", "plain_text_beyond_loopback"]
+    {
+        assert!(said.contains(part), "{said}");
+    }
+    serve(&[("YIZHAN_PLAIN_TEXT_BEYOND_LOOPBACK", "true")], "return_address = \"10.9.8.7:6661\"");
+    serve(&[], "return_address = \"mllps://10.9.8.7:6661\"");
 }
 
 #[test]

@@ -247,7 +247,7 @@ pub fn ack(
         }
     });
     if wants_old_errors(header) {
-        write_old_errors(&mut out, errors);
+        write_old_errors(&mut out, header, errors);
     } else {
         errors.iter().for_each(|error| write_error(&mut out, header, error));
     }
@@ -298,8 +298,9 @@ fn wants_old_errors(header: &Header) -> bool {
     empty || header.version().is_some_and(|version| version <= Version::V24)
 }
 
-/// ERR-1 of v2.4 and before (ch. 2.16.4): `segment^sequence^field^code&text&system`, repeating.
-fn write_old_errors(out: &mut Builder, errors: &[AckError]) {
+/// ERR-1 of v2.4 and before (ch. 2.16.4), repeating: `segment^sequence^field^code&text&system`, and in the alternate
+/// half of that CE our own code and what MSA-3 says of the first error alone.
+fn write_old_errors(out: &mut Builder, header: &Header, errors: &[AckError]) {
     // The old form knows no severity: a remark would read as an error. MSA-3 carries it.
     let errors: Vec<&AckError> = errors.iter().filter(|error| error.severity == Severity::Error).collect();
     if errors.is_empty() {
@@ -309,9 +310,12 @@ fn write_old_errors(out: &mut Builder, errors: &[AckError]) {
     let component = delimiters.component.map_or('^', char::from);
     let subcomponent = delimiters.subcomponent.map_or('&', char::from);
     out.segment(b"ERR", |err| {
-        for AckError { code, place, .. } in errors {
+        for AckError { code, place, our_code, user_message, .. } in errors {
             let number = |number: u16| if number == 0 { String::new() } else { number.to_string() };
-            let code = [&code.number().to_string(), code.text(), "HL70357"].join(&subcomponent.to_string());
+            let told = shown(header, &delimiters, user_message, MSA_TEXT_CHARS_MAX);
+            let told = escape(&told, &delimiters);
+            let code = [&code.number().to_string(), code.text(), "HL70357", our_code, &told, OUR_SYSTEM];
+            let code = code.join(&subcomponent.to_string());
             let parts = [place.segment.to_string(), number(place.sequence), number(place.field), code];
             err.repeat_written(1, &parts.join(&component.to_string()));
         }

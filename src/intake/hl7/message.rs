@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::super::limits::MESSAGE_BYTES_MAX;
 use super::charset::{Charset, Named};
 use super::delimiters::Delimiters;
 use super::element::{Element, Segment};
@@ -11,8 +12,6 @@ use super::escape::Syntax;
 use super::index::{Index, LineEnd, one_line_end, with_line_ends};
 use super::place::{Path, Place, SegmentId};
 
-/// Largest message accepted unless the configuration says otherwise.
-pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most segments in one message.
 pub const SEGMENTS_MAX: usize = 20_000;
 /// Most fields in one segment; the longest of the standard has 75.
@@ -98,6 +97,19 @@ impl<'b> Message<'b> {
         message.marked = unmarked.is_some();
         message.lf_ends = lf_ends;
         Ok(message)
+    }
+
+    /// What can be made out of an answer that came from elsewhere: bytes that its character set does not hold are
+    /// replaced, and a set nobody knows is read in `default`.
+    ///
+    /// # Errors
+    /// As [`Message::parse`], save for its character set.
+    pub fn parse_lossily(bytes: &'b [u8], default: Charset) -> Result<Self, SyntaxError> {
+        let content = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        let (delimiters, _) = delimiters_of(header_line(content)?)?;
+        let charset = charset_of(content, &delimiters, default, &mut Vec::new()).unwrap_or(default);
+        let text = charset.decode_lossily(content);
+        Self::from_text(text, Syntax { delimiters, charset }, &Limits::default(), Vec::new())
     }
 
     /// Divides text that is already decoded and whose delimiters are known.

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-/// Largest content of a frame unless the configuration says otherwise.
-pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes kept of a frame that is too long: its MSH is at the beginning.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 

@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::frames::{Commit, Event, FRAME_BYTES_MAX, Frames, Release, commit_block, frame};
+use super::frames::{Commit, Event, Frames, Release, commit_block, frame};
+use crate::intake::limits::MESSAGE_BYTES_MAX;
 use crate::telemetry;
 
 /// Bytes asked of a connection at once.
@@ -84,7 +85,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            frame_bytes_max: FRAME_BYTES_MAX,
+            frame_bytes_max: MESSAGE_BYTES_MAX,
             release: Release::One,
             connections_max: 1_000,
             idle: Duration::from_secs(600),

@@ -8,6 +8,6 @@ pub mod frames;
 pub mod listener;
 pub mod service;
 
-pub use frames::{Commit, Event, FRAME_BYTES_MAX, Frames, Release, commit_block, frame};
+pub use frames::{Commit, Event, Frames, Release, commit_block, frame};
 pub use listener::{Answers, Handle, Peer, Settings, serve};
 pub use service::Service;

@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::hl7::Charset;
+use super::hl7::{Charset, Header};
 use crate::settlement::message::Hospital;
 use crate::settlement::names::{DiagnosisField, Head, LineField, Name, PayerField};
 use select::{Hl7Selector, XmlMap};
 
 pub use file::ProfileError;
-pub use return_address::ReturnAddress;
+pub use return_address::{Listener, ReturnAddress};
 
 /// In `senders`: whoever writes HL7 to this gateway, of which the hospital is the only one.
 pub const EVERYBODY: &str = "*";
@@ -210,6 +210,40 @@ impl Profiles {
     /// By the code a JSON or XML document carries.
     pub fn of_hospital(&self, code: &str) -> Option<&Arc<Profile>> {
         self.0.iter().find(|profile| profile.code() == code)
+    }
+
+    /// The header of an HL7 message as far as it can be made out, in `stated` or in the set its hospital writes, and
+    /// that hospital. Names in Chinese before an empty MSH-18 can only be read in the set of the profile they lead to.
+    pub fn of_header(&self, bytes: &[u8], stated: Option<Charset>) -> (Header, Option<&Arc<Profile>>) {
+        let read = |charset| {
+            let header = Header::salvage(bytes, charset);
+            let profile = self.of_sender(&header.sending_application(), &header.sending_facility());
+            (header, profile)
+        };
+        let (header, profile) = read(stated.unwrap_or(Charset::Utf8));
+        match (stated, profile) {
+            (Some(_), _) => (header, profile),
+            (None, Some(found)) => (Header::salvage(bytes, found.charset), profile),
+            (None, None) => {
+                let leads_home = |charset: Charset| {
+                    let (header, profile) = read(charset);
+                    let is_home = profile.is_some_and(|profile| profile.charset == charset);
+                    is_home.then_some((header, profile))
+                };
+                self.charsets().into_iter().find_map(leads_home).unwrap_or((header, None))
+            }
+        }
+    }
+
+    /// The sets that hospitals write beside UTF-8, each once.
+    fn charsets(&self) -> Vec<Charset> {
+        let mut sets = Vec::new();
+        for profile in self.iter() {
+            if profile.charset != Charset::Utf8 && !sets.contains(&profile.charset) {
+                sets.push(profile.charset);
+            }
+        }
+        sets
     }
 
     /// By MSH-3 and MSH-4: application and facility together before facility alone, then the code itself, then the

@@ -7,18 +7,29 @@ use std::str::FromStr;
 use reqwest::Url;
 use yizhan_contract::Text;
 
+const MLLPS: &str = "mllps://";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReturnAddress {
-    /// `host:port` of a listener that takes EHC^E10.
-    Mllp(String),
+    Mllp(Listener),
     /// The bill is posted here as JSON.
     Http(Url),
+}
+
+/// What takes EHC^E10.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// `host:port`
+    pub address: String,
+    /// Over TLS, as `mllps://host:port`.
+    pub is_secure: bool,
 }
 
 impl fmt::Display for ReturnAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Mllp(address) => f.write_str(address),
+            Self::Mllp(Listener { address, is_secure: false }) => f.write_str(address),
+            Self::Mllp(Listener { address, is_secure: true }) => write!(f, "{MLLPS}{address}"),
             Self::Http(url) => fmt::Display::fmt(url, f),
         }
     }
@@ -28,20 +39,34 @@ impl FromStr for ReturnAddress {
     type Err = Text;
 
     fn from_str(text: &str) -> Result<Self, Text> {
-        if text.contains("://") {
-            return Ok(Self::Http(http(text)?));
-        }
-        match text.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) => {
-                Ok(Self::Mllp(text.to_owned()))
-            }
-            _ => Err(neither()),
+        match text.strip_prefix(MLLPS) {
+            Some(address) => Ok(Self::Mllp(listener(address, true)?)),
+            None if text.contains("://") => Ok(Self::Http(http(text)?)),
+            None => Ok(Self::Mllp(listener(text, false)?)),
         }
     }
 }
 
+impl ReturnAddress {
+    /// Whether bills would travel beyond this machine for everybody on the way to read.
+    pub fn is_plain_beyond_loopback(&self) -> bool {
+        let Self::Mllp(Listener { address, is_secure: false }) = self else { return false };
+        !address.rsplit_once(':').is_some_and(|(host, _)| is_loopback(host))
+    }
+}
+
+fn listener(address: &str, is_secure: bool) -> Result<Listener, Text> {
+    let is_one = address.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    if is_one { Ok(Listener { address: address.to_owned(), is_secure }) } else { Err(neither()) }
+}
+
 fn neither() -> Text {
-    Text::new("须为 主机:端口 或 https://… 地址", "is neither host:port nor https://…; write one of them")
+    Text::new(
+        "须为 主机:端口、mllps://主机:端口 或 https://… 地址",
+        "is neither host:port, mllps://host:port nor https://…; write one of them",
+    )
 }
 
 fn http(text: &str) -> Result<Url, Text> {
@@ -57,7 +82,7 @@ fn http(text: &str) -> Result<Url, Text> {
     }
     match url.scheme() {
         "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
+        "http" if url.host_str().is_some_and(is_loopback) => Ok(url),
         "http" => Err(Text::new(
             "http:// 只可用于本机，请改用 https://",
             "is http:// beyond this machine; use https://",
@@ -66,8 +91,8 @@ fn http(text: &str) -> Result<Url, Text> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
@@ -80,6 +105,9 @@ mod tests {
         for (text, expected) in [
             ("his.example:6661", Ok("his.example:6661")),
             ("[::1]:6661", Ok("[::1]:6661")),
+            ("mllps://his.example:6661", Ok("mllps://his.example:6661")),
+            ("mllps://his.example", Err("neither")),
+            ("mllps://his.example:6661/x", Err("neither")),
             ("https://his.example/bills", Ok("https://his.example/bills")),
             ("http://127.0.0.1:8089/bills", Ok("http://127.0.0.1:8089/bills")),
             ("http://localhost/bills", Ok("http://localhost/bills")),
@@ -96,6 +124,21 @@ mod tests {
                 Ok(expected) => assert_eq!(read, Ok(expected.to_owned())),
                 Err(expected) => assert!(read.is_err_and(|why| why.en.contains(expected)), "{text}"),
             }
+        }
+    }
+
+    #[test]
+    fn only_plain_text_to_others_is_plain() {
+        for (text, is_plain) in [
+            ("his.example:6661", true),
+            ("10.0.0.7:6661", true),
+            ("mllps://his.example:6661", false),
+            ("127.0.0.1:6661", false),
+            ("localhost:6661", false),
+            ("[::1]:6661", false),
+            ("https://his.example/", false),
+        ] {
+            assert_eq!(text.parse::<ReturnAddress>().unwrap().is_plain_beyond_loopback(), is_plain, "{text}");
         }
     }
 }

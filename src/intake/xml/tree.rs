@@ -6,10 +6,12 @@ use std::borrow::Cow;
 
 use encoding_rs::Encoding;
 use quick_xml::NsReader;
+use quick_xml::errors::{Error, IllFormedError, SyntaxError};
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::ResolveResult;
 
 use super::super::hl7::Charset;
+use super::super::json::shown;
 use super::super::limits::{XML_ATTRIBUTES_MAX, XML_DEPTH_MAX, XML_ELEMENTS_MAX};
 use super::super::problems::not_in_charset;
 use crate::refusal::{Code, Refusal};
@@ -115,7 +117,10 @@ impl<'t> Builder<'t> {
             let (namespace, event) = match self.reader.read_resolved_event() {
                 Ok((ResolveResult::Bound(namespace), event)) => (Some(namespace.0.to_owned()), event),
                 Ok((_, event)) => (None, event),
-                Err(_) => return Err(self.malformed("不是格式良好的 XML", "is not well-formed XML")),
+                Err(why) => {
+                    let (zh, en) = reason(&why);
+                    return Err(self.malformed(&zh, &en));
+                }
             };
             match event {
                 Event::Start(tag) => {
@@ -244,6 +249,45 @@ impl<'t> Builder<'t> {
 
     fn too_large(&self, zh: &str, en: String) -> Refusal {
         Refusal::new(Code::TooLarge, zh, en).at(format_args!("line {}", self.line))
+    }
+}
+
+/// Why a text is not well-formed; names of elements are the most it says of the document.
+fn reason(why: &Error) -> (String, String) {
+    let said = |zh: &str, en: &str| (zh.to_owned(), en.to_owned());
+    match why {
+        Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
+            let (expected, found) = (shown(expected), shown(found));
+            (format!("<{expected}> 由 </{found}> 结束"), format!("<{expected}> is closed by </{found}>"))
+        }
+        Error::IllFormed(IllFormedError::UnmatchedEndTag(found)) => {
+            let found = shown(found);
+            (format!("</{found}> 没有对应的开始标记"), format!("</{found}> closes nothing that is open"))
+        }
+        Error::IllFormed(IllFormedError::UnclosedReference) => {
+            said("& 须写作 &amp;", "a & that begins no reference; write &amp;")
+        }
+        Error::IllFormed(_) => said("XML 声明有误", "a broken XML declaration"),
+        Error::Syntax(SyntaxError::UnclosedTag) => said("标记缺少 >", "a tag without its >"),
+        Error::Syntax(
+            SyntaxError::UnclosedSingleQuotedAttributeValue | SyntaxError::UnclosedDoubleQuotedAttributeValue,
+        ) => said("属性值缺少引号", "an attribute value without its closing quote"),
+        Error::Syntax(SyntaxError::UnclosedComment) => said("注释缺少 -->", "a comment without its -->"),
+        Error::Syntax(SyntaxError::UnclosedCData) => {
+            said("CDATA 缺少 ]]>", "a CDATA section without its ]]>")
+        }
+        Error::Syntax(SyntaxError::UnclosedPI | SyntaxError::UnclosedXmlDecl) => {
+            said("处理指令缺少 ?>", "a processing instruction without its ?>")
+        }
+        Error::Syntax(SyntaxError::UnclosedDoctype | SyntaxError::InvalidBangMarkup) => {
+            said("<! 之后的标记有误", "broken markup behind <!")
+        }
+        Error::InvalidAttr(_) => said("属性写法有误", "a broken attribute"),
+        Error::Namespace(_) => {
+            said("命名空间前缀未声明或写法有误", "a namespace prefix that is broken or not declared")
+        }
+        Error::Escape(_) => said("引用（&…;）写法有误", "a broken reference (&…;)"),
+        Error::Io(_) | Error::Encoding(_) => said("无法读取", "cannot be read"),
     }
 }
 
