@@ -145,6 +145,18 @@ impl Cluster {
         client
     }
 
+    /// Plays a dump into an empty database.
+    pub(crate) fn play(&self, database: &str, dump: &str) {
+        let mut psql = Command::new(program("psql"))
+            .args(["--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--output=/dev/null"])
+            .arg(self.address(database))
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        psql.stdin.take().unwrap().write_all(dump.as_bytes()).unwrap();
+        assert!(psql.wait().unwrap().success());
+    }
+
     /// What a program of PostgreSQL's says about a database.
     pub(crate) fn run(&self, name: &str, database: &str) -> Vec<u8> {
         let output = Command::new(program(name)).arg(self.address(database)).output().unwrap();

@@ -2,13 +2,15 @@
 //!
 //! `tests/stores/format-1` holds a store of schema 2 with stay records of format 1, its key, and messages it
 //! was made from: settled (01), reversed by an A13 (03), settled with a late charge (08), discharged without
-//! charges yet (05), quoted (02), refused (09).
+//! charges yet (05), quoted (02), refused (09). `tests/stores/postgres-1` holds the same in PostgreSQL, as a dump of
+//! schema 1 there.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 use yizhan::intake::Format;
 use yizhan::intake::reception::{Arrival, Reception};
@@ -21,19 +23,48 @@ use yizhan::store::{StayRef, Store};
 use yizhan::telemetry::Channel;
 use yizhan_rules::PolicyShelf;
 
+use crate::cluster;
 use crate::gateway::{audit, profiles};
 use crate::project;
-use crate::stays::open;
+use crate::stays::{open, open_postgres};
 
-/// Two minutes after the store's last message, while its quote is good.
-const NOW: &str = "2026-11-23T23:06:00Z";
-const SETTLED: Uuid = Uuid::from_u128(0x01A2_0AA6_FB31_7CCF_856B_0086_10AB_437F);
-const REVERSED: Uuid = Uuid::from_u128(0x01A2_0AA6_FB4A_7BA3_93C1_5F9D_1CA8_2E90);
-const LATE: Uuid = Uuid::from_u128(0x01A2_0AA6_FBA6_71D2_9170_974B_073B_2936);
-const QUOTED: Uuid = Uuid::from_u128(0x01A2_0AA6_FBF1_7737_B3A1_509D_82F6_E1E7);
+/// A store that is kept, with the settlements in it.
+struct Kept {
+    folder: &'static str,
+    /// Two minutes after its last message, while its quote is good.
+    now: &'static str,
+    settled: Uuid,
+    reversed: Uuid,
+    late: Uuid,
+    quoted: Uuid,
+}
 
-fn fixture(name: &str) -> PathBuf {
-    project("tests/stores/format-1").join(name)
+const FORMAT_1: Kept = Kept {
+    folder: "tests/stores/format-1",
+    now: "2026-11-23T23:06:00Z",
+    settled: Uuid::from_u128(0x01A2_0AA6_FB31_7CCF_856B_0086_10AB_437F),
+    reversed: Uuid::from_u128(0x01A2_0AA6_FB4A_7BA3_93C1_5F9D_1CA8_2E90),
+    late: Uuid::from_u128(0x01A2_0AA6_FBA6_71D2_9170_974B_073B_2936),
+    quoted: Uuid::from_u128(0x01A2_0AA6_FBF1_7737_B3A1_509D_82F6_E1E7),
+};
+
+const POSTGRES_1: Kept = Kept {
+    folder: "tests/stores/postgres-1",
+    now: "2026-11-27T03:07:00Z",
+    settled: Uuid::from_u128(0x01A2_1AF6_EB49_7BF1_BFAF_1282_A8C8_1AD6),
+    reversed: Uuid::from_u128(0x01A2_1AF6_EC06_7853_8066_F534_9C37_2703),
+    late: Uuid::from_u128(0x01A2_1AF6_EC6C_7D96_81A1_8FA8_E29C_E9FD),
+    quoted: Uuid::from_u128(0x01A2_1AF6_EE21_705D_9BE6_89C3_9518_925A),
+};
+
+impl Kept {
+    fn file(&self, name: &str) -> PathBuf {
+        project(self.folder).join(name)
+    }
+
+    fn key(&self) -> Key {
+        Key::read(&self.file("key")).unwrap()
+    }
 }
 
 /// The store as schema 1 would hold it: the same rows in the tables of the first migration alone.
@@ -41,7 +72,7 @@ fn in_schema_1(path: &Path) {
     let store = Connection::open(path).unwrap();
     store.execute_batch(include_str!("../../schemas/sql/sqlite/V1__first.sql")).unwrap();
     store.execute("DELETE FROM heartbeat", []).unwrap();
-    store.execute("ATTACH ?1 AS newer", [fixture("store").to_str().unwrap()]).unwrap();
+    store.execute("ATTACH ?1 AS newer", [FORMAT_1.file("store").to_str().unwrap()]).unwrap();
     store
         .execute_batch(
             "CREATE TABLE refinery_schema_history AS
@@ -62,31 +93,40 @@ fn in_schema_1(path: &Path) {
 
 struct House {
     reception: Reception,
-    _directory: tempfile::TempDir,
+    kept: &'static Kept,
+    /// Of the file; absent where there is none.
+    _directory: Option<tempfile::TempDir>,
 }
 
-/// A gateway over a copy of the store.
+/// A gateway over a copy of the file.
 fn house(make: impl FnOnce(&Path)) -> House {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store.db");
     make(&path);
-    let store = Arc::new(open(&path, Key::read(&fixture("key")).unwrap()).unwrap());
+    let store = Arc::new(open(&path, FORMAT_1.key()).unwrap());
+    House { _directory: Some(directory), ..house_over(store, &FORMAT_1) }
+}
+
+/// A gateway over a database that the dump was played into.
+async fn house_in_postgres() -> House {
+    let cluster = cluster::shared();
+    let name = cluster.database().await;
+    let dump = std::fs::read_to_string(POSTGRES_1.file("store.sql")).unwrap();
+    cluster.play(&name, &dump);
+    let store = open_postgres(&cluster.address(&name), POSTGRES_1.key()).await.unwrap();
+    house_over(Arc::new(store), &POSTGRES_1)
+}
+
+fn house_over(store: Arc<dyn Store>, kept: &'static Kept) -> House {
     let profiles = Arc::new(profiles("", None));
     let known = Arc::clone(&profiles);
     let hospitals =
         Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
-    let now: Timestamp = NOW.parse().unwrap();
+    let now: Timestamp = kept.now.parse().unwrap();
     let runtime = Runtime { clock: Arc::new(FixedClock::at(now)), ids: Arc::new(RandomIds) };
     let policies = Arc::new(PolicyShelf::shipped().unwrap());
-    let gateway = Gateway::new(
-        store as Arc<dyn Store>,
-        policies,
-        hospitals,
-        Arc::default(),
-        Arc::from("test"),
-        runtime,
-    );
-    House { reception: Reception::new(gateway, profiles), _directory: directory }
+    let gateway = Gateway::new(store, policies, hospitals, Arc::default(), Arc::from("test"), runtime);
+    House { reception: Reception::new(gateway, profiles), kept, _directory: None }
 }
 
 impl House {
@@ -96,7 +136,7 @@ impl House {
 
     /// With words of the message replaced.
     async fn send_as(&self, file: &str, mode: Option<Mode>, replaced: &[(&str, &str)]) -> String {
-        let mut bytes = std::fs::read(fixture("messages").join(file)).unwrap();
+        let mut bytes = std::fs::read(FORMAT_1.file("messages").join(file)).unwrap();
         for (from, to) in replaced {
             let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
             bytes.splice(at..at + from.len(), to.bytes());
@@ -138,10 +178,10 @@ fn shown(outcome: &Outcome) -> String {
 
 async fn tells_what_it_holds(house: &House) {
     let told = [
-        house.read(SETTLED).await,
-        house.read(REVERSED).await,
-        house.read(LATE).await,
-        house.read(QUOTED).await,
+        house.read(house.kept.settled).await,
+        house.read(house.kept.reversed).await,
+        house.read(house.kept.late).await,
+        house.read(house.kept.quoted).await,
     ];
     assert_eq!(
         told,
@@ -181,14 +221,14 @@ async fn answers_again(house: &House) {
 async fn goes_on(house: &House) {
     let later = [
         house.send_as("08d-late-charges-late.hl7", None, &[("S08-4", "S08-5"), ("FT1|1|5", "FT1|1|6")]).await,
-        house.read(LATE).await,
-        house.reverse(SETTLED).await,
-        house.reverse(LATE).await,
+        house.read(house.kept.late).await,
+        house.reverse(house.kept.settled).await,
+        house.reverse(house.kept.late).await,
         house.send("05a-ordinary-resident-charges.gb18030.hl7", None).await,
         house.send_as("03b-critical-illness-discharge.hl7", None, &[("S03-2", "S03-4")]).await,
-        house.commit(QUOTED, "8.16").await,
-        house.read(LATE).await,
-        house.read(QUOTED).await,
+        house.commit(house.kept.quoted, "8.16").await,
+        house.read(house.kept.late).await,
+        house.read(house.kept.quoted).await,
     ];
     assert_eq!(
         later,
@@ -217,7 +257,7 @@ async fn works_on(house: House) {
 
 #[tokio::test]
 async fn a_store_of_record_format_1_is_worked_on() {
-    works_on(house(|path| _ = std::fs::copy(fixture("store"), path).unwrap())).await;
+    works_on(house(|path| _ = std::fs::copy(FORMAT_1.file("store"), path).unwrap())).await;
 }
 
 #[tokio::test]
@@ -226,8 +266,30 @@ async fn a_store_of_schema_1_is_worked_on() {
 }
 
 #[tokio::test]
+async fn a_database_of_schema_1_is_worked_on() {
+    works_on(house_in_postgres().await).await;
+}
+
+/// A migration that has been run somewhere is not changed any more: what it lacks is another one.
+#[test]
+fn migrations_are_only_added() {
+    let mut found = Vec::new();
+    for store in ["postgres", "sqlite"] {
+        for entry in std::fs::read_dir(project("schemas/sql").join(store)).unwrap() {
+            let path = entry.unwrap().path();
+            let digest = Sha256::digest(std::fs::read(&path).unwrap());
+            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            found.push(format!("{digest}  {store}/{}", path.file_name().unwrap().to_str().unwrap()));
+        }
+    }
+    found.sort_by(|a, b| a[64..].cmp(&b[64..]));
+    let frozen = std::fs::read_to_string(project("tests/stores/migrations.sha256")).unwrap();
+    assert_eq!(found, frozen.lines().collect::<Vec<_>>(), "a new migration is entered in that file");
+}
+
+#[tokio::test]
 async fn a_settled_stay_is_written_with_every_fact_once() {
-    let house = house(|path| _ = std::fs::copy(fixture("store"), path).unwrap());
+    let house = house(|path| _ = std::fs::copy(FORMAT_1.file("store"), path).unwrap());
     house.send("05a-ordinary-resident-charges.gb18030.hl7", None).await;
     let stay =
         StayRef::Visit { hospital: "H37132301".into(), number: "ZY20201012006".into(), admitted: None };
