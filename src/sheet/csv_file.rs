@@ -12,10 +12,12 @@ use super::{Cell, Cells, Problem};
 use crate::system;
 
 const CHUNK_BYTES: usize = 64 * 1024;
+/// One row, with what is read ahead of it. Behind a quotation mark that never closes, all that follows is one row.
+const ROW_BYTES_MAX: usize = 1024 * 1024;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 pub(super) struct CsvCells {
-    reader: csv::Reader<Box<dyn Read + Send>>,
+    reader: csv::Reader<Bounded>,
     record: csv::StringRecord,
 }
 
@@ -43,7 +45,7 @@ impl CsvCells {
             .has_headers(false)
             .flexible(true)
             .trim(csv::Trim::All)
-            .from_reader(text);
+            .from_reader(Bounded { text, left: ROW_BYTES_MAX });
         Self { reader, record: csv::StringRecord::new() }
     }
 }
@@ -51,6 +53,7 @@ impl CsvCells {
 impl Cells for CsvCells {
     fn next_row(&mut self, cells: &mut Vec<Cell>) -> Result<Option<u64>, Problem> {
         let line = self.reader.position().line();
+        self.reader.get_mut().left = ROW_BYTES_MAX;
         let is_row = self.reader.read_record(&mut self.record).map_err(|why| problem(line, &why))?;
         if !is_row {
             return Ok(None);
@@ -65,8 +68,30 @@ impl Cells for CsvCells {
     }
 }
 
+/// A text of which only so much may be read for one row.
+struct Bounded {
+    text: Box<dyn Read + Send>,
+    left: usize,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, wanted: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let room = wanted.len().min(self.left);
+        let read = self.text.read(&mut wanted[..room])?;
+        self.left -= read;
+        Ok(read)
+    }
+}
+
 fn problem(line: u64, why: &csv::Error) -> Problem {
     let text = match why.kind() {
+        csv::ErrorKind::Io(why) if why.kind() == io::ErrorKind::FileTooLarge => Text::new(
+            format!("一行超过 {} KiB，请核对引号是否成对", ROW_BYTES_MAX / 1024),
+            format!("is a row of more than {} KiB; check that quotation marks close", ROW_BYTES_MAX / 1024),
+        ),
         csv::ErrorKind::Io(why) if why.kind() != io::ErrorKind::InvalidData => system::refused(why),
         csv::ErrorKind::Io(_) | csv::ErrorKind::Utf8 { .. } => Text::new(
             "既不是 UTF-8 也不是 GB18030 编码，请另存为其中一种",

@@ -17,9 +17,15 @@ const ROWS_AHEAD_MAX: usize = 256;
 /// Columns looked at; a sheet of ours has nine.
 const COLUMNS_MAX: usize = 256;
 
-type Rows = Receiver<Result<(u64, Vec<Cell>), Problem>>;
+/// A row and its line, or the end of the sheet.
+type Read = Result<Option<(u64, Vec<Cell>)>, Problem>;
 
-struct XlsxCells(Rows);
+struct XlsxCells {
+    rows: Receiver<Read>,
+    /// Of the row read last.
+    line: u64,
+    is_over: bool,
+}
 
 pub(super) fn open(path: &Path) -> Result<Box<dyn Cells>, Problem> {
     let workbook: Xlsx<BufReader<File>> =
@@ -31,23 +37,25 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Cells>, Problem> {
         .name("xlsx".to_owned())
         .spawn(move || read_rows(workbook, &name, &rows))
         .map_err(|why| Problem::file(system::refused(&why)))?;
-    Ok(Box::new(XlsxCells(ahead)))
+    Ok(Box::new(XlsxCells { rows: ahead, line: 0, is_over: false }))
 }
 
 impl Cells for XlsxCells {
     fn next_row(&mut self, cells: &mut Vec<Cell>) -> Result<Option<u64>, Problem> {
-        let Ok(row) = self.0.recv() else { return Ok(None) };
-        let (line, row) = row?;
+        if self.is_over {
+            return Ok(None);
+        }
+        // A sheet that ends early is no shorter sheet: whoever is missing from a snapshot would end.
+        let read = self.rows.recv().unwrap_or_else(|_| Err(Problem::at(self.line, "", broken_off())));
+        self.is_over = !matches!(read, Ok(Some(_)));
+        let Some((line, row)) = read? else { return Ok(None) };
         *cells = row;
+        self.line = line;
         Ok(Some(line))
     }
 }
 
-fn read_rows(
-    mut workbook: Xlsx<BufReader<File>>,
-    name: &str,
-    rows: &SyncSender<Result<(u64, Vec<Cell>), Problem>>,
-) {
+fn read_rows(mut workbook: Xlsx<BufReader<File>>, name: &str, rows: &SyncSender<Read>) {
     let mut line = 0;
     let mut row = Vec::new();
     let outcome = (|| {
@@ -55,7 +63,9 @@ fn read_rows(
         while let Some(cell) = reader.next_cell()? {
             let (at_row, at_column) = cell.get_position();
             let at_line = u64::from(at_row) + 1;
-            if at_line != line && !row.is_empty() && rows.send(Ok((line, std::mem::take(&mut row)))).is_err()
+            if at_line != line
+                && !row.is_empty()
+                && rows.send(Ok(Some((line, std::mem::take(&mut row))))).is_err()
             {
                 return Ok(());
             }
@@ -70,10 +80,17 @@ fn read_rows(
     })();
     // Nobody listens any more where sending fails: the import was given up.
     let _ = match outcome {
-        Ok(()) if row.is_empty() => Ok(()),
-        Ok(()) => rows.send(Ok((line, row))),
+        Ok(()) if row.is_empty() => rows.send(Ok(None)),
+        Ok(()) => rows.send(Ok(Some((line, row)))).and_then(|()| rows.send(Ok(None))),
         Err(why) => rows.send(Err(Problem::at(line, "", unreadable(&why)))),
     };
+}
+
+fn broken_off() -> Text {
+    Text::new(
+        "读到此行之后中断，请用表格软件另存后重试",
+        "was the last row that could be read; save the file again with a spreadsheet program",
+    )
 }
 
 fn unreadable(why: &XlsxError) -> Text {
@@ -106,5 +123,25 @@ fn as_text(value: &DataRef<'_>) -> Cell {
         DataRef::DurationIso(value) => text(value),
         DataRef::Error(_) => text("#ERROR"),
         DataRef::Empty => Cell::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(sent: Vec<Read>) -> Vec<Result<Option<u64>, Problem>> {
+        let (rows, ahead) = sync_channel(ROWS_AHEAD_MAX);
+        sent.into_iter().for_each(|row| rows.send(row).unwrap());
+        drop(rows);
+        let mut cells = XlsxCells { rows: ahead, line: 0, is_over: false };
+        (0..3).map(|_| cells.next_row(&mut Vec::new())).collect()
+    }
+
+    #[test]
+    fn a_sheet_ends_where_it_says_so_and_nowhere_else() {
+        let row = || Ok(Some((7, vec![Cell::default()])));
+        assert_eq!(read(vec![row(), Ok(None)]), [Ok(Some(7)), Ok(None), Ok(None)]);
+        assert_eq!(read(vec![row()]), [Ok(Some(7)), Err(Problem::at(7, "", broken_off())), Ok(None)]);
     }
 }
