@@ -102,6 +102,17 @@ fn class_of(word: &str) -> Option<CatalogueClass> {
     }
 }
 
+/// The items of a file, each by code and scope with the first day it names for it: from that day on, nothing that earlier
+/// files say of the item is looked at any more ([`in_force`]).
+pub fn restated(rows: &[CatalogueRow]) -> Vec<(&str, &str, Date)> {
+    let mut first: BTreeMap<(&str, &str), Date> = BTreeMap::new();
+    for row in rows {
+        let day = first.entry((&row.code, &row.scope)).or_insert(row.from);
+        *day = row.from.min(*day);
+    }
+    first.into_iter().map(|((code, scope), day)| (code, scope, day)).collect()
+}
+
 /// Lines that give one item two conditions on one day in one scope.
 pub fn overlaps(rows: &[CatalogueRow]) -> Vec<Problem> {
     let mut by_item: BTreeMap<(&str, &str), Vec<&CatalogueRow>> = BTreeMap::new();

@@ -61,9 +61,9 @@ pub(super) async fn check(store: &dyn Store, progress: impl Fn(u64)) -> anyhow::
     let mut after = None;
     loop {
         let page = store.books(after, PAGE_PEOPLE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.person_id);
-        for book in &page {
+        let Some(last) = page.last else { break };
+        after = Some(last);
+        for book in &page.books {
             found.add(audit.take(book));
         }
         progress(audit.settlements);

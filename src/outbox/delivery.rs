@@ -112,13 +112,13 @@ impl Courier {
         match ended {
             Ok(()) => {
                 telemetry::bill_delivered(settlement, &address);
-                self.gateway.store().outbox_delivered(entry.outbox_id).await
+                self.gateway.store().outbox_delivered(entry.clone()).await
             }
             Err(why) => {
                 telemetry::bill_not_delivered(settlement, &address, &why);
                 let due_at = backoff(entry.attempts.saturating_add(1), at);
                 let why = why.to_string().chars().take(WHY_CHARS_MAX).collect();
-                self.gateway.store().outbox_failed(entry.outbox_id, due_at, why).await
+                self.gateway.store().outbox_failed(entry.clone(), due_at, why).await
             }
         }
     }

@@ -148,7 +148,7 @@ impl Outbox {
             let why =
                 "该院配置中没有 return_address | the hospital's profile has no return_address".to_owned();
             let due_at = backoff(u32::MAX, now);
-            self.gateway.store().outbox_failed(entry.outbox_id, due_at, why).await?;
+            self.gateway.store().outbox_failed(entry, due_at, why).await?;
             return Ok(false);
         };
         let name = address.to_string();

@@ -40,6 +40,16 @@ pub enum RosterMode {
     Delta,
 }
 
+impl RosterMode {
+    /// The day a snapshot is of.
+    pub fn snapshot_of(self) -> Option<Date> {
+        match self {
+            Self::Snapshot { as_of } => Some(as_of),
+            Self::Delta => None,
+        }
+    }
+}
+
 /// One row: one entitlement of one person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RosterRow {

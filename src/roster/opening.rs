@@ -1,5 +1,7 @@
 //! What people had used of a benefit year before the gateway went live.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 use yizhan_contract::{Exact, IdNumber, Money, NumberError, PayerCode, Personal, Text, Used};
 
@@ -19,8 +21,13 @@ const COLUMNS: &[Column] = &[
     Column { name: "admissions", also: &["住院次数"], is_required: true },
     Column { name: "as_of", also: &["截至日期", "截止日期"], is_required: true },
 ];
-pub(crate) const PAYER: &str = "payer";
-pub(crate) const ADMISSIONS: &str = "admissions";
+const PAYER: &str = "payer";
+const ADMISSIONS: &str = "admissions";
+const AS_OF: &str = "as_of";
+/// Admissions of one person in one year.
+pub const ADMISSIONS_MAX: u32 = 1000;
+/// The largest amount there is, which an accumulated base may not pass either.
+const BASE_FEN_MAX: i64 = 999_999_999_999;
 
 /// One row: one payer's figures of one person and year.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +70,12 @@ fn read_row(row: &Row) -> Result<OpeningRow, Vec<Problem>> {
     }
     let base = cells.parsed::<Exact>(3, NumberError::text);
     let paid = cells.parsed::<Money>(4, NumberError::text);
-    if base.is_some_and(Exact::is_negative) {
-        cells.said(3, NumberError::Negative.text());
+    match base {
+        Some(base) if base.is_negative() => cells.said(3, NumberError::Negative.text()),
+        Some(base) if base > Money::from_fen(BASE_FEN_MAX).exact() => {
+            cells.said(3, NumberError::TooLarge.text())
+        }
+        _ => {}
     }
     if paid.is_some_and(Money::is_negative) {
         cells.said(4, NumberError::Negative.text());
@@ -72,6 +83,10 @@ fn read_row(row: &Row) -> Result<OpeningRow, Vec<Problem>> {
     let admissions = cells.parsed::<u32>(5, |_| {
         Text::new("须为不小于 0 的整数，如 2", "must be a whole number, 0 or more, such as 2")
     });
+    if admissions.is_some_and(|admissions| admissions > ADMISSIONS_MAX) {
+        let (zh, en) = (format!("超过 {ADMISSIONS_MAX}"), format!("is larger than {ADMISSIONS_MAX}"));
+        cells.said(5, Text::new(zh, en));
+    }
     let as_of = cells.day(6);
     if as_of.zip(year).is_some_and(|(as_of, year)| as_of.year() != year) {
         cells.problem(6, "不在该年度内", "lies outside the benefit year");
@@ -91,10 +106,28 @@ fn read_row(row: &Row) -> Result<OpeningRow, Vec<Problem>> {
     cells.finish(value)
 }
 
-/// What is wrong among the rows of one person: a payer twice in a year, admissions that differ.
-pub fn problems_of(rows: &[OpeningRow]) -> Vec<Problem> {
+/// What is wrong among the rows of one person: a payer twice in a year, admissions that differ, figures of days to come.
+/// `settled`: by benefit year, the first day of a settlement at this gateway that stands. Figures of that day or later
+/// hold it already, and it would count twice.
+pub fn problems_of(rows: &[OpeningRow], today: Date, settled: &BTreeMap<i16, Date>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (at, row) in rows.iter().enumerate() {
+        if row.as_of > today {
+            let text = Text::new(
+                "晚于今天，请填累计数实际截至的日期",
+                "is a day to come; state the day the figures are of",
+            );
+            problems.push(Problem::at(row.line, AS_OF, text));
+        }
+        if let Some(first) = settled.get(&row.year).filter(|first| **first <= row.as_of) {
+            let text = Text::new(
+                format!("此人在本网关已有 {first} 的结算，会重复计入；请填截至该日前一天的累计数与日期"),
+                format!(
+                    "lies on or after a settlement here of {first}, which would count twice; state the figures and the day as of the day before"
+                ),
+            );
+            problems.push(Problem::at(row.line, AS_OF, text));
+        }
         for before in rows[..at].iter().filter(|before| before.year == row.year) {
             if before.payer == row.payer {
                 let text = Text::new(

@@ -250,7 +250,7 @@ impl Decision {
     ) -> Decided {
         record.pricing = Some(Pricing::new(mode, self.at, expected));
         record.hold = self.hold(&record);
-        let lease = Some(Lease { stay_id: record.stay_id, epoch: record.hold.epoch });
+        let lease = Some(self.lease_of(&record, person));
         Ok(Verdict { lease, ..self.note(record, 0, person)? })
     }
 
@@ -259,6 +259,10 @@ impl Decision {
         let Leasing { holder, until, lease } = &self.leasing;
         let epoch = lease.map_or(record.hold.epoch + 1, |lease| lease.epoch);
         Hold { due_at: Some(*until), epoch, held_by: Some(Arc::clone(holder)) }
+    }
+
+    fn lease_of(&self, record: &StayRecord, person: &PersonFacts) -> Lease {
+        Lease { stay_id: record.stay_id, person_id: person.person_id, epoch: record.hold.epoch }
     }
 
     /// Priced again inside the transaction: what was quoted may have moved.
@@ -368,7 +372,7 @@ impl Decision {
             settlement.bill.show(&saga);
         }
         record.saga = Some(saga);
-        let lease = Some(Lease { stay_id: record.stay_id, epoch: record.hold.epoch });
+        let lease = Some(self.lease_of(&record, person));
         Ok(Verdict { lease, ..self.write(record, person, Effect::default(), Outcome::Bill)? })
     }
 

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 use tokio_postgres::config::{Config, Host, SslMode};
+use yizhan_contract::Text;
 
 /// `store` of the configuration, `--store` of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -26,8 +27,8 @@ pub enum AddressError {
          {0}:// is no store this gateway knows; give a SQLite file's path or a postgres:// address"
     )]
     UnknownKind(String),
-    #[error("postgres:// 地址无法识别：{0} | the postgres:// address does not read: {0}")]
-    Malformed(String),
+    #[error("postgres:// 地址无法识别：{zh} | the postgres:// address does not read: {en}", zh = .0.zh, en = .0.en)]
+    Malformed(Text),
     #[error(
         "sslmode={0} 不能保证安全；请用 require（加密并验证证书）或 disable | sslmode={0} protects \
          against nobody; say require (encrypted, certificate checked) or disable"
@@ -122,11 +123,12 @@ impl FromStr for PostgresAddress {
             }
         }
         // The driver's own complaint may quote the address, and with it the password.
-        let mut config: Config = format!("{base}?{}", kept.join("&"))
-            .parse()
-            .map_err(|_| AddressError::Malformed("postgres://user:password@host:5432/database".to_owned()))?;
+        let mut config: Config = format!("{base}?{}", kept.join("&")).parse().map_err(|_| {
+            let form = "postgres://user:password@host:5432/database";
+            AddressError::Malformed(Text::new(format!("应形如 {form}"), format!("it is written like {form}")))
+        })?;
         if config.get_hosts().is_empty() {
-            return Err(AddressError::Malformed("no host".to_owned()));
+            return Err(AddressError::Malformed(Text::new("缺少主机名", "it names no host")));
         }
         config.ssl_mode(match mode {
             Some("disable") => SslMode::Disable,
@@ -152,7 +154,7 @@ fn is_this_machine(host: &Host) -> bool {
 
 /// Undoes percent-encoding.
 fn plain(text: &str) -> Result<String, AddressError> {
-    let malformed = || AddressError::Malformed("a broken %-escape".to_owned());
+    let malformed = || AddressError::Malformed(Text::new("% 转义不完整", "a %-escape is broken"));
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {

@@ -132,10 +132,11 @@ impl Decided {
             if writes.people.iter().all(|(known, _)| *known != of.person_id) {
                 writes.people.push((of.person_id, of.version));
             }
+            // Their settlements are counted anew together; none of the numbers is beyond this one.
+            settled_number += of.settled_number;
             if *is_everything {
                 sums.join(&of.moved)?;
                 reserved.join(&of.reserved)?;
-                settled_number = settled_number.max(of.settled_number);
             }
         }
         // Two steps that touch the same people wait for each other in one order.

@@ -4,7 +4,7 @@
 //! left to check is that they are the right ones: what stands in the ledger for a settlement is its newest bill, or
 //! nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -105,7 +105,12 @@ impl<'b, L: IntoIterator<Item = (&'b PayerCode, Money)>> Stated<'b, L> {
 /// [`StoreError::Defect`]: whoever decided made a mistake, and nothing of the step may be written.
 pub fn check(bill: Option<&BillWrite>, before: &[Posting], new: &[Posting]) -> Result<(), StoreError> {
     let defect = |what: String| Err(StoreError::Defect(what));
+    let mut pairs = BTreeSet::new();
     for posting in new {
+        let Posting { debit, credit, .. } = posting;
+        if !pairs.insert((debit, credit)) {
+            return defect(format!("{debit} and {credit} posted twice by one bill"));
+        }
         if !posting.amount.is_positive() {
             return defect(format!("a posting of {}", posting.amount));
         }

@@ -2,8 +2,8 @@
 //!
 //! [`Store`] speaks whole steps; no transaction handle leaves it. Documents are opaque bytes here: the
 //! domain writes and reads them, the store seals them ([`seal`], under a [`key_file`]). [`registers`] is
-//! the second port: whole files that people import. One implementation of both is SQLite ([`sqlite`]);
-//! its memory form serves `settle` and tests.
+//! the second port: whole files that people import. Both are implemented on SQLite ([`sqlite`]), whose memory
+//! form serves `settle` and tests, and on PostgreSQL ([`postgres`]).
 //!
 //! What implementations share knows no SQL: what is read for a step ([`seen`], of people in [`person`]), the
 //! decision on it ([`deciding`]), and rows, sealed by [`finished`], to be written if all is as it was ([`writes`]).
@@ -98,6 +98,8 @@ pub struct Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lease {
     pub stay_id: Uuid,
+    /// Whose the stay was when the lease was taken: where to look first.
+    pub person_id: Uuid,
     pub epoch: u64,
 }
 
@@ -285,6 +287,8 @@ pub struct OutboxWrite {
 pub struct OutboxEntry {
     pub outbox_id: Uuid,
     pub stay_id: Uuid,
+    /// Whose the stay was when this was read: where to look first.
+    pub person_id: Uuid,
     pub hospital: Arc<str>,
     pub settlement_id: Uuid,
     pub version: u32,
@@ -299,10 +303,22 @@ pub struct OutboxEntry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
     pub stay_id: Uuid,
+    /// Whose the stay was when this was read: where to look first.
+    pub person_id: Uuid,
     pub epoch: u64,
-    pub due_at: Timestamp,
+    /// Absent: nothing waits, and somebody takes the stay all the same.
+    pub due_at: Option<Timestamp>,
     /// Somebody acts for it until then.
     pub is_held: bool,
+}
+
+/// The books of some people.
+#[derive(Debug, Clone, Default)]
+pub struct BooksPage {
+    /// Person by person.
+    pub books: Vec<Book>,
+    /// The last person looked at, behind whom the next page begins; absent: there was nobody any more.
+    pub last: Option<Uuid>,
 }
 
 /// One settlement in the books, for checking them against each other.
@@ -410,7 +426,8 @@ pub trait Store: Send + Sync {
     /// Stays that `holder` holds, oldest first: what a gateway left behind when it died.
     fn held_by(&self, holder: Arc<str>, limit: u32) -> Answer<'_, Vec<Due>>;
 
-    /// Takes the lease of a stay that still has the epoch `due` names; absent where somebody was faster.
+    /// Takes the lease of a stay that still has the epoch and the time that `due` names; absent where somebody was
+    /// faster, or holds it for longer by now.
     fn take(&self, due: Due, holder: Arc<str>, until: Timestamp) -> Answer<'_, Option<Lease>>;
 
     /// Stays that wait for a person, oldest first.
@@ -422,15 +439,15 @@ pub trait Store: Send + Sync {
     /// Begins a delivery that still has the attempts `entry` names, and hides it until `until`.
     fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool>;
 
-    fn outbox_delivered(&self, outbox_id: Uuid) -> Answer<'_, ()>;
+    fn outbox_delivered(&self, entry: OutboxEntry) -> Answer<'_, ()>;
 
-    fn outbox_failed(&self, outbox_id: Uuid, due_at: Timestamp, why: String) -> Answer<'_, ()>;
+    fn outbox_failed(&self, entry: OutboxEntry, due_at: Timestamp, why: String) -> Answer<'_, ()>;
 
     /// Everything undelivered, oldest first.
     fn outbox_waiting(&self, limit: u32) -> Answer<'_, Vec<OutboxEntry>>;
 
     /// Every settlement of at most `people` people, by person and id, after the person `after`. One snapshot.
-    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, Vec<Book>>;
+    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, BooksPage>;
 
     /// Per hospital, payer and state. `settled` and `reversed` are what the ledger posted on `day`, and stay what
     /// they are; the other states are of the settlements that came into them that day and are in them still. The
@@ -441,7 +458,5 @@ pub trait Store: Send + Sync {
     fn ping(&self) -> Answer<'_, ()>;
 
     /// Steps side by side that leave room for messages: whoever has more of them that can wait, lets them wait.
-    fn steps_beside_messages(&self) -> usize {
-        sqlite::QUEUE_STEPS_MAX / 2
-    }
+    fn steps_beside_messages(&self) -> usize;
 }

@@ -2,8 +2,9 @@
 //!
 //! A sealed value is `version ‖ key id ‖ nonce ‖ ciphertext and tag`, AES-256-GCM, long ones packed first; table, column and row
 //! key are authenticated with it, so that a value moved elsewhere does not open. Each person has a data
-//! key of their own, wrapped by the key file: to forget a person is to delete one row. Look-ups go by
-//! HMAC-SHA-256 under a second key derived from the key file.
+//! key of their own, wrapped by the key file: what is sealed under it is lost with that one row. (Messages that came
+//! before two people were joined stay under the key of the one who was.) Look-ups go by HMAC-SHA-256: of people under a
+//! second key derived from the key file, of messages and visits under one of the store's own.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -76,7 +77,31 @@ pub struct SealError;
 pub struct Key {
     id: KeyId,
     wrapping: Aes256Gcm,
-    look_up: Hmac<Sha256>,
+    look_up: LookUp,
+    look_up_key: Zeroizing<[u8; KEY_BYTES]>,
+}
+
+/// Makes keyed hashes, by which things are found that are not to be read.
+#[derive(Clone)]
+pub struct LookUp(Hmac<Sha256>);
+
+impl LookUp {
+    pub(super) fn under(key: &[u8; KEY_BYTES]) -> Self {
+        Self(keyed(key))
+    }
+
+    /// A keyed hash of `parts`; the parts' bounds count, so `("ab", "c")` is not `("a", "bc")`.
+    pub fn hash(&self, kind: &'static str, parts: &[&[u8]]) -> [u8; LOOK_UP_BYTES] {
+        let mut mac = self.0.clone();
+        for part in std::iter::once(&kind.as_bytes()).chain(parts) {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        let full = mac.finalize().into_bytes();
+        let mut hash = [0; LOOK_UP_BYTES];
+        hash.copy_from_slice(&full[..LOOK_UP_BYTES]);
+        hash
+    }
 }
 
 impl fmt::Debug for Key {
@@ -96,28 +121,23 @@ impl Key {
 
     pub(super) fn derive(id: KeyId, secret: &[u8; KEY_BYTES]) -> Self {
         let mut wrapping_key = derived(secret, b"yizhan wrapping key 1");
-        let mut look_up_key = derived(secret, b"yizhan look-up key 1");
-        let key = Self { id, wrapping: Aes256Gcm::new((&wrapping_key).into()), look_up: keyed(&look_up_key) };
+        let look_up_key = Zeroizing::new(derived(secret, b"yizhan look-up key 1"));
+        let wrapping = Aes256Gcm::new((&wrapping_key).into());
         wrapping_key.zeroize();
-        look_up_key.zeroize();
-        key
+        Self { id, wrapping, look_up: LookUp::under(&look_up_key), look_up_key }
     }
 
     pub fn id(&self) -> KeyId {
         self.id
     }
 
-    /// A keyed hash of `parts`; the parts' bounds count, so `("ab", "c")` is not `("a", "bc")`.
+    /// See [`LookUp::hash`].
     pub fn look_up(&self, kind: &'static str, parts: &[&[u8]]) -> [u8; LOOK_UP_BYTES] {
-        let mut mac = self.look_up.clone();
-        for part in std::iter::once(&kind.as_bytes()).chain(parts) {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        let full = mac.finalize().into_bytes();
-        let mut hash = [0; LOOK_UP_BYTES];
-        hash.copy_from_slice(&full[..LOOK_UP_BYTES]);
-        hash
+        self.look_up.hash(kind, parts)
+    }
+
+    pub(super) fn look_up_key(&self) -> &[u8; KEY_BYTES] {
+        &self.look_up_key
     }
 
     /// A new data key for a person, and the same key wrapped for the store.

@@ -32,6 +32,7 @@ pub trait SpilledRow: Sized {
 pub struct Spill {
     file: File,
     end: u64,
+    taken: u64,
     key: DataKey,
     parts: Vec<Part>,
     row: Vec<u8>,
@@ -51,7 +52,7 @@ impl Spill {
             .new_data_key(Uuid::nil())
             .map_err(io::Error::other)?;
         let parts = (0..PARTS).map(|_| Part::default()).collect();
-        Ok(Self { file: tempfile::tempfile()?, end: 0, key, parts, row: Vec::new() })
+        Ok(Self { file: tempfile::tempfile()?, end: 0, taken: 0, key, parts, row: Vec::new() })
     }
 
     pub fn push(&mut self, hash: &KeyedHash, row: &impl SpilledRow) -> io::Result<()> {
@@ -63,7 +64,13 @@ impl Spill {
         open.extend_from_slice(&row.line().to_be_bytes());
         open.extend_from_slice(&(self.row.len() as u32).to_be_bytes());
         open.extend_from_slice(&self.row);
+        self.taken += (HEAD_BYTES + self.row.len()) as u64;
         if open.len() >= BLOCK_BYTES { self.lay_down(part) } else { Ok(()) }
+    }
+
+    /// Taken in so far.
+    pub fn bytes(&self) -> u64 {
+        self.taken
     }
 
     fn lay_down(&mut self, part: usize) -> io::Result<()> {

@@ -10,6 +10,7 @@ use yizhan::roster::{RosterFile, RosterMode};
 use yizhan::sheet::{Problem, Problems};
 use yizhan::store::registers::{Import, ImportError, Imported, OnProgress, Progress};
 use yizhan::store::seal::Key;
+use yizhan::store::{AccumulatorMove, Changes, Decide, Pot};
 use yizhan_contract::person::RosterEntry;
 
 use crate::stays::*;
@@ -25,6 +26,9 @@ struct Cases {
 struct Case {
     name: String,
     files: Vec<CaseFile>,
+    /// Before the last file: person, day, and `settled` or `reversed`. A settlement of 100.00 by basic.
+    #[serde(default)]
+    settled: Vec<[String; 3]>,
     expect: Expected,
 }
 
@@ -105,12 +109,43 @@ pub(crate) async fn entry(store: &dyn Ports, person: &str) -> RosterEntry {
     store.person(vec![id_number(person)]).await.unwrap().unwrap().roster.unwrap()
 }
 
+/// Settles a stay of somebody, and takes it back.
+async fn settle(store: &dyn Ports, person: &str, on: &str, takes_back: bool) {
+    let settlement = new_id(1);
+    let versions: &[(u32, &'static str, i32, &str)] = if takes_back {
+        &[(1, "settled", 1, "100.00"), (2, "reversed", -1, "-100.00")]
+    } else {
+        &[(1, "settled", 1, "100.00")]
+    };
+    for &(version, state, admissions, paid) in versions {
+        let (number, on, paid) = (person.to_owned(), on.to_owned(), paid.to_owned());
+        let decide: Decide = Box::new(move |facts| {
+            let stay = stay_write(&facts, &number, None, "stay");
+            let bill = bill(settlement, stay.stay_id, version, state, &on);
+            let owed = postings(&bill);
+            let payers = vec![("basic".parse().unwrap(), used("0.00", &paid))];
+            Some(Changes {
+                stay: Some(stay),
+                postings: if version == 1 { owed } else { mirrored(&owed) },
+                bill: Some(bill),
+                accumulators: vec![AccumulatorMove { pot: Pot::Settled, year: 2020, admissions, payers }],
+                ..Changes::default()
+            })
+        });
+        let id = format!("{settlement} {version}");
+        store.step(step(&id, visit(person, None), vec![id_number(person)], decide)).await.unwrap();
+    }
+}
+
 async fn check(store: &dyn Ports, case: &Case) {
     let (name, expect) = (&case.name, &case.expect);
     let directory = tempfile::tempdir().unwrap();
     let (last, before) = case.files.split_last().unwrap();
     for file in before {
         import_file(store, directory.path(), file).await.unwrap();
+    }
+    for [person, on, state] in &case.settled {
+        settle(store, person, on, state == "reversed").await;
     }
     match import_file(store, directory.path(), last).await {
         Err(ImportError::Refused(problems)) => {
@@ -173,6 +208,72 @@ async fn imports_as_data() {
         }
         each_store(async |store| check(store, &case).await).await;
     }
+}
+
+#[tokio::test]
+async fn a_row_that_never_ends_is_not_read_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("roster.csv");
+    let mut text =
+        String::from("id_number,name,region,kind,code,from,to\n371323195001010015,\"王小明,371323\n");
+    text.extend(std::iter::repeat_n(
+        "371323195001020029,李红,371323,category,low_income,2020-01-01,\n",
+        40_000,
+    ));
+    std::fs::write(&path, text).unwrap();
+    let store = yizhan::store::sqlite::Sqlite::in_memory(Arc::new(yizhan::runtime::RandomIds)).unwrap();
+    let refused = import_roster(&store, &path, None, quiet()).await.unwrap_err().to_string();
+    assert!(refused.starts_with("file:2: 一行超过 1024 KiB"), "{refused}");
+}
+
+/// How many rows of a table each of both stores keeps after files came in one after the other.
+async fn kept_after(files: &[(&str, &str)], table: &str) -> [i64; 2] {
+    let directory = tempfile::tempdir().unwrap();
+    let bring = async |store: &dyn Ports| {
+        for (register, text) in files {
+            let file = CaseFile {
+                register: (*register).to_owned(),
+                as_of: None,
+                encoding: None,
+                text: (*text).to_owned(),
+                path: None,
+            };
+            import_file(store, directory.path(), &file).await.unwrap();
+        }
+    };
+    let path = directory.path().join("store.db");
+    let store = open(&path, Key::ephemeral().unwrap()).unwrap();
+    bring(&store).await;
+    store.close().await;
+    let sql = format!("SELECT count(*) FROM {table}");
+    let in_file = rusqlite::Connection::open(&path).unwrap().query_row(&sql, [], |row| row.get(0)).unwrap();
+    let cluster = crate::cluster::shared();
+    let name = cluster.database().await;
+    bring(&open_postgres(&cluster.address(&name), Key::ephemeral().unwrap()).await.unwrap()).await;
+    [in_file, cluster.client(&name).await.query_one(&sql, &[]).await.unwrap().get(0)]
+}
+
+#[tokio::test]
+async fn what_later_files_say_again_is_not_kept_for_ever() {
+    let head = "scope,code,name,class,category,upfront_ratio,ceiling,from,to\n";
+    let of = |rows: &str| format!("{head}{rows}");
+    let first =
+        of("37,D1,a,A,x,,,2020-01-01,2020-06-30\n37,D1,a,A,x,,,2020-07-01,\n37,D2,b,A,x,,,2020-01-01,\n");
+    // The days of D1 before July stay what they were; D2 is said again from its first day on.
+    let second = of("37,D1,a,B,x,0.1,,2020-07-01,\n37,D2,b,C,x,,,2020-01-01,\n");
+    let (first, second) = (("catalogue", first.as_str()), ("catalogue", second.as_str()));
+    assert_eq!(kept_after(&[first], "catalogue").await, [3, 3]);
+    assert_eq!(kept_after(&[first, second], "catalogue").await, [3, 3]);
+
+    let figures = |paid: &str| {
+        format!(
+            "id_number,payer,year,base,paid,admissions,as_of\n{WANG},basic,2020,0,{paid},2,2020-06-30\n{WANG},accident,2020,0,1.00,2,2020-06-30\n"
+        )
+    };
+    let files: Vec<String> = ["1.00", "2.00", "3.00", "4.00"].map(figures).into();
+    let files: Vec<_> = files.iter().map(|text| ("accumulators", text.as_str())).collect();
+    // The one that counts, and the one that counted until it did.
+    assert_eq!(kept_after(&files, "opening").await, [4, 4]);
 }
 
 /// A number of the right form for each count.

@@ -19,7 +19,7 @@ use yizhan::settlement::gateway::Gateway;
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::Outcome;
 use yizhan::store::seal::Key;
-use yizhan::store::{StayRef, Store};
+use yizhan::store::{StayRef, Store, StoreError};
 use yizhan::telemetry::Channel;
 use yizhan_rules::PolicyShelf;
 
@@ -268,6 +268,27 @@ async fn a_store_of_schema_1_is_worked_on() {
 #[tokio::test]
 async fn a_database_of_schema_1_is_worked_on() {
     works_on(house_in_postgres().await).await;
+}
+
+#[test]
+fn a_key_that_is_not_the_stores_leaves_it_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    std::fs::copy(FORMAT_1.file("store"), &path).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert!(matches!(open(&path, Key::ephemeral().unwrap()), Err(StoreError::WrongKey { .. })));
+    assert!(std::fs::read(&path).unwrap() == before, "not migrated, nor anything else");
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_the_databases_leaves_it_as_it_is() {
+    let cluster = cluster::shared();
+    let name = cluster.database().await;
+    cluster.play(&name, &std::fs::read_to_string(POSTGRES_1.file("store.sql")).unwrap());
+    let refused = open_postgres(&cluster.address(&name), Key::ephemeral().unwrap()).await;
+    assert!(matches!(refused.err().unwrap(), StoreError::WrongKey { .. }));
+    let sql = "SELECT max(version) FROM refinery_schema_history";
+    assert_eq!(cluster.client(&name).await.query_one(sql, &[]).await.unwrap().get::<_, i32>(0), 1);
 }
 
 /// A migration that has been run somewhere is not changed any more: what it lacks is another one.

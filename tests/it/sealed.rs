@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use yizhan::store::seal::{Key, Place};
-use yizhan::store::{Changes, Decide};
+use yizhan::store::{Changes, Decide, Done, Store as _};
 
 use crate::imports::import_roster;
 use crate::stays::*;
@@ -83,6 +83,28 @@ fn a_sealed_value_opens_in_its_own_place_only() {
     }
     assert!(key.unwrap_data_key(new_id(2), &wrapped).is_err(), "a data key is one person's");
     assert!(Key::ephemeral().unwrap().unwrap_data_key(person, &wrapped).is_err());
+}
+
+/// Messages and visits are found under a key of the store's own, which another key file would leave as it is.
+#[tokio::test]
+async fn claims_are_made_under_a_key_of_the_stores_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let key = Key::ephemeral().unwrap();
+    let send = || step("M1", visit("ZY1", None), vec![id_number(WANG)], keep("ZY1", None, "kept"));
+    let store = open(&path, key.clone()).unwrap();
+    store.step(send()).await.unwrap();
+    store.close().await;
+    let found = |table: &str, hash: &[u8]| -> i64 {
+        let sql = format!("SELECT count(*) FROM {table} WHERE keyed_hash = ?1");
+        rusqlite::Connection::open(&path).unwrap().query_row(&sql, [hash], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(found("person_key", &key.look_up("id_number", &[WANG.as_bytes()])), 1);
+    let sender = message("M1", "M1").sender;
+    assert_eq!(found("message_claim", &key.look_up("message", &[sender.as_bytes(), b"M1"])), 0);
+    assert_eq!(found("stay_claim", &key.look_up("visit", &[HOSPITAL.as_bytes(), b"ZY1"])), 0);
+    let store = open(&path, key).unwrap();
+    assert_eq!(store.step(send()).await.unwrap(), Done::Repeated(b"kept".to_vec()));
 }
 
 #[test]

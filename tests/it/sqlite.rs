@@ -145,6 +145,43 @@ async fn a_full_disk_leaves_nothing_half_written() {
     assert_eq!(check, "ok");
 }
 
+/// A log of commits that were not moved into the file, beside another store of that name.
+#[tokio::test]
+async fn a_backup_is_not_restored_into_the_log_of_the_store_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, copy) = (directory.path().join("store.db"), directory.path().join("copy.db"));
+    let key = Key::ephemeral().unwrap();
+    let store = open(&path, key.clone()).unwrap();
+    store.backup(&copy, |_| {}).await.unwrap();
+    store.step(nothing("1")).await.unwrap();
+    let log = std::fs::read(path.with_extension("db-wal")).unwrap();
+    assert!(log.len() > 4096);
+    store.close().await;
+    std::fs::remove_file(&path).unwrap();
+    // As after kill -9: nobody moved the log into the file.
+    std::fs::write(path.with_extension("db-wal"), log).unwrap();
+    let refused = restore(&copy, &path, Some(&key), |_| {}).unwrap_err().to_string();
+    assert!(refused.contains("store.db-wal"), "{refused}");
+    std::fs::remove_file(path.with_extension("db-wal")).unwrap();
+    restore(&copy, &path, Some(&key), |_| {}).unwrap();
+    let check = |sql: &str| -> String {
+        Connection::open(&path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(check("PRAGMA integrity_check"), "ok");
+    assert_eq!(check("SELECT 'messages ' || count(*) FROM message"), "messages 0");
+}
+
+#[tokio::test]
+async fn a_new_store_without_a_key_is_not_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.db");
+    let refused = Sqlite::open(&path, None, Arc::new(RandomIds), Options::default()).err().unwrap();
+    assert!(matches!(&refused, StoreError::NoKey(None)), "{refused}");
+    let refused = Sqlite::open_beside(&path, None, Arc::new(RandomIds)).err().unwrap();
+    assert!(matches!(&refused, StoreError::NoKey(None)), "{refused}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
 #[tokio::test]
 async fn a_wrong_or_missing_key_is_refused_by_name() {
     let directory = tempfile::tempdir().unwrap();
@@ -252,6 +289,17 @@ async fn a_backup_taken_while_steps_are_written_is_whole() {
     assert!(matches!(restore(&copy, &path, Some(&key), |_| {}), Err(StoreError::Taken(_))));
     let wrong = Key::ephemeral().unwrap();
     assert!(matches!(restore(&copy, &restored, Some(&wrong), |_| {}), Err(StoreError::WrongKey { .. })));
+    assert!(!restored.exists());
+    // What a gateway that was killed left behind: its log would be played into whatever takes the store's name.
+    let beside = |ending: &str| directory.path().join(format!("restored.db{ending}"));
+    for ending in ["-wal", "-shm", "-journal"] {
+        std::fs::write(beside(ending), b"left behind").unwrap();
+        let refused = restore(&copy, &restored, Some(&key), |_| {}).unwrap_err().to_string();
+        assert!(refused.contains(&format!("restored.db{ending}")) && says_both(&refused), "{refused}");
+        std::fs::remove_file(beside(ending)).unwrap();
+        // Of a restoring that broke off.
+        std::fs::write(beside(&format!("-partial{ending}")), b"left behind").unwrap();
+    }
     assert!(!restored.exists());
     restore(&copy, &restored, Some(&key), |_| {}).unwrap();
     let rows = |path: &Path| -> BTreeSet<(Vec<u8>, Vec<u8>)> {

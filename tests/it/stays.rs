@@ -27,12 +27,22 @@ pub(crate) const LI: &str = "371323195001020029";
 /// Runs a check against a fresh store of every kind.
 pub(crate) async fn each_store(check: impl AsyncFn(&dyn Ports)) {
     let memory = Sqlite::in_memory(Arc::new(RandomIds)).unwrap();
-    check(&memory).await;
-    let directory = tempfile::tempdir().unwrap();
-    let file = open(&directory.path().join("store.db"), Key::ephemeral().unwrap()).unwrap();
-    check(&file).await;
-    file.close().await;
-    check(&postgres().await).await;
+    on("SQLite in memory", check(&memory)).await;
+    each_racing_store(check).await;
+}
+
+/// A check that fails says on which store.
+async fn on(store: &'static str, check: impl Future<Output = ()>) {
+    struct Named(&'static str);
+    impl Drop for Named {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                eprintln!("the store was {}", self.0);
+            }
+        }
+    }
+    let _named = Named(store);
+    check.await;
 }
 
 /// A new store in the cluster that all tests share.
@@ -51,9 +61,9 @@ pub(crate) async fn open_postgres(address: &str, key: Key) -> Result<Postgres, S
 pub(crate) async fn each_racing_store(check: impl AsyncFn(&dyn Ports)) {
     let directory = tempfile::tempdir().unwrap();
     let file = open(&directory.path().join("store.db"), Key::ephemeral().unwrap()).unwrap();
-    check(&file).await;
+    on("SQLite in a file", check(&file)).await;
     file.close().await;
-    check(&postgres().await).await;
+    on("PostgreSQL", check(&postgres().await)).await;
 }
 
 /// The other end of a decision that is held.

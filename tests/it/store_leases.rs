@@ -1,7 +1,6 @@
 //! What every store does about leases, stays that wait, and sums that are set aside.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -43,15 +42,17 @@ async fn two_that_take_one_lease_share_nothing() {
         let stay_id = wait_for(store, "ZY1", Some(after(10))).await;
         assert_eq!(store.due(after(9), 10).await.unwrap(), []);
         let due = store.due(after(10), 10).await.unwrap();
-        assert_eq!(due, [Due { stay_id, epoch: 0, due_at: after(10), is_held: false }]);
+        let person_id = store.person(vec![id_number(WANG)]).await.unwrap().unwrap().person_id;
+        let due_at = Some(after(10));
+        assert_eq!(due, [Due { stay_id, person_id, epoch: 0, due_at, is_held: false }]);
         let take = |holder: &str| store.take(due[0].clone(), Arc::from(holder), after(70));
         let (a, b) = tokio::join!(take("a"), take("b"));
         let (a, b) = (a.unwrap(), b.unwrap());
-        assert_eq!(a.or(b), Some(Lease { stay_id, epoch: 1 }));
+        assert_eq!(a.or(b), Some(Lease { stay_id, person_id, epoch: 1 }));
         assert!(a.is_none() || b.is_none());
 
         let holder = if a.is_some() { "a" } else { "b" };
-        let held = Due { stay_id, epoch: 1, due_at: after(70), is_held: true };
+        let held = Due { stay_id, person_id, epoch: 1, due_at: Some(after(70)), is_held: true };
         assert_eq!(store.held_by(Arc::from(holder), 10).await.unwrap(), std::slice::from_ref(&held));
         assert_eq!(store.due(after(69), 10).await.unwrap(), []);
         assert_eq!(store.due(after(70), 10).await.unwrap(), [held]);
@@ -72,7 +73,7 @@ async fn a_step_whose_lease_was_taken_over_writes_nothing() {
 
         let never: Decide = Box::new(|_| panic!("decided without the lease"));
         assert_eq!(store.step(under(lost, "1", never)).await.unwrap(), Done::LeaseLost);
-        let unknown = Lease { stay_id: new_id(9), epoch: 1 };
+        let unknown = Lease { stay_id: new_id(9), person_id: new_id(9), epoch: 1 };
         let never: Decide = Box::new(|_| panic!("decided without a stay"));
         assert_eq!(store.step(under(unknown, "2", never)).await.unwrap(), Done::LeaseLost);
 
@@ -86,45 +87,78 @@ async fn a_step_whose_lease_was_taken_over_writes_nothing() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stay_taken_while_a_step_decides_is_decided_again() {
+#[tokio::test]
+async fn a_lease_that_was_prolonged_meanwhile_is_not_taken_over() {
     each_store(async |store| {
         wait_for(store, "ZY1", Some(after(10))).await;
         let due = store.due(after(10), 1).await.unwrap().remove(0);
-        let (taken, wait) = mpsc::channel::<()>();
-        let wait = std::sync::Mutex::new(wait);
-        let runs = Arc::new(AtomicU32::new(0));
-        let counted = Arc::clone(&runs);
-        let slow: Decide = Box::new(move |facts| {
-            if counted.fetch_add(1, Ordering::SeqCst) == 0 {
-                // Until somebody has the lease; where a store decides with everything held, nobody can.
-                let _ = wait.lock().unwrap().recv_timeout(std::time::Duration::from_secs(2));
-            }
-            let epoch = facts.stay.as_ref().unwrap().hold.epoch;
+        let held = store.take(due, Arc::from("a"), after(20)).await.unwrap().unwrap();
+        let lapsed = store.due(after(20), 1).await.unwrap().remove(0);
+        let prolong: Decide = Box::new(move |facts| {
+            let mut stay = stay_write(&facts, "ZY1", None, "still at it");
+            stay.hold = Hold { due_at: Some(after(90)), epoch: held.epoch, held_by: Some(Arc::from("a")) };
+            Some(Changes { stay: Some(stay), ..Changes::default() })
+        });
+        store.step(under(held, "1", prolong)).await.unwrap();
+        assert_eq!(store.take(lapsed.clone(), Arc::from("b"), after(70)).await.unwrap(), None);
+        let lapsed = Due { due_at: None, ..lapsed };
+        assert_eq!(store.take(lapsed, Arc::from("b"), after(70)).await.unwrap(), None);
+        let stay = store.stay(visit("ZY1", None)).await.unwrap().unwrap();
+        assert_eq!((stay.hold.held_by.as_deref(), stay.hold.due_at), (Some("a"), Some(after(90))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stay_is_taken_whosever_it_is_by_then_and_also_where_nothing_waits() {
+    each_store(async |store| {
+        let stay_id = wait_for(store, "ZY1", Some(after(10))).await;
+        let due = store.due(after(10), 1).await.unwrap().remove(0);
+        let hers = step("1", visit("ZY1", None), vec![id_number(LI)], waiting("ZY1", Some(after(10)), false));
+        store.step(hers).await.unwrap();
+        let li = store.person(vec![id_number(LI)]).await.unwrap().unwrap().person_id;
+        assert_ne!(due.person_id, li);
+        let taken = store.take(due, Arc::from("a"), after(70)).await.unwrap().unwrap();
+        assert_eq!(taken, Lease { stay_id, person_id: li, epoch: 1 });
+
+        store.step(under(taken, "2", waiting("ZY1", None, false))).await.unwrap();
+        let nothing_waits = Due { stay_id, person_id: li, epoch: 1, due_at: None, is_held: false };
+        let other = Due { stay_id: new_id(9), ..nothing_waits.clone() };
+        assert_eq!(store.take(other, Arc::from("a"), after(70)).await.unwrap(), None);
+        assert!(store.take(nothing_waits, Arc::from("a"), after(70)).await.unwrap().is_some());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stay_taken_while_a_step_decides_is_decided_again() {
+    each_racing_store(async |store| {
+        wait_for(store, "ZY1", Some(after(10))).await;
+        let due = store.due(after(10), 1).await.unwrap().remove(0);
+        let decide: Decide = Box::new(|facts| {
+            let hold = facts.stay.as_ref().unwrap().hold.clone();
             let mut stay = stay_write(&facts, "ZY1", None, "seen");
-            stay.hold = Hold { due_at: None, epoch, held_by: None };
+            stay.hold = hold.clone();
             Some(Changes {
                 stay: Some(stay),
-                answer: vec![u8::try_from(epoch).unwrap()],
+                answer: hold.epoch.to_be_bytes().to_vec(),
                 ..Changes::default()
             })
         });
-        let deciding = store.step(step("1", visit("ZY1", None), vec![], slow));
+        let (decide, mut slow) = held(1, decide);
+        let deciding = store.step(step("1", visit("ZY1", None), vec![], decide));
         let taking = async {
+            slow.begun().await;
             let lease = store.take(due, Arc::from("a"), after(70)).await.unwrap();
-            let _ = taken.send(());
+            slow.go_on();
             lease
         };
         let (done, lease) = tokio::join!(deciding, taking);
-        // Whichever was first, the step saw the epoch it wrote over.
-        let seen = u8::from(lease.is_some());
+        // Whoever has the lease has it still.
+        assert_eq!(done.unwrap(), Done::Decided(1_u64.to_be_bytes().to_vec()));
+        assert_eq!((lease.unwrap().epoch, slow.runs()), (1, 2));
         let stay = store.stay(visit("ZY1", None)).await.unwrap().unwrap();
-        if stay.hold.held_by.is_none() {
-            assert_eq!(done.unwrap(), Done::Decided(vec![seen]));
-            assert_eq!(stay.hold.epoch, u64::from(seen));
-        } else {
-            assert_eq!((done.unwrap(), stay.hold.epoch), (Done::Decided(vec![0]), 1));
-        }
+        assert_eq!((stay.hold.epoch, stay.hold.held_by.as_deref()), (1, Some("a")));
     })
     .await;
 }

@@ -63,6 +63,13 @@ async fn postings_that_do_not_say_what_the_bill_says_are_refused_with_the_whole_
                 "twice",
                 with(&|all| all.push(posting(PostingKind::Settlement, "patient", HOSPITAL_ACCOUNT, "0.01"))),
             ),
+            (
+                "in two parts",
+                with(&|all| {
+                    all[2].amount = yuan("181.00");
+                    all.push(posting(PostingKind::Settlement, "patient", HOSPITAL_ACCOUNT, "0.37"));
+                }),
+            ),
             ("nobody owes nothing", with(&|all| all[2].amount = Money::ZERO)),
             ("less than nothing", with(&|all| all[2].amount = yuan("-181.37"))),
             ("itself", with(&|all| all[2].credit = account("patient"))),
@@ -126,7 +133,7 @@ async fn only_a_difference_is_posted_for_a_later_version() {
         send("2", version(2, "100.00", "1394.41", later)).await.unwrap();
         let again = send("3", version(3, "100.00", "1394.41", right())).await;
         assert!(matches!(again, Err(StoreError::Defect(_))));
-        let book = store.books(None, 10).await.unwrap().remove(0);
+        let book = store.books(None, 10).await.unwrap().books.remove(0);
         assert_eq!(balances(&book.postings)[&account("patient")], yuan("100.00"));
         let lines = store.report(day("2020-07-02")).await.unwrap();
         let lines: Vec<String> = lines
@@ -163,9 +170,10 @@ async fn pages(store: &dyn Ports, people: u32) -> Vec<Vec<Book>> {
     let (mut pages, mut after) = (Vec::new(), None);
     loop {
         let page = store.books(after, people).await.unwrap();
-        let Some(last) = page.last() else { return pages };
-        after = Some(last.person_id);
-        pages.push(page);
+        let Some(last) = page.last else { return pages };
+        assert_eq!(page.books.last().map(|book| book.person_id), Some(last));
+        after = Some(last);
+        pages.push(page.books);
     }
 }
 
@@ -231,12 +239,12 @@ async fn postings_follow_a_person_who_is_joined() {
         });
         store.step(step("3", visit("ZY5", None), vec![id_number(WANG)], join)).await.unwrap();
         let wang = store.person(vec![id_number(WANG)]).await.unwrap().unwrap().person_id;
-        let book = store.books(None, 10).await.unwrap().remove(0);
+        let book = store.books(None, 10).await.unwrap().books.remove(0);
         assert_eq!((book.person_id, balances(&book.postings)), (wang, balances(&right())));
         // And the settlement can be taken back where it is now.
         let decide = issue(settlement, 2, "reversed", mirrored(&right()));
         store.step(step("4", StayRef::Settlement(settlement), vec![], decide)).await.unwrap();
-        let book = store.books(None, 10).await.unwrap().remove(0);
+        let book = store.books(None, 10).await.unwrap().books.remove(0);
         assert!(balances(&book.postings).is_empty() && book.postings.len() == 6);
     })
     .await;

@@ -72,7 +72,7 @@ async fn each_stay_is_told_in_order_and_stays_do_not_wait_for_each_other() {
         // While the first is under way, the second waits behind it.
         assert!(store.outbox_take(heads[0].clone(), after(60)).await.unwrap());
         assert_eq!(told(&due(store, after(59), &[], 10).await), [(OTHER, 7)]);
-        store.outbox_delivered(heads[0].outbox_id).await.unwrap();
+        store.outbox_delivered(heads[0].clone()).await.unwrap();
         assert_eq!(told(&due(store, after(5), &[], 10).await), [(HOSPITAL, 2), (OTHER, 7)]);
     })
     .await;
@@ -93,13 +93,13 @@ async fn a_delivery_is_begun_by_one_and_may_be_begun_again() {
         assert_eq!((again.outbox_id, again.attempts, &again.why), (head.outbox_id, 1, &None));
         assert!(!store.outbox_take(head.clone(), after(90)).await.unwrap());
         assert!(store.outbox_take(again, after(90)).await.unwrap());
-        store.outbox_failed(head.outbox_id, after(70), "connection refused".to_owned()).await.unwrap();
+        store.outbox_failed(head.clone(), after(70), "connection refused".to_owned()).await.unwrap();
         let waiting = store.outbox_waiting(10).await.unwrap().remove(0);
         assert_eq!((waiting.attempts, waiting.due_at), (2, after(70)));
         assert_eq!(waiting.why.as_deref(), Some("connection refused"));
         assert_eq!(due(store, after(70), &[], 1).await, [waiting]);
-        store.outbox_delivered(head.outbox_id).await.unwrap();
-        store.outbox_delivered(head.outbox_id).await.unwrap();
+        store.outbox_delivered(head.clone()).await.unwrap();
+        store.outbox_delivered(head.clone()).await.unwrap();
         assert!(store.outbox_waiting(10).await.unwrap().is_empty());
     })
     .await;
@@ -107,25 +107,30 @@ async fn a_delivery_is_begun_by_one_and_may_be_begun_again() {
 
 #[tokio::test]
 async fn what_is_to_be_told_follows_its_stay_and_its_bills_can_be_read() {
-    each_store(async |store| {
-        tell(store, "ZY1", HOSPITAL, 1, after(0)).await;
-        tell(store, "ZY1", HOSPITAL, 2, after(0)).await;
-        // The stay turns out to be another person's.
-        store
-            .step(step("2", visit("ZY1", None), vec![id_number(LI)], keep("ZY1", None, "hers")))
-            .await
-            .unwrap();
-        let head = due(store, after(0), &[], 10).await;
-        assert_eq!(told(&head), [(HOSPITAL, 1)]);
-        let read = store.bill(head[0].settlement_id, 1).await.unwrap().unwrap();
-        assert_eq!((read.bill, read.settlement_id), (b"bill 1 quoted".to_vec(), head[0].settlement_id));
-        assert!(store.bill(head[0].settlement_id, 9).await.unwrap().is_none());
-        assert!(store.bill(Uuid::nil(), 1).await.unwrap().is_none());
-        assert!(store.stay(StayRef::Stay(head[0].stay_id)).await.unwrap().is_some());
-        store.outbox_delivered(head[0].outbox_id).await.unwrap();
-        assert_eq!(told(&due(store, after(0), &[], 10).await), [(HOSPITAL, 2)]);
-    })
-    .await;
+    each_store(follow_a_stay).await;
+}
+
+pub(crate) async fn follow_a_stay(store: &dyn Ports) {
+    tell(store, "ZY1", HOSPITAL, 1, after(0)).await;
+    tell(store, "ZY1", HOSPITAL, 2, after(0)).await;
+    let read_before = due(store, after(0), &[], 10).await.remove(0);
+    // The stay turns out to be another person's.
+    store.step(step("2", visit("ZY1", None), vec![id_number(LI)], keep("ZY1", None, "hers"))).await.unwrap();
+    let head = due(store, after(0), &[], 10).await;
+    assert_eq!(told(&head), [(HOSPITAL, 1)]);
+    let read = store.bill(head[0].settlement_id, 1).await.unwrap().unwrap();
+    assert_eq!((read.bill, read.settlement_id), (b"bill 1 quoted".to_vec(), head[0].settlement_id));
+    assert!(store.bill(head[0].settlement_id, 9).await.unwrap().is_none());
+    assert!(store.bill(Uuid::nil(), 1).await.unwrap().is_none());
+    assert!(store.stay(StayRef::Stay(head[0].stay_id)).await.unwrap().is_some());
+    assert_ne!(head[0].person_id, read_before.person_id);
+    // Whoever read the entry before goes on with it all the same.
+    assert!(store.outbox_take(read_before.clone(), after(0)).await.unwrap());
+    store.outbox_failed(read_before.clone(), after(0), "no answer".to_owned()).await.unwrap();
+    let again = due(store, after(0), &[], 10).await.remove(0);
+    assert_eq!((again.attempts, again.why.as_deref()), (1, Some("no answer")));
+    store.outbox_delivered(read_before).await.unwrap();
+    assert_eq!(told(&due(store, after(0), &[], 10).await), [(HOSPITAL, 2)]);
 }
 
 #[tokio::test]

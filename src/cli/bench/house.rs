@@ -106,7 +106,7 @@ fn bytes_of(store: &Address) -> Option<u64> {
 }
 
 async fn fill(store: &dyn Ports, workload: &Workload, runtime: &Runtime) -> anyhow::Result<()> {
-    if !store.books(None, 1).await?.is_empty() {
+    if !store.books(None, 1).await?.books.is_empty() {
         bail!("数据库已有结算，压测需要空库 | the store holds settlements; a bench needs an empty one");
     }
     let quietly = || Arc::new(|_| {});

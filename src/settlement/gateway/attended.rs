@@ -95,7 +95,7 @@ impl Gateway {
     /// # Errors
     /// Where the store cannot be read.
     pub async fn waiting(&self, id: Uuid) -> Result<Option<Waiting>, StoreError> {
-        let Some((stay_id, record, _)) = self.found(id).await? else { return Ok(None) };
+        let Some((stay_id, _, record, _)) = self.found(id).await? else { return Ok(None) };
         let settlement_id = record.settlement.as_ref().map(|settlement| settlement.id);
         let hospital = record.part.hospital.clone();
         let visit_number = record.part.visit_number.clone();
@@ -132,7 +132,7 @@ impl Gateway {
     /// # Errors
     /// See [`OrderError`].
     pub async fn order(&self, id: Uuid, order: Order, operator: String) -> Result<(), OrderError> {
-        let Some((stay_id, record, hold)) = self.found(id).await? else {
+        let Some((stay_id, person_id, record, hold)) = self.found(id).await? else {
             return Err(OrderError::NothingWaits);
         };
         let now = self.runtime().now();
@@ -141,8 +141,9 @@ impl Gateway {
         }
         let due = Due {
             stay_id,
+            person_id,
             epoch: hold.epoch,
-            due_at: hold.due_at.unwrap_or(now),
+            due_at: hold.due_at,
             is_held: hold.held_by.is_some(),
         };
         let is_carried_out = record.is_carried_out();
@@ -174,15 +175,15 @@ impl Gateway {
         drive.ordered(event).await
     }
 
-    async fn found(&self, id: Uuid) -> Result<Option<(Uuid, StayRecord, Hold)>, StoreError> {
+    async fn found(&self, id: Uuid) -> Result<Option<(Uuid, Uuid, StayRecord, Hold)>, StoreError> {
         let stored = match self.store().stay(StayRef::Stay(id)).await? {
             Some(stored) => Some(stored),
             None => self.store().stay(StayRef::Settlement(id)).await?,
         };
         let Some(stored) = stored else { return Ok(None) };
-        let (stay_id, hold) = (stored.stay_id, stored.hold.clone());
+        let (stay_id, person_id, hold) = (stored.stay_id, stored.person_id, stored.hold.clone());
         let record = record(&stored)?;
-        Ok(Some((stay_id, record, hold)))
+        Ok(Some((stay_id, person_id, record, hold)))
     }
 }
 

@@ -318,8 +318,8 @@ impl Drive<'_> {
             return Ok(());
         }
         let until = self.gateway.lease_end();
-        let due =
-            Due { stay_id: self.lease.stay_id, epoch: self.lease.epoch, due_at: self.until, is_held: true };
+        let Lease { stay_id, person_id, epoch } = self.lease;
+        let due = Due { stay_id, person_id, epoch, due_at: Some(self.until), is_held: true };
         let take = self.gateway.store().take(due, Arc::clone(self.gateway.name()), until);
         let taken = self.gateway.in_turn(take).await?;
         self.lease = taken.ok_or(Stop::LeaseLost)?;

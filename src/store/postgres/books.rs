@@ -9,7 +9,7 @@ use yizhan_contract::{Money, PayerCode};
 use super::super::documents::BillId;
 use super::super::ledger::{DaySum, report_lines};
 use super::super::person::damaged;
-use super::super::{Account, Book, Posting, ReportLine, StoreError};
+use super::super::{Account, Book, BooksPage, Posting, ReportLine, StoreError};
 use super::pipeline::{Batch, given};
 use super::read::Twice;
 use super::values::Day;
@@ -88,7 +88,7 @@ impl Postgres {
     }
 
     /// The books of the next people, as of one moment.
-    pub(super) async fn read_books(&self, after: Option<Uuid>, people: u32) -> Result<Vec<Book>, StoreError> {
+    pub(super) async fn read_books(&self, after: Option<Uuid>, people: u32) -> Result<BooksPage, StoreError> {
         let mut twice = Twice::default();
         loop {
             let client = open::connection(&self.pool).await?;
@@ -98,8 +98,8 @@ impl Postgres {
         }
     }
 
-    fn books_of(&self, pages: &[Vec<Row>]) -> Result<Vec<Book>, StoreError> {
-        let [_, settlements, bills, legs, postings, sums, _] = pages else {
+    fn books_of(&self, pages: &[Vec<Row>]) -> Result<BooksPage, StoreError> {
+        let [_, people, settlements, bills, legs, postings, sums, _] = pages else {
             return Err(damaged("an answer"));
         };
         let mut books = Vec::with_capacity(settlements.len());
@@ -131,7 +131,7 @@ impl Postgres {
                 accumulated: sums.iter().filter(of_person).map(sum).collect::<Result<_, StoreError>>()?,
             });
         }
-        Ok(books)
+        Ok(BooksPage { books, last: people.last().map(|row| row.get(0)) })
     }
 }
 
@@ -139,27 +139,49 @@ fn payer(row: &Row, column: usize) -> Result<PayerCode, StoreError> {
     row.get::<_, &str>(column).parse().map_err(|_| damaged("a payer's code"))
 }
 
+/// The next people. Named again in each statement: people who are joined while the books are read stay in one of them.
+macro_rules! page {
+    () => {
+        "(SELECT DISTINCT person_id FROM settlement WHERE person_id > $1 ORDER BY person_id LIMIT $2) AS page"
+    };
+}
+
 /// Everything about the next people, in one snapshot.
 async fn pages(client: &ClientWrapper, after: Option<Uuid>, people: u32) -> Result<Vec<Vec<Row>>, Failed> {
     // A uuid of zeros is the store itself, which has no stays.
-    let after = after.unwrap_or(Uuid::nil());
-    let sql = "SELECT DISTINCT person_id FROM settlement WHERE person_id > $1 ORDER BY person_id LIMIT $2";
-    let prepared = client.prepare_cached(sql).await?;
-    let people: Vec<Uuid> =
-        client.query(&prepared, &[&after, &i64::from(people)]).await?.iter().map(|row| row.get(0)).collect();
+    let (after, people) = (after.unwrap_or(Uuid::nil()), i64::from(people));
     let mut batch = Batch::default();
     batch.add("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", Vec::new());
     for sql in [
-        "SELECT s.person_id, s.settlement_id, s.hospital, s.state, s.total, s.patient_share, p.wrapped_key
-         FROM settlement s JOIN person p ON p.person_id = s.person_id
-         WHERE s.person_id = ANY($1) ORDER BY s.person_id, s.settlement_id",
-        "SELECT settlement_id, version, document FROM bill WHERE person_id = ANY($1) ORDER BY version",
-        "SELECT settlement_id, payer, state, paid FROM leg WHERE person_id = ANY($1) ORDER BY payer",
-        "SELECT settlement_id, kind, debit, credit, amount FROM posting WHERE person_id = ANY($1)
-         ORDER BY version, debit, credit",
-        "SELECT person_id, year, payer, paid FROM accumulator WHERE person_id = ANY($1) ORDER BY year, payer",
+        concat!("SELECT person_id FROM ", page!(), " ORDER BY person_id"),
+        concat!(
+            "SELECT s.person_id, s.settlement_id, s.hospital, s.state, s.total, s.patient_share, p.wrapped_key
+             FROM settlement s JOIN person p ON p.person_id = s.person_id JOIN ",
+            page!(),
+            " ON page.person_id = s.person_id ORDER BY s.person_id, s.settlement_id"
+        ),
+        concat!(
+            "SELECT settlement_id, version, document FROM bill JOIN ",
+            page!(),
+            " USING (person_id) ORDER BY version"
+        ),
+        concat!(
+            "SELECT settlement_id, payer, state, paid FROM leg JOIN ",
+            page!(),
+            " USING (person_id) ORDER BY payer"
+        ),
+        concat!(
+            "SELECT settlement_id, kind, debit, credit, amount FROM posting JOIN ",
+            page!(),
+            " USING (person_id) ORDER BY version, debit, credit"
+        ),
+        concat!(
+            "SELECT person_id, year, payer, paid FROM accumulator JOIN ",
+            page!(),
+            " USING (person_id) ORDER BY year, payer"
+        ),
     ] {
-        batch.add(sql, given![&people]);
+        batch.add(sql, given![after, people]);
     }
     batch.add("COMMIT", Vec::new());
     Ok(batch.rows(client).await?)

@@ -53,8 +53,13 @@ impl From<Error> for Failed {
             return Self::Lost(said.message().to_owned());
         }
         match *said.code() {
-            // A condition of ours did not hold (write.rs), or a key was claimed by somebody else.
-            SqlState::DIVISION_BY_ZERO | SqlState::UNIQUE_VIOLATION => {
+            // A condition of ours did not hold (write.rs).
+            SqlState::DIVISION_BY_ZERO => {
+                Self::conflict("本步读取的内容已经变化", "what the step read has changed")
+            }
+            // A key that people race for was claimed by somebody else. Any other that is there already is ours: trying
+            // again would find it there again.
+            SqlState::UNIQUE_VIOLATION if said.table().is_some_and(is_raced_for) => {
                 Self::conflict("本步读取的内容已经变化", "what the step read has changed")
             }
             SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => {
@@ -63,6 +68,11 @@ impl From<Error> for Failed {
             _ => Self::Store(broken(&why)),
         }
     }
+}
+
+/// Tables that find things across people; a shard's name begins with its table's.
+fn is_raced_for(table: &str) -> bool {
+    ["person_key", "message_claim", "stay_claim"].iter().any(|claimed| table.starts_with(claimed))
 }
 
 /// The server ends the connection with such an error, at whatever point it was.

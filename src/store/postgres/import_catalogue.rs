@@ -9,7 +9,7 @@ use super::super::registers::{Import, ImportError, Imported, Progress};
 use super::import::Writing;
 use super::import_people::copy;
 use super::values::Day;
-use crate::catalogue::CatalogueRow;
+use crate::catalogue::{CatalogueRow, restated};
 
 /// Items written in one transaction.
 const PIECE_ITEMS: usize = 10_000;
@@ -42,6 +42,20 @@ pub(super) fn run(writing: Writing, import: Import<CatalogueRow>) -> Result<Impo
         Ok(())
     })?;
     writing.make_visible(&generation)?;
+    for piece in restated(&rows).chunks(PIECE_ITEMS) {
+        let codes: Vec<&str> = piece.iter().map(|(code, ..)| *code).collect();
+        let scopes: Vec<&str> = piece.iter().map(|(_, scope, _)| *scope).collect();
+        let days: Vec<Day> = piece.iter().map(|(.., day)| Day(Some(*day))).collect();
+        writing.run(async {
+            // What earlier files say of days that this one speaks of.
+            let sql = "DELETE FROM catalogue c
+                       USING unnest($1::text[], $2::text[], $3::date[]) AS item (code, scope, first_day)
+                       WHERE c.code = item.code AND c.scope = item.scope AND c.generation < $4
+                         AND c.first_day >= item.first_day";
+            writing.reader.execute(sql, &[&codes, &scopes, &days, &number]).await?;
+            Ok(())
+        })?;
+    }
     Ok(Imported { rows: rows.len() as u64, entries: rows.len() as u64, generation: number })
 }
 

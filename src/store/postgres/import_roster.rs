@@ -6,7 +6,7 @@ use uuid::Uuid;
 use yizhan_contract::IdNumber;
 
 use super::super::StoreError;
-use super::super::incoming::{Register, gather};
+use super::super::incoming::{Register, gather_roster};
 use super::super::person::{Person, PersonRow};
 use super::super::registers::{Import, ImportError, Imported};
 use super::super::roster_entry::{RosterFile, SealedEntry};
@@ -22,14 +22,8 @@ pub(super) fn run(
     mode: RosterMode,
 ) -> Result<Imported, ImportError> {
     let Import { at, file, rows, progress } = import;
-    let mut gathered = gather(&writing.vault, file, rows, &progress, |rows: Vec<RosterRow>| {
-        person_of(rows).err().unwrap_or_default()
-    })?;
-    let snapshot = match mode {
-        RosterMode::Snapshot { as_of } => Some(as_of),
-        RosterMode::Delta => None,
-    };
-    let generation = writing.begin(Register::Roster, at, snapshot)?;
+    let mut gathered = gather_roster(&writing.vault, file, rows, &progress)?;
+    let generation = writing.begin(Register::Roster, at, mode.snapshot_of())?;
     let kind = RosterFile { generation: generation.number, mode };
     let said = |rows: Vec<RosterRow>| person_of(rows).ok().flatten();
     write_all(writing, &mut gathered, generation, kind, said, &progress, at)

@@ -32,3 +32,19 @@ impl Lanes {
         waited.map_err(|_| StoreError::Unavailable(crowded()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_too_long_is_told_so_and_the_lane_is_free_afterwards() {
+        let (lanes, person) = (Lanes::new(), Uuid::from_u128(7));
+        let first = lanes.of(person).await;
+        let refused = lanes.of(person).await.err();
+        assert!(matches!(&refused, Some(StoreError::Unavailable(why)) if why.en.contains("one person")));
+        assert!(lanes.of(Uuid::from_u128(8)).await.is_ok(), "another lane");
+        drop(first);
+        assert!(lanes.of(person).await.is_ok());
+    }
+}

@@ -13,63 +13,87 @@ use super::{Failed, Postgres, open};
 
 impl Postgres {
     pub(super) async fn read_due(&self, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
-        let sql = "SELECT stay_id, epoch, due_at, held_by IS NOT NULL FROM stay WHERE due_at <= $1 ORDER BY due_at, stay_id LIMIT $2";
+        let sql = "SELECT stay_id, epoch, due_at, held_by IS NOT NULL, person_id FROM stay
+                   WHERE due_at <= $1 ORDER BY due_at, stay_id LIMIT $2";
         self.dues(sql, &[&Instant(now), &i64::from(limit)]).await
     }
 
     pub(super) async fn read_held_by(&self, holder: &str, limit: u32) -> Result<Vec<Due>, StoreError> {
-        let sql = "SELECT stay_id, epoch, due_at, held_by IS NOT NULL FROM stay WHERE held_by = $1 AND due_at IS NOT NULL
-                   ORDER BY due_at, stay_id LIMIT $2";
+        let sql = "SELECT stay_id, epoch, due_at, held_by IS NOT NULL, person_id FROM stay
+                   WHERE held_by = $1 AND due_at IS NOT NULL ORDER BY due_at, stay_id LIMIT $2";
         self.dues(sql, &[&holder, &i64::from(limit)]).await
     }
 
     async fn dues(&self, sql: &'static str, by: &[&(dyn ToSql + Sync)]) -> Result<Vec<Due>, StoreError> {
         let due = |row: &Row| {
-            let Instant(due_at) = row.get(2);
-            Due { stay_id: row.get(0), epoch: epoch(row, 1), due_at, is_held: row.get(3) }
+            let due_at: Option<Instant> = row.get(2);
+            let due_at = due_at.map(|Instant(due_at)| due_at);
+            let (stay_id, person_id) = (row.get(0), row.get(4));
+            Due { stay_id, person_id, epoch: epoch(row, 1), due_at, is_held: row.get(3) }
         };
         Ok(self.rows(sql, by).await?.iter().map(due).collect())
     }
 
+    /// Takes the lease where the stay is; one that is another's by now is looked for.
+    pub(super) async fn take_lease(
+        &self,
+        mut due: Due,
+        holder: &str,
+        until: Timestamp,
+    ) -> Result<Option<Lease>, StoreError> {
+        loop {
+            if let Some(lease) = self.take_here(&due, holder, until).await? {
+                return Ok(Some(lease));
+            }
+            let sql = "SELECT person_id FROM stay WHERE stay_id = $1 AND person_id <> $2";
+            let moved = self.rows(sql, &[&due.stay_id, &due.person_id]).await?;
+            let Some(row) = moved.first() else { return Ok(None) };
+            due.person_id = row.get(0);
+        }
+    }
+
     /// One conditional statement. The person's version goes up first, as in every write: a step that read the
     /// stay before is done again, and nobody waits for a row while holding one that another waits for.
-    pub(super) async fn take_lease(
+    async fn take_here(
         &self,
         due: &Due,
         holder: &str,
         until: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
         let sql = "WITH held AS (
-                     UPDATE person SET version = version + 1 WHERE person_id =
-                       (SELECT person_id FROM stay WHERE stay_id = $1 AND epoch = $2) RETURNING person_id
+                     UPDATE person SET version = version + 1 WHERE person_id = $1 AND EXISTS (
+                       SELECT 1 FROM stay WHERE person_id = $1 AND stay_id = $2 AND epoch = $3
+                         AND due_at IS NOT DISTINCT FROM $4::timestamptz)
+                     RETURNING person_id
                    )
-                   UPDATE stay s SET epoch = s.epoch + 1, held_by = $3, due_at = $4 FROM held
-                   WHERE s.person_id = held.person_id AND s.stay_id = $1 AND s.epoch = $2 RETURNING s.epoch";
-        let given: [&(dyn ToSql + Sync); 4] = [&due.stay_id, &stored(due.epoch), &holder, &Instant(until)];
+                   UPDATE stay s SET epoch = s.epoch + 1, held_by = $5, due_at = $6 FROM held
+                   WHERE s.person_id = $1 AND s.person_id = held.person_id AND s.stay_id = $2 AND s.epoch = $3
+                     AND s.due_at IS NOT DISTINCT FROM $4 RETURNING s.epoch";
+        let (stored, due_at) = (stored(due.epoch), due.due_at.map(Instant));
+        let given: [&(dyn ToSql + Sync); 6] =
+            [&due.person_id, &due.stay_id, &stored, &due_at, &holder, &Instant(until)];
         let client = open::connection(&self.pool).await?;
         let taken = match client.prepare_cached(sql).await {
             Ok(prepared) => client.query_opt(&prepared, &given).await,
             Err(why) => Err(why),
         };
         drop(client);
+        let lease = |epoch| Lease { stay_id: due.stay_id, person_id: due.person_id, epoch };
         match taken.map_err(Failed::from) {
-            Ok(taken) => Ok(taken.map(|row| Lease { stay_id: due.stay_id, epoch: epoch(&row, 0) })),
-            Err(Failed::Lost(_)) => self.taken_after_all(due.stay_id, due.epoch + 1, holder).await,
+            Ok(taken) => Ok(taken.map(|row| lease(epoch(&row, 0)))),
+            Err(Failed::Lost(_)) => {
+                let is_taken = self.is_taken_after_all(due.stay_id, due.epoch + 1, holder).await?;
+                Ok(is_taken.then(|| lease(due.epoch + 1)))
+            }
             Err(why) => Err(why.given_up()),
         }
     }
 
     /// Whether a lease was taken although the answer was lost. Where it was not seen and yet was taken, it runs
     /// out like that of a gateway that died.
-    async fn taken_after_all(
-        &self,
-        stay_id: Uuid,
-        epoch: u64,
-        holder: &str,
-    ) -> Result<Option<Lease>, StoreError> {
+    async fn is_taken_after_all(&self, stay_id: Uuid, epoch: u64, holder: &str) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM stay WHERE stay_id = $1 AND epoch = $2 AND held_by = $3";
-        let found = self.rows(sql, &[&stay_id, &stored(epoch), &holder]).await?;
-        Ok(found.first().map(|_| Lease { stay_id, epoch }))
+        Ok(!self.rows(sql, &[&stay_id, &stored(epoch), &holder]).await?.is_empty())
     }
 
     /// Stays in the order in which they began.

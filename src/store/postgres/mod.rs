@@ -2,12 +2,13 @@
 //!
 //! [`open`] has the connections ([`tls`]), migrations and the key; [`pipeline`] sends statements together.
 //! [`step`] is the protocol of one step ([`lanes`] for those that meet), with [`seen`] (and [`people`], [`moving`]) reading and [`write`]
-//! writing, [`sums`] among it; [`fault`] says what may be concluded when a connection ends. [`read`] and
+//! writing, [`sums`] and [`hand_over`] among it; [`fault`] says what may be concluded when a connection ends. [`read`] and
 //! [`items`] answer questions, [`books`] those about money; [`lease`] and [`outbox`] hold what waits;
 //! [`import`] brings files in, [`values`] are days and instants on the wire.
 
 mod books;
 mod fault;
+mod hand_over;
 mod import;
 mod import_catalogue;
 mod import_openings;
@@ -43,7 +44,7 @@ use super::seal::Key;
 use super::vault::Vault;
 use super::writes::{MessageRow, Writes};
 use super::{
-    Answer, Book, CatalogueItem, Done, Due, Lease, MessageClaim, OutboxEntry, PersonFacts, PersonRef,
+    Answer, BooksPage, CatalogueItem, Done, Due, Lease, MessageClaim, OutboxEntry, PersonFacts, PersonRef,
     ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
 };
 use crate::catalogue::CatalogueRow;
@@ -95,11 +96,10 @@ impl Postgres {
     ) -> Result<Self, StoreError> {
         let pool = open::pool(address, options)?;
         let mut client = open::connection(&pool).await?;
-        open::migrate(&mut client).await?;
-        let own = open::unlock(&client, key.as_ref()).await?;
-        let key = key.ok_or_else(|| StoreError::Defect("a store was opened without a key".to_owned()))?;
+        open::migrate(&mut client, key.as_ref()).await?;
+        let (key, own, claims) = open::unlock(&client, key).await?;
         drop(client);
-        let vault = Arc::new(Vault { key, own, ids });
+        let vault = Arc::new(Vault { key, own, claims, ids });
         Ok(Self { pool, vault, lanes: Lanes::new(), doubt: options.doubt })
     }
 
@@ -119,7 +119,7 @@ impl Store for Postgres {
         let row = MessageRow::unclaimed(&self.vault, at, Uuid::nil(), own, &claim, &answer);
         Box::pin(async move {
             let writes = Writes { message: Some(row?), ..Writes::default() };
-            // Kept twice, where an answer was lost: nothing hangs on how often.
+            // The row has an id of its own: where it was kept and the answer was lost, it is there already.
             let mut twice = read::Twice::default();
             loop {
                 let client = open::connection(&self.pool).await?;
@@ -166,7 +166,7 @@ impl Store for Postgres {
     }
 
     fn take(&self, due: Due, holder: Arc<str>, until: Timestamp) -> Answer<'_, Option<Lease>> {
-        Box::pin(async move { self.take_lease(&due, &holder, until).await })
+        Box::pin(async move { self.take_lease(due, &holder, until).await })
     }
 
     fn attention(&self, limit: u32) -> Answer<'_, Vec<Uuid>> {
@@ -178,22 +178,22 @@ impl Store for Postgres {
     }
 
     fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool> {
-        Box::pin(async move { self.take_from_outbox(&entry, until).await })
+        Box::pin(self.take_from_outbox(entry, until))
     }
 
-    fn outbox_delivered(&self, outbox_id: Uuid) -> Answer<'_, ()> {
-        Box::pin(self.delivered(outbox_id))
+    fn outbox_delivered(&self, entry: OutboxEntry) -> Answer<'_, ()> {
+        Box::pin(self.delivered(entry))
     }
 
-    fn outbox_failed(&self, outbox_id: Uuid, due_at: Timestamp, why: String) -> Answer<'_, ()> {
-        Box::pin(async move { self.failed(outbox_id, due_at, &why).await })
+    fn outbox_failed(&self, entry: OutboxEntry, due_at: Timestamp, why: String) -> Answer<'_, ()> {
+        Box::pin(self.failed(entry, due_at, why))
     }
 
     fn outbox_waiting(&self, limit: u32) -> Answer<'_, Vec<OutboxEntry>> {
         Box::pin(self.read_outbox_waiting(limit))
     }
 
-    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, Vec<Book>> {
+    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, BooksPage> {
         Box::pin(self.read_books(after, people))
     }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Status,
+    TimeoutType,
 };
 use tokio_postgres::config::{Config, SslMode};
 use tokio_postgres::{Client, NoTls};
@@ -12,8 +13,9 @@ use yizhan_contract::Text;
 
 use super::super::StoreError;
 use super::super::address::PostgresAddress;
-use super::super::seal::{DataKey, Key};
-use super::super::vault::proven;
+use super::super::person::damaged;
+use super::super::seal::{DataKey, Key, LookUp};
+use super::super::vault::{CLAIMS, new_claims, open_claims, proven};
 use super::fault::{no_answer, postgres_says};
 use super::{Options, broken, tls};
 
@@ -27,6 +29,8 @@ const SILENCE_MS: u64 = 10_000;
 /// No statement of a step takes long; one that does is stuck behind something.
 const STATEMENT_TIMEOUT_MS: u64 = 10_000;
 const LOCK_TIMEOUT_MS: u64 = 5_000;
+/// Steps that wait for a connection: they hold memory and help nobody.
+const WAITING_PER_CONNECTION_MAX: usize = 16;
 /// Migrations wait this long for another gateway's.
 const MIGRATION_TIMEOUT_MS: u64 = 120_000;
 /// Held while migrating; any program that migrates our stores takes the same ("yzhn").
@@ -61,7 +65,7 @@ fn config_of(address: &PostgresAddress) -> Config {
 }
 
 /// The connections of one gateway. A connection that has ended is replaced when it is asked for; one that
-/// ends in use fails its step, which is then looked after ([`super::commit`]).
+/// ends in use fails its step, which is then looked after ([`super::step`]).
 pub(super) fn pool(address: &PostgresAddress, options: Options) -> Result<Pool, StoreError> {
     let config = config_of(address);
     // Asking the server before every use would cost each step a round trip and still prove nothing.
@@ -85,42 +89,54 @@ pub(super) fn pool(address: &PostgresAddress, options: Options) -> Result<Pool, 
         .map_err(|why| StoreError::Defect(why.to_string()))
 }
 
-/// A connection, or at once the answer that there is none.
+/// A connection, or the answer that there is none: at once where so many wait already that one more would wait in
+/// vain, else after [`Options::wait`].
 pub(super) async fn connection(pool: &Pool) -> Result<Object, StoreError> {
+    let Status { waiting, max_size, .. } = pool.status();
+    if waiting >= max_size * WAITING_PER_CONNECTION_MAX {
+        return Err(all_in_use());
+    }
     pool.get().await.map_err(|why| match why {
-        PoolError::Timeout(TimeoutType::Wait) => {
-            StoreError::unavailable("PostgreSQL 的连接已全部占用", "all connections to PostgreSQL are in use")
-        }
+        PoolError::Timeout(TimeoutType::Wait) => all_in_use(),
         PoolError::Timeout(_) => StoreError::Unavailable(no_answer()),
         PoolError::Backend(why) => broken(&why),
         other => StoreError::Unavailable(postgres_says(&other)),
     })
 }
 
+fn all_in_use() -> StoreError {
+    StoreError::unavailable("PostgreSQL 的连接已全部占用", "all connections to PostgreSQL are in use")
+}
+
 /// Brings the schema up to date, one gateway at a time; refuses a database of another program or of a
-/// newer one.
-pub(super) async fn migrate(client: &mut Client) -> Result<(), StoreError> {
+/// newer one, and a key that is not the store's, before anything is changed.
+pub(super) async fn migrate(client: &mut Client, key: Option<&Key>) -> Result<(), StoreError> {
     let patience = format!(
         "SET statement_timeout = {MIGRATION_TIMEOUT_MS}; SET lock_timeout = {MIGRATION_TIMEOUT_MS};
          SELECT pg_advisory_lock({MIGRATION_LOCK})"
     );
     client.batch_execute(&patience).await.map_err(|why| broken(&why))?;
-    let migrated = migrate_locked(client).await;
+    let migrated = migrate_locked(client, key).await;
     let done = format!("SELECT pg_advisory_unlock({MIGRATION_LOCK}); {}", settings());
     client.batch_execute(&done).await.map_err(|why| broken(&why))?;
     migrated
 }
 
-async fn migrate_locked(client: &mut Client) -> Result<(), StoreError> {
-    let sql = "SELECT count(*) FILTER (WHERE relname = 'refinery_schema_history'), count(*)
+async fn migrate_locked(client: &mut Client, key: Option<&Key>) -> Result<(), StoreError> {
+    let sql = "SELECT count(*) FILTER (WHERE relname = 'refinery_schema_history'), count(*),
+                 count(*) FILTER (WHERE relname = 'person')
                FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace";
     let row = client.query_one(sql, &[]).await.map_err(|why| broken(&why))?;
-    let (ours, tables): (i64, i64) = (row.get(0), row.get(1));
+    let (ours, tables, people): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
     if ours == 0 && tables > 0 {
         return Err(StoreError::Schema(Text::new(
             "其中是其他程序的表",
             "the database holds tables of another program",
         )));
+    }
+    let has_key = people > 0 && kept_key(client, key).await?.is_some();
+    if !has_key && key.is_none() {
+        return Err(StoreError::NoKey(None));
     }
     let runner = embedded::migrations::runner();
     let run = runner.run_async(client).await;
@@ -130,19 +146,41 @@ async fn migrate_locked(client: &mut Client) -> Result<(), StoreError> {
     })
 }
 
-/// Opens the store's own data key, which proves the key file; makes it where the store is new.
-pub(super) async fn unlock(client: &Client, key: Option<&Key>) -> Result<DataKey, StoreError> {
+/// The store's own data key; absent: the store has none yet.
+async fn kept_key(client: &Client, key: Option<&Key>) -> Result<Option<DataKey>, StoreError> {
     let sql = "SELECT wrapped_key FROM person WHERE person_id = $1";
-    let nil = Uuid::nil();
-    if let Some(row) = client.query_opt(sql, &[&nil]).await.map_err(|why| broken(&why))? {
-        return proven(row.get(0), key);
+    let row = client.query_opt(sql, &[&Uuid::nil()]).await.map_err(|why| broken(&why))?;
+    row.map(|row| proven(row.get(0), key)).transpose()
+}
+
+/// Opens the store's own keys, which proves the key file; makes them where the store is new. Two gateways may open a new
+/// store at the same moment: one of them names the keys.
+pub(super) async fn unlock(client: &Client, key: Option<Key>) -> Result<(Key, DataKey, LookUp), StoreError> {
+    let kept = kept_key(client, key.as_ref()).await?;
+    let is_new = kept.is_none();
+    let key = key.ok_or(StoreError::NoKey(None))?;
+    if is_new {
+        let (_, wrapped) = key.new_data_key(Uuid::nil())?;
+        let sql = "INSERT INTO person (person_id, wrapped_key, has_id_number) VALUES ($1, $2, false)
+                   ON CONFLICT DO NOTHING";
+        client.execute(sql, &[&Uuid::nil(), &wrapped]).await.map_err(|why| broken(&why))?;
     }
-    let (_, wrapped) = key.ok_or(StoreError::NoKey(None))?.new_data_key(nil)?;
-    // Two gateways may open a new store at the same moment: one of them names its key.
-    let sql = "INSERT INTO person (person_id, wrapped_key, has_id_number) VALUES ($1, $2, false)
-               ON CONFLICT DO NOTHING";
-    client.execute(sql, &[&nil, &wrapped]).await.map_err(|why| broken(&why))?;
-    let sql = "SELECT wrapped_key FROM person WHERE person_id = $1";
-    let row = client.query_one(sql, &[&nil]).await.map_err(|why| broken(&why))?;
-    proven(row.get(0), key)
+    let own = kept_key(client, Some(&key)).await?.ok_or_else(|| damaged("a key"))?;
+    let claims = match kept_claims(client).await? {
+        Some(sealed) => sealed,
+        None => {
+            let sql = "INSERT INTO secret (name, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+            let sealed = new_claims(&own, &key, is_new)?;
+            client.execute(sql, &[&CLAIMS, &sealed]).await.map_err(|why| broken(&why))?;
+            kept_claims(client).await?.ok_or_else(|| damaged("the key of the claims"))?
+        }
+    };
+    let claims = open_claims(&own, &claims)?;
+    Ok((key, own, claims))
+}
+
+async fn kept_claims(client: &Client) -> Result<Option<Vec<u8>>, StoreError> {
+    let sql = "SELECT sealed FROM secret WHERE name = $1";
+    let row = client.query_opt(sql, &[&CLAIMS]).await.map_err(|why| broken(&why))?;
+    Ok(row.map(|row| row.get(0)))
 }

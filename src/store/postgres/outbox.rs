@@ -21,8 +21,8 @@ impl Postgres {
         limit: u32,
     ) -> Result<Vec<OutboxEntry>, StoreError> {
         let sql =
-            "SELECT outbox_id, stay_id, hospital, settlement_id, version, attempts, due_at, why FROM outbox o
-                   WHERE due_at <= $1 AND hospital <> ALL($2)
+            "SELECT outbox_id, stay_id, hospital, settlement_id, version, attempts, due_at, why, person_id
+                   FROM outbox o WHERE due_at <= $1 AND hospital <> ALL($2)
                      AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.person_id = o.person_id
                        AND e.stay_id = o.stay_id AND (e.version, e.outbox_id) < (o.version, o.outbox_id))
                    ORDER BY due_at, outbox_id LIMIT $3";
@@ -32,8 +32,8 @@ impl Postgres {
 
     pub(super) async fn read_outbox_waiting(&self, limit: u32) -> Result<Vec<OutboxEntry>, StoreError> {
         let sql =
-            "SELECT outbox_id, stay_id, hospital, settlement_id, version, attempts, due_at, why FROM outbox
-                   ORDER BY outbox_id LIMIT $1";
+            "SELECT outbox_id, stay_id, hospital, settlement_id, version, attempts, due_at, why, person_id
+                   FROM outbox ORDER BY outbox_id LIMIT $1";
         self.entries(sql, &[&i64::from(limit)]).await
     }
 
@@ -49,22 +49,51 @@ impl Postgres {
     /// lost: the entry is due again later, and its receiver knows its id.
     pub(super) async fn take_from_outbox(
         &self,
-        entry: &OutboxEntry,
+        entry: OutboxEntry,
         until: Timestamp,
     ) -> Result<bool, StoreError> {
-        let sql = "UPDATE outbox SET attempts = attempts + 1, due_at = $3
-                   WHERE outbox_id = $1 AND attempts = $2 RETURNING 1";
+        let sql = "UPDATE outbox SET attempts = attempts + 1, due_at = $5
+                   WHERE person_id = $1 AND stay_id = $2 AND version = $3 AND outbox_id = $4 AND attempts = $6
+                   RETURNING 1";
         let attempts = entry.attempts as i32;
-        Ok(!self.rows(sql, &[&entry.outbox_id, &attempts, &Instant(until)]).await?.is_empty())
+        self.change(sql, entry, &[&Instant(until), &attempts]).await
     }
 
-    pub(super) async fn delivered(&self, id: Uuid) -> Result<(), StoreError> {
-        self.rows("DELETE FROM outbox WHERE outbox_id = $1", &[&id]).await.map(|_| ())
+    pub(super) async fn delivered(&self, entry: OutboxEntry) -> Result<(), StoreError> {
+        let sql = "DELETE FROM outbox
+                   WHERE person_id = $1 AND stay_id = $2 AND version = $3 AND outbox_id = $4 RETURNING 1";
+        self.change(sql, entry, &[]).await.map(|_| ())
     }
 
-    pub(super) async fn failed(&self, id: Uuid, due_at: Timestamp, why: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE outbox SET due_at = $2, why = $3 WHERE outbox_id = $1";
-        self.rows(sql, &[&id, &Instant(due_at), &why]).await.map(|_| ())
+    pub(super) async fn failed(
+        &self,
+        entry: OutboxEntry,
+        due_at: Timestamp,
+        why: String,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE outbox SET due_at = $5, why = $6
+                   WHERE person_id = $1 AND stay_id = $2 AND version = $3 AND outbox_id = $4 RETURNING 1";
+        self.change(sql, entry, &[&Instant(due_at), &why]).await.map(|_| ())
+    }
+
+    /// Whether the entry was there, as the statement wants it. One whose stay is another's by now is looked for.
+    async fn change(
+        &self,
+        sql: &'static str,
+        mut entry: OutboxEntry,
+        with: &[&(dyn ToSql + Sync)],
+    ) -> Result<bool, StoreError> {
+        loop {
+            let version = entry.version as i32;
+            let of: [&(dyn ToSql + Sync); 4] = [&entry.person_id, &entry.stay_id, &version, &entry.outbox_id];
+            if !self.rows(sql, &[&of, with].concat()).await?.is_empty() {
+                return Ok(true);
+            }
+            let elsewhere = "SELECT person_id FROM outbox WHERE outbox_id = $1 AND person_id <> $2";
+            let moved = self.rows(elsewhere, &[&entry.outbox_id, &entry.person_id]).await?;
+            let Some(row) = moved.first() else { return Ok(false) };
+            entry.person_id = row.get(0);
+        }
     }
 }
 
@@ -74,6 +103,7 @@ fn entry(row: &Row) -> OutboxEntry {
     OutboxEntry {
         outbox_id: row.get(0),
         stay_id: row.get(1),
+        person_id: row.get(8),
         hospital: hospital.into(),
         settlement_id: row.get(3),
         version: row.get::<_, i32>(4).unsigned_abs(),

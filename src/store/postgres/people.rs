@@ -18,7 +18,8 @@ use crate::roster::history;
 pub(super) const STATEMENTS: usize = 3;
 
 const WHO: &str = "SELECT p.person_id, p.version, p.wrapped_key, p.has_id_number,
-      (SELECT max(s.settled_number) FROM settlement s WHERE s.person_id = p.person_id)
+      (SELECT greatest(max(s.settled_number), count(s.settled_number)::integer)
+       FROM settlement s WHERE s.person_id = p.person_id)
     FROM person p WHERE p.person_id = ANY($1)";
 
 const ROSTER: &str =

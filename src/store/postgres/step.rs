@@ -149,11 +149,14 @@ impl Postgres {
     ) -> Result<Attempt, Failed> {
         client.batch_execute("BEGIN").await?;
         let people = question.read(client).await?.seen.people;
-        let people: Vec<Uuid> = people.iter().map(|row| row.person_id).collect();
+        let mut people: Vec<Uuid> = people.iter().map(|row| row.person_id).collect();
         let mut hold = Batch::default();
-        // In one order, so that two steps never hold what the other one waits for.
-        let sql = "SELECT 1 FROM person WHERE person_id = ANY($1) ORDER BY person_id FOR UPDATE";
-        hold.add(sql, given![&people]);
+        // One after the other, because rows of several shards cannot be held by one statement, and in one order, so
+        // that two steps never hold what the other one waits for.
+        people.sort_unstable();
+        for person in &people {
+            hold.add("SELECT 1 FROM person WHERE person_id = $1 FOR UPDATE", given![*person]);
+        }
         hold.rows(client).await?;
         self.run(client, step, question, doubts, true).await
     }
@@ -237,7 +240,7 @@ fn unless_in_doubt(doubts: &[Doubt], why: StoreError) -> StoreError {
     match why {
         why if doubts.is_empty() => why,
         StoreError::Unavailable(what) | StoreError::Schema(what) => StoreError::InDoubt(what),
-        why => StoreError::InDoubt(StoreError::said_by("PostgreSQL", &why)),
+        why => StoreError::InDoubt(why.text()),
     }
 }
 

@@ -8,6 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use yizhan_contract::Text;
 
 use super::super::StoreError;
 
@@ -16,18 +17,19 @@ pub(super) fn connector(root_certificates: Option<&Path>) -> Result<MakeRustlsCo
     let mut roots = RootCertStore::empty();
     match root_certificates {
         Some(file) => {
-            let unusable = |why: &dyn std::fmt::Display| {
+            let unusable = |why: &Text| {
                 StoreError::unavailable(
-                    format!("sslrootcert {} 无法使用：{why}", file.display()),
-                    format!("sslrootcert {} cannot be used: {why}", file.display()),
+                    format!("sslrootcert {} 无法使用：{}", file.display(), why.zh),
+                    format!("sslrootcert {} cannot be used: {}", file.display(), why.en),
                 )
             };
-            for certificate in CertificateDer::pem_file_iter(file).map_err(|why| unusable(&why))? {
-                let certificate = certificate.map_err(|why| unusable(&why))?;
-                roots.add(certificate).map_err(|why| unusable(&why))?;
+            let no_pem = |why| unusable(&StoreError::said_by("PEM", &why));
+            for certificate in CertificateDer::pem_file_iter(file).map_err(no_pem)? {
+                let added = roots.add(certificate.map_err(no_pem)?);
+                added.map_err(|why| unusable(&StoreError::said_by("TLS", &why)))?;
             }
             if roots.is_empty() {
-                return Err(unusable(&"holds no certificate"));
+                return Err(unusable(&Text::new("其中没有证书", "it holds no certificate")));
             }
         }
         // One broken certificate among the system's many is no reason to trust none.

@@ -7,12 +7,10 @@
 use uuid::Uuid;
 
 use super::super::person::KEY_VERSION;
-use super::super::writes::{
-    BillRow, KeptReference, KeptStay, MessageRow, Moved, ReferenceRow, Sought, StayRow, Writes,
-};
+use super::super::writes::{BillRow, MessageRow, ReferenceRow, Sought, StayRow, Writes};
 use super::pipeline::{Batch, given};
 use super::values::{Day, Instant};
-use super::{books, lease, outbox, sums};
+use super::{books, hand_over, lease, outbox, sums};
 
 /// How many of a person's steps without a message are remembered by name.
 pub(super) const NAMED_STEPS: i32 = 8;
@@ -31,8 +29,9 @@ const STILL_FOUND: &str = "SELECT 1 / count(*) FROM (
     ) AS now (stay_id) WHERE stay_id IS NOT DISTINCT FROM $3";
 
 /// Two stays of one visit number may be claimed under different dates: that is no conflict of keys, so
-/// whoever makes or moves a claim waits here for others who do.
-const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock($1)";
+/// whoever makes or moves a claim changes the visit's row first, and waits there for others who do.
+const ONE_AT_A_TIME: &str = "INSERT INTO visit_head AS visit (keyed_hash, changes) VALUES ($1, 1)
+    ON CONFLICT (keyed_hash) DO UPDATE SET changes = visit.changes + 1";
 
 const CLAIM_STAY: &str = "WITH claimed AS (
       INSERT INTO stay_claim AS c (keyed_hash, admitted, person_id, stay_id) VALUES ($1, $2, $3, $4)
@@ -60,9 +59,7 @@ pub(super) fn write<'a>(batch: &mut Batch<'a>, writes: &'a Writes, step: Uuid) {
                    VALUES ($1, $2, $3, $4, $5)";
         batch.add(sql, reference(owner, one));
     }
-    for moved in &writes.moved {
-        write_moved(batch, owner, moved);
-    }
+    hand_over::write(batch, owner, &writes.moved);
     for one in &writes.taken_over {
         take_over(batch, owner, one);
     }
@@ -99,8 +96,9 @@ pub(super) fn write_message<'a>(batch: &mut Batch<'a>, message: &'a MessageRow) 
                    VALUES ($1, $2, $3, $4)";
         batch.add(sql, given![&hash[..], &digest[..], person, id]);
     }
+    // There already: what was written under this id of ours before, and not answered.
     let sql = "INSERT INTO message (person_id, message_id, received_at, origin, raw, answer)
-               VALUES ($1, $2, $3, $4, $5, $6)";
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (person_id, message_id) DO NOTHING";
     let at = Instant(message.received_at);
     batch.add(sql, given![person, id, at, &message.origin, &message.raw, &message.answer]);
 }
@@ -117,53 +115,6 @@ fn take_over<'a>(batch: &mut Batch<'a>, person: Uuid, one: &'a ReferenceRow) {
     batch.add(sql, reference(person, one));
 }
 
-/// What was another person's. That one keeps its row and key: messages kept under it stay as they are.
-fn write_moved<'a>(batch: &mut Batch<'a>, to: Uuid, moved: &'a Moved) {
-    for KeptReference { kind, hash, key_version, sealed } in &moved.references {
-        let sql = "UPDATE person_key SET person_id = $1, reference = $2
-                   WHERE kind = $3 AND keyed_hash = $4 AND key_version = $5";
-        batch.add(sql, given![to, sealed, *kind as i16, &hash[..], *key_version as i16]);
-    }
-    for stay in &moved.stays {
-        move_stay(batch, moved.from, to, stay);
-    }
-    if moved.is_everything {
-        for sql in [
-            "DELETE FROM person_year WHERE person_id = $1",
-            "DELETE FROM accumulator WHERE person_id = $1",
-            "DELETE FROM reserved_year WHERE person_id = $1",
-            "DELETE FROM reservation WHERE person_id = $1",
-        ] {
-            batch.add(sql, given![moved.from]);
-        }
-    }
-}
-
-fn move_stay<'a>(batch: &mut Batch<'a>, from: Uuid, to: Uuid, stay: &'a KeptStay) {
-    let sql = "UPDATE stay SET person_id = $1, document = $2 WHERE person_id = $3 AND stay_id = $4";
-    batch.add(sql, given![to, &stay.document, from, stay.stay_id]);
-    if let Some(hash) = &stay.visit_hash {
-        let sql = "UPDATE stay_claim SET person_id = $1 WHERE keyed_hash = $2 AND stay_id = $3";
-        batch.add(sql, given![to, &hash[..], stay.stay_id]);
-    }
-    for (bill, document) in &stay.bills {
-        let sql = "UPDATE bill SET person_id = $1, document = $2
-                   WHERE person_id = $3 AND settlement_id = $4 AND version = $5";
-        batch.add(sql, given![to, document, from, bill.settlement, bill.version as i32]);
-    }
-    for settlement in &stay.settlements {
-        for sql in [
-            "UPDATE settlement SET person_id = $1 WHERE person_id = $2 AND settlement_id = $3",
-            "UPDATE leg SET person_id = $1 WHERE person_id = $2 AND settlement_id = $3",
-            "UPDATE posting SET person_id = $1 WHERE person_id = $2 AND settlement_id = $3",
-        ] {
-            batch.add(sql, given![to, from, *settlement]);
-        }
-    }
-    let sql = "UPDATE outbox SET person_id = $1 WHERE person_id = $2 AND stay_id = $3";
-    batch.add(sql, given![to, from, stay.stay_id]);
-}
-
 /// Claims the visit for the stay, if it leads where it led.
 fn write_visit<'a>(batch: &mut Batch<'a>, sought: Option<&'a Sought>, stay: Option<&'a StayRow>) {
     let makes_claim = stay.filter(|stay| {
@@ -171,16 +122,11 @@ fn write_visit<'a>(batch: &mut Batch<'a>, sought: Option<&'a Sought>, stay: Opti
         stay.claimed_before.is_some() || !is_found
     });
     if let Some(stay) = makes_claim {
-        batch.add(ONE_AT_A_TIME, given![lock_of(&stay.visit_hash)]);
+        batch.add(ONE_AT_A_TIME, given![&stay.visit_hash[..]]);
     }
     if let Some(Sought { visit_hash, admitted, found }) = sought {
         batch.add(STILL_FOUND, given![&visit_hash[..], admitted.map(|day| Day(Some(day))), *found]);
     }
-}
-
-/// Two visits that share a lock by chance wait for each other a moment, no more.
-fn lock_of(visit_hash: &[u8; 16]) -> i64 {
-    visit_hash.iter().take(8).fold(0, |lock, byte| (lock << 8) | i64::from(*byte))
 }
 
 fn write_stay<'a>(batch: &mut Batch<'a>, owner: Uuid, stay: &'a StayRow) {

@@ -9,7 +9,7 @@ use super::super::documents::BillId;
 use super::super::ledger::{DaySum, report_lines};
 use super::super::person::damaged;
 use super::super::vault::Vault;
-use super::super::{Account, Book, Posting, ReportLine, StoreError};
+use super::super::{Account, Book, BooksPage, Posting, ReportLine, StoreError};
 use super::person;
 use super::step::at_one_moment;
 
@@ -112,7 +112,7 @@ pub(super) fn books(
     vault: &Vault,
     after: Option<Uuid>,
     people: u32,
-) -> Result<Vec<Book>, StoreError> {
+) -> Result<BooksPage, StoreError> {
     at_one_moment(connection, || books_after(connection, vault, after, people))
 }
 
@@ -121,18 +121,19 @@ fn books_after(
     vault: &Vault,
     after: Option<Uuid>,
     people: u32,
-) -> Result<Vec<Book>, StoreError> {
+) -> Result<BooksPage, StoreError> {
     // A uuid of zeros is the store itself, which has no stays.
     let after = after.unwrap_or(Uuid::nil()).into_bytes();
     let sql = "SELECT DISTINCT person_id FROM settlement WHERE person_id > ?1 ORDER BY person_id LIMIT ?2";
     let mut select = connection.prepare_cached(sql)?;
     let people =
         select.query_map(params![after, people], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
-    let mut books = Vec::new();
+    let mut page = BooksPage::default();
     for person in people.into_iter().map(Uuid::from_bytes) {
-        books.extend(books_of(connection, vault, person)?);
+        page.books.extend(books_of(connection, vault, person)?);
+        page.last = Some(person);
     }
-    Ok(books)
+    Ok(page)
 }
 
 fn books_of(connection: &Connection, vault: &Vault, person: Uuid) -> Result<Vec<Book>, StoreError> {

@@ -1,5 +1,6 @@
 //! Backups while serving, and restoring one.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use rusqlite::backup::{Backup, StepResult};
@@ -12,6 +13,8 @@ use super::super::seal::Key;
 use super::Sqlite;
 use super::open::{StoreLock, beside, check_schema, proven, unavailable};
 
+/// What SQLite keeps beside a file that was not closed, and plays into the file of that name when it is next opened.
+const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// Pages copied between two calls of the progress callback.
 const PAGES_PER_STEP: i32 = 1024;
 
@@ -88,10 +91,18 @@ fn copy(
             format!("{to} exists already; choose another name"),
         )));
     }
+    for log in LOGS.map(|ending| beside(to, ending)) {
+        // SQLite would play it into the copy. It may hold what was acknowledged last, so it is not ours to remove.
+        if std::fs::exists(&log).map_err(|why| unavailable(&log, &why))? {
+            return Err(StoreError::Taken(left_behind(&log)));
+        }
+    }
     let partial = beside(to, "-partial");
-    match std::fs::remove_file(&partial) {
-        Err(why) if why.kind() != std::io::ErrorKind::NotFound => return Err(unavailable(&partial, &why)),
-        _ => {}
+    for leftover in [partial.clone()].into_iter().chain(LOGS.map(|ending| beside(&partial, ending))) {
+        match std::fs::remove_file(&leftover) {
+            Err(why) if why.kind() != ErrorKind::NotFound => return Err(unavailable(&leftover, &why)),
+            _ => {}
+        }
     }
     let mut target = Connection::open(&partial).map_err(|why| unavailable(&partial, &why))?;
     fill(source, &mut target, progress)?;
@@ -109,6 +120,16 @@ fn copy(
         .and_then(|()| std::fs::rename(&partial, to))
         .and_then(|()| sync_directory(to));
     renamed.map_err(|why| unavailable(to, &why))
+}
+
+fn left_behind(log: &Path) -> Text {
+    let log = log.display();
+    Text::new(
+        format!("{log} 是先前数据库留下的日志，请与那个数据库文件一并移走，或换一个文件名"),
+        format!(
+            "{log} is the log of a store that was here before; move it to where that store went, or choose another name"
+        ),
+    )
 }
 
 fn fill(

@@ -18,10 +18,6 @@ use super::{Sqlite, open, read};
 /// Rows that are looked at in one piece when a leftover is cleared.
 const CLEARED_ROWS: u32 = 2000;
 
-/// Entries written in one piece at most, and at least, however many steps wait.
-pub(super) const PIECE_ENTRIES_MAX: usize = 4000;
-pub(super) const PIECE_ENTRIES_MIN: usize = 100;
-
 /// What an import works with, on its own thread.
 pub(super) struct Writing {
     pub(super) writer: Writer,

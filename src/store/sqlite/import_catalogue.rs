@@ -8,9 +8,9 @@ use rusqlite::{Connection, params};
 use super::super::StoreError;
 use super::super::incoming::{Register, checked_catalogue};
 use super::super::registers::{Import, ImportError, Imported, Progress};
-use super::import::{PIECE_ENTRIES_MAX, PIECE_ENTRIES_MIN, Writing};
+use super::import::Writing;
 use super::writer::Turn;
-use crate::catalogue::CatalogueRow;
+use crate::catalogue::{CatalogueRow, restated};
 
 pub(super) fn run(writing: &Writing, import: Import<CatalogueRow>) -> Result<Imported, ImportError> {
     let Import { at, file, rows, progress } = import;
@@ -33,7 +33,33 @@ pub(super) fn run(writing: &Writing, import: Import<CatalogueRow>) -> Result<Imp
         Ok(())
     })?;
     writing.make_visible(&generation)?;
+    let mut looked_at = 0;
+    let items = restated(&rows).len();
+    while looked_at < items {
+        let of = Arc::clone(&rows);
+        looked_at = writing.run(move |connection, turn| prune(connection, turn, &of, looked_at, number))?;
+    }
     Ok(Imported { rows: rows.len() as u64, entries: rows.len() as u64, generation: number })
+}
+
+/// Deletes, from the item `start` on, what earlier files say of days that this one speaks of; returns where it stopped.
+fn prune(
+    connection: &Connection,
+    turn: &Turn<'_>,
+    rows: &[CatalogueRow],
+    start: usize,
+    generation: i64,
+) -> Result<usize, StoreError> {
+    let sql = "DELETE FROM catalogue WHERE code = ?1 AND scope = ?2 AND generation < ?3 AND first_day >= ?4";
+    let mut delete = connection.prepare_cached(sql)?;
+    let items = restated(rows);
+    for (count, (code, scope, first)) in items.iter().skip(start).enumerate() {
+        if turn.gives_way(count) {
+            return Ok(start + count);
+        }
+        delete.execute(params![code, scope, generation, first.to_string()])?;
+    }
+    Ok(items.len())
 }
 
 /// Writes from `start` on; returns where it stopped.
@@ -48,7 +74,7 @@ fn write(
                  upfront_ratio, ceiling) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     let mut insert = connection.prepare_cached(sql)?;
     for (count, row) in rows.iter().skip(start).enumerate() {
-        if count >= PIECE_ENTRIES_MAX || (count >= PIECE_ENTRIES_MIN && turn.others_wait()) {
+        if turn.gives_way(count) {
             return Ok(start + count);
         }
         insert.execute(params![

@@ -16,9 +16,9 @@ use super::super::person::{BY_ID_NUMBER, Hashed, Person};
 use super::super::registers::{ImportError, Imported, OnProgress, Progress};
 use super::super::spill::{PARTS, SpilledRow};
 use super::super::vault::Vault;
-use super::import::{PIECE_ENTRIES_MAX, PIECE_ENTRIES_MIN, Writing, finish};
+use super::import::{Writing, finish};
 use super::person;
-use super::writer::{Pending, Turn};
+use super::writer::{PIECE_ROWS_MAX, Pending, Turn};
 
 /// Pieces handed to the writer and not answered yet.
 const PIECES_AHEAD: usize = 2;
@@ -84,7 +84,7 @@ pub(super) fn write_all<T: SpilledRow, K: Kind>(
                 None => None,
             };
             piece.push(Entry { hashed, said, prepared });
-            if piece.len() == PIECE_ENTRIES_MAX {
+            if piece.len() == PIECE_ROWS_MAX {
                 pieces.hand_over(std::mem::take(&mut piece))?;
             }
             Ok(())
@@ -179,7 +179,7 @@ fn write<K: Kind>(
     mut ids: InOrder,
 ) -> Result<usize, StoreError> {
     for (count, entry) in piece.iter().skip(start).enumerate() {
-        if count >= PIECE_ENTRIES_MIN && turn.others_wait() {
+        if turn.gives_way(count) {
             return Ok(start + count);
         }
         let anew;

@@ -6,17 +6,17 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 use uuid::Uuid;
 
-use super::super::person::damaged;
 use super::super::{Due, Hold, Lease, StoreError};
 
 pub(super) fn due(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
-    let sql = "SELECT stay_id, epoch, due_at, held_by IS NOT NULL FROM stay WHERE due_at <= ?1 ORDER BY due_at, stay_id LIMIT ?2";
+    let sql = "SELECT stay_id, epoch, due_at, held_by IS NOT NULL, person_id FROM stay
+               WHERE due_at <= ?1 ORDER BY due_at, stay_id LIMIT ?2";
     dues(connection, sql, params![now.as_microsecond(), limit])
 }
 
 pub(super) fn held_by(connection: &Connection, holder: &str, limit: u32) -> Result<Vec<Due>, StoreError> {
-    let sql = "SELECT stay_id, epoch, due_at, held_by IS NOT NULL FROM stay WHERE held_by = ?1 AND due_at IS NOT NULL
-               ORDER BY due_at, stay_id LIMIT ?2";
+    let sql = "SELECT stay_id, epoch, due_at, held_by IS NOT NULL, person_id FROM stay
+               WHERE held_by = ?1 AND due_at IS NOT NULL ORDER BY due_at, stay_id LIMIT ?2";
     dues(connection, sql, params![holder, limit])
 }
 
@@ -25,9 +25,9 @@ fn dues(connection: &Connection, sql: &str, by: &[&dyn ToSql]) -> Result<Vec<Due
     let mut rows = select.query(by)?;
     let mut dues = Vec::new();
     while let Some(row) = rows.next()? {
-        let due_at = instant(row, 2)?.ok_or_else(|| damaged("a due time"))?;
-        let stay_id = Uuid::from_bytes(row.get(0)?);
-        dues.push(Due { stay_id, epoch: epoch(row, 1)?, due_at, is_held: row.get(3)? });
+        let (stay_id, person_id) = (Uuid::from_bytes(row.get(0)?), Uuid::from_bytes(row.get(4)?));
+        let (epoch, due_at, is_held) = (epoch(row, 1)?, instant(row, 2)?, row.get(3)?);
+        dues.push(Due { stay_id, person_id, epoch, due_at, is_held });
     }
     Ok(dues)
 }
@@ -39,16 +39,23 @@ pub(super) fn take(
     holder: &str,
     until: Timestamp,
 ) -> Result<Option<Lease>, StoreError> {
-    let sql = "UPDATE stay SET epoch = epoch + 1, held_by = ?3, due_at = ?4 WHERE stay_id = ?1 AND epoch = ?2
-               RETURNING person_id, epoch";
-    let named = params![due.stay_id.into_bytes(), stored(due.epoch), holder, until.as_microsecond()];
-    let mut update = connection.prepare_cached(sql)?;
-    let taken: Option<([u8; 16], i64)> =
-        update.query_row(named, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let Some((person, epoch)) = taken else { return Ok(None) };
+    let Due { stay_id, person_id, epoch, due_at, .. } = *due;
+    let sql = "UPDATE stay SET epoch = epoch + 1, held_by = ?5, due_at = ?6
+               WHERE person_id = ?1 AND stay_id = ?2 AND epoch = ?3 AND due_at IS ?4";
+    let (person, stay) = (person_id.into_bytes(), stay_id.into_bytes());
+    let due_at = due_at.map(Timestamp::as_microsecond);
+    let named = params![person, stay, stored(epoch), due_at, holder, until.as_microsecond()];
+    if connection.prepare_cached(sql)?.execute(named)? == 0 {
+        // Another's by now: everything else is as it was named, or somebody was faster.
+        let sql = "SELECT person_id FROM stay WHERE stay_id = ?1 AND person_id <> ?2";
+        let mut select = connection.prepare_cached(sql)?;
+        let moved = select.query_row([stay, person], |row| row.get(0)).optional()?.map(Uuid::from_bytes);
+        let Some(person_id) = moved else { return Ok(None) };
+        return take(connection, &Due { person_id, ..due.clone() }, holder, until);
+    }
     let sql = "UPDATE person SET version = version + 1 WHERE person_id = ?1";
     connection.prepare_cached(sql)?.execute([person])?;
-    Ok(Some(Lease { stay_id: due.stay_id, epoch: epoch.unsigned_abs() }))
+    Ok(Some(Lease { stay_id, person_id, epoch: epoch + 1 }))
 }
 
 /// Stays in the order in which they began.

@@ -1,7 +1,8 @@
 //! The store on SQLite: one file, one gateway.
 //!
 //! [`step`] drives a step: [`seen`] reads for it on a connection of its own, [`write`] writes what it decided;
-//! [`writer`] holds the one connection that writes and lets steps share commits; [`readers`] hold the others.
+//! [`writer`] holds the one connection that writes and lets steps share commits, with [`manners`] beside another process;
+//! [`readers`] hold the others.
 //! [`read`] answers questions, [`books`] those about money; [`lease`] and [`outbox`] hold what waits;
 //! [`import`] brings files in; [`copy`] makes and restores backups; [`open`] has the settings.
 //! In memory there is one connection only: questions queue with the steps, which decide in their turn.
@@ -14,6 +15,7 @@ mod import_openings;
 mod import_people;
 mod import_roster;
 mod lease;
+mod manners;
 mod open;
 mod outbox;
 mod person;
@@ -33,13 +35,12 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::person::damaged;
 use super::registers::{Import, Importing, Registers};
-use super::seal::{Key, SealError};
+use super::seal::Key;
 use super::vault::Vault;
 use super::writes::MessageRow;
 use super::{
-    Answer, Book, CatalogueItem, Done, Due, Lease, MessageClaim, OutboxEntry, PersonFacts, PersonRef,
+    Answer, BooksPage, CatalogueItem, Done, Due, Lease, MessageClaim, OutboxEntry, PersonFacts, PersonRef,
     ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
 };
 use crate::catalogue::CatalogueRow;
@@ -47,6 +48,7 @@ use crate::roster::opening::OpeningRow;
 use crate::roster::{RosterMode, RosterRow};
 use crate::runtime::Ids;
 
+use manners::Manners;
 use readers::Readers;
 
 pub use copy::{CopyProgress, restore};
@@ -79,29 +81,35 @@ impl Sqlite {
         ids: Arc<dyn Ids>,
         options: Options,
     ) -> Result<Self, StoreError> {
-        Self::open_locked(path, open::StoreLock::take(path)?, key, ids, options)
+        open::need_key(path, key.as_ref())?;
+        Self::open_locked(path, open::StoreLock::take(path)?, None, key, ids, options)
     }
 
     /// Opens an existing store for one command, beside the gateway that may be serving it: SQLite lets both
     /// write in turn. Blocks while it does.
     pub fn open_beside(path: &Path, key: Option<Key>, ids: Arc<dyn Ids>) -> Result<Self, StoreError> {
-        Self::open_locked(path, open::StoreLock::take_beside(path)?, key, ids, Options::default())
+        open::need_key(path, key.as_ref())?;
+        let lock = open::StoreLock::take_beside(path)?;
+        Self::open_locked(path, lock, Some(Manners::default()), key, ids, Options::default())
     }
 
     fn open_locked(
         path: &Path,
         lock: open::StoreLock,
+        manners: Option<Manners>,
         key: Option<Key>,
         ids: Arc<dyn Ids>,
         options: Options,
     ) -> Result<Self, StoreError> {
         let mut connection = Connection::open(path).map_err(|why| open::unavailable(path, &why))?;
+        open::check(&connection, key.as_ref())?;
         open::writing(&connection, options.file_bytes_max)?;
         open::migrate(&mut connection)?;
-        let own = open::unlock(&connection, key.as_ref())?;
-        let key = key.ok_or_else(|| damaged("a key"))?;
+        let (key, own, claims) = open::unlock(&connection, key)?;
         let readers = Some(Readers::start(path)?);
-        Self::start(connection, Some(lock), readers, Vault { key, own, ids }, Some(path.to_owned()))
+        let vault = Vault { key, own, claims, ids };
+        let (writer, ended) = writer::Writer::start(connection, Some(lock), manners)?;
+        Ok(Self::of(writer, ended, readers, vault, Some(path.to_owned())))
     }
 
     /// A store in memory under a key of its own; gone with the process.
@@ -111,20 +119,19 @@ impl Sqlite {
         let mut connection = Connection::open_in_memory()?;
         open::writing(&connection, None)?;
         open::migrate(&mut connection)?;
-        let own = open::unlock(&connection, Some(&key))?;
-        Self::start(connection, None, None, Vault { key, own, ids }, None)
+        let (key, own, claims) = open::unlock(&connection, Some(key))?;
+        let (writer, ended) = writer::Writer::start(connection, None, None)?;
+        Ok(Self::of(writer, ended, None, Vault { key, own, claims, ids }, None))
     }
 
-    fn start(
-        connection: Connection,
-        lock: Option<open::StoreLock>,
+    fn of(
+        writer: writer::Writer,
+        ended: oneshot::Receiver<()>,
         readers: Option<Readers>,
         vault: Vault,
         path: Option<PathBuf>,
-    ) -> Result<Self, StoreError> {
-        let (writer, ended) = writer::Writer::start(connection, lock)?;
-        let importing = Arc::default();
-        Ok(Self { writer, ended, readers, vault: Arc::new(vault), path, importing })
+    ) -> Self {
+        Self { writer, ended, readers, vault: Arc::new(vault), path, importing: Arc::default() }
     }
 
     /// Finishes what is queued and lets go of the file; returns when another gateway may open it.
@@ -228,19 +235,19 @@ impl Store for Sqlite {
         Box::pin(self.writer.run(move |connection, _| outbox::take(connection, &entry, until)))
     }
 
-    fn outbox_delivered(&self, outbox_id: Uuid) -> Answer<'_, ()> {
-        Box::pin(self.writer.run(move |connection, _| outbox::delivered(connection, outbox_id)))
+    fn outbox_delivered(&self, entry: OutboxEntry) -> Answer<'_, ()> {
+        Box::pin(self.writer.run(move |connection, _| outbox::delivered(connection, &entry)))
     }
 
-    fn outbox_failed(&self, outbox_id: Uuid, due_at: Timestamp, why: String) -> Answer<'_, ()> {
-        Box::pin(self.writer.run(move |connection, _| outbox::failed(connection, outbox_id, due_at, &why)))
+    fn outbox_failed(&self, entry: OutboxEntry, due_at: Timestamp, why: String) -> Answer<'_, ()> {
+        Box::pin(self.writer.run(move |connection, _| outbox::failed(connection, &entry, due_at, &why)))
     }
 
     fn outbox_waiting(&self, limit: u32) -> Answer<'_, Vec<OutboxEntry>> {
         Box::pin(self.read(move |connection| outbox::waiting(connection, limit)))
     }
 
-    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, Vec<Book>> {
+    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, BooksPage> {
         let vault = Arc::clone(&self.vault);
         Box::pin(self.read(move |connection| books::books(connection, &vault, after, people)))
     }
@@ -254,6 +261,10 @@ impl Store for Sqlite {
             connection.prepare_cached("UPDATE heartbeat SET beats = beats + 1")?.execute([])?;
             Ok(())
         }))
+    }
+
+    fn steps_beside_messages(&self) -> usize {
+        QUEUE_STEPS_MAX / 2
     }
 }
 
@@ -271,17 +282,17 @@ impl Registers for Sqlite {
     }
 }
 
-impl From<SealError> for StoreError {
-    fn from(why: SealError) -> Self {
-        Self::Damaged(why.to_string())
-    }
-}
-
 impl From<rusqlite::Error> for StoreError {
     fn from(why: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        use rusqlite::ErrorCode::{
+            ApiMisuse, ConstraintViolation, DatabaseCorrupt, NotADatabase, ParameterOutOfRange, TypeMismatch,
+        };
         match why.sqlite_error_code() {
             Some(DatabaseCorrupt | NotADatabase) => Self::Damaged(why.to_string()),
+            // No waiting helps against a row of ours that the tables do not take.
+            Some(ConstraintViolation | TypeMismatch | ApiMisuse | ParameterOutOfRange) => {
+                Self::Defect(why.to_string())
+            }
             Some(_) => Self::Unavailable(Self::said_by("SQLite", &why)),
             None => Self::Damaged(why.to_string()),
         }

@@ -2,14 +2,16 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use uuid::Uuid;
 use yizhan_contract::Text;
 
 use super::super::StoreError;
-use super::super::seal::{DataKey, Key};
-use super::super::vault;
+use super::super::person::damaged;
+use super::super::seal::{DataKey, Key, LookUp};
+use super::super::vault::{self, CLAIMS};
 
 mod embedded {
     refinery::embed_migrations!("schemas/sql/sqlite");
@@ -82,7 +84,7 @@ pub(super) fn beside(store: &Path, ending: &str) -> PathBuf {
 
 /// The connection that writes. `file_bytes_max`: the store says it is full beyond this.
 pub(super) fn writing(connection: &Connection, file_bytes_max: Option<u64>) -> Result<(), StoreError> {
-    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     // A commit is durable when it returns, on macOS as well (F_FULLFSYNC).
     connection.execute_batch(&format!(
@@ -99,25 +101,41 @@ pub(super) fn writing(connection: &Connection, file_bytes_max: Option<u64>) -> R
 }
 
 pub(super) fn reading(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     connection.execute_batch(&format!(
         "PRAGMA query_only = 1; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -{READER_CACHE_KIB};"
     ))
 }
 
-/// Brings the schema up to date; refuses a file of another program or of a newer one.
-pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+/// Refuses a new store without a key, before a file is made.
+pub(super) fn need_key(path: &Path, key: Option<&Key>) -> Result<(), StoreError> {
+    let is_there = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+    if is_there || key.is_some() { Ok(()) } else { Err(StoreError::NoKey(None)) }
+}
+
+/// Refuses a file of another program, and a key that is not the file's, before anything is changed in it.
+pub(super) fn check(connection: &Connection, key: Option<&Key>) -> Result<(), StoreError> {
+    connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
     let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables == 0 {
-        connection.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
-    } else if id != APPLICATION_ID {
+    if tables > 0 && id != APPLICATION_ID {
         return Err(StoreError::Schema(Text::new(
             "该文件是其他程序的数据库",
             "the file is a database of another program",
         )));
     }
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'person'";
+    let people: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+    if people > 0 && proven(connection, key)?.is_some() {
+        return Ok(());
+    }
+    key.map(|_| ()).ok_or(StoreError::NoKey(None))
+}
+
+/// Brings the schema up to date; refuses a file of a newer program.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    connection.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
     let runner = embedded::migrations::runner();
     runner.run(connection).map(|_| ()).map_err(|why| {
         // The only word it has for "was migrated by a newer program" is a missing migration.
@@ -144,18 +162,35 @@ pub(super) fn check_schema(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Opens the store's own data key, which proves the key file; makes it where the store is new.
-pub(super) fn unlock(connection: &Connection, key: Option<&Key>) -> Result<DataKey, StoreError> {
-    if let Some(own) = proven(connection, key)? {
-        return Ok(own);
-    }
+/// Opens the store's own keys, which proves the key file; makes them where the store is new.
+pub(super) fn unlock(
+    connection: &Connection,
+    key: Option<Key>,
+) -> Result<(Key, DataKey, LookUp), StoreError> {
+    let proof = proven(connection, key.as_ref())?;
+    let is_new = proof.is_none();
     let key = key.ok_or(StoreError::NoKey(None))?;
-    let (own, wrapped) = key.new_data_key(Uuid::nil())?;
-    connection.execute(
-        "INSERT INTO person (person_id, wrapped_key, has_id_number) VALUES (?1, ?2, 0)",
-        params![Uuid::nil().into_bytes(), wrapped],
-    )?;
-    Ok(own)
+    let own = match proof {
+        Some(own) => own,
+        None => {
+            let (own, wrapped) = key.new_data_key(Uuid::nil())?;
+            let sql = "INSERT INTO person (person_id, wrapped_key, has_id_number) VALUES (?1, ?2, 0)";
+            connection.execute(sql, params![Uuid::nil().into_bytes(), wrapped])?;
+            own
+        }
+    };
+    let kept = || {
+        let sql = "SELECT sealed FROM secret WHERE name = ?1";
+        connection.query_row(sql, [CLAIMS], |row| row.get::<_, Vec<u8>>(0)).optional()
+    };
+    if kept()?.is_none() {
+        // A command may do the same beside a gateway: one of them names the key.
+        let sql = "INSERT INTO secret (name, sealed) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        connection.execute(sql, params![CLAIMS, vault::new_claims(&own, &key, is_new)?])?;
+    }
+    let sealed = kept()?.ok_or_else(|| damaged("the key of the claims"))?;
+    let claims = vault::open_claims(&own, &sealed)?;
+    Ok((key, own, claims))
 }
 
 /// The store's own data key; absent: the store has none yet.

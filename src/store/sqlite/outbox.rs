@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ToSql, params};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, params};
 use uuid::Uuid;
 
 use super::super::person::damaged;
@@ -17,8 +17,8 @@ pub(super) fn due(
     busy: &[Arc<str>],
     limit: u32,
 ) -> Result<Vec<OutboxEntry>, StoreError> {
-    let sql = "SELECT outbox_id, stay_id, hospital, settlement_id, version, attempts, due_at, why FROM outbox o
-               WHERE due_at <= ?1 AND hospital NOT IN (SELECT value FROM json_each(?2))
+    let sql = "SELECT outbox_id, stay_id, hospital, settlement_id, version, attempts, due_at, why, person_id
+               FROM outbox o WHERE due_at <= ?1 AND hospital NOT IN (SELECT value FROM json_each(?2))
                  AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.person_id = o.person_id AND e.stay_id = o.stay_id
                    AND (e.version, e.outbox_id) < (o.version, o.outbox_id))
                ORDER BY due_at, outbox_id LIMIT ?3";
@@ -27,8 +27,8 @@ pub(super) fn due(
 }
 
 pub(super) fn waiting(connection: &Connection, limit: u32) -> Result<Vec<OutboxEntry>, StoreError> {
-    let sql = "SELECT outbox_id, stay_id, hospital, settlement_id, version, attempts, due_at, why FROM outbox
-               ORDER BY outbox_id LIMIT ?1";
+    let sql = "SELECT outbox_id, stay_id, hospital, settlement_id, version, attempts, due_at, why, person_id
+               FROM outbox ORDER BY outbox_id LIMIT ?1";
     entries(connection, sql, params![limit])
 }
 
@@ -41,6 +41,7 @@ fn entries(connection: &Connection, sql: &str, by: &[&dyn ToSql]) -> Result<Vec<
         entries.push(OutboxEntry {
             outbox_id: Uuid::from_bytes(row.get(0)?),
             stay_id: Uuid::from_bytes(row.get(1)?),
+            person_id: Uuid::from_bytes(row.get(8)?),
             hospital: hospital.into(),
             settlement_id: Uuid::from_bytes(row.get(3)?),
             version: row.get(4)?,
@@ -58,26 +59,46 @@ pub(super) fn take(
     entry: &OutboxEntry,
     until: Timestamp,
 ) -> Result<bool, StoreError> {
-    let sql = "UPDATE outbox SET attempts = attempts + 1, due_at = ?3 WHERE outbox_id = ?1 AND attempts = ?2";
-    let named = params![entry.outbox_id.into_bytes(), entry.attempts, until.as_microsecond()];
-    Ok(connection.prepare_cached(sql)?.execute(named)? == 1)
+    let sql = "UPDATE outbox SET attempts = attempts + 1, due_at = ?5
+               WHERE person_id = ?1 AND stay_id = ?2 AND version = ?3 AND outbox_id = ?4 AND attempts = ?6";
+    let with = [&until.as_microsecond() as &dyn ToSql, &entry.attempts];
+    change(connection, sql, entry, &with)
 }
 
-pub(super) fn delivered(connection: &Connection, id: Uuid) -> Result<(), StoreError> {
-    let sql = "DELETE FROM outbox WHERE outbox_id = ?1";
-    connection.prepare_cached(sql)?.execute([id.into_bytes()])?;
-    Ok(())
+pub(super) fn delivered(connection: &Connection, entry: &OutboxEntry) -> Result<(), StoreError> {
+    let sql = "DELETE FROM outbox WHERE person_id = ?1 AND stay_id = ?2 AND version = ?3 AND outbox_id = ?4";
+    change(connection, sql, entry, &[]).map(|_| ())
 }
 
 pub(super) fn failed(
     connection: &Connection,
-    id: Uuid,
+    entry: &OutboxEntry,
     due_at: Timestamp,
     why: &str,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE outbox SET due_at = ?2, why = ?3 WHERE outbox_id = ?1";
-    connection.prepare_cached(sql)?.execute(params![id.into_bytes(), due_at.as_microsecond(), why])?;
-    Ok(())
+    let sql = "UPDATE outbox SET due_at = ?5, why = ?6
+               WHERE person_id = ?1 AND stay_id = ?2 AND version = ?3 AND outbox_id = ?4";
+    change(connection, sql, entry, &[&due_at.as_microsecond(), &why]).map(|_| ())
+}
+
+/// Whether the entry was there, as the statement wants it. One whose stay is another's by now is looked for.
+fn change(
+    connection: &Connection,
+    sql: &str,
+    entry: &OutboxEntry,
+    with: &[&dyn ToSql],
+) -> Result<bool, StoreError> {
+    let (person, id) = (entry.person_id.into_bytes(), entry.outbox_id.into_bytes());
+    let stay = entry.stay_id.into_bytes();
+    let of = [&person as &dyn ToSql, &stay, &entry.version, &id];
+    if connection.prepare_cached(sql)?.execute(&*[&of, with].concat())? == 1 {
+        return Ok(true);
+    }
+    let elsewhere = "SELECT person_id FROM outbox WHERE outbox_id = ?1 AND person_id <> ?2";
+    let mut select = connection.prepare_cached(elsewhere)?;
+    let moved = select.query_row([id, person], |row| row.get(0)).optional()?.map(Uuid::from_bytes);
+    let Some(person_id) = moved else { return Ok(false) };
+    change(connection, sql, &OutboxEntry { person_id, ..entry.clone() }, with)
 }
 
 pub(super) fn write(connection: &Connection, owner: Uuid, told: &OutboxWrite) -> Result<(), StoreError> {

@@ -73,7 +73,7 @@ pub(super) fn load(connection: &Connection, key: &Key, person: Uuid) -> Result<P
 
 /// All that stands of a person.
 pub(super) fn row(connection: &Connection, person: Uuid) -> Result<PersonRow, StoreError> {
-    let sql = "SELECT coalesce(max(settled_number), 0) FROM settlement WHERE person_id = ?1";
+    let sql = "SELECT max(coalesce(max(settled_number), 0), count(settled_number)) FROM settlement WHERE person_id = ?1";
     let mut select = connection.prepare_cached(sql)?;
     Ok(PersonRow {
         roster: roster_row(connection, person)?,

@@ -22,6 +22,9 @@ pub(super) fn write(connection: &Connection, writes: &Writes) -> Result<bool, St
     for moved in &writes.moved {
         write_moved(connection, owner, moved)?;
     }
+    if writes.moved.iter().flat_map(|moved| &moved.stays).any(|stay| !stay.settlements.is_empty()) {
+        number_anew(connection, owner)?;
+    }
     for one in &writes.taken_over {
         take_over(connection, owner, one.kind, &one.hash, &one.sealed)?;
     }
@@ -176,6 +179,20 @@ fn move_stay(connection: &Connection, from: Uuid, to: Uuid, stay: &KeptStay) -> 
     }
     let sql = "UPDATE outbox SET person_id = ?1 WHERE person_id = ?2 AND stay_id = ?3";
     connection.prepare_cached(sql)?.execute([to, from, id])?;
+    Ok(())
+}
+
+/// Settlements of two people who are one, counted in the order they were settled in, as far as their days tell.
+fn number_anew(connection: &Connection, owner: Uuid) -> Result<(), StoreError> {
+    let sql = "UPDATE settlement SET settled_number = counted.number FROM (
+                 SELECT s.settlement_id, row_number() OVER (ORDER BY
+                   (SELECT min(p.day) FROM posting p
+                    WHERE p.person_id = s.person_id AND p.settlement_id = s.settlement_id),
+                   s.settled_number, s.settlement_id) AS number
+                 FROM settlement s WHERE s.person_id = ?1 AND s.settled_number IS NOT NULL
+               ) AS counted
+               WHERE settlement.person_id = ?1 AND settlement.settlement_id = counted.settlement_id";
+    connection.prepare_cached(sql)?.execute([owner.into_bytes()])?;
     Ok(())
 }
 

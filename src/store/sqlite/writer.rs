@@ -14,23 +14,33 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::super::StoreError;
 use super::super::deciding::said;
+use super::manners::Manners;
 use super::open::StoreLock;
 
 /// Work that may wait; beyond it the store says at once that it is busy.
 pub const QUEUE_STEPS_MAX: usize = 1024;
 /// Work that shares one commit.
 const BATCH_STEPS_MAX: usize = 64;
+/// Rows that long work writes in one turn at most, and at least, however many steps wait.
+pub(super) const PIECE_ROWS_MAX: usize = 4000;
+const PIECE_ROWS_MIN: usize = 100;
 
 /// What running work can see of the queue, and say.
 pub(super) struct Turn<'a> {
     queue: &'a mpsc::Receiver<Box<dyn Job>>,
+    /// Rows that long work writes in one transaction; absent: whoever waits decides.
+    rows_max: Option<usize>,
     is_taken_back: Cell<bool>,
 }
 
 impl Turn<'_> {
-    /// Long work gives way as soon as somebody waits.
-    pub(super) fn others_wait(&self) -> bool {
-        !self.queue.is_empty()
+    /// Whether long work is to stop here and go on in another turn, after so many rows: as soon as somebody waits in
+    /// the queue, or, beside a gateway whose queue cannot be seen, as often as [`Manners`] say.
+    pub(super) fn gives_way(&self, rows: usize) -> bool {
+        match self.rows_max {
+            Some(max) => rows >= max,
+            None => rows >= PIECE_ROWS_MAX || (rows >= PIECE_ROWS_MIN && !self.queue.is_empty()),
+        }
     }
 
     /// Nothing of what this work wrote shall stand; it is answered all the same.
@@ -81,6 +91,7 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         lock: Option<StoreLock>,
+        manners: Option<Manners>,
     ) -> Result<(Self, oneshot::Receiver<()>), StoreError> {
         let (queue, waiting) = mpsc::channel(QUEUE_STEPS_MAX);
         let (end, ended) = oneshot::channel();
@@ -89,7 +100,7 @@ impl Writer {
         std::thread::Builder::new()
             .name("store writer".to_owned())
             .spawn(move || {
-                serve(&connection, waiting, &counter);
+                serve(&connection, waiting, &counter, manners);
                 // In this order: the file is free only when the connection is closed.
                 drop(connection);
                 drop(lock);
@@ -163,10 +174,19 @@ pub(super) fn stopped() -> StoreError {
     StoreError::unavailable("数据库已关闭", "the store has been closed")
 }
 
-fn serve(connection: &Connection, mut queue: mpsc::Receiver<Box<dyn Job>>, commits: &AtomicU64) {
+fn serve(
+    connection: &Connection,
+    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    commits: &AtomicU64,
+    mut manners: Option<Manners>,
+) {
     while let Some(first) = queue.blocking_recv() {
+        if let Some(manners) = &mut manners {
+            manners.let_others(connection);
+        }
+        let rows_max = manners.as_ref().map(Manners::rows_max);
         let done = match execute(connection, "BEGIN IMMEDIATE") {
-            Ok(()) => batch(connection, first, &mut queue),
+            Ok(()) => batch(connection, first, &mut queue, rows_max),
             Err(why) => {
                 first.answer(Err(why));
                 continue;
@@ -193,11 +213,12 @@ fn batch(
     connection: &Connection,
     first: Box<dyn Job>,
     queue: &mut mpsc::Receiver<Box<dyn Job>>,
+    rows_max: Option<usize>,
 ) -> Vec<Box<dyn Job>> {
     let mut done: Vec<Box<dyn Job>> = Vec::new();
     let mut next = Some(first);
     while let Some(mut job) = next.take() {
-        match in_savepoint(connection, job.as_mut(), queue) {
+        match in_savepoint(connection, job.as_mut(), queue, rows_max) {
             Ok(()) => done.push(job),
             Err(why) => {
                 job.answer(Err(why));
@@ -212,7 +233,7 @@ fn batch(
                 }
             }
         }
-        if done.len() < BATCH_STEPS_MAX {
+        if done.len() < BATCH_STEPS_MAX && rows_max.is_none() {
             next = queue.try_recv().ok();
         }
     }
@@ -223,9 +244,10 @@ fn in_savepoint(
     connection: &Connection,
     job: &mut dyn Job,
     queue: &mpsc::Receiver<Box<dyn Job>>,
+    rows_max: Option<usize>,
 ) -> Result<(), StoreError> {
     execute(connection, "SAVEPOINT work")?;
-    let turn = Turn { queue, is_taken_back: Cell::new(false) };
+    let turn = Turn { queue, rows_max, is_taken_back: Cell::new(false) };
     let ran = catch_unwind(AssertUnwindSafe(|| job.run(connection, &turn)))
         .unwrap_or_else(|panic| Err(StoreError::Defect(said(panic.as_ref()))));
     if ran.is_ok() && !turn.is_taken_back.get() {

@@ -193,9 +193,9 @@ pub(crate) async fn audit(store: &dyn Store) -> (Audit, Vec<Difference>) {
     let (mut audit, mut differences, mut after) = (Audit::default(), Vec::new(), None);
     loop {
         let page = store.books(after, 2).await.unwrap();
-        let Some(last) = page.last() else { break };
-        after = Some(last.person_id);
-        for book in &page {
+        let Some(last) = page.last else { break };
+        after = Some(last);
+        for book in &page.books {
             differences.extend(audit.take(book));
         }
     }

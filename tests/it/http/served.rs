@@ -24,7 +24,7 @@ use yizhan::settlement::payers::Payers;
 use yizhan::store::registers::{Import, Registers};
 use yizhan::store::sqlite::Sqlite;
 use yizhan::store::{
-    Answer, Book, CatalogueItem, Done, Due, Lease, MessageClaim, OutboxEntry, PersonFacts, PersonRef,
+    Answer, BooksPage, CatalogueItem, Done, Due, Lease, MessageClaim, OutboxEntry, PersonFacts, PersonRef,
     ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
 };
 use yizhan::{samples, telemetry};
@@ -156,19 +156,19 @@ impl Store for Gate {
         self.inner.outbox_take(entry, until)
     }
 
-    fn outbox_delivered(&self, outbox_id: Uuid) -> Answer<'_, ()> {
-        self.inner.outbox_delivered(outbox_id)
+    fn outbox_delivered(&self, entry: OutboxEntry) -> Answer<'_, ()> {
+        self.inner.outbox_delivered(entry)
     }
 
-    fn outbox_failed(&self, outbox_id: Uuid, due_at: Timestamp, why: String) -> Answer<'_, ()> {
-        self.inner.outbox_failed(outbox_id, due_at, why)
+    fn outbox_failed(&self, entry: OutboxEntry, due_at: Timestamp, why: String) -> Answer<'_, ()> {
+        self.inner.outbox_failed(entry, due_at, why)
     }
 
     fn outbox_waiting(&self, limit: u32) -> Answer<'_, Vec<OutboxEntry>> {
         self.inner.outbox_waiting(limit)
     }
 
-    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, Vec<Book>> {
+    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, BooksPage> {
         self.inner.books(after, people)
     }
 
@@ -181,6 +181,10 @@ impl Store for Gate {
             self.works()?;
             self.inner.ping().await
         })
+    }
+
+    fn steps_beside_messages(&self) -> usize {
+        self.inner.steps_beside_messages()
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use yizhan::runtime::RandomIds;
 use yizhan::store::postgres::{Options, Postgres};
 use yizhan::store::seal::Key;
-use yizhan::store::{Changes, Decide, Done, Step, Store as _, StoreError};
+use yizhan::store::{Changes, Decide, Done, Due, OutboxWrite, Step, Store as _, StoreError};
 
 use super::proxy::{Cut, Proxy};
 use super::{counted, of, one_more};
@@ -152,11 +152,73 @@ async fn a_refused_message_is_kept_and_may_come_again() {
 }
 
 #[tokio::test]
+async fn a_message_refused_before_any_step_is_kept_once() {
+    for cut in [Cut::Answer, Cut::Commit] {
+        let (store, proxy) = house().await;
+        proxy.cut_next(cut);
+        store.keep_refused(now(), message("R", "broken"), b"AE".to_vec()).await.unwrap();
+        assert!(proxy.has_cut());
+        let sql = "SELECT count(*) FROM message WHERE person_id = '00000000-0000-0000-0000-000000000000'";
+        let kept = cluster::shared().client(&proxy.database()).await.query_one(sql, &[]).await.unwrap();
+        assert_eq!(kept.get::<_, i64>(0), 1);
+    }
+}
+
+/// A stay that waits from now on, read as due.
+async fn waiting(store: &Postgres) -> Due {
+    let decide: Decide = Box::new(|facts| {
+        let mut stay = stay_write(&facts, "ZY1", None, "stay");
+        stay.hold.due_at = Some(now());
+        let told = OutboxWrite {
+            outbox_id: new_id(3),
+            stay_id: stay.stay_id,
+            hospital: HOSPITAL.into(),
+            settlement_id: stay.stay_id,
+            version: 1,
+            due_at: now(),
+        };
+        Some(Changes { stay: Some(stay), outbox: vec![told], ..Changes::default() })
+    });
+    store.step(step("W", visit("ZY1", None), vec![id_number(WANG)], decide)).await.unwrap();
+    store.due(now(), 1).await.unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn a_lease_whose_answer_is_lost_is_held_and_one_that_never_arrived_is_free() {
+    let until = now() + jiff::SignedDuration::from_secs(60);
+    for (cut, is_taken) in [(Cut::Answer, true), (Cut::Commit, false)] {
+        let (store, proxy) = house().await;
+        let due = waiting(&store).await;
+        proxy.cut_next_at("UPDATE stay s SET epoch", cut);
+        let lease = store.take(due.clone(), Arc::from("a"), until).await.unwrap();
+        assert!(proxy.has_cut());
+        assert_eq!(lease.map(|lease| lease.epoch), is_taken.then_some(1));
+        assert_eq!(store.take(due, Arc::from("a"), until).await.unwrap().is_some(), !is_taken);
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_whose_beginning_is_not_answered_comes_again() {
+    let until = now() + jiff::SignedDuration::from_secs(60);
+    for (cut, is_begun) in [(Cut::Answer, false), (Cut::Commit, true)] {
+        let (store, proxy) = house().await;
+        waiting(&store).await;
+        let entry = store.outbox_due(now(), vec![], 1).await.unwrap().remove(0);
+        proxy.cut_next_at("UPDATE outbox SET attempts", cut);
+        assert_eq!(store.outbox_take(entry, until).await.unwrap(), is_begun);
+        assert!(proxy.has_cut());
+        assert!(store.outbox_due(now(), vec![], 1).await.unwrap().is_empty());
+        let again = store.outbox_due(until, vec![], 1).await.unwrap().remove(0);
+        assert_eq!(again.attempts, 1, "begun once");
+    }
+}
+
+#[tokio::test]
 async fn a_question_is_asked_again_on_another_connection() {
     let (store, proxy) = house().await;
     proxy.cut_next(Cut::Commit);
     let books = store.books(None, 10).await.unwrap();
-    assert!(books.is_empty() && proxy.has_cut());
+    assert!(books.books.is_empty() && proxy.has_cut());
     assert_eq!(counted(&*store, WANG).await.0, 1);
 }
 

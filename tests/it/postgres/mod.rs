@@ -6,6 +6,7 @@ mod cut;
 mod faults;
 mod gateways;
 mod importing;
+mod limits;
 mod opening;
 mod proxy;
 mod shape;

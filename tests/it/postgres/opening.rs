@@ -34,10 +34,13 @@ async fn a_wrong_or_missing_key_is_refused_by_name() {
 #[tokio::test]
 async fn a_new_store_without_a_key_is_not_made() {
     let cluster = cluster::shared();
-    let address = cluster.address(&cluster.database().await).parse().unwrap();
+    let name = cluster.database().await;
+    let address = cluster.address(&name).parse().unwrap();
     let refused =
         Postgres::open(&address, None, Arc::new(RandomIds), Options::default()).await.err().unwrap();
     assert!(matches!(&refused, StoreError::NoKey(None)), "{refused}");
+    let sql = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+    assert_eq!(cluster.client(&name).await.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 0);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
-//! Between a store and its server: passes everything on, and once does something else with a COMMIT.
+//! Between a store and its server: passes everything on, and once does something else with a COMMIT, or another statement.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
-/// What happens to the next COMMIT; the client's connection ends in each case.
+/// What happens to the next COMMIT, or to another statement; the client's connection ends in each case.
 pub(crate) enum Cut {
     /// It arrives, its answer does not.
     Answer,
@@ -23,9 +23,13 @@ pub(crate) enum Cut {
     AllLate(oneshot::Receiver<()>),
 }
 
+/// At which statement: the beginning of its text, and what happens.
+type Next = Mutex<Option<(&'static str, Cut)>>;
+
 pub(crate) struct Proxy {
     folder: TempDir,
-    next: Arc<Mutex<Option<Cut>>>,
+    database: Mutex<String>,
+    next: Arc<Next>,
     done: Arc<tokio::sync::Notify>,
     is_down: Arc<AtomicBool>,
 }
@@ -46,15 +50,26 @@ impl Proxy {
                 tokio::spawn(pass(client, server.clone(), Arc::clone(&cut), Arc::clone(&cut_done)));
             }
         });
-        Self { folder, next, done, is_down }
+        Self { folder, database: Mutex::default(), next, done, is_down }
+    }
+
+    /// The one an address was asked for last.
+    pub(crate) fn database(&self) -> String {
+        self.database.lock().unwrap().clone()
     }
 
     pub(crate) fn address(&self, database: &str) -> String {
+        database.clone_into(&mut self.database.lock().unwrap());
         format!("postgres:///{database}?user=yizhan&host={}", self.folder.path().display())
     }
 
     pub(crate) fn cut_next(&self, cut: Cut) {
-        *self.next.lock().unwrap() = Some(cut);
+        self.cut_next_at("COMMIT", cut);
+    }
+
+    /// The next statement that holds this text.
+    pub(crate) fn cut_next_at(&self, text: &'static str, cut: Cut) {
+        *self.next.lock().unwrap() = Some((text, cut));
     }
 
     /// Whether what was asked for has happened.
@@ -73,12 +88,7 @@ impl Proxy {
     }
 }
 
-async fn pass(
-    client: UnixStream,
-    server: PathBuf,
-    next: Arc<Mutex<Option<Cut>>>,
-    done: Arc<tokio::sync::Notify>,
-) {
+async fn pass(client: UnixStream, server: PathBuf, next: Arc<Next>, done: Arc<tokio::sync::Notify>) {
     let (from_client, mut to_client) = client.into_split();
     let (mut from_server, to_server) = UnixStream::connect(server).await.unwrap().into_split();
     let (cut_off, is_cut) = oneshot::channel();
@@ -106,14 +116,14 @@ async fn pass(
 
 const TERMINATE: &[u8] = b"X\0\0\0\x04";
 
-/// Frontend messages (<https://www.postgresql.org/docs/15/protocol-message-formats.html>) until a COMMIT that is to
+/// Frontend messages (<https://www.postgresql.org/docs/15/protocol-message-formats.html>) until a statement that is to
 /// be cut: returns what was held back of its transaction.
 async fn forward(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    next: &Mutex<Option<Cut>>,
+    next: &Next,
 ) -> Option<(Cut, Vec<u8>, OwnedWriteHalf)> {
-    let (mut begins, mut commits) = (HashSet::new(), HashSet::new());
+    let mut statements: HashMap<Vec<u8>, String> = HashMap::new();
     let (mut begun, mut held) = (false, Vec::new());
     let mut is_first = true;
     loop {
@@ -124,22 +134,25 @@ async fn forward(
             continue;
         }
         match message[0] {
-            b'P' if message.ends_with(b"COMMIT\0\0\0") => _ = commits.insert(name(&message[5..])),
-            b'P' if message.ends_with(b"BEGIN\0\0\0") => _ = begins.insert(name(&message[5..])),
+            b'P' => {
+                let statement = name(&message[5..]);
+                let text = name(&message[5 + statement.len() + 1..]);
+                statements.insert(statement, String::from_utf8(text).unwrap());
+            }
             b'B' => {
                 let portal = name(&message[5..]);
-                let statement = name(&message[5 + portal.len() + 1..]);
-                begun |= begins.contains(&statement);
-                begun &= !commits.contains(&statement) || next.lock().unwrap().is_some();
-                let cut = if commits.contains(&statement) { next.lock().unwrap().take() } else { None };
-                if let Some(cut) = cut {
+                let text = &statements[&name(&message[5 + portal.len() + 1..])];
+                begun |= text == "BEGIN";
+                begun &= text != "COMMIT" || next.lock().unwrap().is_some();
+                let cut = next.lock().unwrap().take_if(|(at, _)| text.contains(*at));
+                if let Some((_, cut)) = cut {
                     held.extend(message);
                     return Some((cut, rest(&mut from, held).await?, to));
                 }
             }
             _ => {}
         }
-        let holds = begun && matches!(*next.lock().unwrap(), Some(Cut::AllLate(_)));
+        let holds = begun && matches!(*next.lock().unwrap(), Some((_, Cut::AllLate(_))));
         if holds {
             held.extend(message);
         } else {

@@ -1,5 +1,6 @@
 //! The shape that lets the tables be distributed by person, and what a thief of the database sees.
 
+use yizhan::store::postgres::Postgres;
 use yizhan::store::seal::Key;
 
 use crate::cluster;
@@ -7,10 +8,10 @@ use crate::sealed::{SECRETS, fill};
 use crate::stays::*;
 
 /// Tables that find things across people: they lead with a keyed hash.
-const LOOK_UPS: &[&str] = &["person_key", "message_claim", "stay_claim"];
+const LOOK_UPS: &[&str] = &["person_key", "message_claim", "stay_claim", "visit_head"];
 /// Tables about nobody.
 const OF_NOBODY: &[&str] =
-    &["generation", "catalogue", "catalogue_scope", "heartbeat", "refinery_schema_history"];
+    &["generation", "catalogue", "catalogue_scope", "heartbeat", "secret", "refinery_schema_history"];
 
 #[tokio::test]
 async fn every_unique_key_of_a_persons_table_begins_with_the_person() {
@@ -40,6 +41,39 @@ async fn every_unique_key_of_a_persons_table_begins_with_the_person() {
         0,
         "foreign keys tie shards together"
     );
+}
+
+/// No row goes from one person to another in place: on a distributed database it would have to change its shard.
+#[tokio::test]
+async fn a_row_is_one_persons_from_its_first_day_to_its_last() {
+    crate::store_people::join_with_all_they_had(&guarded().await).await;
+    crate::store_outbox::follow_a_stay(&guarded().await).await;
+}
+
+/// A store that refuses to give a row to another person.
+async fn guarded() -> Postgres {
+    let cluster = cluster::shared();
+    let name = cluster.database().await;
+    let store = open_postgres(&cluster.address(&name), Key::ephemeral().unwrap()).await.unwrap();
+    let client = cluster.client(&name).await;
+    let guard = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                   'BEGIN RAISE EXCEPTION ''a person of % was changed'', TG_TABLE_NAME; END'";
+    client.batch_execute(guard).await.unwrap();
+    let sql = "SELECT table_name::text FROM information_schema.columns
+               WHERE table_schema = 'public' AND column_name = 'person_id'";
+    let mut guarded = 0;
+    for row in client.query(sql, &[]).await.unwrap() {
+        let table: String = row.get(0);
+        if !LOOK_UPS.contains(&table.as_str()) {
+            let sql = format!(
+                "CREATE TRIGGER kept BEFORE UPDATE OF person_id ON {table} EXECUTE FUNCTION refuse()"
+            );
+            client.batch_execute(&sql).await.unwrap();
+            guarded += 1;
+        }
+    }
+    assert!(guarded >= 12, "{guarded} tables of people");
+    store
 }
 
 #[tokio::test]

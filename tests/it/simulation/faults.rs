@@ -10,8 +10,8 @@ use uuid::Uuid;
 use yizhan::settlement::record::{Phase, StayRecord};
 use yizhan::settlement::saga::{Course, LEASE, LEAVES_WITHIN, Part};
 use yizhan::store::{
-    Answer, Book, CatalogueItem, Changes, Done, Due, Facts, Lease, MessageClaim, OutboxEntry, PersonFacts,
-    PersonRef, ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
+    Answer, BooksPage, CatalogueItem, Changes, Done, Due, Facts, Lease, MessageClaim, OutboxEntry,
+    PersonFacts, PersonRef, ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
 };
 use yizhan_contract::Text;
 
@@ -227,19 +227,19 @@ impl Store for Faulty {
         Box::pin(self.around(WRITE, self.inner.outbox_take(entry, until)))
     }
 
-    fn outbox_delivered(&self, outbox_id: Uuid) -> Answer<'_, ()> {
-        Box::pin(self.around(WRITE, self.inner.outbox_delivered(outbox_id)))
+    fn outbox_delivered(&self, entry: OutboxEntry) -> Answer<'_, ()> {
+        Box::pin(self.around(WRITE, self.inner.outbox_delivered(entry)))
     }
 
-    fn outbox_failed(&self, outbox_id: Uuid, due_at: Timestamp, why: String) -> Answer<'_, ()> {
-        Box::pin(self.around(WRITE, self.inner.outbox_failed(outbox_id, due_at, why)))
+    fn outbox_failed(&self, entry: OutboxEntry, due_at: Timestamp, why: String) -> Answer<'_, ()> {
+        Box::pin(self.around(WRITE, self.inner.outbox_failed(entry, due_at, why)))
     }
 
     fn outbox_waiting(&self, limit: u32) -> Answer<'_, Vec<OutboxEntry>> {
         Box::pin(self.around(READ, self.inner.outbox_waiting(limit)))
     }
 
-    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, Vec<Book>> {
+    fn books(&self, after: Option<Uuid>, people: u32) -> Answer<'_, BooksPage> {
         Box::pin(self.around(READ, self.inner.books(after, people)))
     }
 
@@ -249,5 +249,9 @@ impl Store for Faulty {
 
     fn ping(&self) -> Answer<'_, ()> {
         Box::pin(self.around(WRITE, self.inner.ping()))
+    }
+
+    fn steps_beside_messages(&self) -> usize {
+        self.inner.steps_beside_messages()
     }
 }

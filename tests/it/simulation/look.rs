@@ -63,7 +63,7 @@ impl Look {
         }
         self.attention = store.attention(MANY).await.unwrap().into_iter().collect();
         if moved.books {
-            self.books = store.books(None, MANY).await.unwrap();
+            self.books = store.books(None, MANY).await.unwrap().books;
         }
     }
 

@@ -50,7 +50,7 @@ pub(crate) fn in_postgres(ids: Arc<dyn Ids>) -> Pin<Box<dyn Future<Output = Open
 pub(crate) fn import<T>(
     rows: Result<impl Iterator<Item = Result<T, Vec<Problem>>> + Send + 'static, Vec<Problem>>,
 ) -> Import<T> {
-    let at = "2020-01-01T00:00:00Z".parse().unwrap();
+    let at = "2020-12-31T00:00:00Z".parse().unwrap();
     Import { at, file: "file".into(), rows: Box::new(rows.unwrap()), progress: Arc::new(|_| {}) }
 }
 
