@@ -18,7 +18,7 @@ use yizhan_contract::PayerCode;
 use crate::intake::limits::MESSAGE_BYTES_MAX;
 use crate::intake::mllp::Release;
 use crate::store::address::Address;
-use crate::toml_file::Mistake;
+use yizhan_rules::toml_file::Mistake;
 
 pub use error::ConfigError;
 

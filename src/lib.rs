@@ -17,4 +17,3 @@ pub mod store;
 pub mod system;
 pub mod telemetry;
 pub mod tls;
-pub mod toml_file;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use yizhan_contract::PayerCode;
 
 use crate::system;
-use crate::toml_file::Mistake;
+use yizhan_rules::toml_file::Mistake;
 
 /// The operator's side; trying again changes nothing.
 #[derive(Debug, thiserror::Error)]

@@ -3,10 +3,10 @@
 use std::ops::RangeInclusive;
 
 use yizhan_contract::Text;
+use yizhan_rules::toml_file::Mistake;
 
 use super::Config;
 use crate::intake::limits::MESSAGE_BYTES_CEILING;
-use crate::toml_file::Mistake;
 
 /// Threads that answer HTTP.
 const HTTP_WORKERS: RangeInclusive<u64> = 1..=256;

@@ -84,7 +84,7 @@ pub fn price(
     let Some(policy) = ground.policies.find(&region, day) else {
         return Err(vec![refusals::no_policy(&region, day, place_of(Head::InsuredRegion))]);
     };
-    if !policy.settings().visit_classes.contains(&discharge.visit.class) {
+    if !policy.settings().visit_classes.value.contains(&discharge.visit.class) {
         return Err(vec![refusals::class_not_covered(policy, place_of(Head::VisitClass))]);
     }
     let item = |code: &str| ground.items.get(code).cloned();

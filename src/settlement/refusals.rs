@@ -66,7 +66,7 @@ pub fn no_policy(region: &str, day: Date, place: String) -> Refusal {
 
 /// A visit that the policy settles nothing of.
 pub fn class_not_covered(policy: &Policy, place: String) -> Refusal {
-    let covered: Vec<Text> = policy.settings().visit_classes.iter().map(|class| class.text()).collect();
+    let covered: Vec<Text> = policy.settings().visit_classes.value.iter().map(|class| class.text()).collect();
     let zh = covered.iter().map(|class| &*class.zh).collect::<Vec<_>>().join("、");
     let en = covered.iter().map(|class| &*class.en).collect::<Vec<_>>().join(", ");
     Refusal::new(

@@ -303,8 +303,8 @@ fn what_is_wrong_with_a_policy_is_said_in_both_languages_with_place_and_clause()
     let file = folder.path().join("low.toml");
     for (written, parts) in [
         (shipped.replace("\"110.00\"", "\"100.00\""), ["110", "不得低于", "must be at least"]),
-        (shipped.replacen('=', "", 1), ["low.toml", "起无法读取", "cannot be read from line"]),
-        (shipped.replacen("name =", "nmae =", 1), ["nmae", "请更正", "correct it"]),
+        (shipped.replacen('=', "", 1), ["low.toml: 3:", "该行不是有效的 TOML", "the line is no valid TOML"]),
+        (shipped.replacen("name =", "nmae =", 1), ["nmae", "请更正或删除", "correct or remove it"]),
     ] {
         std::fs::write(&file, written).unwrap();
         let output = yizhan(&["policy", "check", text(&file)]);

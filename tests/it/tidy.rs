@@ -52,7 +52,7 @@ fn dependencies_point_one_way() {
             "roster" | "catalogue" => &["refusal", "roster", "catalogue", "sheet"],
             "sheet" => &["refusal", "sheet", "system"],
             "outbox" => &["runtime", "store", "settlement", "intake", "outbox", "telemetry", "tls"],
-            "intake" => &["refusal", "runtime", "settlement", "intake", "system", "telemetry", "toml_file"],
+            "intake" => &["refusal", "runtime", "settlement", "intake", "system", "telemetry"],
             "desk" => &["refusal", "settlement", "desk"],
             "http" => &["refusal", "runtime", "settlement", "intake", "desk", "http", "telemetry", "store"],
             _ => unreachable!("{layer} has no rule"),

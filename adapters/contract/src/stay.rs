@@ -179,10 +179,30 @@ words!(
     Sex { Male = "male", Female = "female", Other = "other", Unknown = "unknown" }
 );
 words!(CauseKind { Illness = "illness", Accident = "accident" });
+impl CauseKind {
+    pub fn text(self) -> Text {
+        match self {
+            Self::Illness => Text::new("疾病", "illness"),
+            Self::Accident => Text::new("意外伤害", "accident"),
+        }
+    }
+}
+
 words!(
     /// How the patient came to a hospital outside the insured region.
     Referral { None = "none", Referred = "referred", Unreferred = "unreferred", Emergency = "emergency" }
 );
+impl Referral {
+    pub fn text(self) -> Text {
+        match self {
+            Self::None => Text::new("未说明", "not stated"),
+            Self::Referred => Text::new("经转诊", "referred"),
+            Self::Unreferred => Text::new("未经转诊", "unreferred"),
+            Self::Emergency => Text::new("急诊", "emergency"),
+        }
+    }
+}
+
 words!(
     /// 甲/乙/丙 of the catalogue (chrgitm_lv 01/02/03).
     CatalogueClass { A = "A", B = "B", C = "C" }

@@ -191,7 +191,7 @@ impl<'a> Chain<'a> {
                 }
                 let binding = asked.binding_cap.clone().filter(|_| amount == asked.pay_at_most);
                 self.note_cap(rule, binding.as_ref(), amount);
-                self.left.take_off(rule.base, amount);
+                self.left.take_off(rule.base.value, amount);
                 self.note_move(rule, base, amount);
                 PayerLine { reference, steps, ..line(rule, state, base, amount, None) }
             }
@@ -256,7 +256,7 @@ impl<'a> Chain<'a> {
         let Computed { base, paid, reason, steps, binding_cap } = computed;
         let state = if paid.is_zero() { PayerState::NotApplicable } else { PayerState::Quoted };
         self.note_cap(rule, binding_cap.as_ref(), paid);
-        self.left.take_off(rule.base, paid);
+        self.left.take_off(rule.base.value, paid);
         self.note_move(rule, base, paid);
         self.payers.push(PayerLine { steps, ..line(rule, state, base, paid, reason) });
     }
@@ -322,7 +322,7 @@ impl<'a> Chain<'a> {
     }
 
     fn note_move(&mut self, rule: &PayerRule, base: Exact, paid: Money) {
-        let gained = Used { base: if rule.cumulative { base } else { Exact::ZERO }, paid };
+        let gained = Used { base: if rule.cumulative.value { base } else { Exact::ZERO }, paid };
         if gained != Used::default() {
             self.moves.push((rule.code.clone(), gained));
         }
@@ -340,10 +340,15 @@ impl<'a> Chain<'a> {
         let (policy, buckets) = (self.policy, &self.claim.buckets);
         let settings = &policy.settings;
         if !self.person.is_on_roster {
-            self.findings.push(findings::not_on_roster(settings.covers_residents, &policy.clause));
+            self.findings.push(findings::not_on_roster(&settings.covers_residents));
         }
         if let Some((before, after)) = self.person.category_change() {
-            self.findings.push(findings::category_changed(&before, &after, self.person.on, &policy.clause));
+            self.findings.push(findings::category_changed(
+                &before,
+                &after,
+                self.person.on,
+                &settings.identity_on,
+            ));
         }
         if self.claim.third_party_liable {
             let stood_aside = |line: &&PayerLine| line.reason == Some(Reason::ThirdPartyLiable);
@@ -397,7 +402,7 @@ fn line(rule: &PayerRule, state: PayerState, base: Exact, paid: Money, reason: O
         payer: rule.code.clone(),
         name: rule.name.clone(),
         state,
-        base_kind: rule.base,
+        base_kind: rule.base.value,
         base,
         paid,
         reference: None,

@@ -6,8 +6,9 @@ use yizhan_contract::Money;
 use yizhan_contract::claim::HospitalLevel;
 use yizhan_contract::stay::{CauseKind, Referral};
 
-use crate::check::{Checking, PolicyNumber};
-use crate::file::{RawBand, RawFigure, RawPayer, RawTerms, RawVariant, RawWhen};
+use crate::check_value::{Checking, PolicyNumber};
+use crate::file::{RawBand, RawPayer, RawTerms, RawVariant, RawWhen};
+use crate::marked::RawFigure;
 use crate::policy::{Band, Figure, Terms, Variant, When};
 
 /// The terms a part of the file states, laid over `defaults`. `None`: no usable ratio or bands.
@@ -15,12 +16,11 @@ pub(crate) fn terms(
     checking: &mut Checking,
     key: &str,
     raw: RawTerms<'_>,
-    clause: &Arc<str>,
     defaults: Option<&Terms>,
 ) -> Option<Terms> {
-    let bands = bands(checking, key, raw, clause, defaults);
+    let bands = bands(checking, key, raw, defaults);
     let default = defaults.cloned().unwrap_or_else(unusable);
-    let mut of = Stated { checking, key, clause };
+    let mut of = Stated { checking, key };
     let terms = Terms {
         deductible: of.figure("deductible", raw.deductible, default.deductible),
         bands: Vec::new(),
@@ -37,7 +37,6 @@ pub(crate) fn terms(
 struct Stated<'c> {
     checking: &'c mut Checking,
     key: &'c str,
-    clause: &'c Arc<str>,
 }
 
 impl Stated<'_> {
@@ -47,7 +46,7 @@ impl Stated<'_> {
         raw: Option<&RawFigure>,
         default: Option<Figure<T>>,
     ) -> Option<Figure<T>> {
-        self.checking.stated(&format!("{}.{name}", self.key), raw, self.clause, default.as_ref())
+        self.checking.stated(&format!("{}.{name}", self.key), raw, default.as_ref())
     }
 }
 
@@ -56,7 +55,6 @@ fn bands(
     checking: &mut Checking,
     key: &str,
     raw: RawTerms<'_>,
-    clause: &Arc<str>,
     defaults: Option<&Terms>,
 ) -> Option<Vec<Band>> {
     match (raw.ratio, raw.bands) {
@@ -65,10 +63,10 @@ fn bands(
             None
         }
         (Some(ratio), None) => {
-            let ratio = checking.figure(&format!("{key}.ratio"), ratio, clause)?;
+            let ratio = checking.figure(&format!("{key}.ratio"), ratio)?;
             Some(vec![Band { from: Money::ZERO, to: None, ratio }])
         }
-        (None, Some(raw)) => graduated(checking, &format!("{key}.bands"), raw, clause),
+        (None, Some(raw)) => graduated(checking, &format!("{key}.bands"), raw),
         (None, None) => {
             if defaults.is_none() && !key.contains(".variants[") {
                 checking.problems.add(key, "缺少 ratio 或 bands", "needs ratio or bands");
@@ -78,14 +76,14 @@ fn bands(
     }
 }
 
-fn graduated(checking: &mut Checking, key: &str, raw: &[RawBand], clause: &Arc<str>) -> Option<Vec<Band>> {
+fn graduated(checking: &mut Checking, key: &str, raw: &[RawBand]) -> Option<Vec<Band>> {
     let mut bands = Vec::with_capacity(raw.len());
     let mut from = Money::ZERO;
     for (index, band) in raw.iter().enumerate() {
         let key = format!("{key}[{index}]");
         let figure =
             RawFigure { value: band.ratio.clone(), mark: band.mark.clone(), clause: band.clause.clone() };
-        let ratio = checking.figure(&key, &figure, clause);
+        let ratio = checking.figure(&key, &figure);
         let to = upper_edge(checking, &key, band, from, index + 1 == raw.len())?;
         bands.push(Band { from, to, ratio: ratio? });
         from = to.unwrap_or(from);
@@ -126,28 +124,20 @@ pub(crate) fn variants(
     checking: &mut Checking,
     key: &str,
     raw: &RawPayer,
-    clause: &Arc<str>,
     defaults: Option<&Terms>,
 ) -> Vec<Variant> {
     let variants = raw.variants.iter().flatten().enumerate();
     variants
-        .map(|(index, raw)| variant(checking, &format!("{key}.variants[{index}]"), raw, clause, defaults))
+        .map(|(index, raw)| variant(checking, &format!("{key}.variants[{index}]"), raw, defaults))
         .collect()
 }
 
-fn variant(
-    checking: &mut Checking,
-    key: &str,
-    raw: &RawVariant,
-    clause: &Arc<str>,
-    defaults: Option<&Terms>,
-) -> Variant {
-    let clause = raw.clause.as_deref().map_or_else(|| clause.clone(), Arc::from);
-    let terms = terms(checking, key, raw.terms(), &clause, defaults);
+fn variant(checking: &mut Checking, key: &str, raw: &RawVariant, defaults: Option<&Terms>) -> Variant {
+    let terms = terms(checking, key, raw.terms(), defaults);
     Variant {
         when: when(checking, &format!("{key}.when"), &raw.when),
         terms: terms.unwrap_or_else(unusable),
-        clause,
+        clause: raw.clause.as_deref().unwrap_or_default().into(),
     }
 }
 
@@ -199,6 +189,7 @@ fn when(checking: &mut Checking, key: &str, raw: &RawWhen) -> When {
         out_of_area: raw.out_of_area,
         referral,
         cause,
+        mark: checking.mark(key, raw.mark.as_deref()),
     };
     if let (Some(first), Some(last)) = (when.admission_from, when.admission_to)
         && last < first

@@ -34,7 +34,7 @@ impl<'a> Person<'a> {
         claim: &'a Claim,
         accumulators: &Accumulators,
     ) -> Result<Self, NumberError> {
-        let on = match policy.settings.identity_on {
+        let on = match policy.settings.identity_on.value {
             IdentityOn::Discharge => claim.discharged,
             IdentityOn::Admission => claim.admitted,
         };
@@ -52,13 +52,14 @@ impl<'a> Person<'a> {
 
     /// The first condition that does not hold, in the order of [`Reason`].
     pub(crate) fn barred_from(&self, rule: &PayerRule) -> Option<Reason> {
-        if !self.is_on_roster && !self.policy.settings.covers_residents || !self.has_category_for(rule) {
+        if !self.is_on_roster && !self.policy.settings.covers_residents.value || !self.has_category_for(rule)
+        {
             return Some(Reason::NotEntitled);
         }
         if let Some(reason) = self.lacks_cover(rule) {
             return Some(reason);
         }
-        if rule.specified_accidents_only && !self.is_specified_accident() {
+        if rule.specified_accidents_only.value && !self.is_specified_accident() {
             return Some(Reason::CauseNotCovered);
         }
         self.stands_aside(rule).then_some(Reason::ThirdPartyLiable)
@@ -66,18 +67,18 @@ impl<'a> Person<'a> {
 
     /// A liable third party pays in this payer's place: it pays nothing and moves no accumulator.
     pub(crate) fn stands_aside(&self, rule: &PayerRule) -> bool {
-        self.claim.third_party_liable && !rule.pays_with_liable_third_party
+        self.claim.third_party_liable && !rule.pays_with_liable_third_party.value
     }
 
     /// Whether the person holds what the payer asks of a person (not of the stay).
     pub(crate) fn holds(&self, rule: &PayerRule) -> bool {
-        (self.is_on_roster || self.policy.settings.covers_residents)
+        (self.is_on_roster || self.policy.settings.covers_residents.value)
             && self.has_category_for(rule)
             && self.lacks_cover(rule).is_none()
     }
 
     fn has_category_for(&self, rule: &PayerRule) -> bool {
-        rule.categories.as_ref().is_none_or(|codes| self.is_any_of(codes))
+        rule.categories.as_ref().is_none_or(|codes| self.is_any_of(&codes.value))
     }
 
     fn is_any_of(&self, codes: &[Arc<str>]) -> bool {
@@ -86,7 +87,7 @@ impl<'a> Person<'a> {
 
     /// A cover held on another day is not in force; one never held entitles to nothing.
     fn lacks_cover(&self, rule: &PayerRule) -> Option<Reason> {
-        let cover = rule.cover.as_deref()?;
+        let cover = &*rule.cover.as_ref()?.value;
         let entitlements = self.claim.roster.iter().flat_map(|entry| &entry.entitlements);
         let mut reason = Reason::NotEntitled;
         for held in entitlements.filter(|held| held.kind == EntitlementKind::Cover && held.code == cover) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use yizhan_contract::Text;
 
 use crate::policy::{
-    AccumulatorKeeper, BaseKind, Figure, IdentityOn, Mark, Named, PayerRule, Policy, Standing, Terms, When,
+    AccumulatorKeeper, BaseKind, Figure, IdentityOn, Mark, Named, PayerRule, Policy, Standing, Terms, Variant,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +61,8 @@ impl Page {
         };
         self.entry(("确认单位", "Attested by"), attested)?;
         self.settings(policy)?;
-        self.order(("疾病付款顺序", "Order of payers, illness"), policy, &policy.illness)?;
-        self.order(("意外付款顺序", "Order of payers, accident"), policy, &policy.accident)?;
+        self.order(("疾病付款顺序", "Order of payers, illness"), &policy.illness)?;
+        self.order(("意外付款顺序", "Order of payers, accident"), &policy.accident)?;
         for rule in policy.payers() {
             self.payer(policy, rule)?;
         }
@@ -71,18 +71,22 @@ impl Page {
 
     fn settings(&mut self, policy: &Policy) -> fmt::Result {
         let settings = &policy.settings;
-        let day = match settings.identity_on {
+        let day = match settings.identity_on.value {
             IdentityOn::Discharge => self.say("出院日", "discharge"),
             IdentityOn::Admission => self.say("入院日", "admission"),
         };
-        self.entry(("身份认定日", "Day that decides identity"), day)?;
+        self.stated(("身份认定日", "Day that decides identity"), day, &settings.identity_on)?;
         self.entry(
             ("医疗年度", "Benefit year"),
             self.say("出院日所在自然年", "calendar year of the discharge"),
         )?;
-        let residents =
-            if settings.covers_residents { self.say("是", "yes") } else { self.say("否", "no") };
-        self.entry(("名册外按普通居民结算", "People not on the roster settled as residents"), residents)?;
+        let residents = &settings.covers_residents;
+        let is = if residents.value { self.say("是", "yes") } else { self.say("否", "no") };
+        self.stated(
+            ("名册外按普通居民结算", "People not on the roster settled as residents"),
+            is,
+            residents,
+        )?;
         self.figure(("个人最低自付（元）", "Least patient share, yuan"), Some(&settings.min_patient_share))?;
         self.figure(
             ("个人负担容许变动（元）", "Patient share may move by, yuan"),
@@ -93,10 +97,8 @@ impl Page {
             ("目录外费用占比上限", "Limit of out-of-catalogue cost"),
             settings.out_of_catalogue_limit.as_ref(),
         )?;
-        let classes: Vec<Text> = settings.visit_classes.iter().map(|class| class.text()).collect();
-        let classes: Vec<&str> = classes.iter().map(|text| self.text(text)).collect();
-        let classes = classes.join(self.say("、", ", "));
-        self.entry(("结算的就诊类别", "Classes of visits settled"), &classes)?;
+        let classes = self.listed(settings.visit_classes.value.iter().map(|class| class.text()));
+        self.stated(("结算的就诊类别", "Classes of visits settled"), &classes, &settings.visit_classes)?;
         self.named(("特定意外事故", "Specified accidents"), &settings.specified_accidents)?;
         self.named(("人员类别（按优先次序）", "Person categories, by precedence"), &policy.categories)
     }
@@ -109,61 +111,73 @@ impl Page {
         Ok(())
     }
 
-    fn order(&mut self, label: (&str, &str), policy: &Policy, order: &[Arc<PayerRule>]) -> fmt::Result {
-        let names: Vec<&str> = order.iter().map(|rule| self.text(&rule.name)).collect();
-        let clause = self.origin(None, &policy.order_clause);
-        self.entry(label, &format!("{}{clause}", names.join(" → ")))
+    fn order(&mut self, label: (&str, &str), order: &Figure<Vec<Arc<PayerRule>>>) -> fmt::Result {
+        let names: Vec<&str> = order.value.iter().map(|rule| self.text(&rule.name)).collect();
+        let names = names.join(" → ");
+        self.stated(label, &names, order)
     }
 
     fn payer(&mut self, policy: &Policy, rule: &PayerRule) -> fmt::Result {
         writeln!(self.out, "\n{} ({})  [{}]", self.text(&rule.name), rule.code, rule.clause)?;
-        let base = match rule.base {
+        let base = match rule.base.value {
             BaseKind::Scope => self.say("政策范围内余额", "in-scope remainder"),
             BaseKind::OutOfScope => self.say("政策范围外余额", "out-of-scope remainder"),
             BaseKind::Patient => self.say("患者负担余额", "all that is left to the patient"),
             BaseKind::Items => self.say("所列项目金额", "share of the listed items"),
         };
-        self.entry(("计算基数", "Base"), base)?;
+        self.stated(("计算基数", "Base"), base, &rule.base)?;
         for (category, ratio) in &rule.items {
             let figure = self.written(ratio);
             self.entry(("项目", "Item"), &format!("{category} {figure}"))?;
         }
-        let standing = match rule.standing {
+        let standing = match rule.standing.value {
             Standing::Statutory => self.say("法定，不让位于最低自付", "statutory"),
             Standing::Discretionary => self.say("让位于最低自付", "gives way to the least patient share"),
         };
-        self.entry(("性质", "Standing"), standing)?;
+        self.stated(("性质", "Standing"), standing, &rule.standing)?;
         if let Some(categories) = &rule.categories {
-            self.entry(("限人员类别", "Only for categories"), &self.categories(policy, categories))?;
+            let names = self.categories(policy, &categories.value);
+            self.stated(("限人员类别", "Only for categories"), &names, categories)?;
         }
         if let Some(cover) = &rule.cover {
-            self.entry(("须持有保障", "Needs the cover"), cover)?;
+            let name = self.cover(policy, &cover.value);
+            self.stated(("须持有保障", "Needs the cover"), &name, cover)?;
         }
-        for (holds, zh, en) in [
-            (rule.specified_accidents_only, "仅限特定意外事故", "Specified accidents only"),
-            (rule.pays_with_liable_third_party, "有第三人负担时仍支付", "Pays where a third party is liable"),
-            (rule.cumulative, "按年度累计分段", "Bands run over the benefit year"),
-            (
-                rule.accumulator == AccumulatorKeeper::Payer,
-                "年度累计以付款方为准",
-                "The payer keeps the yearly sums",
-            ),
-        ] {
-            if holds {
-                self.entry((zh, en), self.say("是", "yes"))?;
-            }
-        }
+        self.flags(rule)?;
         self.insurance(rule)?;
         self.terms(&rule.terms, None)?;
         for variant in &rule.variants {
-            let when = self.when(policy, &variant.when);
-            writeln!(self.out, "  {} {when}  [{}]", self.say("若", "where"), variant.clause)?;
+            let when = self.when(policy, variant);
+            writeln!(self.out, "  {} {when}", self.say("若", "where"))?;
             self.terms(&variant.terms, Some(&rule.terms))?;
         }
         if let Some(note) = &rule.note {
             self.entry(("说明", "Note"), self.text(note))?;
         }
         Ok(())
+    }
+
+    fn flags(&mut self, rule: &PayerRule) -> fmt::Result {
+        for (flag, zh, en) in [
+            (&rule.specified_accidents_only, "仅限特定意外事故", "Specified accidents only"),
+            (
+                &rule.pays_with_liable_third_party,
+                "有第三人负担时仍支付",
+                "Pays where a third party is liable",
+            ),
+            (&rule.cumulative, "按年度累计分段", "Bands run over the benefit year"),
+        ] {
+            if flag.value {
+                self.stated((zh, en), self.say("是", "yes"), flag)?;
+            }
+        }
+        let label = ("年度累计", "Yearly sums");
+        match rule.accumulator.value {
+            AccumulatorKeeper::Payer => {
+                self.stated(label, self.say("以付款方为准", "kept by the payer"), &rule.accumulator)
+            }
+            AccumulatorKeeper::Gateway => Ok(()),
+        }
     }
 
     fn insurance(&mut self, rule: &PayerRule) -> fmt::Result {
@@ -218,11 +232,21 @@ impl Page {
     }
 
     fn categories(&self, policy: &Policy, codes: &[Arc<str>]) -> String {
-        let names = codes.iter().map(|code| self.text(&policy.category_name(code)).to_owned());
-        names.collect::<Vec<_>>().join(self.say("、", ", "))
+        self.listed(codes.iter().map(|code| policy.category_name(code)))
     }
 
-    fn when(&self, policy: &Policy, when: &When) -> String {
+    fn listed(&self, names: impl Iterator<Item = Text>) -> String {
+        let names: Vec<String> = names.map(|name| self.text(&name).to_owned()).collect();
+        names.join(self.say("、", ", "))
+    }
+
+    /// A cover goes by the payer's code; one that no payer bears keeps its own.
+    fn cover(&self, policy: &Policy, code: &str) -> String {
+        let payer = policy.payers().find(|rule| rule.code.as_str() == code);
+        payer.map_or(code, |rule| self.text(&rule.name)).to_owned()
+    }
+
+    fn when(&self, policy: &Policy, Variant { when, clause, .. }: &Variant) -> String {
         let mut parts = Vec::new();
         if !when.categories.is_empty() {
             let names = self.categories(policy, &when.categories);
@@ -243,17 +267,18 @@ impl Page {
             None => {}
         }
         if !when.referral.is_empty() {
-            let words: Vec<&str> = when.referral.iter().map(|referral| referral.word()).collect();
-            parts.push(format!("{} {}", self.say("转诊", "referral"), words.join("/")));
+            let words = self.listed(when.referral.iter().map(|referral| referral.text()));
+            parts.push(format!("{} {words}", self.say("转诊", "referral")));
         }
         if let Some(cause) = when.cause {
-            parts.push(format!("{} {cause}", self.say("原因", "cause")));
+            parts.push(format!("{} {}", self.say("原因", "cause"), self.text(&cause.text())));
         }
-        if parts.is_empty() {
+        let stays = if parts.is_empty() {
             self.say("任何情形", "always").to_owned()
         } else {
             parts.join(self.say("；", "; "))
-        }
+        };
+        format!("{stays}{}", self.origin(when.mark.as_ref(), clause))
     }
 
     fn sources(&mut self, policy: &Policy) -> fmt::Result {
@@ -273,22 +298,23 @@ impl Page {
         self.entry(label, &written)
     }
 
+    /// What is not a figure, in words.
+    fn stated<T>(&mut self, label: (&str, &str), words: &str, stated: &Figure<T>) -> fmt::Result {
+        let origin = self.origin(stated.mark.as_ref(), &stated.clause);
+        self.entry(label, &format!("{words}{origin}"))
+    }
+
     fn written<T: Display>(&self, figure: &Figure<T>) -> String {
         format!("{}{}", figure.value, self.origin(figure.mark.as_ref(), &figure.clause))
     }
 
     fn origin(&self, mark: Option<&Mark>, clause: &str) -> String {
-        let mark = match mark {
-            Some(Mark::Knowledge) => self.say("KNOWLEDGE 未核实", "KNOWLEDGE, unverified").to_owned(),
-            Some(Mark::Assumed) => self.say("ASSUMED 设计假定", "ASSUMED, no authority").to_owned(),
-            Some(mark) => mark.to_string(),
-            None => String::new(),
-        };
+        let mark = mark.map(|mark| self.text(&mark.text()).to_owned()).unwrap_or_default();
         match (mark.is_empty(), clause.is_empty()) {
             (true, true) => String::new(),
             (true, false) => format!("  [{clause}]"),
             (false, true) => format!("  [{mark}]"),
-            (false, false) => format!("  [{clause}; {mark}]"),
+            (false, false) => format!("  [{clause}{}{mark}]", self.say("；", "; ")),
         }
     }
 

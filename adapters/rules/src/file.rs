@@ -1,12 +1,14 @@
 //! A policy file as it is written: every key, nothing checked but its shape.
 //!
-//! Figures are text (`"300.00"`) or a table `{ value, mark, clause }`; `"none"` takes an inherited figure
-//! away. [`crate::check`] turns this into a [`crate::Policy`].
+//! Whatever settles money may say where it comes from ([`Marked`]); `"none"` takes an inherited figure away.
+//! [`crate::inherit`] lays a city's file over its province's, [`crate::check`] turns it into a
+//! [`crate::Policy`].
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
+
+use crate::marked::{Marked, RawFigure};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,22 +54,24 @@ pub(crate) struct RawNamed {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawSettings {
-    pub(crate) identity_on: Option<String>,
-    pub(crate) covers_residents: Option<bool>,
+    pub(crate) identity_on: Option<RawFigure>,
+    pub(crate) covers_residents: Option<Marked<bool>>,
     pub(crate) benefit_year: Option<String>,
     pub(crate) min_patient_share: Option<RawFigure>,
     pub(crate) share_tolerance: Option<RawFigure>,
     pub(crate) target_tolerance: Option<RawFigure>,
     pub(crate) out_of_catalogue_limit: Option<RawFigure>,
-    pub(crate) visit_classes: Option<Vec<String>>,
+    pub(crate) visit_classes: Option<Marked<Vec<String>>>,
     pub(crate) specified_accidents: Option<Vec<RawNamed>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawOrders {
-    pub(crate) illness: Option<Vec<String>>,
-    pub(crate) accident: Option<Vec<String>>,
+    pub(crate) illness: Option<Marked<Vec<String>>>,
+    pub(crate) accident: Option<Marked<Vec<String>>>,
+    /// Of both orders, where they state none themselves.
+    pub(crate) mark: Option<String>,
     pub(crate) clause: Option<String>,
 }
 
@@ -78,15 +82,15 @@ pub(crate) struct RawPayer {
     pub(crate) en: Option<String>,
     pub(crate) clause: Option<String>,
     pub(crate) note: Option<RawText>,
-    pub(crate) categories: Option<Vec<String>>,
-    pub(crate) cover: Option<String>,
-    pub(crate) specified_accidents_only: Option<bool>,
-    pub(crate) pays_with_liable_third_party: Option<bool>,
-    pub(crate) standing: Option<String>,
-    pub(crate) accumulator: Option<String>,
-    pub(crate) base: Option<String>,
+    pub(crate) categories: Option<Marked<Vec<String>>>,
+    pub(crate) cover: Option<RawFigure>,
+    pub(crate) specified_accidents_only: Option<Marked<bool>>,
+    pub(crate) pays_with_liable_third_party: Option<Marked<bool>>,
+    pub(crate) standing: Option<RawFigure>,
+    pub(crate) accumulator: Option<RawFigure>,
+    pub(crate) base: Option<RawFigure>,
     pub(crate) items: Option<BTreeMap<String, RawFigure>>,
-    pub(crate) cumulative: Option<bool>,
+    pub(crate) cumulative: Option<Marked<bool>>,
     pub(crate) premium: Option<RawFigure>,
     pub(crate) death_benefit: Option<RawFigure>,
     pub(crate) disability_benefit: Option<RawFigure>,
@@ -129,6 +133,8 @@ pub(crate) struct RawWhen {
     pub(crate) out_of_area: Option<bool>,
     pub(crate) referral: Option<Vec<String>>,
     pub(crate) cause: Option<String>,
+    /// That these stays and no others are meant.
+    pub(crate) mark: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -139,42 +145,6 @@ pub(crate) struct RawBand {
     pub(crate) ratio: String,
     pub(crate) mark: Option<String>,
     pub(crate) clause: Option<String>,
-}
-
-/// A number as text, with where it comes from.
-#[derive(Debug, Clone)]
-pub(crate) struct RawFigure {
-    pub(crate) value: String,
-    pub(crate) mark: Option<String>,
-    pub(crate) clause: Option<String>,
-}
-
-impl<'de> Deserialize<'de> for RawFigure {
-    /// An untagged enum would answer "did not match any variant"; this names what is expected.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Table {
-            value: String,
-            mark: Option<String>,
-            clause: Option<String>,
-        }
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = RawFigure;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a figure as text such as \"300.00\", or { value = \"300.00\", mark, clause }")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<RawFigure, E> {
-                Ok(RawFigure { value: text.to_owned(), mark: None, clause: None })
-            }
-            fn visit_map<M: de::MapAccess<'de>>(self, map: M) -> Result<RawFigure, M::Error> {
-                let table = Table::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(RawFigure { value: table.value, mark: table.mark, clause: table.clause })
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
 }
 
 /// The figures a payer entry and each of its variants may state.
@@ -211,40 +181,3 @@ macro_rules! terms_of {
 
 terms_of!(RawPayer);
 terms_of!(RawVariant);
-
-/// Fields `$own` leaves out are taken from `$parent`.
-macro_rules! inherit {
-    ($own:expr, $parent:expr; $($field:ident),+) => {
-        $(if $own.$field.is_none() { $own.$field.clone_from(&$parent.$field); })+
-    };
-}
-
-impl PolicyFile {
-    /// A city over its province: what this file does not state, `parent` does; payers field by field.
-    /// Who it is, its period and its attestation are never inherited.
-    pub(crate) fn inherit_from(&mut self, parent: &PolicyFile) {
-        inherit!(self, parent; clause, categories);
-        inherit!(self.orders, parent.orders; illness, accident, clause);
-        inherit!(self.settings, parent.settings; identity_on, covers_residents, benefit_year, min_patient_share,
-            share_tolerance, target_tolerance, out_of_catalogue_limit, visit_classes, specified_accidents);
-        for (key, source) in &parent.sources {
-            self.sources.entry(key.clone()).or_insert_with(|| source.clone());
-        }
-        for (code, payer) in &parent.payers {
-            self.payers.entry(code.clone()).or_default().inherit_from(payer);
-        }
-    }
-}
-
-impl RawPayer {
-    fn inherit_from(&mut self, parent: &RawPayer) {
-        // Ratio and bands are one field: stating either replaces both.
-        if self.ratio.is_none() && self.bands.is_none() {
-            inherit!(self, parent; ratio, bands);
-        }
-        inherit!(self, parent; zh, en, clause, note, categories, cover, specified_accidents_only,
-            pays_with_liable_third_party, standing, accumulator, base, items, cumulative, premium,
-            death_benefit, disability_benefit, cover_from, cover_to, deductible, target, stay_cap,
-            annual_cap, upfront_share, ratio_points, variants);
-    }
-}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use yizhan_contract::{Finding, FindingCode, Money, Ratio, Reason, Text, counted};
 
 use crate::formula::BindingCap;
-use crate::policy::{Figure, PayerRule};
+use crate::policy::{Figure, IdentityOn, PayerRule};
 
 const LIABILITY_CLAUSE: &str = "社会保险法 §30";
 /// The funds pay what the catalogues list.
@@ -32,8 +32,8 @@ pub(crate) fn sample_policy(label: &str) -> Finding {
     )
 }
 
-pub(crate) fn not_on_roster(covers_residents: bool, clause: &Arc<str>) -> Finding {
-    let (zh, en) = if covers_residents {
+pub(crate) fn not_on_roster(covers_residents: &Figure<bool>) -> Finding {
+    let (zh, en) = if covers_residents.value {
         (
             "患者不在保障对象名册，按普通居民结算",
             "the patient is not on the roster and is settled as an ordinary resident",
@@ -44,14 +44,15 @@ pub(crate) fn not_on_roster(covers_residents: bool, clause: &Arc<str>) -> Findin
             "the patient is not on the roster, and the policy does not cover residents",
         )
     };
-    finding(FindingCode::NotOnRoster, zh.to_owned(), en.to_owned(), Some(clause.clone()))
+    let clause = Some(covers_residents.clause.clone());
+    finding(FindingCode::NotOnRoster, zh.to_owned(), en.to_owned(), clause)
 }
 
 pub(crate) fn category_changed(
     before: &Text,
     after: &Text,
     used_on: impl ToString,
-    clause: &Arc<str>,
+    identity_on: &Figure<IdentityOn>,
 ) -> Finding {
     let day = used_on.to_string();
     finding(
@@ -61,7 +62,7 @@ pub(crate) fn category_changed(
             "the category changed during the stay from {} to {}; the one of {day} is used",
             before.en, after.en
         ),
-        Some(clause.clone()),
+        Some(identity_on.clause.clone()),
     )
 }
 

@@ -70,14 +70,10 @@ fn supplementary(rule: &PayerRule, problems: &mut Problems) {
         CLAUSE_SUPPLEMENTARY,
     );
     for (place, terms) in all_terms(rule) {
-        if let Some(cap) = &terms.annual_cap {
-            at_least(
-                problems,
-                &key(&format!("{place}annual_cap")),
-                Some(cap),
-                SUPPLEMENTARY_CAP_MIN_YUAN,
-                CLAUSE_SUPPLEMENTARY,
-            );
+        // A stay may be all of a year: its cap undercuts the year's just as well.
+        for (name, cap) in caps(terms) {
+            let key = key(&format!("{place}{name}"));
+            at_least(problems, &key, Some(cap), SUPPLEMENTARY_CAP_MIN_YUAN, CLAUSE_SUPPLEMENTARY);
         }
         if !terms.target.as_ref().is_some_and(|target| is_near_target(target.value)) {
             let stated =
@@ -107,11 +103,9 @@ fn accident(rule: &PayerRule, problems: &mut Problems) {
         at_least(problems, &key(name), figure.as_ref(), least_yuan, CLAUSE_ACCIDENT);
     }
     for (place, terms) in all_terms(rule) {
-        for (name, cap) in [("stay_cap", &terms.stay_cap), ("annual_cap", &terms.annual_cap)] {
-            if let Some(cap) = cap {
-                let key = key(&format!("{place}{name}"));
-                at_least(problems, &key, Some(cap), ACCIDENT_MEDICAL_MIN_YUAN, CLAUSE_ACCIDENT);
-            }
+        for (name, cap) in caps(terms) {
+            let key = key(&format!("{place}{name}"));
+            at_least(problems, &key, Some(cap), ACCIDENT_MEDICAL_MIN_YUAN, CLAUSE_ACCIDENT);
         }
     }
 }
@@ -127,7 +121,7 @@ fn line(rule: &PayerRule, problems: &mut Problems) {
         problems.breaks(&key("cover_from"), message, CLAUSE_PERIOD);
     }
     for category in ROSTER_CATEGORIES {
-        if rule.categories.as_ref().is_some_and(|codes| !codes.iter().any(|code| **code == *category)) {
+        if rule.categories.as_ref().is_some_and(|codes| !codes.value.iter().any(|code| **code == *category)) {
             let message = Text::new(
                 format!("应覆盖两类保障对象，缺少 {category}"),
                 format!("both roster categories must be covered; {category} is missing"),
@@ -135,6 +129,11 @@ fn line(rule: &PayerRule, problems: &mut Problems) {
             problems.breaks(&key("categories"), message, CLAUSE_COVERED);
         }
     }
+}
+
+fn caps(terms: &Terms) -> impl Iterator<Item = (&'static str, &Figure<Money>)> {
+    let caps = [("stay_cap", terms.stay_cap.as_ref()), ("annual_cap", terms.annual_cap.as_ref())];
+    caps.into_iter().filter_map(|(name, cap)| Some((name, cap?)))
 }
 
 fn all_terms(rule: &PayerRule) -> impl Iterator<Item = (String, &Terms)> {

@@ -78,7 +78,7 @@ impl Case<'_> {
         let mut walk = Walk::from(gross);
         walk.note(StepKind::Base, |step| {
             step.items = items;
-            step.already = self.rule.cumulative.then_some(self.used.base);
+            step.already = self.rule.cumulative.value.then_some(self.used.base);
         });
         if let (true, Some(share)) = (self.is_out_of_area, &self.terms.upfront_share) {
             walk.amount = base;
@@ -103,7 +103,7 @@ impl Case<'_> {
     /// The most an outside payer may pay: what is left, under steps 3, 4 and 6.
     pub(crate) fn pay_at_most(&self) -> Result<Computed, NumberError> {
         let base = self.base()?;
-        let left = if base.is_zero() { Money::ZERO } else { self.left.of(self.rule.base) };
+        let left = if base.is_zero() { Money::ZERO } else { self.left.of(self.rule.base.value) };
         let mut walk = Walk::from(left.exact());
         walk.zero_because(Reason::NothingLeft);
         self.limit(&mut walk)?;
@@ -118,8 +118,8 @@ impl Case<'_> {
 
     /// Step 1 before the share withheld out of area.
     fn gross(&self) -> Result<(Exact, Vec<StepItem>), NumberError> {
-        if self.rule.base != BaseKind::Items {
-            return Ok((self.left.of(self.rule.base).exact(), Vec::new()));
+        if self.rule.base.value != BaseKind::Items {
+            return Ok((self.left.of(self.rule.base.value).exact(), Vec::new()));
         }
         let mut sum = Exact::ZERO;
         let mut items = Vec::new();
@@ -146,7 +146,7 @@ impl Case<'_> {
     /// Step 2: marginal bands whose edges count from zero, the deductible inside them. Cumulative payers
     /// look at the stretch from the year's bases before this stay to those after it.
     fn graduate(&self, walk: &mut Walk, base: Exact) -> Result<(), NumberError> {
-        let start = if self.rule.cumulative { self.used.base } else { Exact::ZERO };
+        let start = if self.rule.cumulative.value { self.used.base } else { Exact::ZERO };
         let end = start.plus(base)?;
         let mut deductible = Exact::ZERO;
         if let Some(figure) = self.terms.deductible.as_ref().filter(|figure| figure.value.is_positive()) {
@@ -154,7 +154,7 @@ impl Case<'_> {
             walk.amount = end.minus(deductible)?.or_zero().minus(start.minus(deductible)?.or_zero())?;
             walk.note(StepKind::Deductible, |step| {
                 step.amount = Some(deductible);
-                step.already = self.rule.cumulative.then_some(start);
+                step.already = self.rule.cumulative.value.then_some(start);
                 step.clause = Some(figure.clause.clone());
             });
         }
@@ -194,7 +194,7 @@ impl Case<'_> {
         if walk.becomes(rounded) {
             walk.note(StepKind::Rounding, |_| ());
         }
-        let left = self.left.of(self.rule.base).exact();
+        let left = self.left.of(self.rule.base.value).exact();
         if left < walk.amount {
             walk.amount = left;
             walk.note(StepKind::Remainder, |step| step.amount = Some(left));
@@ -242,7 +242,7 @@ impl Case<'_> {
     fn min_share(&self, walk: &mut Walk) {
         let keep = self.min_patient_share;
         let most = (self.left.patient() - keep.value).or_zero().exact();
-        if self.rule.standing == Standing::Discretionary && most < walk.amount {
+        if self.rule.standing.value == Standing::Discretionary && most < walk.amount {
             walk.amount = most;
             // Whatever cap had lowered the amount before, it is not what binds now.
             walk.binding_cap = None;

@@ -1,7 +1,6 @@
 //! A checked policy: a type that cannot be wrong. Made by [`crate::check`] only.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -25,19 +24,20 @@ pub enum Mark {
     Derived,
 }
 
-impl fmt::Display for Mark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Mark {
+    /// In words, for who reads the policy without its file.
+    pub fn text(&self) -> Text {
         match self {
-            Self::Source(key) => write!(f, "SOURCE {key}"),
-            Self::Plan => f.write_str("PLAN"),
-            Self::Knowledge => f.write_str("KNOWLEDGE"),
-            Self::Assumed => f.write_str("ASSUMED"),
-            Self::Derived => f.write_str("DERIVED"),
+            Self::Source(key) => Text::new(format!("出处 {key}"), format!("source {key}")),
+            Self::Plan => Text::new("方案原文", "the plan itself"),
+            Self::Knowledge => Text::new("据记忆，未核实", "from memory, unverified"),
+            Self::Assumed => Text::new("设计假定，无依据", "assumed, no authority"),
+            Self::Derived => Text::new("由有出处的数字推算", "derived from sourced figures"),
         }
     }
 }
 
-/// A number of a policy with its mark and the clause behind it.
+/// Something a policy states, with its mark and the clause behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figure<T> {
     pub value: T,
@@ -60,6 +60,8 @@ pub enum BaseKind {
 }
 
 impl BaseKind {
+    pub const ALL: [Self; 4] = [Self::Scope, Self::OutOfScope, Self::Patient, Self::Items];
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Scope => "scope",
@@ -127,6 +129,7 @@ pub struct When {
     pub out_of_area: Option<bool>,
     pub referral: Vec<Referral>,
     pub cause: Option<CauseKind>,
+    pub mark: Option<Mark>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,19 +160,19 @@ pub struct PayerRule {
     /// For people who read the policy; no effect.
     pub note: Option<Text>,
     /// The person must belong to one of these on the identity day; absent: anybody.
-    pub categories: Option<Vec<Arc<str>>>,
+    pub categories: Option<Figure<Vec<Arc<str>>>>,
     /// The person must hold this cover on the identity day.
-    pub cover: Option<Arc<str>>,
-    pub specified_accidents_only: bool,
+    pub cover: Option<Figure<Arc<str>>>,
+    pub specified_accidents_only: Figure<bool>,
     /// By default `disaster` and `accident` only.
-    pub pays_with_liable_third_party: bool,
-    pub standing: Standing,
-    pub accumulator: AccumulatorKeeper,
-    pub base: BaseKind,
+    pub pays_with_liable_third_party: Figure<bool>,
+    pub standing: Figure<Standing>,
+    pub accumulator: Figure<AccumulatorKeeper>,
+    pub base: Figure<BaseKind>,
     /// Category and the share of its lines that counts; only for [`BaseKind::Items`].
     pub items: Vec<(Arc<str>, Figure<Ratio>)>,
     /// The bands run over the year's bases, not over this stay's alone.
-    pub cumulative: bool,
+    pub cumulative: Figure<bool>,
     pub insurance: Insurance,
     pub terms: Terms,
     pub variants: Vec<Variant>,
@@ -180,7 +183,8 @@ impl PayerRule {
     pub fn is_capped_by_gateway(&self) -> bool {
         let all_terms =
             || std::iter::once(&self.terms).chain(self.variants.iter().map(|variant| &variant.terms));
-        self.accumulator == AccumulatorKeeper::Gateway && all_terms().any(|terms| terms.annual_cap.is_some())
+        self.accumulator.value == AccumulatorKeeper::Gateway
+            && all_terms().any(|terms| terms.annual_cap.is_some())
     }
 }
 
@@ -195,9 +199,9 @@ pub struct Named {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    pub identity_on: IdentityOn,
+    pub identity_on: Figure<IdentityOn>,
     /// Whether a person who is not on the roster is settled as an ordinary resident.
-    pub covers_residents: bool,
+    pub covers_residents: Figure<bool>,
     /// At least 0.01.
     pub min_patient_share: Figure<Money>,
     /// How far the patient's share may rise between quote and commit.
@@ -206,7 +210,7 @@ pub struct Settings {
     /// Of self-funded cost in the total.
     pub out_of_catalogue_limit: Option<Figure<Ratio>>,
     /// Visits of other classes are not settled.
-    pub visit_classes: Vec<VisitClass>,
+    pub visit_classes: Figure<Vec<VisitClass>>,
     pub specified_accidents: Vec<Named>,
 }
 
@@ -224,12 +228,11 @@ pub struct Policy {
     pub(crate) attested_by: Arc<str>,
     pub(crate) texts: Vec<(Arc<str>, Arc<str>)>,
     pub(crate) clause: Arc<str>,
-    pub(crate) order_clause: Arc<str>,
     pub(crate) sources: BTreeMap<Arc<str>, Arc<str>>,
     pub(crate) categories: Vec<Named>,
     pub(crate) settings: Settings,
-    pub(crate) illness: Vec<Arc<PayerRule>>,
-    pub(crate) accident: Vec<Arc<PayerRule>>,
+    pub(crate) illness: Figure<Vec<Arc<PayerRule>>>,
+    pub(crate) accident: Figure<Vec<Arc<PayerRule>>>,
 }
 
 impl Policy {
@@ -305,15 +308,16 @@ impl Policy {
     /// The payers in their order.
     pub fn order(&self, cause: CauseKind) -> &[Arc<PayerRule>] {
         match cause {
-            CauseKind::Illness => &self.illness,
-            CauseKind::Accident => &self.accident,
+            CauseKind::Illness => &self.illness.value,
+            CauseKind::Accident => &self.accident.value,
         }
     }
 
     /// Every payer of either order, once.
     pub fn payers(&self) -> impl Iterator<Item = &Arc<PayerRule>> {
-        let illness_has = |code: &PayerCode| self.illness.iter().any(|rule| rule.code == *code);
-        self.illness.iter().chain(self.accident.iter().filter(move |rule| !illness_has(&rule.code)))
+        let [illness, accident] = [&self.illness.value, &self.accident.value];
+        let illness_has = |code: &PayerCode| illness.iter().any(|rule| rule.code == *code);
+        illness.iter().chain(accident.iter().filter(move |rule| !illness_has(&rule.code)))
     }
 
     pub fn payer(&self, code: &PayerCode) -> Option<&Arc<PayerRule>> {

@@ -12,15 +12,19 @@ use crate::file::PolicyFile;
 use crate::floors;
 use crate::policy::Policy;
 use crate::problem::{PolicyError, Problem, Problems};
+use crate::toml_file::Mistake;
 
 /// Policies a policy may extend, one after the other: county, prefecture, province and one to spare.
 const PARENTS_MAX: usize = 4;
+/// What to compare a file with that cannot be read.
+const EXAMPLE: &str = "adapters/rules/policies/shandong-2020.toml";
 /// Hex digits of the file's SHA-256 in a policy's label.
 const LABEL_HASH_HEX: usize = 12;
 
 /// The policies shipped with the gateway: file name and text.
 pub const SHIPPED: &[(&str, &str)] = &[
     ("shandong-2014.toml", include_str!("../policies/shandong-2014.toml")),
+    ("shandong-2019-first-half.toml", include_str!("../policies/shandong-2019-first-half.toml")),
     ("shandong-2019.toml", include_str!("../policies/shandong-2019.toml")),
     ("shandong-2020.toml", include_str!("../policies/shandong-2020.toml")),
     ("yishui-2017.toml", include_str!("../policies/yishui-2017.toml")),
@@ -50,9 +54,12 @@ impl PolicyShelf {
         let mut problems = Vec::new();
         let mut read = Vec::new();
         for (file, text) in files {
-            match toml::from_str(text) {
+            match written(text) {
                 Ok(raw) => read.push(Read { file, text, raw }),
-                Err(why) => problems.push(unreadable(file, text, &why)),
+                Err(why) => {
+                    let (file, key) = (file.into(), why.place.into());
+                    problems.push(Problem { file, key, message: why.text, clause: None });
+                }
             }
         }
         let mut policies = Vec::new();
@@ -109,14 +116,14 @@ pub fn problems<'t>(files: impl IntoIterator<Item = (&'t str, &'t str)>) -> Vec<
     PolicyShelf::read(files).err().map(|error| error.problems).unwrap_or_default()
 }
 
-fn unreadable(file: &str, text: &str, why: &toml::de::Error) -> Problem {
-    let before = why.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-    let (line, said) = (before.matches('\n').count() + 1, why.message());
-    let message = Text::new(
-        format!("第 {line} 行起无法读取（{said}），请更正；随附的政策文件可作示例"),
-        format!("cannot be read from line {line} on ({said}); correct it, the shipped policies are examples"),
-    );
-    Problem { file: file.into(), key: "".into(), message, clause: None }
+/// The file as its author wrote it, with its own clause beside everything it states.
+fn written(text: &str) -> Result<PolicyFile, Mistake> {
+    let read = toml::Deserializer::parse(text).map_err(|why| Mistake::no_toml(text, &why, EXAMPLE))?;
+    let file: Result<PolicyFile, _> = serde_path_to_error::deserialize(read);
+    match file {
+        Ok(file) => Ok(file.stamped()),
+        Err(why) => Err(Mistake::no_such_value(&why).in_line_of(text, why.inner())),
+    }
 }
 
 /// Resolves inheritance, then checks. The label's hash runs over the file's text, then its parents'.
@@ -145,7 +152,7 @@ fn policy(read: &[Read<'_>], index: usize) -> Result<Policy, Vec<Problem>> {
             problems.add("extends", "继承层数过多或成环", "extends too many policies, or itself");
             return Err(problems.found);
         }
-        raw.inherit_from(&parent.raw);
+        raw.inherit_from(&parent.raw, &mut problems);
         texts.push((parent.file.into(), parent.text.into()));
         child = parent;
     }
@@ -154,9 +161,17 @@ fn policy(read: &[Read<'_>], index: usize) -> Result<Policy, Vec<Problem>> {
     let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let digest = digest.get(..LABEL_HASH_HEX).unwrap_or(&digest);
     let label = format!("{}@{}#{digest}", raw.name, raw.from).into();
-    let policy = Policy { texts, ..check::check(&raw, own.file, label)? };
-    floors::check(&policy, &mut problems);
-    if problems.found.is_empty() { Ok(policy) } else { Err(problems.found) }
+    match check::check(&raw, own.file, label) {
+        Ok(policy) => {
+            let policy = Policy { texts, ..policy };
+            floors::check(&policy, &mut problems);
+            if problems.found.is_empty() { Ok(policy) } else { Err(problems.found) }
+        }
+        Err(mut found) => {
+            problems.found.append(&mut found);
+            Err(problems.found)
+        }
+    }
 }
 
 /// Two policies of one region on one day: nobody could say which applies.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::settlement::message::{Hospital, Mode, Period, RepeatedLine, SettleOn};
 use crate::settlement::names::{DiagnosisField, Head, LineField, List, Name, PayerField};
-use crate::toml_file::Mistake;
+use yizhan_rules::toml_file::Mistake;
 
 /// What a file that is no TOML is to be compared with.
 const EXAMPLE: &str = "schemas/hospital.example.toml";

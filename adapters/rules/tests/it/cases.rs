@@ -88,6 +88,9 @@ struct Expect {
     /// Payer to its steps, `what figure=… after`.
     #[serde(default)]
     steps: BTreeMap<String, Vec<String>>,
+    /// Payer to the clauses of its steps, `-` where a step has none.
+    #[serde(default)]
+    clauses: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     base: BTreeMap<String, String>,
     /// Payer to what it is asked with: base, in-scope and out-of-scope remainder, the most it may pay.
@@ -295,6 +298,11 @@ fn compare(name: &str, expect: &Expect, ours: &Adjudication, bill: &serde_json::
         let line = bill["payers"].as_array().unwrap().iter().find(|line| line["payer"] == **payer).unwrap();
         let steps: Vec<String> = line["steps"].as_array().unwrap().iter().map(jotted).collect();
         assert_eq!(&steps, expected, "{name}: {payer}");
+    }
+    for (payer, expected) in &expect.clauses {
+        let line = ours.payers.iter().find(|line| line.payer.as_str() == payer).unwrap();
+        let clauses = line.steps.iter().map(|step| step.clause.as_deref().unwrap_or("-"));
+        assert_eq!(&clauses.collect::<Vec<_>>(), expected, "{name}: {payer}");
     }
     for (payer, expected) in &expect.base {
         let line = ours.payers.iter().find(|line| line.payer.as_str() == payer).unwrap();

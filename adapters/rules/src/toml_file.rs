@@ -71,11 +71,11 @@ fn quoted_after<'m>(message: &'m str, start: &str) -> Option<&'m str> {
 
 /// The parser's remark about one value as a sentence.
 fn in_words(said: &str) -> Text {
+    let expected = said.split_once(", expected ").map(|(_, expected)| expected);
     // Types of ours say it in both languages themselves.
-    if let Some((zh, en)) = said.split_once(" | ") {
+    if let Some((zh, en)) = expected.unwrap_or(said).split_once(" | ") {
         return Text::new(zh, en);
     }
-    let expected = said.split_once(", expected ").map(|(_, expected)| expected);
     let listed =
         expected.map(|listed| listed.trim_start_matches("one of ").replace('`', "").replace(" or ", ", "));
     let known = listed.unwrap_or_default();
