@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yizhan_contract::payer::AskedLeg;
+use yizhan_contract::opaque::Opaque;
+use yizhan_contract::payer::{AskedLeg, Quote};
 use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{Accumulators, Claim, Money, PayerCode, Step};
@@ -25,6 +26,8 @@ pub struct Answer {
     pub also_paid: Vec<SettledElsewhere>,
     /// Of the quote it came with.
     pub quote_id: Option<String>,
+    /// What the adapter wants to have again when that is committed.
+    pub kept: Opaque,
 }
 
 /// How far the chain could be walked.
@@ -41,27 +44,43 @@ pub enum Walked {
 impl Answer {
     pub fn quoted(asked: Option<AskedLeg>, amount: Money, steps: Vec<Step>) -> Self {
         let answered = Answered::Paid { amount, reference: None, state: PayerState::Quoted, steps };
-        Self { asked, answered, also_paid: Vec::new(), quote_id: None }
+        Self { asked, answered, also_paid: Vec::new(), quote_id: None, kept: Opaque::default() }
     }
 
     /// A fact: the payer committed this.
     pub fn confirmed(amount: Money, reference: Arc<str>) -> Self {
         let reference = Some(reference);
         let answered = Answered::Paid { amount, reference, state: PayerState::Committed, steps: Vec::new() };
-        Self { asked: None, answered, also_paid: Vec::new(), quote_id: None }
+        Self { asked: None, answered, also_paid: Vec::new(), quote_id: None, kept: Opaque::default() }
     }
 
     pub fn refused(asked: Option<AskedLeg>) -> Self {
-        Self { asked, answered: Answered::Refused, also_paid: Vec::new(), quote_id: None }
+        Self {
+            asked,
+            answered: Answered::Refused,
+            also_paid: Vec::new(),
+            quote_id: None,
+            kept: Opaque::default(),
+        }
+    }
+
+    pub fn not_covered(asked: Option<AskedLeg>) -> Self {
+        Self { answered: Answered::NotCovered, ..Self::refused(asked) }
     }
 
     pub fn deferred(asked: Option<AskedLeg>) -> Self {
-        Self { asked, answered: Answered::Deferred, also_paid: Vec::new(), quote_id: None }
+        Self {
+            asked,
+            answered: Answered::Deferred,
+            also_paid: Vec::new(),
+            quote_id: None,
+            kept: Opaque::default(),
+        }
     }
 
     #[must_use]
-    pub fn under(self, quote_id: String) -> Self {
-        Self { quote_id: Some(quote_id), ..self }
+    pub fn under(self, quote: &Quote) -> Self {
+        Self { quote_id: Some(quote.id.clone()), kept: quote.kept.clone(), ..self }
     }
 
     /// Whether it is a quote, to be committed.

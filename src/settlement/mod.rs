@@ -38,5 +38,6 @@ pub mod record;
 pub mod refusals;
 pub mod reserved;
 pub mod saga;
+pub mod told;
 pub mod unpriced;
 mod written;

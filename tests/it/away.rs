@@ -7,9 +7,10 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use yizhan::settlement::payers::Payers;
 use yizhan_contract::Money;
+use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
-    Answer, Ask, AskedLeg, Manifest, Memo, Operation, OperationKind, Payer, Performed, PrepareError,
-    Prepared, Quote, QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable, VisitEvent,
+    Answer, Ask, AskedLeg, Manifest, Need, Operation, OperationKind, Payer, Performed, PrepareError,
+    Prepared, Quote, QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable,
 };
 use yizhan_rules::{PolicyShelf, SHIPPED};
 
@@ -78,6 +79,11 @@ impl Away {
         Self::of(payer, |manifest| manifest.optional = false)
     }
 
+    /// One that is to be told more than what everybody is told.
+    pub(crate) fn needing(needs: impl IntoIterator<Item = Need>) -> Arc<Self> {
+        Self::of("supplementary", |manifest| manifest.needs = needs.into_iter().collect())
+    }
+
     /// One whose commits cannot be taken back.
     pub(crate) fn irreversible() -> Arc<Self> {
         Self::of("supplementary", |manifest| manifest.reverse_window_s = None)
@@ -85,7 +91,6 @@ impl Away {
 
     pub(crate) fn of(payer: &str, change: impl FnOnce(&mut Manifest)) -> Arc<Self> {
         let mut manifest = Manifest {
-            serves: vec![payer.parse().unwrap()],
             quotes_are_firm: true,
             commits_are_idempotent: false,
             reverse_window_s: Some(86_400 * 30),
@@ -93,6 +98,7 @@ impl Away {
             optional: true,
             commits_zero: false,
             concurrency_max: 4,
+            ..Manifest::cautious("test", "1", vec![payer.parse().unwrap()])
         };
         change(&mut manifest);
         Arc::new(Self { manifest, mood: Mutex::default() })
@@ -155,6 +161,7 @@ impl Mood {
             valid_until: Timestamp::MAX,
             amounts: ask.legs.iter().map(amount).collect(),
             also_paid: Vec::new(),
+            kept: Opaque::default(),
         })
     }
 
@@ -170,7 +177,7 @@ impl Mood {
                     return lost;
                 }
             }
-            OperationKind::Reverse { original } => {
+            OperationKind::Reverse { original, .. } => {
                 self.book.insert(Arc::clone(original), Money::ZERO);
                 self.book.insert(Arc::clone(&operation.id), Money::ZERO);
             }
@@ -183,10 +190,6 @@ impl Mood {
 impl Payer for Away {
     fn manifest(&self) -> &Manifest {
         &self.manifest
-    }
-
-    fn visit<'a>(&'a self, _: &'a VisitEvent, memo: Memo) -> Answer<'a, Memo> {
-        Box::pin(async move { memo })
     }
 
     fn quote<'a>(&'a self, ask: &'a Ask, _: Timestamp) -> Answer<'a, QuoteAnswer> {
@@ -213,7 +216,7 @@ impl Payer for Away {
         Box::pin(async move { status })
     }
 
-    fn statement(&self, _: Date) -> Answer<'_, Result<Vec<StatementLine>, Unavailable>> {
+    fn statement(&self, _: Date, _: Timestamp) -> Answer<'_, Result<Vec<StatementLine>, Unavailable>> {
         Box::pin(async move { Err(unavailable()) })
     }
 }

@@ -31,7 +31,8 @@ pub(crate) fn messages(bytes: &[u8]) -> Vec<Result<Vec<u8>, &'static str>> {
 }
 
 fn refused(error: &SyntaxError) -> String {
-    format!("refuse,{},{}", error.code.number(), error.place.erl('^'))
+    let code = if error.code.is_reject() { "AR" } else { "AE" };
+    format!("{code},{},{}", error.code.number(), error.place.erl('^'))
 }
 
 fn outcome(message: &Result<Vec<u8>, &str>) -> String {

@@ -1,6 +1,7 @@
 //! Everything that is tested from outside, in one binary. Each module is one subject, its cases are data.
 #![cfg(test)]
 
+mod adapter_protocol;
 mod authority;
 mod away;
 mod bench;

@@ -1,10 +1,10 @@
 //! What a payer adapter compiles against.
 //!
 //! Reading order: [`money`] (the only arithmetic), [`stay`] (a discharge in normal form), [`charge`] (what
-//! one of its lines charges), [`person`]
-//! (who the patient is, and what covers them), [`claim`] (what is asked of payers), [`step`] (why an
-//! amount is what it is), [`finding`] (what a person should look at), [`payer`] (the port an insurer
-//! implements), [`opaque`] (bytes that only their adapter reads). No I/O, no clock, no ids made here.
+//! one of its lines charges), [`person`] (who the patient is, and what covers them), [`claim`] (what is asked
+//! of payers), [`step`] (why an amount is what it is), [`finding`] (what a person should look at), [`payer`]
+//! (the port an insurer implements), [`protocol`] (the same in JSON, for other languages), [`opaque`] (bytes
+//! that only their adapter reads). No I/O, no clock, no ids made here.
 
 pub mod charge;
 pub mod claim;
@@ -13,6 +13,7 @@ pub mod money;
 pub mod opaque;
 pub mod payer;
 pub mod person;
+pub mod protocol;
 pub mod stay;
 pub mod step;
 

@@ -56,6 +56,8 @@ pub enum Answered {
     },
     /// Counts as 0.00 and moves nothing; state `refused`.
     Refused,
+    /// It says that the person is not covered: 0.00 with the reason, as if the roster had said so.
+    NotCovered,
     /// Counts as 0.00 for now and moves nothing; state `deferred`.
     Deferred,
 }
@@ -180,6 +182,10 @@ impl<'a> Chain<'a> {
         let answer = match answered {
             Answered::Refused => line(rule, PayerState::Refused, base, Money::ZERO, None),
             Answered::Deferred => line(rule, PayerState::Deferred, base, Money::ZERO, None),
+            Answered::NotCovered => {
+                let reason = Some(Reason::CoverNotInForce);
+                line(rule, PayerState::NotApplicable, base, Money::ZERO, reason)
+            }
             Answered::Paid { amount, reference, state, steps } => {
                 if amount.is_negative() || asked.pay_at_most < amount {
                     let pay_at_most = asked.pay_at_most;

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
-    Answer, Ask, Manifest, Memo, Operation, OperationKind, Payer, Performed, PrepareError, Prepared, Quote,
-    QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable, VisitEvent,
+    Answer, Ask, Manifest, Operation, OperationKind, Payer, Performed, PrepareError, Prepared, Quote,
+    QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable,
 };
 use yizhan_contract::stay::civil_date;
 use yizhan_contract::{Money, PayerCode};
@@ -81,14 +82,12 @@ struct Book {
 impl FirmPayer {
     fn new(payer: PayerCode, delay: Duration, runtime: Runtime, waits: Waits) -> Self {
         let manifest = Manifest {
-            serves: vec![payer.clone()],
             quotes_are_firm: true,
             commits_are_idempotent: true,
             reverse_window_s: Some(REVERSE_WINDOW_S),
             not_found_settles_after_s: 0,
-            optional: false,
-            commits_zero: false,
             concurrency_max: CONCURRENCY_MAX,
+            ..Manifest::cautious("bench", env!("CARGO_PKG_VERSION"), vec![payer.clone()])
         };
         Self { manifest, payer, delay, runtime, waits, book: Mutex::default() }
     }
@@ -103,6 +102,7 @@ impl FirmPayer {
             valid_until: self.runtime.now().saturating_add(QUOTE_HOLDS).unwrap_or(Timestamp::MAX),
             amounts: vec![QuotedAmount { payer: self.payer.clone(), amount, steps: Vec::new() }],
             also_paid: Vec::new(),
+            kept: Opaque::default(),
         })
     }
 
@@ -121,7 +121,7 @@ impl FirmPayer {
                 }
                 *amount
             }
-            OperationKind::Reverse { original } => {
+            OperationKind::Reverse { original, .. } => {
                 -book.done.get(original).ok_or("nothing to reverse")?.amount
             }
         };
@@ -148,10 +148,6 @@ impl FirmPayer {
 impl Payer for FirmPayer {
     fn manifest(&self) -> &Manifest {
         &self.manifest
-    }
-
-    fn visit<'a>(&'a self, _event: &'a VisitEvent, memo: Memo) -> Answer<'a, Memo> {
-        Box::pin(async move { memo })
     }
 
     fn quote<'a>(&'a self, ask: &'a Ask, _deadline: Timestamp) -> Answer<'a, QuoteAnswer> {
@@ -199,7 +195,11 @@ impl Payer for FirmPayer {
         })
     }
 
-    fn statement(&self, day: Date) -> Answer<'_, Result<Vec<StatementLine>, Unavailable>> {
+    fn statement(
+        &self,
+        day: Date,
+        _deadline: Timestamp,
+    ) -> Answer<'_, Result<Vec<StatementLine>, Unavailable>> {
         let book = locked(&self.book);
         let lines = book.done.values().filter(|line| civil_date(line.at) == day).cloned().collect();
         Box::pin(async move { Ok(lines) })
@@ -227,7 +227,8 @@ mod tests {
     fn ordered(payer: &FirmPayer, id: &str, kind: OperationKind, quote_id: &str, fen: i64) -> Prepared {
         let amounts = vec![(payer.payer.clone(), Money::from_fen(fen))];
         let quote_id = Some(quote_id.to_owned());
-        payer.prepare(&Operation { id: id.into(), kind, quote_id, amounts }).unwrap()
+        let (stay, kept) = ("S1".into(), Opaque::default());
+        payer.prepare(&Operation { id: id.into(), stay, kind, quote_id, kept, amounts }).unwrap()
     }
 
     #[tokio::test]
@@ -241,10 +242,11 @@ mod tests {
         assert_eq!(payer.perform(&commit, Timestamp::MAX).await, first);
         assert!(matches!(payer.status(&commit, Timestamp::MAX).await, Status::Done { .. }));
         assert!(waits.of("S1") >= 1_000);
-        let reverse = ordered(&payer, "O2", OperationKind::Reverse { original: "O1".into() }, "Q1", 100);
+        let taking_back = OperationKind::Reverse { original: "O1".into(), prepared: commit };
+        let reverse = ordered(&payer, "O2", taking_back, "Q1", 100);
         assert!(matches!(payer.perform(&reverse, Timestamp::MAX).await, Performed::Committed { .. }));
         let today = civil_date(payer.runtime.now());
-        let lines = payer.statement(today).await.unwrap();
+        let lines = payer.statement(today, Timestamp::MAX).await.unwrap();
         assert_eq!((lines.len(), lines.iter().map(|line| line.amount).sum::<Money>()), (2, Money::ZERO));
     }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
-    Ask, AskedLeg, Memo, Operation as Ordered, OperationKind, PrepareError, Quote, QuoteAnswer, QuotedAmount,
+    AskedLeg, Operation as Ordered, OperationKind, PrepareError, Quote, QuoteAnswer, QuotedAmount,
     Unavailable,
 };
 use yizhan_contract::stay::SettledElsewhere;
@@ -22,6 +23,7 @@ use crate::settlement::refusals::{self, LinePlaces};
 use crate::settlement::reserved::reserved_by_others;
 use crate::settlement::saga::event::Part;
 use crate::settlement::saga::{Call, Operation, Terms, Why, plan};
+use crate::settlement::told;
 use crate::telemetry;
 
 /// How long a payer may take to answer a question: a quote, or what became of an operation.
@@ -103,14 +105,7 @@ impl Drive<'_> {
         adapter: &Adapter,
     ) -> Result<Given, Unanswered> {
         let deadline = later(self.gateway.runtime().now(), ASK_DEADLINE);
-        let ask = Ask {
-            stay: Arc::from(self.lease.stay_id.to_string()),
-            id_number: seen.record.part.id_number.value().cloned(),
-            claim: to_ask.claim.clone(),
-            legs: to_ask.legs.clone(),
-            paid_before: to_ask.paid_before.clone(),
-            memo: Memo::default(),
-        };
+        let ask = told::ask(self.stay(), &seen.record, to_ask, &adapter.manifest().needs);
         let answer = self.gateway.within(deadline, adapter.payer.quote(&ask, deadline)).await;
         let given = |answer: &dyn Fn(&PayerCode, Option<_>) -> Answer| {
             let of = |(nth, leg): (usize, &AskedLeg)| {
@@ -130,6 +125,7 @@ impl Drive<'_> {
                 telemetry::payer_refuses(&adapter.name, &code);
                 Ok(given(&|_, asked| Answer::refused(asked)))
             }
+            QuoteAnswer::NotCovered => Ok(given(&|_, asked| Answer::not_covered(asked))),
             QuoteAnswer::NotReady { what } => Err(Unanswered::NotReady(what)),
             QuoteAnswer::Unavailable(why) => Err(Unanswered::Unavailable(why)),
         }
@@ -194,14 +190,17 @@ impl Drive<'_> {
         given: &Given,
     ) -> Result<Call, (Arc<str>, PrepareError)> {
         let answer = legs.first().and_then(|(payer, _)| given.get(payer));
-        let quote_id = answer.and_then(|answer| answer.quote_id.clone());
-        let commit = self.prepare(adapter, OperationKind::Commit, quote_id.clone(), &legs)?;
+        let (quote_id, kept) =
+            answer.map(|answer| (answer.quote_id.clone(), answer.kept.clone())).unwrap_or_default();
+        let ordered = self.new_operation(OperationKind::Commit, (&quote_id, &kept), &legs);
+        let commit = self.prepare(adapter, &ordered)?;
         Ok(Call {
             adapter: Arc::clone(&adapter.name),
             terms: Terms::of(adapter.manifest()),
             wave,
             legs,
             quote_id,
+            kept,
             commit,
             undo: None,
             tombstones: Vec::new(),
@@ -209,18 +208,31 @@ impl Drive<'_> {
         })
     }
 
-    /// A new operation, ready to be made durable.
-    pub(super) fn prepare(
+    /// A new operation of this stay.
+    fn new_operation(
         &self,
-        adapter: &Adapter,
         kind: OperationKind,
-        quote_id: Option<String>,
+        (quote_id, kept): (&Option<String>, &Opaque),
         legs: &[(PayerCode, Money)],
-    ) -> Result<Operation, (Arc<str>, PrepareError)> {
-        let id: Arc<str> = Arc::from(self.gateway.runtime().next_id().to_string());
-        let ordered = Ordered { id: Arc::clone(&id), kind, quote_id, amounts: legs.to_vec() };
-        let prepared = adapter.payer.prepare(&ordered).map_err(|why| (Arc::clone(&adapter.name), why))?;
-        Ok(Operation::intended(id, prepared, self.gateway.runtime().now()))
+    ) -> Ordered {
+        Ordered {
+            id: Arc::from(self.gateway.runtime().next_id().to_string()),
+            stay: self.stay(),
+            kind,
+            quote_id: quote_id.clone(),
+            kept: kept.clone(),
+            amounts: legs.to_vec(),
+        }
+    }
+
+    fn stay(&self) -> Arc<str> {
+        Arc::from(self.lease.stay_id.to_string())
+    }
+
+    /// Ready to be made durable.
+    fn prepare(&self, adapter: &Adapter, ordered: &Ordered) -> Result<Operation, (Arc<str>, PrepareError)> {
+        let prepared = adapter.payer.prepare(ordered).map_err(|why| (Arc::clone(&adapter.name), why))?;
+        Ok(Operation::intended(Arc::clone(&ordered.id), prepared, self.gateway.runtime().now()))
     }
 
     pub(super) fn prepare_part(
@@ -236,9 +248,12 @@ impl Drive<'_> {
         };
         let kind = match part {
             Part::Commit => OperationKind::Commit,
-            Part::Undo => OperationKind::Reverse { original: Arc::clone(&call.commit.id) },
+            Part::Undo => OperationKind::Reverse {
+                original: Arc::clone(&call.commit.id),
+                prepared: call.commit.prepared.clone(),
+            },
         };
-        self.prepare(adapter, kind, call.quote_id.clone(), &call.legs)
+        self.prepare(adapter, &self.new_operation(kind, (&call.quote_id, &call.kept), &call.legs))
     }
 }
 
@@ -259,7 +274,7 @@ fn quoted(quote: &Quote, payer: &PayerCode, asked: Option<AskedLeg>) -> Answer {
     };
     let found = quote.amounts.iter().find(|amount| amount.payer == *payer);
     let (amount, steps) = found.map(|found| (found.amount, found.steps.clone())).unwrap_or_default();
-    let answer = Answer::quoted(asked, amount, steps).under(quote.id.clone());
+    let answer = Answer::quoted(asked, amount, steps).under(quote);
     if is_last {
         Answer { also_paid: quote.also_paid.iter().map(elsewhere).collect(), ..answer }
     } else {

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{Manifest, Prepared};
 use yizhan_contract::{Money, PayerCode};
 
@@ -119,6 +120,9 @@ pub struct Call {
     /// As quoted.
     pub legs: Vec<(PayerCode, Money)>,
     pub quote_id: Option<String>,
+    /// What the adapter kept with the quote.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub kept: Opaque,
     pub commit: Operation,
     /// Takes `commit` back, or fences it off where nobody knows what became of it.
     pub undo: Option<Operation>,
@@ -324,6 +328,10 @@ impl Terms {
             not_found_settles_after_s: manifest.not_found_settles_after_s,
         }
     }
+}
+
+fn is_empty(kept: &Opaque) -> bool {
+    kept.is_empty()
 }
 
 fn leaves_before(at: Timestamp) -> Timestamp {

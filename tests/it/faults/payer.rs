@@ -8,9 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use yizhan::runtime::Runtime;
 use yizhan_contract::Money;
+use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
-    Answer, Ask, AskedLeg, Manifest, Memo, Operation, OperationKind, Payer, Performed, PrepareError,
-    Prepared, Quote, QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable, VisitEvent,
+    Answer, Ask, AskedLeg, Manifest, Operation, OperationKind, Payer, Performed, PrepareError, Prepared,
+    Quote, QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable,
 };
 
 use super::books::{FileBooks, quote_id};
@@ -177,6 +178,7 @@ impl Fickle {
             valid_until: self.runtime.now() + SignedDuration::from_mins(30),
             amounts: ask.legs.iter().map(amount).collect(),
             also_paid: Vec::new(),
+            kept: Opaque::default(),
         })
     }
 
@@ -267,10 +269,6 @@ impl Payer for Fickle {
         &self.manifest
     }
 
-    fn visit<'a>(&'a self, _event: &'a VisitEvent, memo: Memo) -> Answer<'a, Memo> {
-        Box::pin(async move { memo })
-    }
-
     fn quote<'a>(&'a self, ask: &'a Ask, _deadline: Timestamp) -> Answer<'a, QuoteAnswer> {
         Box::pin(self.quoted(ask))
     }
@@ -287,7 +285,7 @@ impl Payer for Fickle {
         Box::pin(self.asked(read(prepared).id))
     }
 
-    fn statement(&self, _day: Date) -> Answer<'_, Result<Vec<StatementLine>, Unavailable>> {
+    fn statement(&self, _day: Date, _: Timestamp) -> Answer<'_, Result<Vec<StatementLine>, Unavailable>> {
         Box::pin(async { Err(unavailable()) })
     }
 }

@@ -9,9 +9,10 @@ use jiff::civil::Date;
 use tokio::sync::{Notify, Semaphore};
 use yizhan::settlement::payers::Payers;
 use yizhan_contract::Money;
+use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
-    Answer, Ask, Manifest, Memo, Operation, OperationKind, Payer, Performed, PrepareError, Prepared, Quote,
-    QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable, VisitEvent,
+    Answer, Ask, Manifest, Operation, OperationKind, Payer, Performed, PrepareError, Prepared, Quote,
+    QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable,
 };
 
 /// Pays all it may, firmly, after a while; its book is the same for all gateways.
@@ -42,7 +43,6 @@ impl Generous {
 
     fn behind(gate: Option<Gate>, takes: Duration) -> Arc<Self> {
         let manifest = Manifest {
-            serves: vec!["critical_illness".parse().unwrap()],
             quotes_are_firm: true,
             commits_are_idempotent: true,
             reverse_window_s: Some(86_400),
@@ -50,6 +50,7 @@ impl Generous {
             optional: false,
             commits_zero: false,
             concurrency_max: 1_024,
+            ..Manifest::cautious("test", "1", vec!["critical_illness".parse().unwrap()])
         };
         Arc::new(Self { manifest, takes, book: Mutex::default(), gate })
     }
@@ -96,10 +97,6 @@ impl Payer for Generous {
         &self.manifest
     }
 
-    fn visit<'a>(&'a self, _: &'a VisitEvent, memo: Memo) -> Answer<'a, Memo> {
-        Box::pin(async move { memo })
-    }
-
     fn quote<'a>(&'a self, ask: &'a Ask, _: Timestamp) -> Answer<'a, QuoteAnswer> {
         let amount = |leg: &yizhan_contract::payer::AskedLeg| QuotedAmount {
             payer: leg.payer.clone(),
@@ -113,6 +110,7 @@ impl Payer for Generous {
                 valid_until: Timestamp::MAX,
                 amounts: ask.legs.iter().map(amount).collect(),
                 also_paid: Vec::new(),
+                kept: Opaque::default(),
             })
         })
     }
@@ -146,7 +144,7 @@ impl Payer for Generous {
         })
     }
 
-    fn statement(&self, _: Date) -> Answer<'_, Result<Vec<StatementLine>, Unavailable>> {
+    fn statement(&self, _: Date, _: Timestamp) -> Answer<'_, Result<Vec<StatementLine>, Unavailable>> {
         panic!("nobody asks for the day's book")
     }
 }

@@ -15,6 +15,7 @@ mod reserved;
 mod sender;
 mod stuck;
 mod together;
+mod told;
 mod unpriced;
 mod wire;
 

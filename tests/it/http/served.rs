@@ -53,12 +53,6 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn before(inner: Sqlite) -> Self {
-        let steps = Semaphore::new(Semaphore::MAX_PERMITS / 2);
-        let (begun, ended) = (watch::Sender::new(0), watch::Sender::new(0));
-        Self { inner, steps, is_broken: AtomicBool::new(false), begun, ended }
-    }
-
     /// From now on steps wait.
     pub(crate) fn hold(&self) {
         self.steps.forget_permits(usize::MAX);
@@ -103,10 +97,7 @@ impl Store for Gate {
     }
 
     fn keep_refused(&self, at: Timestamp, claim: MessageClaim, answer: Vec<u8>) -> Answer<'_, ()> {
-        Box::pin(async move {
-            self.works()?;
-            self.inner.keep_refused(at, claim, answer).await
-        })
+        self.inner.keep_refused(at, claim, answer)
     }
 
     fn person(&self, persons: Vec<PersonRef>) -> Answer<'_, Option<PersonFacts>> {
@@ -232,7 +223,9 @@ impl Setting {
         let runtime = Runtime { clock: Arc::clone(&clock) as _, ids: Arc::new(RandomIds) };
         let inner = Sqlite::in_memory(Arc::clone(&runtime.ids)).unwrap();
         register_samples(&inner, &runtime).await;
-        let store = Arc::new(Gate::before(inner));
+        let steps = Semaphore::new(Semaphore::MAX_PERMITS / 2);
+        let (begun, ended) = (watch::Sender::new(0), watch::Sender::new(0));
+        let store = Arc::new(Gate { inner, steps, is_broken: AtomicBool::new(false), begun, ended });
         let profiles = Arc::new(profiles());
         let known = Arc::clone(&profiles);
         let hospitals =

@@ -61,7 +61,7 @@ impl Books {
     /// A reversal that could overtake what it takes back.
     pub(crate) fn leaves(&mut self, operation: &Operation, is_very_late: bool) -> Result<(), String> {
         *self.on_the_way.entry(Arc::clone(&operation.id)).or_default() += 1;
-        let OperationKind::Reverse { original } = &operation.kind else {
+        let OperationKind::Reverse { original, .. } = &operation.kind else {
             if is_very_late {
                 self.unpromised.insert(Arc::clone(&operation.id));
             }

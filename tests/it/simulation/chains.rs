@@ -57,7 +57,6 @@ pub(crate) const OPTIONAL: [usize; 2] = [4, 7];
 impl Kind {
     pub(crate) fn manifest(&self, not_found_settles_after_s: u64) -> Manifest {
         Manifest {
-            serves: self.serves.iter().map(|code| code.parse().unwrap()).collect(),
             quotes_are_firm: self.is_firm,
             commits_are_idempotent: self.is_idempotent,
             reverse_window_s: self.reverses.then_some(86_400),
@@ -65,6 +64,7 @@ impl Kind {
             optional: self.is_optional,
             commits_zero: false,
             concurrency_max: 4,
+            ..Manifest::cautious("test", "1", self.serves.iter().map(|code| code.parse().unwrap()).collect())
         }
     }
 }

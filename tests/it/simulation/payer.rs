@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use yizhan::runtime::Clock;
 use yizhan::settlement::saga::COMMIT_DEADLINE;
+use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
-    Answer, Ask, Manifest, Memo, Operation, OperationKind, Payer, Performed, PrepareError, Prepared, Quote,
-    QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable, VisitEvent,
+    Answer, Ask, Manifest, Operation, OperationKind, Payer, Performed, PrepareError, Prepared, Quote,
+    QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable,
 };
 use yizhan_contract::{Money, PayerCode};
 
@@ -64,7 +65,13 @@ impl Line {
                 };
                 let amounts = ask.legs.iter().map(amount).collect();
                 let valid_until = deadline + SignedDuration::from_mins(30);
-                QuoteAnswer::Quote(Quote { id, valid_until, amounts, also_paid: Vec::new() })
+                QuoteAnswer::Quote(Quote {
+                    id,
+                    valid_until,
+                    amounts,
+                    also_paid: Vec::new(),
+                    kept: Opaque::default(),
+                })
             }
         }
     }
@@ -167,7 +174,7 @@ impl Line {
             OperationKind::Reverse { .. } if cell.answer == "refuses" => {
                 Performed::Refused { code: "no_reversal".into(), message: "not today".into() }
             }
-            OperationKind::Reverse { original } => books.reverse(operation, original),
+            OperationKind::Reverse { original, .. } => books.reverse(operation, original),
         };
         drop(books);
         self.sim.log(|| format!("{} {} comes to {}", self.name, operation.id, told(&done)));
@@ -236,10 +243,6 @@ impl Payer for Line {
         &self.manifest
     }
 
-    fn visit<'a>(&'a self, _event: &'a VisitEvent, memo: Memo) -> Answer<'a, Memo> {
-        Box::pin(async move { memo })
-    }
-
     fn quote<'a>(&'a self, ask: &'a Ask, deadline: Timestamp) -> Answer<'a, QuoteAnswer> {
         Box::pin(self.quoted(ask, deadline))
     }
@@ -261,7 +264,7 @@ impl Payer for Line {
         Box::pin(self.asked(read(prepared)))
     }
 
-    fn statement(&self, _day: Date) -> Answer<'_, Result<Vec<StatementLine>, Unavailable>> {
+    fn statement(&self, _day: Date, _: Timestamp) -> Answer<'_, Result<Vec<StatementLine>, Unavailable>> {
         let books = self.books.lock().unwrap();
         let line = |(id, entry): (&Arc<str>, &super::books::Entry)| {
             let sign = |amount: Money| if entry.is_reversal { -amount } else { amount };

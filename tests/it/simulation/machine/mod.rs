@@ -43,7 +43,6 @@ fn manifest(payer: usize, dice: &mut Dice) -> Manifest {
     let quotes_are_firm = dice.percent(60);
     let reverses = !quotes_are_firm || dice.percent(80);
     Manifest {
-        serves: vec![format!("payer_{payer}").parse().unwrap()],
         quotes_are_firm,
         commits_are_idempotent: dice.percent(50),
         reverse_window_s: reverses.then_some(86_400),
@@ -51,6 +50,7 @@ fn manifest(payer: usize, dice: &mut Dice) -> Manifest {
         optional: false,
         commits_zero: false,
         concurrency_max: 4,
+        ..Manifest::cautious("test", "1", vec![format!("payer_{payer}").parse().unwrap()])
     }
 }
 
@@ -61,6 +61,7 @@ fn call(manifest: &Manifest, wave: u8, amount: Money, ids: &mut Ids, at: Timesta
         wave,
         legs: manifest.serves.iter().map(|payer| (payer.clone(), amount)).collect(),
         quote_id: None,
+        kept: yizhan_contract::opaque::Opaque::default(),
         commit: ids.operation(at),
         undo: None,
         tombstones: Vec::new(),
