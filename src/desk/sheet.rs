@@ -88,7 +88,7 @@ struct Fact {
     note: String,
 }
 
-/// Why this paper is no proof of settlement.
+/// Why this paper is no proof of settlement, whether money moved, and what to do next.
 struct Banner {
     text: &'static str,
     next: String,
@@ -143,33 +143,44 @@ fn facts(sheet: &Sheet<'_>) -> Vec<Fact> {
 
 fn banner(bill: &Bill, lang: Lang) -> Option<Banner> {
     let words = lang.words();
-    let nothing = String::new;
-    let (text, next, watermark) = match bill.state {
+    let (text, next, more, watermark) = match bill.state {
         BillState::Settled => return None,
-        BillState::AwaitingCharges => (words.banner_awaiting, nothing(), words.watermark_pending),
-        BillState::Quoted => (words.banner_quoted, valid_until(bill, words), words.watermark_quoted),
+        BillState::AwaitingCharges => {
+            (words.banner_awaiting, words.banner_awaiting_next, None, words.watermark_pending)
+        }
+        BillState::Quoted => {
+            (words.banner_quoted, words.banner_quoted_next, valid_until(bill, words), words.watermark_quoted)
+        }
         BillState::Settling => {
-            (words.banner_settling, words.banner_settling_next.to_owned(), words.watermark_pending)
+            (words.banner_settling, words.banner_settling_next, None, words.watermark_pending)
         }
-        BillState::Reversing => (words.banner_reversing, reversal(bill, words), words.watermark_void),
-        BillState::Reversed => (words.banner_reversed, reversal(bill, words), words.watermark_void),
+        BillState::Reversing => {
+            (words.banner_reversing, words.banner_reversing_next, None, words.watermark_reversing)
+        }
+        BillState::Reversed => {
+            (words.banner_reversed, words.banner_reversed_next, reversal(bill, words), words.watermark_void)
+        }
         BillState::NeedsAttention => {
-            (words.banner_attention, words.banner_attention_next.to_owned(), words.watermark_pending)
+            (words.banner_attention, words.banner_attention_next, None, words.watermark_pending)
         }
-        BillState::Refused => (words.banner_refused, nothing(), words.watermark_pending),
+        BillState::Refused => {
+            (words.banner_refused, words.banner_refused_next, None, words.watermark_pending)
+        }
     };
-    Some(Banner { text, next, watermark })
+    let next = [Some(next.to_owned()), more].into_iter().flatten().collect::<Vec<_>>();
+    Some(Banner { text, next: next.join(words.sentences_between), watermark })
 }
 
-fn valid_until(bill: &Bill, words: &'static Words) -> String {
+fn valid_until(bill: &Bill, words: &'static Words) -> Option<String> {
     let until = |at| format!("{} {}{}", words.valid_until, shanghai(at), words.shanghai_time);
-    bill.valid_until.map(until).unwrap_or_default()
+    bill.valid_until.map(until)
 }
 
-fn reversal(bill: &Bill, words: &'static Words) -> String {
-    let Some(reversal) = &bill.reversal else { return String::new() };
+fn reversal(bill: &Bill, words: &'static Words) -> Option<String> {
+    let reversal = bill.reversal.as_ref()?;
     let at = shanghai(reversal.at);
-    fill(words.reversed_by, &[("reason", &reversal.reason), ("operator", &reversal.operator), ("at", &at)])
+    let said = [("reason", &*reversal.reason), ("operator", &*reversal.operator), ("at", &*at)];
+    Some(fill(words.reversed_by, &said))
 }
 
 fn costs(amounts: &Buckets, words: &'static Words) -> Vec<Cost> {

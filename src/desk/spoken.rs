@@ -7,18 +7,19 @@ use super::figures::grouped;
 use super::words::{Piece, Words, fill, pieces};
 use crate::settlement::bill::{Bill, BillState};
 
-/// What is said aloud at the desk.
+/// What is said aloud at the desk: one sentence for each state, and it is true in that state.
 pub fn sentence(bill: &Bill, words: &'static Words) -> Vec<Piece> {
     let said = match bill.state {
+        BillState::AwaitingCharges => words.say_awaiting,
+        BillState::Quoted => words.say_quoted,
+        BillState::Settling => words.say_settling,
         BillState::Settled => words.say_settled,
-        BillState::Reversed | BillState::Reversing => words.say_reversed,
-        _ => words.say_quoted,
+        BillState::Reversing => words.say_reversing,
+        BillState::Reversed => words.say_reversed,
+        BillState::NeedsAttention => words.say_attention,
+        BillState::Refused => words.say_refused,
     };
-    let (ending, open) = match (bill.to_refund.is_positive(), bill.to_collect.is_positive()) {
-        (true, _) => (words.say_refund, bill.to_refund),
-        (_, true) => (words.say_collect, bill.to_collect),
-        _ => (words.say_even, bill.to_collect),
-    };
+    let (ending, open) = ending(bill, words);
     let amounts = [
         ("total", grouped(bill.amounts.total)),
         ("paid", grouped(bill.paid_by_payers)),
@@ -32,10 +33,27 @@ pub fn sentence(bill: &Bill, words: &'static Words) -> Vec<Piece> {
     spoken
 }
 
+/// What becomes of the deposit, where that is certain or asked for.
+fn ending(bill: &Bill, words: &'static Words) -> (&'static str, Money) {
+    match (says_what_changes_hands(bill), bill.to_refund.is_positive(), bill.to_collect.is_positive()) {
+        (true, true, _) => (words.say_refund, bill.to_refund),
+        (true, _, true) => (words.say_collect, bill.to_collect),
+        (true, ..) => (words.say_even, bill.to_collect),
+        (false, ..) => (words.say_end, Money::ZERO),
+    }
+}
+
+/// Nobody collects or refunds on the word of a bill that does not stand.
+fn says_what_changes_hands(bill: &Bill) -> bool {
+    matches!(bill.state, BillState::Quoted | BillState::Settled)
+}
+
 /// The share, and what changes hands because of it, in capital numerals.
 pub fn capitals(bill: &Bill, words: &'static Words) -> Vec<(&'static str, String)> {
-    [(words.patient_share, bill.patient_share), open(bill, words)]
+    let open = says_what_changes_hands(bill).then(|| open(bill, words));
+    [Some((words.patient_share, bill.patient_share)), open]
         .into_iter()
+        .flatten()
         .filter_map(|(label, amount)| Some((label, capital(amount)?)))
         .collect()
 }

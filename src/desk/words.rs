@@ -103,22 +103,35 @@ words! {
     currency "单位：人民币元" "Amounts in yuan (CNY)";
 
     banner_awaiting "等待费用，非结算凭证" "AWAITING CHARGES: not a settlement document";
+    banner_awaiting_next "未发生资金变动。费用收齐后自动结算，请稍后再查看。" "No money has moved. It is settled once the charges are complete; look again later.";
     banner_quoted "试算单，非结算凭证" "QUOTE: not a settlement document";
+    banner_quoted_next "未发生资金变动，确认后才结算。" "No money has moved; it is settled once it is confirmed.";
     banner_settling "正在结算，非结算凭证" "BEING SETTLED: not a settlement document";
-    banner_settling_next "支付方的答复正在确认，系统会自动查询。请勿重复提交。" "A payer's answer is being confirmed; the system asks by itself. Do not send again.";
+    banner_settling_next "支付方的答复正在确认，系统会自动查询。请勿重复提交，确认之前请勿收款或退款。" "A payer's answer is being confirmed; the system asks by itself. Do not send again, and neither collect nor refund before that.";
     banner_reversing "正在撤销，本单不再有效" "BEING REVERSED: no longer valid";
+    banner_reversing_next "款项是否已退回正在确认，系统会自动查询。请勿重复提交，确认之前请勿收款或退款。" "Whether the money was given back is being confirmed; the system asks by itself. Do not send again, and neither collect nor refund before that.";
     banner_reversed "已撤销，本单作废" "REVERSED: this document is void";
+    banner_reversed_next "各方款项已退回。" "What the payers paid was given back.";
     banner_attention "需人工处理，非结算凭证" "NEEDS ATTENTION: not a settlement document";
-    banner_attention_next "请勿重复提交，请联系管理员处理。" "Do not send again; call the operator.";
+    banner_attention_next "资金是否变动尚未确认。请勿重复提交，请联系管理员处理。" "Whether money moved is not confirmed. Do not send again; call the operator.";
     banner_refused "未受理，非结算凭证" "REFUSED: not a settlement document";
+    banner_refused_next "结算未成立，已确认的款项均已退回。请与拒绝的支付方核实后重新结算。" "Nothing was settled, and what had been committed was given back. Ask the payer that refused, then settle again.";
     reversed_by "撤销原因：{reason}。操作员：{operator}。时间：{at}。" "Reason: {reason}. Operator: {operator}. At {at}.";
+    sentences_between "" " ";
     watermark_quoted "试算" "QUOTE";
+    watermark_reversing "撤销中" "REVERSING";
     watermark_void "已撤销" "VOID";
     watermark_pending "未结算" "NOT SETTLED";
 
-    say_settled "总费用 {total} 元，各方共支付 {paid} 元，您需支付 {share} 元" "Total {total} yuan; the payers pay {paid} yuan; you pay {share} yuan";
+    say_awaiting "费用尚未收齐：目前总费用 {total} 元，各方预计共支付 {paid} 元，您预计需支付 {share} 元" "The charges are not complete: so far total {total} yuan; the payers would pay {paid} yuan; you would pay {share} yuan";
     say_quoted "总费用 {total} 元，各方预计共支付 {paid} 元，您预计需支付 {share} 元" "Total {total} yuan; the payers would pay {paid} yuan; you would pay {share} yuan";
+    say_settling "正在结算：总费用 {total} 元，待各方确认共支付 {paid} 元后，您需支付 {share} 元" "Being settled: total {total} yuan; once the payers have confirmed {paid} yuan, you pay {share} yuan";
+    say_settled "总费用 {total} 元，各方共支付 {paid} 元，您需支付 {share} 元" "Total {total} yuan; the payers pay {paid} yuan; you pay {share} yuan";
+    say_reversing "正在撤回各方的款项：总费用 {total} 元，原定各方共支付 {paid} 元、您支付 {share} 元，均不再有效" "The payers' money is being taken back: total {total} yuan; {paid} yuan were to be the payers' and {share} yuan yours, which no longer holds";
     say_reversed "原结算已撤销：总费用 {total} 元，各方原支付 {paid} 元，您原需支付 {share} 元" "This settlement was reversed: total {total} yuan; the payers had paid {paid} yuan; your share was {share} yuan";
+    say_attention "尚未确认，正由人工处理：总费用 {total} 元，原定各方共支付 {paid} 元、您支付 {share} 元" "Not confirmed, and with a person now: total {total} yuan; {paid} yuan were to be the payers' and {share} yuan yours";
+    say_refused "结算未成立，各方均未支付：总费用 {total} 元，原定各方共支付 {paid} 元、您支付 {share} 元" "Nothing was settled and no payer pays: total {total} yuan; {paid} yuan were to be the payers' and {share} yuan yours";
+    say_end "。" ".";
     say_refund "（押金 {deposit} 元，应退 {open} 元）。" " (deposit {deposit} yuan; refund to you {open} yuan).";
     say_collect "（押金 {deposit} 元，应补 {open} 元）。" " (deposit {deposit} yuan; still to pay {open} yuan).";
     say_even "（押金 {deposit} 元，不补不退）。" " (deposit {deposit} yuan; nothing to pay or refund).";
