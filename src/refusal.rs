@@ -19,6 +19,15 @@ pub enum Money {
 }
 
 impl Money {
+    /// As documents have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotMoved => "not_moved",
+            Self::Moved => "moved",
+            Self::BeingConfirmed => "being_confirmed",
+        }
+    }
+
     pub fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::NotMoved => ("未发生资金变动", "No money has moved"),

@@ -10,8 +10,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use yizhan_contract::counted;
 
 use super::opened::{self, Named, Opened};
+use crate::catalogue::CatalogueFile;
+use crate::roster::{RosterFile, RosterMode, RosterRow};
 use crate::runtime::Runtime;
+use crate::samples;
 use crate::sheet::{Problem, Problems};
+use crate::store::Ports;
 use crate::store::address::Address;
 use crate::store::registers::{Import, ImportError, Imported, OnProgress, Progress, Rows};
 
@@ -52,6 +56,42 @@ pub(super) fn import_of<T>(
         ImportError::Refused(problems)
     })?;
     Ok(Import { at: runtime.now(), file: name, rows, progress })
+}
+
+/// A roster beside what the store has, and nobody watches.
+pub(super) async fn bring_in_roster<R>(
+    store: &dyn Ports,
+    file: &Path,
+    rows: Result<R, Vec<Problem>>,
+    runtime: &Runtime,
+) -> anyhow::Result<()>
+where
+    R: Iterator<Item = Result<RosterRow, Vec<Problem>>> + Send + 'static,
+{
+    let rows = rows.map(|rows| Box::new(rows) as Rows<_>);
+    store.import_roster(import_of(file, rows, runtime, Arc::new(|_| {}))?, RosterMode::Delta).await?;
+    Ok(())
+}
+
+/// The same for a catalogue.
+pub(super) async fn bring_in_catalogue(
+    store: &dyn Ports,
+    file: &Path,
+    rows: Result<CatalogueFile, Vec<Problem>>,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
+    let rows = rows.map(|rows| Box::new(rows) as Rows<_>);
+    store.import_catalogue(import_of(file, rows, runtime, Arc::new(|_| {}))?).await?;
+    Ok(())
+}
+
+pub(super) async fn bring_in_sample_roster(store: &dyn Ports, runtime: &Runtime) -> anyhow::Result<()> {
+    bring_in_roster(store, "roster.csv".as_ref(), RosterFile::shipped(samples::ROSTER), runtime).await
+}
+
+pub(super) async fn bring_in_sample_catalogue(store: &dyn Ports, runtime: &Runtime) -> anyhow::Result<()> {
+    let rows = CatalogueFile::shipped(samples::CATALOGUE);
+    bring_in_catalogue(store, "catalogue.csv".as_ref(), rows, runtime).await
 }
 
 /// A bar on a terminal; nothing where nobody watches.

@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow, bail};
 
 use super::block_on;
 use super::gateway_name::GatewayName;
+use crate::http::Passes;
 use crate::runtime::Runtime;
 use crate::store::Ports;
 use crate::store::address::{Address, PostgresAddress};
@@ -142,6 +143,11 @@ fn store_under(store: &Address, key_file: &Path) -> String {
 
 fn key(file: &Path) -> anyhow::Result<Option<Key>> {
     Ok(if file.exists() { Some(Key::read(file)?) } else { None })
+}
+
+/// What signs links to sheets; the store under this key is open already.
+pub(super) fn passes(key_file: &Path) -> anyhow::Result<Passes> {
+    Ok(Passes::new(Key::read(key_file)?.link_key()))
 }
 
 /// Beside a store's file, unless said otherwise; a database has no place beside it.

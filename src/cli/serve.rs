@@ -67,7 +67,8 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     block_on(async {
         tokio::spawn(stop_on_signal(stop));
         let listeners = Listeners::bind(&config)?;
-        let front = Front { reading: http::Reading::Token, metrics, recent: Arc::default() };
+        let passes = opened::passes(&config.key_file)?;
+        let front = Front { reading: http::Reading::Token, metrics, passes, recent: Arc::default() };
         serve(&config, listeners, reception, front, stopped).await
     })?;
     store.close();
@@ -139,6 +140,7 @@ impl Listeners {
 pub struct Front {
     pub reading: http::Reading,
     pub metrics: PrometheusHandle,
+    pub passes: http::Passes,
     /// Filled by the demonstration only.
     pub recent: Arc<http::Recent>,
 }
@@ -224,6 +226,7 @@ fn http_port(
         message_bytes_max: config.limits.message_bytes_max,
         waits: http::Waits::default(),
         requests_per_second_max: config.limits.requests_per_second_max,
+        passes: front.passes,
         recent: front.recent,
     };
     let drain = Duration::from_secs(config.limits.drain_s);

@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use yizhan_contract::counted;
 use yizhan_rules::PolicyShelf;
 
-use super::import::import_of;
+use super::import::{bring_in_catalogue, bring_in_roster, bring_in_sample_catalogue, bring_in_sample_roster};
 use super::opened::{self, Named, Opened};
 use super::{Exit, block_on, house, policy};
 use crate::catalogue::CatalogueFile;
@@ -18,13 +17,11 @@ use crate::desk::table::{self, Style};
 use crate::intake::reception::{Arrival, Reception};
 use crate::intake::{Format, split};
 use crate::refusal::{Code, Refusal};
-use crate::roster::{RosterFile, RosterMode};
+use crate::roster::RosterFile;
 use crate::runtime::Runtime;
-use crate::samples;
 use crate::settlement::bill::BillState;
 use crate::settlement::message::Mode;
-use crate::settlement::outcome::{Noted, Outcome};
-use crate::store::registers::Rows;
+use crate::settlement::outcome::Outcome;
 use crate::store::{Ports, StayRef, postgres};
 use crate::telemetry::Channel;
 
@@ -113,24 +110,15 @@ fn open(args: &SettleArgs, runtime: &Runtime) -> anyhow::Result<Opened> {
 /// Files given are brought in; a store in memory starts with the samples for what is not given.
 async fn registers(args: &SettleArgs, store: &dyn Ports, runtime: &Runtime) -> anyhow::Result<()> {
     let in_memory = args.store.is_none();
-    let quietly = || Arc::new(|_| {});
-    let roster = match &args.roster {
-        Some(file) => Some((file.as_path(), RosterFile::open(file))),
-        None if in_memory => Some((Path::new("roster.csv"), RosterFile::shipped(samples::ROSTER))),
-        None => None,
-    };
-    if let Some((file, rows)) = roster {
-        let import = import_of(file, rows.map(|rows| Box::new(rows) as Rows<_>), runtime, quietly())?;
-        store.import_roster(import, RosterMode::Delta).await?;
+    match &args.roster {
+        Some(file) => bring_in_roster(store, file, RosterFile::open(file), runtime).await?,
+        None if in_memory => bring_in_sample_roster(store, runtime).await?,
+        None => {}
     }
-    let catalogue = match &args.catalogue {
-        Some(file) => Some((file.as_path(), CatalogueFile::open(file))),
-        None if in_memory => Some((Path::new("catalogue.csv"), CatalogueFile::shipped(samples::CATALOGUE))),
-        None => None,
-    };
-    if let Some((file, rows)) = catalogue {
-        let import = import_of(file, rows.map(|rows| Box::new(rows) as Rows<_>), runtime, quietly())?;
-        store.import_catalogue(import).await?;
+    match &args.catalogue {
+        Some(file) => bring_in_catalogue(store, file, CatalogueFile::open(file), runtime).await?,
+        None if in_memory => bring_in_sample_catalogue(store, runtime).await?,
+        None => {}
     }
     Ok(())
 }
@@ -242,7 +230,7 @@ impl Show {
     fn text(&self, outcome: &Outcome) -> String {
         match outcome {
             Outcome::Bill(bill) => table::bill(bill, self.style),
-            Outcome::Noted(noted) => noted_text(noted),
+            Outcome::Noted(noted) => table::noted(noted, self.style),
             Outcome::Refused(refused) => table::problem(&Problem::new(&refused.refusals, None), self.style),
         }
     }
@@ -255,24 +243,4 @@ fn json(outcome: &Outcome) -> String {
         Outcome::Refused(refused) => Problem::new(&refused.refusals, None).to_json(),
     };
     written.unwrap_or_default()
-}
-
-fn noted_text(noted: &Noted) -> String {
-    let state = noted.state.text();
-    let who = noted.beneficiary.sentence();
-    let mut text = format!(
-        "已收到 {visit}：{zh}（{lines} 行费用，{total} 元）| received {visit}: {en} ({charges}, {total})\n  {who_zh} | {who_en}\n",
-        visit = noted.visit_number,
-        zh = state.zh,
-        en = state.en.to_lowercase(),
-        lines = noted.lines,
-        charges = counted(noted.lines, "charge line", "charge lines"),
-        total = noted.total,
-        who_zh = who.zh,
-        who_en = who.en,
-    );
-    for finding in &noted.findings {
-        text.push_str(&format!("  ! {} | {}\n", finding.message.zh, finding.message.en));
-    }
-    text
 }

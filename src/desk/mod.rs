@@ -3,7 +3,7 @@
 //!
 //! [`words`] is the one table of texts in both languages; [`figures`] writes numbers; [`explain`] puts
 //! steps into a clerk's language; [`waterfall`] draws; [`sheet`] and [`pages`] are HTML, [`table`] is text,
-//! [`xml`] and [`problem`] are for machines.
+//! [`xml`], [`problem`] and [`pending`] are for machines.
 
 pub mod assets;
 pub mod capital;
@@ -11,6 +11,7 @@ pub mod explain;
 pub mod figures;
 pub mod markup;
 pub mod pages;
+pub mod pending;
 pub mod problem;
 pub mod rows;
 pub mod sheet;

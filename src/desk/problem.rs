@@ -3,11 +3,11 @@
 //! Every one says whether money moved. `title` and `detail` are one text in both languages, as the RFC
 //! wants them; `next` and the parts of `errors` keep the languages apart.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use yizhan_contract::Text;
 
 use super::markup::Markup;
-use super::xml::{BILL_NAMESPACE, bill};
+use super::xml::{BILL_NAMESPACE, bill, text};
 use crate::refusal::{Code, Money, Refusal};
 use crate::settlement::bill::Bill;
 
@@ -17,7 +17,8 @@ pub const XML_MEDIA_TYPE: &str = "application/problem+xml";
 const XML_NAMESPACE: &str = "urn:ietf:rfc:7807";
 const TYPE_PREFIX: &str = "urn:yizhan:problem:";
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Told")]
 pub struct Problem {
     /// `urn:yizhan:problem:total_differs`
     #[serde(rename = "type")]
@@ -39,13 +40,37 @@ pub struct Problem {
 }
 
 /// One of the things that are wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    pub code: &'static str,
+    pub code: Code,
     pub title: Text,
     pub detail: Text,
     pub place: Option<String>,
     pub next: Text,
+}
+
+/// A problem as it is read: `title` and `detail` are one text, and apart only in the first of `errors`.
+#[derive(Deserialize)]
+struct Told {
+    #[serde(rename = "type")]
+    kind: String,
+    status: u16,
+    place: Option<String>,
+    money: Money,
+    next: Text,
+    errors: Vec<Part>,
+    trace_id: Option<String>,
+    quote: Option<Box<Bill>>,
+}
+
+impl TryFrom<Told> for Problem {
+    type Error = &'static str;
+
+    fn try_from(told: Told) -> Result<Self, Self::Error> {
+        let Told { kind, status, place, money, next, errors, trace_id, quote } = told;
+        let Part { title, detail, .. } = errors.first().cloned().ok_or("a problem of nothing")?;
+        Ok(Self { kind, title, status, detail, place, money, next, errors, trace_id, quote })
+    }
 }
 
 impl Problem {
@@ -84,15 +109,6 @@ impl Problem {
         Self { quote, ..self }
     }
 
-    /// `not_moved`, `moved` or `being_confirmed`.
-    pub fn money_word(&self) -> &'static str {
-        match self.money {
-            Money::NotMoved => "not_moved",
-            Money::Moved => "moved",
-            Money::BeingConfirmed => "being_confirmed",
-        }
-    }
-
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
     }
@@ -104,7 +120,7 @@ impl Problem {
             xml.leaf("status", self.status);
             xml.leaf("detail", joined(&self.detail));
             xml.optional("place", self.place.as_ref());
-            xml.leaf("money", self.money_word());
+            xml.leaf("money", self.money.word());
             text(xml, "next", &self.next);
             // RFC 9457 appendix B names the members of an array `i`.
             xml.element("errors", |xml| {
@@ -123,7 +139,7 @@ impl Problem {
 impl Part {
     fn new(refusal: &Refusal) -> Self {
         Self {
-            code: refusal.code.slug(),
+            code: refusal.code,
             title: refusal.code.title(),
             detail: refusal.detail.clone(),
             place: refusal.place.as_deref().map(str::to_owned),
@@ -132,7 +148,7 @@ impl Part {
     }
 
     fn write(&self, xml: &mut Markup) {
-        xml.leaf("code", self.code);
+        xml.leaf("code", self.code.slug());
         text(xml, "title", &self.title);
         text(xml, "detail", &self.detail);
         xml.optional("place", self.place.as_ref());
@@ -154,12 +170,5 @@ fn joined(text: &Text) -> String {
 }
 
 fn in_both_languages<S: Serializer>(text: &Text, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{} / {}", text.zh, text.en))
-}
-
-fn text(xml: &mut Markup, name: &str, text: &Text) {
-    xml.element(name, |xml| {
-        xml.leaf("zh", &text.zh);
-        xml.leaf("en", &text.en);
-    });
+    serializer.serialize_str(&joined(text))
 }

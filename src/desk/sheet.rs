@@ -8,7 +8,7 @@ use askama::Template;
 use yizhan_contract::person::Personal;
 use yizhan_contract::{Buckets, Finding, FindingCode, Money, counted};
 
-use super::assets::style_path;
+use super::assets::STYLE;
 use super::figures::{self, days, grouped, shanghai};
 use super::rows::{PayerRow, payer_rows};
 use super::spoken::{balance, capitals, open, sentence, tick};
@@ -24,20 +24,24 @@ pub struct Sheet<'a> {
     /// In full: the patient's own paper.
     pub patient_name: &'a Personal<String>,
     pub hospital_name: &'a str,
+    /// Where it is read, with a query already: the page may have come as the answer to a message, and the link to the
+    /// other language must not lead there.
+    pub address: &'a str,
     pub lang: Lang,
 }
 
 impl Sheet<'_> {
-    /// A whole page; serve it with [`super::assets::PAGE_SECURITY_POLICY`].
+    /// A whole page; serve it with [`super::assets::page_security_policy`].
     pub fn render(&self) -> Result<String, askama::Error> {
         let (bill, lang) = (self.bill, self.lang);
         let words = lang.words();
         Page {
             lang,
             words,
-            style: style_path(),
+            style: STYLE,
             bill,
             hospital_name: self.hospital_name,
+            address: self.address,
             facts: facts(self),
             banner: banner(bill, lang),
             state: lang.of(&bill.state.text()).to_owned(),
@@ -65,6 +69,7 @@ struct Page<'a> {
     style: &'static str,
     bill: &'a Bill,
     hospital_name: &'a str,
+    address: &'a str,
     facts: Vec<Fact>,
     banner: Option<Banner>,
     state: String,

@@ -1,5 +1,7 @@
 //! A bill or a refusal in a terminal: Chinese and English together, amounts aligned by display width.
 
+use yizhan_contract::counted;
+
 use super::explain;
 use super::figures::{coverage, grouped, shanghai, width, wrapped};
 use super::problem::Problem;
@@ -8,6 +10,7 @@ use super::spoken::{balance, open, tick};
 use super::values;
 use super::words::{EN, Lang, Words, ZH};
 use crate::settlement::bill::{Bill, BillState, BilledPayer};
+use crate::settlement::outcome::Noted;
 
 /// How to write; the caller knows the terminal and `NO_COLOR`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,10 +67,28 @@ pub fn problem(problem: &Problem, style: Style) -> String {
         text.line(&format!("    {}", part.detail.en));
         text.line(&format!("  {}: {}", both(|w| w.problem_next), part.next.zh));
         text.line(&format!("    {}", part.next.en));
-        text.line(&text.paint(&format!("  {}: {}", both(|w| w.code), part.code), Ink::Faint));
+        text.line(&text.paint(&format!("  {}: {}", both(|w| w.code), part.code.slug()), Ink::Faint));
     }
     if let Some(trace_id) = &problem.trace_id {
         text.line(&text.paint(&format!("  {}: {trace_id}", both(|w| w.trace_id)), Ink::Faint));
+    }
+    text.text
+}
+
+/// What was taken in without a bill.
+pub fn noted(noted: &Noted, style: Style) -> String {
+    let mut text = Text { style, text: String::new() };
+    let (state, who) = (noted.state.text(), noted.beneficiary.sentence());
+    let (visit, lines, total) = (&noted.visit_number, noted.lines, noted.total);
+    let charges = counted(lines, "charge line", "charge lines");
+    text.line(&format!(
+        "已收到 {visit}：{}（{lines} 行费用，{total} 元）| received {visit}: {} ({charges}, {total})",
+        state.zh,
+        state.en.to_lowercase(),
+    ));
+    text.line(&format!("  {} | {}", who.zh, who.en));
+    for finding in &noted.findings {
+        text.line(&format!("  ! {} | {}", finding.message.zh, finding.message.en));
     }
     text.text
 }

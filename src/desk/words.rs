@@ -220,6 +220,10 @@ words! {
     index_open "查看结算单" "Open the bill";
     index_discharged "出院" "Discharged";
 
+    noted_title "已收到" "Received";
+    pending_title "正在处理" "Being worked on";
+    look_again "再次查看" "Look again";
+
     problem_title "未能办理" "Not done";
     problem_where "位置" "Where";
     problem_detail "原因" "What is wrong";

@@ -171,7 +171,7 @@ fn finding(xml: &mut Markup, finding: &Finding) {
     xml.optional("clause", finding.clause.as_ref());
 }
 
-fn text(xml: &mut Markup, name: &str, text: &Text) {
+pub(super) fn text(xml: &mut Markup, name: &str, text: &Text) {
     xml.element(name, |xml| {
         xml.leaf("zh", &text.zh);
         xml.leaf("en", &text.en);

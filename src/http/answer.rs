@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{CONTENT_LOCATION, LOCATION, RETRY_AFTER};
-use serde_json::json;
+use actix_web::http::header::{CONTENT_LOCATION, LINK, LOCATION, RETRY_AFTER};
 use uuid::Uuid;
 
 use super::accept::Form;
 use super::asked::{Answered, Asked, Wish, respond};
 use super::server::Reading;
+use crate::desk::pages;
+use crate::desk::pending::Pending;
 use crate::desk::sheet::Sheet;
 use crate::desk::xml;
 use crate::intake::hl7::{Charset, Header};
@@ -61,29 +62,27 @@ pub(super) async fn outcome(asked: &Asked, wish: Wish, outcome: &Outcome) -> Ans
     }
 }
 
-/// Begun, and not ended within the client's patience.
-pub(super) fn not_yet(asked: &Asked, at: Uuid) -> HttpResponse {
-    let body = json!({
-        "state": BillState::Settling.word(),
-        "money": Money::BeingConfirmed,
-        "location": address(at),
-        "next": {
-            "zh": "正在处理，请稍后在 location 处查看，请勿另行重发。",
-            "en": "It is being worked on; read the answer at location, and do not send it under another id.",
-        },
-        "trace_id": asked.trace_id,
-    });
-    HttpResponse::Accepted()
-        .insert_header((LOCATION, address(at)))
-        .insert_header((RETRY_AFTER, ASK_AGAIN_SECONDS))
-        .content_type(JSON)
-        .body(body.to_string())
+/// Begun, and not ended within the client's patience; there is no message yet that HL7 could acknowledge.
+pub(super) fn not_yet(asked: &Asked, wish: Wish, at: Uuid) -> HttpResponse {
+    let pending = Pending::new(address(at), asked.trace_id.to_string());
+    let mut response = HttpResponse::Accepted();
+    response.insert_header((LOCATION, address(at))).insert_header((RETRY_AFTER, ASK_AGAIN_SECONDS));
+    match wish.form {
+        Form::Xml => response.content_type(XML).body(pending.to_xml()),
+        Form::Html => {
+            let page = pages::pending(&pending, &asked.sheet_link(at)).unwrap_or_default();
+            response.content_type(HTML).body(page)
+        }
+        Form::Json | Form::Hl7 => {
+            response.content_type(JSON).body(serde_json::to_string(&pending).unwrap_or_default())
+        }
+    }
 }
 
 /// The bill as it was issued; paper and HL7 take the name and the lines from the stay beside it.
 async fn bill(asked: &Asked, wish: Wish, bill: &Bill, answered: Option<&Received>) -> Answered {
     if matches!(wish.form, Form::Json | Form::Xml) {
-        return Ok(plain(wish, bill));
+        return Ok(plain(asked, wish, bill));
     }
     let found = asked.reception().gateway().settlement(bill.settlement_id).await;
     let found = found.map_err(|error| store_refusal(&error).money(Money::BeingConfirmed))?;
@@ -96,17 +95,17 @@ async fn bill(asked: &Asked, wish: Wish, bill: &Bill, answered: Option<&Received
 pub(super) fn settlement(asked: &Asked, wish: Wish, found: &Found) -> Answered {
     let Found { record, settlement } = found;
     match wish.form {
-        Form::Json | Form::Xml => Ok(plain(wish, &settlement.bill)),
+        Form::Json | Form::Xml => Ok(plain(asked, wish, &settlement.bill)),
         Form::Html | Form::Hl7 => of_stay(asked, wish, settlement, None, &record.last.message_id),
     }
 }
 
-fn plain(wish: Wish, bill: &Bill) -> HttpResponse {
+fn plain(asked: &Asked, wish: Wish, bill: &Bill) -> HttpResponse {
     let (media_type, body) = match wish.form {
         Form::Xml => (XML, xml::bill_xml(bill)),
         _ => (JSON, serde_json::to_string(bill).unwrap_or_default()),
     };
-    of_bill(bill, media_type, body.into_bytes())
+    of_bill(asked, bill, media_type, body.into_bytes())
 }
 
 /// As HL7 it answers the message of `header`, else the one of this id.
@@ -125,10 +124,11 @@ fn of_stay(
             bill,
             patient_name: &settlement.discharge.patient.name,
             hospital_name: wish.lang.of(name),
+            address: &asked.sheet_link(bill.settlement_id),
             lang: wish.lang,
         };
         let page = sheet.render().map_err(|error| not_rendered(asked, bill, "html", &error))?;
-        return Ok(of_bill(bill, HTML, page.into_bytes()));
+        return Ok(of_bill(asked, bill, HTML, page.into_bytes()));
     }
     let own;
     let header = match header {
@@ -140,12 +140,15 @@ fn of_stay(
     };
     let message = hl7_answer::bill_message(header, &next_control_id(asked), settlement, name)
         .map_err(|error| not_rendered(asked, bill, "hl7", &error))?;
-    Ok(of_bill(bill, &hl7_media_type(header), message))
+    Ok(of_bill(asked, bill, &hl7_media_type(header), message))
 }
 
-fn of_bill(bill: &Bill, media_type: &str, body: Vec<u8>) -> HttpResponse {
+/// In every form with a link to the sheet that a browser can follow.
+fn of_bill(asked: &Asked, bill: &Bill, media_type: &str, body: Vec<u8>) -> HttpResponse {
+    let sheet = format!("<{}>; rel=\"alternate\"; type=\"text/html\"", asked.sheet_link(bill.settlement_id));
     HttpResponse::Ok()
         .insert_header((CONTENT_LOCATION, address(bill.settlement_id)))
+        .insert_header((LINK, sheet))
         .content_type(media_type)
         .body(body)
 }
@@ -169,8 +172,8 @@ fn not_rendered(asked: &Asked, bill: &Bill, form: &'static str, error: &dyn std:
 fn noted(wish: Wish, noted: &Noted) -> HttpResponse {
     match wish.form {
         Form::Xml => HttpResponse::Ok().content_type(XML).body(xml::noted_xml(noted)),
-        // Nothing to print: there is no bill yet.
-        Form::Json | Form::Html | Form::Hl7 => {
+        Form::Html => HttpResponse::Ok().content_type(HTML).body(pages::noted(noted).unwrap_or_default()),
+        Form::Json | Form::Hl7 => {
             HttpResponse::Ok().content_type(JSON).body(serde_json::to_string(noted).unwrap_or_default())
         }
     }

@@ -1,6 +1,7 @@
 //! One request: who asks, in what form the answer is wanted, and how a refusal is said.
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
@@ -12,12 +13,14 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::accept::{self, Form};
 use super::caller::{Caller, bearer};
+use super::pass;
 use super::server::{Reading, Shared};
 use crate::desk::pages;
 use crate::desk::problem::{self, Problem};
@@ -58,6 +61,11 @@ pub(super) struct Wish {
 
 #[derive(Clone, Copy)]
 struct TraceId(Uuid);
+
+#[derive(Deserialize)]
+struct Passed {
+    pass: Option<String>,
+}
 
 impl FromRequest for Asked {
     type Error = Error;
@@ -123,7 +131,8 @@ impl Asked {
         let token = self.header(&AUTHORIZATION).and_then(bearer);
         let caller = token.and_then(|token| Caller::of_token(token, self.reception().profiles()));
         let caller = caller.ok_or_else(unauthorized)?;
-        if self.shared.limiter.admits(&caller.hospital) { Ok(caller) } else { Err(too_many_requests()) }
+        self.admit(&caller.hospital)?;
+        Ok(caller)
     }
 
     /// Who reads; `None`: anybody may, and nobody said who.
@@ -164,6 +173,26 @@ impl Asked {
     pub(super) fn settlement_id(&self) -> Result<Uuid, Refusal> {
         let id = self.request.match_info().get("id").and_then(|id| id.parse().ok());
         id.ok_or_else(no_such_settlement)
+    }
+
+    /// Within its measure, a hospital whose sheet somebody opens by a pass.
+    pub(super) fn admit(&self, hospital: &Arc<str>) -> Result<(), Refusal> {
+        if self.shared.limiter.admits(hospital) { Ok(()) } else { Err(too_many_requests()) }
+    }
+
+    pub(super) fn is_opened_by(&self, pass: &str, settlement: Uuid) -> bool {
+        let now = self.reception().gateway().runtime().now();
+        self.shared.given.passes.opens(pass, settlement, now)
+    }
+
+    /// Where a browser finds a settlement's sheet; who came by a pass gets no longer one.
+    pub(super) fn sheet_link(&self, settlement: Uuid) -> String {
+        let own = web::Query::<Passed>::from_query(self.request.query_string()).ok();
+        let own =
+            own.and_then(|own| own.into_inner().pass).filter(|pass| self.is_opened_by(pass, settlement));
+        let now = self.reception().gateway().runtime().now();
+        let pass = own.unwrap_or_else(|| self.shared.given.passes.pass(settlement, now));
+        pass::link(settlement, &pass)
     }
 
     fn header(&self, name: &HeaderName) -> Option<&str> {

@@ -54,7 +54,7 @@ async fn take_in(asked: &Asked, payload: web::Payload) -> Answered {
         None => {
             // The settlement's id is not known before it ended; until then the answer is found by this request's.
             asked.shared.work.keep(asked.trace_id, caller, begun);
-            Ok(answer::not_yet(asked, asked.trace_id))
+            Ok(answer::not_yet(asked, wish, asked.trace_id))
         }
     }
 }
@@ -71,7 +71,7 @@ pub(super) async fn kept(
         return Ok(None);
     }
     let response = ended(asked, wish, begun).await?;
-    Ok(Some(response.unwrap_or_else(|| answer::not_yet(asked, id))))
+    Ok(Some(response.unwrap_or_else(|| answer::not_yet(asked, wish, id))))
 }
 
 async fn ended(

@@ -1,13 +1,11 @@
 //! What is about the gateway itself: whether it is well, its figures, its description, its pages.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::CACHE_CONTROL;
 use serde::Deserialize;
 
 use super::accept::Form;
 use super::answer::{self, HTML, JSON};
-use super::asked::{Answered, Asked, nothing_here};
-use crate::desk::assets::{STYLE, STYLE_CACHE_CONTROL, STYLE_MEDIA_TYPE, style_path};
+use super::asked::{Answered, Asked};
 use crate::desk::pages::{self, Listed};
 use crate::refusal::{Code, Refusal};
 use crate::settlement::gateway::store_refusal;
@@ -42,16 +40,6 @@ pub(super) async fn metrics(asked: Asked) -> HttpResponse {
 
 pub(super) async fn openapi() -> HttpResponse {
     HttpResponse::Ok().content_type(JSON).body(OPENAPI)
-}
-
-pub(super) async fn asset(asked: Asked) -> HttpResponse {
-    if asked.request.path() != style_path() {
-        return nothing_here(asked).await;
-    }
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, STYLE_CACHE_CONTROL))
-        .content_type(STYLE_MEDIA_TYPE)
-        .body(STYLE)
 }
 
 /// The demonstration's list of bills.

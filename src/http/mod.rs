@@ -13,11 +13,13 @@ mod body;
 mod caller;
 mod discharges;
 mod house;
+mod pass;
 mod recent;
 pub mod routes;
 mod server;
 mod settlements;
 mod work;
 
+pub use pass::Passes;
 pub use recent::Recent;
 pub use server::{Reading, State, Waits, serve};

@@ -11,7 +11,7 @@ use actix_web::{Resource, Route, guard};
 use super::asked::{Asked, other_method};
 use super::server::Reading;
 use super::{beneficiaries, discharges, house, settlements};
-use crate::desk::assets::{PAGE_CACHE_CONTROL, PAGE_SECURITY_POLICY};
+use crate::desk::assets::{PAGE_CACHE_CONTROL, page_security_policy};
 
 pub use super::house::OPENAPI;
 
@@ -40,7 +40,6 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("GET", "/readyz", || reading().to(house::ready)),
     endpoint("GET", "/metrics", || reading().to(house::metrics)),
     endpoint("GET", "/openapi.json", || reading().to(house::openapi)),
-    endpoint("GET", "/assets/{file}", || reading().to(house::asset)),
     Endpoint { is_open_only: true, ..endpoint("GET", "/", || reading().to(house::index)) },
 ];
 
@@ -69,7 +68,7 @@ const ONLY_TLS: &str = "max-age=31536000";
 pub(super) fn headers(is_tls: bool) -> DefaultHeaders {
     let headers = DefaultHeaders::new()
         .add((CACHE_CONTROL, PAGE_CACHE_CONTROL))
-        .add((CONTENT_SECURITY_POLICY, PAGE_SECURITY_POLICY))
+        .add((CONTENT_SECURITY_POLICY, page_security_policy()))
         .add((REFERRER_POLICY, "no-referrer"))
         .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .add((X_FRAME_OPTIONS, "SAMEORIGIN"));

@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::runtime::Handle;
 
 use super::caller::Limiter;
+use super::pass::Passes;
 use super::recent::Recent;
 use super::work::Work;
 use super::{asked, routes};
@@ -58,6 +59,8 @@ pub struct State {
     pub metrics: PrometheusHandle,
     pub message_bytes_max: usize,
     pub waits: Waits,
+    /// Of links to sheets.
+    pub passes: Passes,
     /// For each hospital.
     pub requests_per_second_max: u32,
     /// Filled by every channel of the demonstration, shown by its first page.

@@ -29,7 +29,7 @@ const KEY_ID_BYTES: usize = 6;
 const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
-pub(super) const KEY_BYTES: usize = 32;
+pub const KEY_BYTES: usize = 32;
 /// Bytes kept of a look-up hash: 128 bits, so that no two of 10^9 people meet.
 pub const LOOK_UP_BYTES: usize = 16;
 
@@ -79,6 +79,7 @@ pub struct Key {
     wrapping: Aes256Gcm,
     look_up: LookUp,
     look_up_key: Zeroizing<[u8; KEY_BYTES]>,
+    link_key: Zeroizing<[u8; KEY_BYTES]>,
 }
 
 /// Makes keyed hashes, by which things are found that are not to be read.
@@ -122,9 +123,10 @@ impl Key {
     pub(super) fn derive(id: KeyId, secret: &[u8; KEY_BYTES]) -> Self {
         let mut wrapping_key = derived(secret, b"yizhan wrapping key 1");
         let look_up_key = Zeroizing::new(derived(secret, b"yizhan look-up key 1"));
+        let link_key = Zeroizing::new(derived(secret, b"yizhan link key 1"));
         let wrapping = Aes256Gcm::new((&wrapping_key).into());
         wrapping_key.zeroize();
-        Self { id, wrapping, look_up: LookUp::under(&look_up_key), look_up_key }
+        Self { id, wrapping, look_up: LookUp::under(&look_up_key), look_up_key, link_key }
     }
 
     pub fn id(&self) -> KeyId {
@@ -138,6 +140,11 @@ impl Key {
 
     pub(super) fn look_up_key(&self) -> &[u8; KEY_BYTES] {
         &self.look_up_key
+    }
+
+    /// What links to printed bills are signed by; every gateway under one key file has the same.
+    pub fn link_key(&self) -> &[u8; KEY_BYTES] {
+        &self.link_key
     }
 
     /// A new data key for a person, and the same key wrapped for the store.

@@ -12,21 +12,17 @@ use tokio::sync::watch;
 use super::client::Doors;
 use super::payers::Named;
 use super::workload::{Workload, profiles};
-use crate::catalogue::CatalogueFile;
-use crate::cli::import::import_of;
+use crate::cli::import::{bring_in_roster, bring_in_sample_catalogue};
 use crate::cli::opened::Opened;
 use crate::cli::serve::{Front, Listeners, serve};
 use crate::cli::{block_on, demo, house, opened, policy};
 use crate::config::{Config, Limits};
 use crate::http;
-use crate::roster::RosterMode;
 use crate::runtime::{Runtime, Shutdown};
-use crate::samples;
 use crate::settlement::payers::Payers;
 use crate::store::Ports;
 use crate::store::address::Address;
 use crate::store::postgres;
-use crate::store::registers::Rows;
 use crate::store::seal::Key;
 use crate::telemetry;
 
@@ -73,6 +69,7 @@ impl OwnGateway {
         let front = Front {
             reading: http::Reading::Token,
             metrics: telemetry::start_metrics(),
+            passes: opened::passes(&key_path)?,
             recent: Arc::default(),
         };
         let (stop, stopped) = Shutdown::new();
@@ -109,11 +106,6 @@ async fn fill(store: &dyn Ports, workload: &Workload, runtime: &Runtime) -> anyh
     if !store.books(None, 1).await?.books.is_empty() {
         bail!("数据库已有结算，压测需要空库 | the store holds settlements; a bench needs an empty one");
     }
-    let quietly = || Arc::new(|_| {});
-    let catalogue = CatalogueFile::shipped(samples::CATALOGUE).map(|rows| Box::new(rows) as Rows<_>);
-    store.import_catalogue(import_of("catalogue.csv".as_ref(), catalogue, runtime, quietly())?).await?;
-    let roster: Rows<_> = Box::new(workload.roster());
-    let roster = import_of("roster.csv".as_ref(), Ok(roster), runtime, quietly())?;
-    store.import_roster(roster, RosterMode::Delta).await?;
-    Ok(())
+    bring_in_sample_catalogue(store, runtime).await?;
+    bring_in_roster(store, "roster.csv".as_ref(), Ok(workload.roster()), runtime).await
 }

@@ -10,22 +10,20 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use clap::Args;
 
-use super::import::import_of;
+use super::import::{bring_in_sample_catalogue, bring_in_sample_roster};
 use super::serve::{Front, Listeners, serve};
 use super::{Exit, block_on, house, opened, policy, settle};
-use crate::catalogue::CatalogueFile;
 use crate::config::{Config, Http, Limits, Log, LogFormat, Mllp};
 use crate::http;
-use crate::roster::{RosterFile, RosterMode};
+use crate::refusal::Code;
 use crate::runtime::{Runtime, Shutdown};
 use crate::store::address::Address;
-use crate::store::registers::Rows;
+use crate::store::postgres;
 use crate::store::seal::Key;
-use crate::store::{Ports, postgres};
 use crate::system;
 use crate::telemetry;
-use samples::{SAMPLES, Sample};
-use senders::Senders;
+use samples::{Ends, SAMPLES, Sample};
+use senders::{Came, Reply, Senders};
 
 const HTTP_PORT: u16 = 8080;
 const MLLP_PORT: u16 = 2575;
@@ -74,9 +72,11 @@ pub(super) fn run(args: DemoArgs) -> anyhow::Result<Exit> {
     let (stop, stopped) = Shutdown::new();
     let recent = Arc::<http::Recent>::default();
     let exit = block_on(async {
-        registers(&*store, &runtime).await?;
+        bring_in_sample_roster(&*store, &runtime).await?;
+        bring_in_sample_catalogue(&*store, &runtime).await?;
         let metrics = telemetry::start_metrics();
-        let front = Front { reading: http::Reading::Open, metrics, recent: Arc::clone(&recent) };
+        let passes = opened::passes(&key_path)?;
+        let front = Front { reading: http::Reading::Open, metrics, passes, recent: Arc::clone(&recent) };
         let serving = serve(&config, listeners, reception, front, stopped);
         let showing = async {
             let shown = show(&args, ports, &recent).await;
@@ -108,13 +108,56 @@ async fn show(
 ) -> anyhow::Result<Exit> {
     let mut senders = Senders::connect(http, mllp).await?;
     let style = settle::style(args.explain);
-    for Sample { title, sender, files } in SAMPLES {
+    let mut exit = Exit::Ok;
+    for Sample { title, sender, files, ends } in SAMPLES {
         super::say(&format!("\n== {} | {}", title.0, title.1));
+        let mut all = Vec::new();
         for (name, bytes) in *files {
-            super::say(&senders.send(sender.token, name, bytes, style, recent).await?);
+            let Reply { said, came } = senders.send(sender.token, name, bytes).await?;
+            super::say(&said);
+            if let Some(came) = came {
+                super::say(&came.shown(style));
+                if let Came::Bill(bill) = &came {
+                    recent.add(bill.settlement_id);
+                }
+                all.push(came);
+            }
         }
+        let judged = judge(&all, *ends);
+        if judged != Exit::Ok {
+            let due = ends.text();
+            super::say(&format!(
+                "×× 与样例的预期不符，应为：{} | not what the sample must come to: {}",
+                due.zh, due.en
+            ));
+        }
+        exit = exit.max(judged);
     }
-    Ok(Exit::Ok)
+    Ok(exit)
+}
+
+/// As `settle` would end: 3 where something was refused that must not be, 4 where another amount came out.
+fn judge(all: &[Came], ends: Ends) -> Exit {
+    let refusals = all.iter().filter_map(|came| match came {
+        Came::Problem(problem) => Some(problem.errors.first().map(|first| first.code)),
+        Came::NotTaken => Some(None),
+        Came::Bill(_) | Came::Noted(_) => None,
+    });
+    let refusals: Vec<Option<Code>> = refusals.collect();
+    let mut shares = all.iter().filter_map(|came| match came {
+        Came::Bill(bill) => Some(bill.patient_share.to_string()),
+        _ => None,
+    });
+    match (ends, &refusals[..]) {
+        (Ends::Share(share), []) if shares.next_back().is_some_and(|last| last == share) => Exit::Ok,
+        (Ends::Refused(code), [Some(refused)]) if code == *refused => Exit::Ok,
+        (_, []) => Exit::Failed,
+        (_, refused) => refused
+            .iter()
+            .map(|code| code.map_or(Exit::Refused, Exit::of_refusal))
+            .max()
+            .unwrap_or(Exit::Failed),
+    }
 }
 
 fn bind(args: &DemoArgs) -> anyhow::Result<Listeners> {
@@ -149,17 +192,6 @@ pub(super) fn config(store: &Path, key: &Path, (http, mllp): (SocketAddr, Socket
     }
 }
 
-async fn registers(store: &dyn Ports, runtime: &Runtime) -> anyhow::Result<()> {
-    let quietly = || Arc::new(|_| {});
-    let roster = RosterFile::shipped(crate::samples::ROSTER).map(|rows| Box::new(rows) as Rows<_>);
-    let import = import_of("roster.csv".as_ref(), roster, runtime, quietly())?;
-    store.import_roster(import, RosterMode::Delta).await?;
-    let catalogue = CatalogueFile::shipped(crate::samples::CATALOGUE).map(|rows| Box::new(rows) as Rows<_>);
-    let import = import_of("catalogue.csv".as_ref(), catalogue, runtime, quietly())?;
-    store.import_catalogue(import).await?;
-    Ok(())
-}
-
 /// A folder for store and key; a temporary one is removed when this goes out of scope.
 struct Folder {
     path: PathBuf,
@@ -182,6 +214,33 @@ impl Drop for Folder {
         if self.is_temporary {
             // A folder that cannot be removed is the temporary folder's own cleaning.
             let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::problem::Problem;
+    use crate::refusal::Refusal;
+
+    fn refused(code: Code) -> Came {
+        Came::Problem(Box::new(Problem::new(&[Refusal::new(code, "原因", "why")], None)))
+    }
+
+    #[test]
+    fn a_sample_that_comes_to_something_else_is_told_by_the_exit_code() {
+        let differs = Ends::Refused(Code::ShareDiffers);
+        for (all, ends, exit) in [
+            (vec![refused(Code::ShareDiffers)], differs, Exit::Ok),
+            (vec![refused(Code::TotalDiffers)], differs, Exit::Refused),
+            (vec![refused(Code::StoreUnavailable)], differs, Exit::Failed),
+            (vec![Came::NotTaken], differs, Exit::Refused),
+            (vec![], differs, Exit::Failed),
+            (vec![refused(Code::ShareDiffers)], Ends::Share("1.00"), Exit::Refused),
+            (vec![], Ends::Share("1.00"), Exit::Failed),
+        ] {
+            assert_eq!(judge(&all, ends), exit);
         }
     }
 }

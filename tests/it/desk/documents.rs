@@ -196,8 +196,9 @@ fn problems_fit_their_schema_and_say_the_worst_of_the_money() {
         golden::check(&format!("problem/{name}.json"), &serde_json::to_string_pretty(&json).unwrap());
         golden::check(&format!("problem/{name}.xml"), &problem.to_xml());
         let page = yizhan::desk::pages::problem(&problem).unwrap();
-        let page = page.replace(yizhan::desk::assets::style_path(), "/assets/desk.css");
+        let page = page.replace(yizhan::desk::assets::STYLE, "");
         golden::check(&format!("problem/{name}.html"), &page);
+        assert_eq!(serde_json::from_str::<Problem>(&problem.to_json().unwrap()).unwrap(), problem, "{name}");
     }
 }
 

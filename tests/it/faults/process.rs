@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use yizhan::cli::gateway_name::GatewayName;
 use yizhan::cli::serve::{Front, Listeners, serve};
 use yizhan::config::Config;
-use yizhan::http::Reading;
+use yizhan::http::{Passes, Reading};
 use yizhan::intake::reception::Reception;
 use yizhan::runtime::{Clock, RandomIds, Runtime, Shutdown, Sleep, SystemClock};
 use yizhan::settlement::gateway::Gateway;
@@ -127,7 +127,8 @@ pub(crate) fn config() -> Config {
 }
 
 pub(crate) fn front() -> Front {
-    Front { reading: Reading::Token, metrics: telemetry::start_metrics(), recent: Arc::default() }
+    let (metrics, passes) = (telemetry::start_metrics(), Passes::new(&[7; 32]));
+    Front { reading: Reading::Token, metrics, passes, recent: Arc::default() }
 }
 
 /// Where a gateway takes messages in.

@@ -44,7 +44,6 @@ fn cases() -> Vec<(Ask, u16, &'static str, &'static str)> {
         (Ask::post(REVERSAL, "{}"), 401, "unauthorized", ""),
         (Ask::get("/nowhere"), 404, "not_found", ""),
         (Ask::get("/"), 404, "not_found", ""),
-        (Ask::get("/assets/other.css"), 404, "not_found", ""),
         (Ask::get("/v1/settlements/no-uuid").token(YISHUI), 404, "no_such_settlement", ""),
         (Ask::get("/v1/discharges").token(YISHUI), 405, "method_not_allowed", ""),
         (Ask::new("DELETE", "/healthz", Vec::new()), 405, "method_not_allowed", ""),

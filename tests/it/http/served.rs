@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 use yizhan::catalogue::CatalogueFile;
 use yizhan::config::Limits;
-use yizhan::http::{self, Reading, Recent, State, Waits};
+use yizhan::http::{self, Passes, Reading, Recent, State, Waits};
 use yizhan::intake::Profiles;
 use yizhan::intake::profile::Profile;
 use yizhan::intake::reception::Reception;
@@ -247,6 +247,7 @@ impl Setting {
             message_bytes_max: self.limits.message_bytes_max,
             waits: self.waits,
             requests_per_second_max: self.limits.requests_per_second_max,
+            passes: Passes::new(&[7; 32]),
             recent: Arc::new(Recent::default()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
