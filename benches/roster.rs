@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench roster [-- PEOPLE]`. The file is generated first and is not part of the time. The
 //! first import runs alone. Then discharges of 60 lines come at a steady rate, each measured from the moment
-//! it was meant to begin: for a while alone, and while the next snapshot is imported. Goal: p99 at most twice
-//! the quiet one. Memory is the peak of the whole process (`VmHWM`, Linux).
+//! it was meant to begin: for a while alone, while the next snapshot is imported, and while `yizhan roster import`
+//! brings in another beside this process. Goal: p99 at most twice the quiet one. Memory is the peak of the whole process (`VmHWM`, Linux).
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program for people, ended by any failure")]
 
 mod discharges;
@@ -37,7 +37,7 @@ fn main() {
     generate(&file, people);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let path = directory.path().join("store.db");
-    let key = Key::ephemeral().unwrap();
+    let key = Key::create(&directory.path().join("store.key")).unwrap();
     let store = Arc::new(Sqlite::open(&path, Some(key), Arc::new(RandomIds), Options::default()).unwrap());
     runtime.block_on(async {
         import(&store, &file, "first import", "2020-01-01").await;
@@ -48,12 +48,20 @@ fn main() {
         tokio::time::sleep(QUIET).await;
         stop.send(true).unwrap();
         let quiet = shown("quiet", settling.await.unwrap());
+        let times = |busy: i128| {
+            println!("busy p99 / quiet p99: {}.{:02} (goal 2.00)", busy / quiet, busy * 100 / quiet % 100);
+        };
         let (stop, stopped) = watch::channel(false);
-        let settling = tokio::spawn(settle_steadily(reception, stopped, 1_000_000));
+        let settling = tokio::spawn(settle_steadily(reception.clone(), stopped, 1_000_000));
         import(&store, &file, "next snapshot, settling meanwhile", "2020-07-01").await;
         stop.send(true).unwrap();
-        let busy = shown("while importing", settling.await.unwrap());
-        println!("busy p99 / quiet p99: {}.{:02} (goal 2.00)", busy / quiet, busy * 100 / quiet % 100);
+        times(shown("while importing", settling.await.unwrap()));
+        let (stop, stopped) = watch::channel(false);
+        let settling = tokio::spawn(settle_steadily(reception, stopped, 2_000_000));
+        let (path, file) = (path.clone(), file.clone());
+        tokio::task::spawn_blocking(move || import_beside(&path, &file)).await.unwrap();
+        stop.send(true).unwrap();
+        times(shown("while another process imports", settling.await.unwrap()));
     });
 }
 
@@ -75,6 +83,15 @@ async fn import(store: &Sqlite, file: &Path, round: &str, as_of: &str) {
         took.subsec_millis() / 100,
         peak_mib(),
     );
+}
+
+fn import_beside(store: &Path, file: &Path) {
+    let begun = SystemClock.now();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_yizhan"));
+    command.args(["roster", "import", "--mode", "snapshot", "--as-of", "2020-09-01", "--store"]).arg(store);
+    assert!(command.arg(file).status().unwrap().success());
+    let took = SystemClock.now().duration_since(begun);
+    println!("a snapshot by another process: {}.{:01} s", took.as_secs(), took.subsec_millis() / 100);
 }
 
 /// Begins a discharge at every tick, however long those before it take; returns what each took, in µs.

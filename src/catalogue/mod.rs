@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use yizhan_contract::stay::CatalogueClass;
-use yizhan_contract::{NumberError, Ratio, Text, UnitPrice};
+use yizhan_contract::{NumberError, Ratio, UnitPrice};
 
 pub use in_force::{Candidate, in_force, scopes_of};
 
+use crate::sheet::periods::{self, Period};
 use crate::sheet::{Cellwise, Column, FromRow, Problem, Row, SheetRows};
 
 /// Rows of one file; the national lists of drugs, services and supplies hold about 250,000.
@@ -115,25 +116,10 @@ pub fn restated(rows: &[CatalogueRow]) -> Vec<(&str, &str, Date)> {
 
 /// Lines that give one item two conditions on one day in one scope.
 pub fn overlaps(rows: &[CatalogueRow]) -> Vec<Problem> {
-    let mut by_item: BTreeMap<(&str, &str), Vec<&CatalogueRow>> = BTreeMap::new();
+    let mut by_item: BTreeMap<(&str, &str), Vec<Period>> = BTreeMap::new();
     for row in rows {
-        by_item.entry((&row.scope, &row.code)).or_default().push(row);
+        let period = Period { line: row.line, from: row.from, to: row.to };
+        by_item.entry((&row.scope, &row.code)).or_default().push(period);
     }
-    let mut problems = Vec::new();
-    for periods in by_item.values_mut() {
-        periods.sort_by_key(|row| (row.from, row.line));
-        for pair in periods.windows(2) {
-            if let [before, row] = pair
-                && before.to.is_none_or(|last| row.from <= last)
-            {
-                let (line, other) = (row.line.max(before.line), row.line.min(before.line));
-                let text = Text::new(
-                    format!("有效期与第 {other} 行重叠，请改为前后相接"),
-                    format!("the period overlaps line {other}; let one end before the other begins"),
-                );
-                problems.push(Problem::at(line, "from", text));
-            }
-        }
-    }
-    problems
+    by_item.into_values().flat_map(|periods| periods::overlaps(periods, "from")).collect()
 }

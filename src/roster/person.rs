@@ -7,6 +7,7 @@ use yizhan_contract::{IdNumber, Personal, Text};
 
 use super::{FROM, NAME, REGION, RosterRow};
 use crate::sheet::Problem;
+use crate::sheet::periods::{Period, overlaps};
 
 /// What a file says of one person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,37 +56,11 @@ fn problems_of(rows: &[RosterRow]) -> Vec<Problem> {
             _ => {}
         }
     }
-    for (line, other) in overlaps(rows.iter().map(|row| (row.line, &row.entitlement))) {
-        let text = Text::new(
-            format!("有效期与第 {other} 行重叠，请改为前后相接"),
-            format!("the period overlaps line {other}; let one end before the other begins"),
-        );
-        problems.push(Problem::at(line, FROM, text));
+    let mut by_code: BTreeMap<(EntitlementKind, &str), Vec<Period>> = BTreeMap::new();
+    for RosterRow { line, entitlement: Entitlement { kind, code, from, to }, .. } in rows {
+        let period = Period { line: *line, from: *from, to: *to };
+        by_code.entry((*kind, code)).or_default().push(period);
     }
+    problems.extend(by_code.into_values().flat_map(|periods| overlaps(periods, FROM)));
     problems
-}
-
-/// Lines whose period shares a day with that of another line of the same kind and code.
-fn overlaps<'a>(lines: impl Iterator<Item = (u64, &'a Entitlement)>) -> Vec<(u64, u64)> {
-    let mut by_code: BTreeMap<(EntitlementKind, &str), Vec<(u64, &Entitlement)>> = BTreeMap::new();
-    for (line, entitlement) in lines {
-        by_code.entry((entitlement.kind, &entitlement.code)).or_default().push((line, entitlement));
-    }
-    let mut found = Vec::new();
-    for periods in by_code.values_mut() {
-        periods.sort_by_key(|(line, period)| (period.from, *line));
-        // The period that reaches furthest so far: one without an end outlasts all.
-        let mut furthest = periods.first().copied();
-        for &(line, period) in periods.iter().skip(1) {
-            if let Some((other, before)) = furthest {
-                if before.to.is_none_or(|last| period.from <= last) {
-                    found.push((line.max(other), line.min(other)));
-                }
-                if before.to.is_some_and(|last| period.to.is_none_or(|to| to > last)) {
-                    furthest = Some((line, period));
-                }
-            }
-        }
-    }
-    found
 }

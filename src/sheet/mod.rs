@@ -4,6 +4,7 @@
 //! naming its line and column as the sender sees them.
 
 mod csv_file;
+pub mod periods;
 mod problem;
 mod rows;
 mod xlsx_file;
@@ -32,14 +33,15 @@ pub struct Column {
 }
 
 /// One row; cells in the order of the columns asked for, empty where the sheet has none.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Row {
     /// Line of a CSV file, row of a worksheet; the first is 1.
     pub line: u64,
     cells: Vec<Cell>,
 }
 
-#[derive(Debug, Default, Clone)]
+/// Mostly somebody's name or number: it is not printed.
+#[derive(Default, Clone)]
 struct Cell {
     text: String,
     /// Stored as a number by a spreadsheet, which keeps 15 digits of it.

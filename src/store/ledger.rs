@@ -145,8 +145,16 @@ pub struct DaySum {
     pub amount: Money,
 }
 
+/// The report of a day: what its ledger says, and the `others` that came into a state that moves no money.
+pub fn report(sums: impl IntoIterator<Item = DaySum>, others: Vec<ReportLine>) -> Vec<ReportLine> {
+    let mut lines = report_lines(sums);
+    lines.extend(others);
+    lines.sort_unstable_by(|a, b| (&a.hospital, &a.payer, &a.state).cmp(&(&b.hospital, &b.payer, &b.state)));
+    lines
+}
+
 /// The day's ledger as lines of the report, which is about hospitals: what each is owed, and by whom.
-pub fn report_lines(sums: impl IntoIterator<Item = DaySum>) -> Vec<ReportLine> {
+fn report_lines(sums: impl IntoIterator<Item = DaySum>) -> Vec<ReportLine> {
     let mut lines: BTreeMap<(String, String, String), (u64, Money)> = BTreeMap::new();
     for DaySum { kind, debit, credit, settlements, amount } in sums {
         let state = match kind {

@@ -14,6 +14,7 @@ mod documents;
 mod error;
 mod finished;
 mod incoming;
+mod items;
 pub mod key_file;
 pub mod ledger;
 mod person;
@@ -22,6 +23,7 @@ pub mod registers;
 mod roster_entry;
 pub mod seal;
 mod seen;
+mod shown;
 pub mod spill;
 mod spilled;
 pub mod sqlite;
@@ -56,7 +58,7 @@ pub enum PersonRef {
 }
 
 /// Which stay a step is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum StayRef {
     /// Absent `admitted`: the newest stay under this visit number.
     Visit {
@@ -69,7 +71,7 @@ pub enum StayRef {
 }
 
 /// A message's claim to be handled once: unique per sender.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MessageClaim {
     /// Sending application, facility and message kind.
     pub sender: String,
@@ -130,7 +132,7 @@ pub struct Facts {
     pub owner: Option<PersonFacts>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StoredStay {
     pub stay_id: Uuid,
     pub person_id: Uuid,
@@ -160,7 +162,7 @@ pub struct PersonFacts {
 }
 
 /// What a decision wants written.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Changes {
     pub stay: Option<StayWrite>,
     pub bill: Option<BillWrite>,
@@ -181,7 +183,7 @@ pub struct Changes {
     pub is_refused: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StayWrite {
     pub stay_id: Uuid,
     pub person_id: Uuid,
@@ -197,7 +199,7 @@ pub struct StayWrite {
 }
 
 /// A bill version: the document as issued, and what reports are made of.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct BillWrite {
     pub settlement_id: Uuid,
     pub stay_id: Uuid,
@@ -322,7 +324,7 @@ pub struct BooksPage {
 }
 
 /// One settlement in the books, for checking them against each other.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Book {
     pub person_id: Uuid,
     pub settlement_id: Uuid,
@@ -339,7 +341,7 @@ pub struct Book {
 }
 
 /// How a step ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Done {
     /// Decided and durable now.
     Decided(Vec<u8>),
@@ -354,7 +356,7 @@ pub enum Done {
 }
 
 /// A settlement as it stands, for reading and printing.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct StoredSettlement {
     pub settlement_id: Uuid,
     pub hospital: Arc<str>,

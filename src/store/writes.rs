@@ -202,3 +202,8 @@ pub(super) struct Moved {
     pub(super) references: Vec<KeptReference>,
     pub(super) stays: Vec<KeptStay>,
 }
+
+/// An epoch as tables hold it; nothing counts that far.
+pub(super) fn stored_epoch(epoch: u64) -> i64 {
+    i64::try_from(epoch).unwrap_or(i64::MAX)
+}

@@ -5,6 +5,7 @@ mod adapter_protocol;
 mod authority;
 mod away;
 mod bench;
+mod beside;
 mod books;
 mod cli;
 mod cluster;

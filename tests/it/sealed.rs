@@ -85,6 +85,39 @@ fn a_sealed_value_opens_in_its_own_place_only() {
     assert!(Key::ephemeral().unwrap().unwrap_data_key(person, &wrapped).is_err());
 }
 
+/// What a log line or a panic of the gateway would show.
+#[tokio::test]
+async fn printing_what_passes_the_port_names_nobody() {
+    let store = yizhan::store::sqlite::Sqlite::in_memory(Arc::new(yizhan::runtime::RandomIds)).unwrap();
+    fill(&store).await;
+    let found = visit("ZY20200702001", None);
+    let mut shown = vec![format!("{found:?}"), format!("{:?}", message("MSG-77001", "王小明"))];
+    let looking = Arc::new(std::sync::Mutex::new(String::new()));
+    let seen = Arc::clone(&looking);
+    let look: Decide = Box::new(move |facts| {
+        let changes = Changes {
+            stay: Some(stay_write(&facts, "ZY20200702001", None, "王小明")),
+            bill: Some(bill(new_id(1), new_id(1), 1, "settled", "2020-07-02")),
+            answer: SECRETS.concat().into_bytes(),
+            ..Changes::default()
+        };
+        *seen.lock().unwrap() = format!("{facts:?} {changes:?}");
+        Some(Changes { answer: changes.answer, ..Changes::default() })
+    });
+    let done = store.step(step("2", found.clone(), vec![id_number(WANG)], look)).await.unwrap();
+    let stay = store.stay(found).await.unwrap().unwrap();
+    let books = store.books(None, 9).await.unwrap();
+    let settlement = store.settlement(books.books[0].settlement_id).await.unwrap();
+    shown.push(looking.lock().unwrap().clone());
+    shown.extend([format!("{done:?} {stay:?}"), format!("{books:?} {settlement:?}")]);
+    for shown in shown {
+        let bytes = |text: &str| format!("{:?}", text.as_bytes()).trim_matches(['[', ']']).to_owned();
+        for secret in SECRETS {
+            assert!(!shown.contains(secret) && !shown.contains(&bytes(secret)), "{secret} in {shown}");
+        }
+    }
+}
+
 /// Messages and visits are found under a key of the store's own, which another key file would leave as it is.
 #[tokio::test]
 async fn claims_are_made_under_a_key_of_the_stores_own() {

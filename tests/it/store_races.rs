@@ -121,7 +121,7 @@ async fn one_visit_is_opened_once() {
 async fn one_message_id_is_claimed_once() {
     each_racing_store(async |store| {
         for (id, content, said) in
-            [("M1", "M1", "Repeated([48, 32])"), ("M2", "other content", "OtherContent")]
+            [("M1", "M1", "Repeated(2 bytes)"), ("M2", "other content", "OtherContent")]
         {
             let mut slow = of(WANG, id, "ZY1");
             slow.claim = Some(message(id, content));

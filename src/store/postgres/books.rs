@@ -7,7 +7,7 @@ use uuid::Uuid;
 use yizhan_contract::{Money, PayerCode};
 
 use super::super::documents::BillId;
-use super::super::ledger::{DaySum, report_lines};
+use super::super::ledger::{self, DaySum};
 use super::super::person::damaged;
 use super::super::{Account, Book, BooksPage, Posting, ReportLine, StoreError};
 use super::pipeline::{Batch, given};
@@ -66,7 +66,6 @@ impl Postgres {
             Ok(DaySum { kind, debit, credit, settlements, amount })
         };
         let sums = self.rows(sql, &[&day]).await?.iter().map(sum).collect::<Result<Vec<_>, _>>()?;
-        let mut lines = report_lines(sums);
         let sql = "SELECT s.hospital, l.payer, s.state, count(*), sum(l.paid)::bigint FROM settlement s
                    JOIN leg l ON l.person_id = s.person_id AND l.settlement_id = s.settlement_id
                    WHERE s.day = $1 AND s.state NOT IN ('settled', 'reversed')
@@ -74,17 +73,14 @@ impl Postgres {
                    UNION ALL
                    SELECT hospital, 'patient', state, count(*), sum(patient_share)::bigint FROM settlement
                    WHERE day = $1 AND state NOT IN ('settled', 'reversed') GROUP BY hospital, state";
-        lines.extend(self.rows(sql, &[&day]).await?.iter().map(|row| ReportLine {
+        let other = |row: &Row| ReportLine {
             hospital: row.get(0),
             payer: row.get(1),
             state: row.get(2),
             count: row.get::<_, i64>(3).unsigned_abs(),
             paid: Money::from_fen(row.get(4)),
-        }));
-        lines.sort_unstable_by(|a, b| {
-            (&a.hospital, &a.payer, &a.state).cmp(&(&b.hospital, &b.payer, &b.state))
-        });
-        Ok(lines)
+        };
+        Ok(ledger::report(sums, self.rows(sql, &[&day]).await?.iter().map(other).collect()))
     }
 
     /// The books of the next people, as of one moment.

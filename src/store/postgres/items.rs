@@ -1,24 +1,13 @@
 //! Looking items up in the catalogue.
 
-use std::collections::BTreeMap;
-
 use jiff::civil::Date;
-use tokio_postgres::Row;
-use yizhan_contract::stay::CatalogueClass;
 
+use super::super::items::{ItemRow, StoredItems};
 use super::super::person::damaged;
 use super::super::{CatalogueItem, StoreError};
 use super::Postgres;
 use super::values::Day;
-use crate::catalogue::{Candidate, in_force, scopes_of};
-
-struct StoredItem {
-    scope: String,
-    generation: i64,
-    from: Date,
-    to: Option<Date>,
-    item: CatalogueItem,
-}
+use crate::catalogue::scopes_of;
 
 impl Postgres {
     pub(super) async fn read_items(
@@ -40,50 +29,22 @@ impl Postgres {
                    JOIN catalogue c ON c.code = asked.code AND c.scope = known.scope
                    JOIN generation g ON g.generation = c.generation
                    WHERE g.visible_at IS NOT NULL";
-        let mut by_code: BTreeMap<String, Vec<StoredItem>> = BTreeMap::new();
+        let mut stored = StoredItems::default();
         for row in self.rows(sql, &[&codes, &scopes]).await? {
-            let stored = stored_item(&row)?;
-            by_code.entry(stored.item.code.clone()).or_default().push(stored);
+            let (Day(from), to) = (row.get(3), row.get::<_, Option<Day>>(4));
+            stored.add(&ItemRow {
+                code: row.get(0),
+                scope: row.get(1),
+                generation: row.get(2),
+                from: from.ok_or_else(|| damaged("a date"))?,
+                to: to.and_then(|Day(to)| to),
+                name: row.get(5),
+                class: row.get(6),
+                category: row.get(7),
+                upfront_ratio: row.get(8),
+                ceiling: row.get(9),
+            })?;
         }
-        Ok(codes
-            .iter()
-            .map(|code| {
-                let stored = by_code.get(code)?;
-                let candidates: Vec<_> = stored
-                    .iter()
-                    .map(|one| Candidate {
-                        scope: &one.scope,
-                        generation: one.generation,
-                        from: one.from,
-                        to: one.to,
-                    })
-                    .collect();
-                in_force(&scopes, &candidates, on).map(|at| stored[at].item.clone())
-            })
-            .collect())
+        Ok(stored.chosen(&codes, &scopes, on))
     }
-}
-
-fn stored_item(row: &Row) -> Result<StoredItem, StoreError> {
-    fn read<T: std::str::FromStr>(row: &Row, column: usize) -> Result<Option<T>, StoreError> {
-        let text: Option<&str> = row.get(column);
-        text.map(|text| text.parse().map_err(|_| damaged("a catalogue item"))).transpose()
-    }
-    let class: Option<&str> = row.get(6);
-    let class = class.map(|word| CatalogueClass::from_word(word).ok_or_else(|| damaged("a class")));
-    let (Day(from), to) = (row.get(3), row.get::<_, Option<Day>>(4));
-    Ok(StoredItem {
-        scope: row.get(1),
-        generation: row.get(2),
-        from: from.ok_or_else(|| damaged("a date"))?,
-        to: to.and_then(|Day(to)| to),
-        item: CatalogueItem {
-            code: row.get(0),
-            name: row.get(5),
-            class: class.transpose()?,
-            category: row.get(7),
-            upfront_ratio: read(row, 8)?,
-            ceiling: read(row, 9)?,
-        },
-    })
 }

@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::super::writes::stored_epoch;
 use super::super::{Due, Hold, Lease, StoreError};
 use super::values::Instant;
 use super::{Failed, Postgres, open};
@@ -69,9 +70,9 @@ impl Postgres {
                    UPDATE stay s SET epoch = s.epoch + 1, held_by = $5, due_at = $6 FROM held
                    WHERE s.person_id = $1 AND s.person_id = held.person_id AND s.stay_id = $2 AND s.epoch = $3
                      AND s.due_at IS NOT DISTINCT FROM $4 RETURNING s.epoch";
-        let (stored, due_at) = (stored(due.epoch), due.due_at.map(Instant));
+        let (epoch_before, due_at) = (stored_epoch(due.epoch), due.due_at.map(Instant));
         let given: [&(dyn ToSql + Sync); 6] =
-            [&due.person_id, &due.stay_id, &stored, &due_at, &holder, &Instant(until)];
+            [&due.person_id, &due.stay_id, &epoch_before, &due_at, &holder, &Instant(until)];
         let client = open::connection(&self.pool).await?;
         let taken = match client.prepare_cached(sql).await {
             Ok(prepared) => client.query_opt(&prepared, &given).await,
@@ -93,7 +94,7 @@ impl Postgres {
     /// out like that of a gateway that died.
     async fn is_taken_after_all(&self, stay_id: Uuid, epoch: u64, holder: &str) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM stay WHERE stay_id = $1 AND epoch = $2 AND held_by = $3";
-        Ok(!self.rows(sql, &[&stay_id, &stored(epoch), &holder]).await?.is_empty())
+        Ok(!self.rows(sql, &[&stay_id, &stored_epoch(epoch), &holder]).await?.is_empty())
     }
 
     /// Stays in the order in which they began.
@@ -117,9 +118,4 @@ pub(super) fn hold(row: &Row, first: usize) -> Hold {
 
 fn epoch(row: &Row, column: usize) -> u64 {
     row.get::<_, i64>(column).unsigned_abs()
-}
-
-/// An epoch as the table holds it; nothing counts that far.
-pub(super) fn stored(epoch: u64) -> i64 {
-    i64::try_from(epoch).unwrap_or(i64::MAX)
 }

@@ -26,11 +26,22 @@ const HOLDERS: &str = "SELECT keyed_hash, kind, person_id FROM person_key
     WHERE keyed_hash = ANY($1) AND key_version = $2 ORDER BY keyed_hash, kind";
 const VERSIONS: &str = "SELECT person_id, version FROM person WHERE person_id = ANY($1)";
 
-// A stay whose admission nobody has told yet is the one that is open; else the date decides, and without one
-// the newest.
-const BY_VISIT: &str = "SELECT person_id, stay_id FROM stay_claim
-    WHERE keyed_hash = $1 AND ($2::date IS NULL OR admitted IN ($2, '-infinity'))
-    ORDER BY coalesce(admitted = $2, false) DESC, admitted = '-infinity' DESC, admitted DESC LIMIT 1";
+/// The claim of a visit (`$1`) under an admission (`$2`): a stay whose admission nobody has told yet is the one that is
+/// open; else the date decides, and without one the newest.
+macro_rules! claim_of_visit {
+    ($columns:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM stay_claim
+            WHERE keyed_hash = $1 AND ($2::date IS NULL OR admitted IN ($2, '-infinity'))
+            ORDER BY coalesce(admitted = $2, false) DESC, admitted = '-infinity' DESC, admitted DESC LIMIT 1"
+        )
+    };
+}
+pub(super) use claim_of_visit;
+
+const BY_VISIT: &str = claim_of_visit!("person_id, stay_id");
 const BY_SETTLEMENT: &str = "SELECT person_id, stay_id FROM settlement WHERE settlement_id = $1";
 const BY_STAY: &str = "SELECT person_id, stay_id FROM stay WHERE stay_id = $1";
 

@@ -7,10 +7,11 @@
 use uuid::Uuid;
 
 use super::super::person::KEY_VERSION;
-use super::super::writes::{BillRow, MessageRow, ReferenceRow, Sought, StayRow, Writes};
+use super::super::writes::{BillRow, MessageRow, ReferenceRow, Sought, StayRow, Writes, stored_epoch};
 use super::pipeline::{Batch, given};
+use super::seen::claim_of_visit;
 use super::values::{Day, Instant};
-use super::{books, hand_over, lease, outbox, sums};
+use super::{books, hand_over, outbox, sums};
 
 /// How many of a person's steps without a message are remembered by name.
 pub(super) const NAMED_STEPS: i32 = 8;
@@ -22,11 +23,11 @@ const TOUCH: &str = "WITH touched AS (
     ) SELECT 1 / count(*) FROM touched";
 
 /// The same visit leads to the same stay, by the rule it was read by.
-const STILL_FOUND: &str = "SELECT 1 / count(*) FROM (
-      SELECT (SELECT stay_id FROM stay_claim
-              WHERE keyed_hash = $1 AND ($2::date IS NULL OR admitted IN ($2, '-infinity'))
-              ORDER BY coalesce(admitted = $2, false) DESC, admitted = '-infinity' DESC, admitted DESC LIMIT 1)
-    ) AS now (stay_id) WHERE stay_id IS NOT DISTINCT FROM $3";
+const STILL_FOUND: &str = concat!(
+    "SELECT 1 / count(*) FROM (SELECT (",
+    claim_of_visit!("stay_id"),
+    ")) AS now (stay_id) WHERE stay_id IS NOT DISTINCT FROM $3"
+);
 
 /// Two stays of one visit number may be claimed under different dates: that is no conflict of keys, so
 /// whoever makes or moves a claim changes the visit's row first, and waits there for others who do.
@@ -155,7 +156,7 @@ fn write_stay<'a>(batch: &mut Batch<'a>, owner: Uuid, stay: &'a StayRow) {
             &stay.document,
             &stay.visit_hash[..],
             stay.settlement_id,
-            lease::stored(stay.hold.epoch),
+            stored_epoch(stay.hold.epoch),
             stay.hold.held_by.as_deref(),
             stay.needs_attention,
         ],

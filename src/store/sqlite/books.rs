@@ -6,7 +6,7 @@ use uuid::Uuid;
 use yizhan_contract::{Money, PayerCode};
 
 use super::super::documents::BillId;
-use super::super::ledger::{DaySum, report_lines};
+use super::super::ledger::{self, DaySum};
 use super::super::person::damaged;
 use super::super::vault::Vault;
 use super::super::{Account, Book, BooksPage, Posting, ReportLine, StoreError};
@@ -15,7 +15,6 @@ use super::step::at_one_moment;
 
 /// What the day's ledger says, and what else came into a state that day and is in it still.
 pub(super) fn report(connection: &Connection, day: Date) -> Result<Vec<ReportLine>, StoreError> {
-    let mut lines = report_lines(posted_on(connection, day)?);
     let sql = "SELECT s.hospital, l.payer, s.state, count(*), sum(l.paid) FROM settlement s
                JOIN leg l ON l.person_id = s.person_id AND l.settlement_id = s.settlement_id
                WHERE s.day = ?1 AND s.state NOT IN ('settled', 'reversed') GROUP BY s.hospital, l.payer, s.state
@@ -32,11 +31,8 @@ pub(super) fn report(connection: &Connection, day: Date) -> Result<Vec<ReportLin
             paid: Money::from_fen(row.get(4)?),
         })
     })?;
-    for line in others {
-        lines.push(line?);
-    }
-    lines.sort_unstable_by(|a, b| (&a.hospital, &a.payer, &a.state).cmp(&(&b.hospital, &b.payer, &b.state)));
-    Ok(lines)
+    let others = others.collect::<Result<_, _>>()?;
+    Ok(ledger::report(posted_on(connection, day)?, others))
 }
 
 fn posted_on(connection: &Connection, day: Date) -> Result<Vec<DaySum>, StoreError> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 use uuid::Uuid;
 
+use super::super::writes::stored_epoch;
 use super::super::{Due, Hold, Lease, StoreError};
 
 pub(super) fn due(connection: &Connection, now: Timestamp, limit: u32) -> Result<Vec<Due>, StoreError> {
@@ -44,7 +45,7 @@ pub(super) fn take(
                WHERE person_id = ?1 AND stay_id = ?2 AND epoch = ?3 AND due_at IS ?4";
     let (person, stay) = (person_id.into_bytes(), stay_id.into_bytes());
     let due_at = due_at.map(Timestamp::as_microsecond);
-    let named = params![person, stay, stored(epoch), due_at, holder, until.as_microsecond()];
+    let named = params![person, stay, stored_epoch(epoch), due_at, holder, until.as_microsecond()];
     if connection.prepare_cached(sql)?.execute(named)? == 0 {
         // Another's by now: everything else is as it was named, or somebody was faster.
         let sql = "SELECT person_id FROM stay WHERE stay_id = ?1 AND person_id <> ?2";
@@ -74,11 +75,6 @@ pub(super) fn hold(row: &Row<'_>, first: usize) -> rusqlite::Result<Hold> {
 
 fn epoch(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(column)?.unsigned_abs())
-}
-
-/// An epoch as the table holds it; nothing counts that far.
-pub(super) fn stored(epoch: u64) -> i64 {
-    i64::try_from(epoch).unwrap_or(i64::MAX)
 }
 
 pub(super) fn instant(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {

@@ -1,8 +1,8 @@
 //! How a command writes beside the gateway that serves the file.
 //!
-//! Two processes take turns by SQLite's lock, and who waits for it looks again after 1 ms, then less and less often, up
-//! to every 100 ms. A writer that takes the lock again at once is hardly ever met without it, so a command lets it lie
-//! between two transactions: for a moment always; longer than it holds it where somebody else has been writing.
+//! Two processes take turns by SQLite's lock, and who waits for it looks every millisecond whether it is free
+//! (`open.rs`). A writer that takes the lock again at once is hardly ever met without it, so a command lets it lie between
+//! two transactions: for a moment always; longer than it holds it where somebody else has been writing.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use rusqlite::Connection;
 /// Rows of long work in one transaction: nobody else seen, and beside somebody else.
 const ALONE_ROWS: usize = 1000;
 const BESIDE_ROWS: usize = 100;
-const ALONE_PAUSE_MS: u64 = 2;
+const ALONE_PAUSE_MS: u64 = 3;
 const BESIDE_PAUSE_MS: u64 = 10;
 /// Somebody who wrote is counted on to write again during so many transactions of ours.
 const REMEMBERED_TURNS: u32 = 200;

@@ -84,7 +84,7 @@ pub(super) fn beside(store: &Path, ending: &str) -> PathBuf {
 
 /// The connection that writes. `file_bytes_max`: the store says it is full beyond this.
 pub(super) fn writing(connection: &Connection, file_bytes_max: Option<u64>) -> Result<(), StoreError> {
-    connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
+    connection.busy_handler(Some(wait_for_the_lock))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     // A commit is durable when it returns, on macOS as well (F_FULLFSYNC).
     connection.execute_batch(&format!(
@@ -98,6 +98,16 @@ pub(super) fn writing(connection: &Connection, file_bytes_max: Option<u64>) -> R
         connection.execute_batch(&format!("PRAGMA max_page_count = {pages}"))?;
     }
     Ok(())
+}
+
+/// SQLite's own waiting looks less and less often, and would miss the moments in which a command lets the lock lie
+/// ([`super::manners`]).
+fn wait_for_the_lock(looks: i32) -> bool {
+    let is_patient = u64::try_from(looks).is_ok_and(|looks| looks < BUSY_TIMEOUT_MS);
+    if is_patient {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    is_patient
 }
 
 pub(super) fn reading(connection: &Connection) -> rusqlite::Result<()> {

@@ -1,19 +1,17 @@
 //! Questions that change nothing.
 
-use std::collections::HashMap;
-
 use jiff::civil::Date;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use uuid::Uuid;
-use yizhan_contract::stay::CatalogueClass;
 
 use super::super::documents::BillId;
+use super::super::items::{ItemRow, StoredItems};
 use super::super::person::{Person, damaged};
 use super::super::seen::Seen;
 use super::super::vault::Vault;
 use super::super::{CatalogueItem, PersonFacts, PersonRef, StayRef, StoreError, StoredSettlement};
 use super::{person, seen};
-use crate::catalogue::{Candidate, in_force, scopes_of};
+use crate::catalogue::scopes_of;
 
 pub(super) fn person(
     connection: &Connection,
@@ -68,13 +66,7 @@ pub(super) fn items(
 ) -> Result<Vec<Option<CatalogueItem>>, StoreError> {
     let scopes = known_scopes(connection, hospital, region)?;
     let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
-    let stored = stored_items(connection, &scopes, codes)?;
-    let chosen = |code: &String| {
-        let of_code = stored.get(code)?;
-        let candidates: Vec<_> = of_code.iter().map(StoredItem::candidate).collect();
-        in_force(&scopes, &candidates, on).map(|at| of_code[at].item.clone())
-    };
-    Ok(codes.iter().map(chosen).collect())
+    Ok(stored_items(connection, &scopes, codes)?.chosen(codes, &scopes, on))
 }
 
 /// The scopes that may speak for the hospital and that any visible file knows; two or three at most.
@@ -92,26 +84,12 @@ fn json<T: serde::Serialize>(list: &[T]) -> Result<String, StoreError> {
     serde_json::to_string(list).map_err(|why| StoreError::Defect(why.to_string()))
 }
 
-struct StoredItem {
-    scope: String,
-    generation: i64,
-    from: Date,
-    to: Option<Date>,
-    item: CatalogueItem,
-}
-
-impl StoredItem {
-    fn candidate(&self) -> Candidate<'_> {
-        Candidate { scope: &self.scope, generation: self.generation, from: self.from, to: self.to }
-    }
-}
-
-/// All that visible files say of the codes, by code.
+/// All that visible files say of the codes.
 fn stored_items(
     connection: &Connection,
     scopes: &[&str],
     codes: &[String],
-) -> Result<HashMap<String, Vec<StoredItem>>, StoreError> {
+) -> Result<StoredItems, StoreError> {
     let sql = "SELECT c.code, c.scope, c.generation, c.first_day, c.last_day, c.name, c.class, c.category,
                  c.upfront_ratio, c.ceiling
                FROM json_each(?1) j CROSS JOIN json_each(?2) k
@@ -119,35 +97,28 @@ fn stored_items(
                JOIN generation g ON g.generation = c.generation WHERE g.visible_at IS NOT NULL";
     let mut select = connection.prepare_cached(sql)?;
     let mut rows = select.query([json(codes)?, json(scopes)?])?;
-    let mut stored: HashMap<String, Vec<StoredItem>> = HashMap::with_capacity(codes.len());
+    let mut stored = StoredItems::default();
     while let Some(row) = rows.next()? {
-        let one = stored_item(row)?;
-        stored.entry(one.item.code.clone()).or_default().push(one);
+        let text = |column: usize| -> Result<Option<&str>, StoreError> {
+            Ok(row.get_ref(column)?.as_str_or_null()?)
+        };
+        let day = |column: usize| -> Result<Option<Date>, StoreError> {
+            text(column)?.map(|day| day.parse().map_err(|_| damaged("a date"))).transpose()
+        };
+        stored.add(&ItemRow {
+            code: row.get_ref(0)?.as_str()?,
+            scope: row.get_ref(1)?.as_str()?,
+            generation: row.get(2)?,
+            from: day(3)?.ok_or_else(|| damaged("a date"))?,
+            to: day(4)?,
+            name: row.get_ref(5)?.as_str()?,
+            class: text(6)?,
+            category: text(7)?,
+            upfront_ratio: text(8)?,
+            ceiling: text(9)?,
+        })?;
     }
     Ok(stored)
-}
-
-fn stored_item(row: &Row<'_>) -> Result<StoredItem, StoreError> {
-    fn read<T: std::str::FromStr>(row: &Row<'_>, column: usize) -> Result<Option<T>, StoreError> {
-        let text = row.get_ref(column)?.as_str_or_null()?;
-        text.map(|text| text.parse().map_err(|_| damaged("a catalogue item"))).transpose()
-    }
-    let class = row.get_ref(6)?.as_str_or_null()?;
-    let class = class.map(|word| CatalogueClass::from_word(word).ok_or_else(|| damaged("a class")));
-    Ok(StoredItem {
-        scope: row.get(1)?,
-        generation: row.get(2)?,
-        from: read(row, 3)?.ok_or_else(|| damaged("a date"))?,
-        to: read(row, 4)?,
-        item: CatalogueItem {
-            code: row.get(0)?,
-            name: row.get(5)?,
-            class: class.transpose()?,
-            category: row.get(7)?,
-            upfront_ratio: read(row, 8)?,
-            ceiling: read(row, 9)?,
-        },
-    })
 }
 
 /// The newest generation number, of any register.

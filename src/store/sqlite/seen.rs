@@ -83,6 +83,21 @@ pub(super) fn stay(
     found.open(&owner.data_key).map(Some)
 }
 
+/// The claim of a visit (`?1`) under an admission (`?2`): a stay whose admission nobody has told yet is the one that is
+/// open; else the date decides, and without one the newest.
+macro_rules! claim_of_visit {
+    ($columns:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM stay_claim
+             WHERE keyed_hash = ?1 AND (?2 IS NULL OR admitted IN (?2, ''))
+             ORDER BY admitted = ?2 DESC, admitted = '' DESC, admitted DESC LIMIT 1"
+        )
+    };
+}
+pub(super) use claim_of_visit;
+
 /// A stay with its newest bill, by a condition on `s`.
 macro_rules! found_by {
     ($condition:literal) => {
@@ -106,12 +121,10 @@ fn find_stay(
 ) -> Result<Option<FoundStay>, StoreError> {
     let found = match reference {
         StayRef::Visit { hospital, number, admitted } => {
-            // A stay whose admission nobody has told yet is the one that is open; else the date decides,
-            // and without one the newest.
-            let sql = found_by!(
-                "(s.person_id, s.stay_id) = (SELECT c.person_id, c.stay_id FROM stay_claim c
-                   WHERE c.keyed_hash = ?1 AND (?2 IS NULL OR c.admitted IN (?2, ''))
-                   ORDER BY c.admitted = ?2 DESC, c.admitted = '' DESC, c.admitted DESC LIMIT 1)"
+            let sql = concat!(
+                found_by!("(s.person_id, s.stay_id) = ("),
+                claim_of_visit!("person_id, stay_id"),
+                ")"
             );
             let admitted = admitted.map(|day| day.to_string());
             let hash = vault.visit_hash(hospital, number);

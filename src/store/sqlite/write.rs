@@ -6,8 +6,11 @@ use uuid::Uuid;
 use super::super::StoreError;
 use super::super::person::KEY_VERSION;
 use super::super::sums::SumRows;
-use super::super::writes::{BillRow, KeptReference, KeptStay, MessageRow, Moved, Sought, StayRow, Writes};
-use super::{books, lease, outbox, person};
+use super::super::writes::{
+    BillRow, KeptReference, KeptStay, MessageRow, Moved, Sought, StayRow, Writes, stored_epoch,
+};
+use super::seen::claim_of_visit;
+use super::{books, outbox, person};
 
 /// False: something that was read has changed since. What is written by then must be taken back.
 pub(super) fn write(connection: &Connection, writes: &Writes) -> Result<bool, StoreError> {
@@ -81,9 +84,7 @@ fn holds(connection: &Connection, writes: &Writes) -> Result<bool, StoreError> {
 
 /// The stay that a visit leads to now, by the same rule as when it was read.
 fn find(connection: &Connection, sought: &Sought) -> Result<Option<Uuid>, StoreError> {
-    let sql = "SELECT stay_id FROM stay_claim WHERE keyed_hash = ?1 AND (?2 IS NULL OR admitted IN (?2, ''))
-               ORDER BY admitted = ?2 DESC, admitted = '' DESC, admitted DESC LIMIT 1";
-    let mut select = connection.prepare_cached(sql)?;
+    let mut select = connection.prepare_cached(claim_of_visit!("stay_id"))?;
     let admitted = sought.admitted.map(|day| day.to_string());
     let found = select.query_row(params![sought.visit_hash, admitted], |row| row.get(0)).optional()?;
     Ok(found.map(Uuid::from_bytes))
@@ -224,7 +225,7 @@ fn write_stay(connection: &Connection, owner: Uuid, stay: &StayRow) -> Result<()
         stay.document,
         stay.visit_hash,
         stay.settlement_id.map(Uuid::into_bytes),
-        lease::stored(stay.hold.epoch),
+        stored_epoch(stay.hold.epoch),
         stay.hold.held_by.as_deref(),
         stay.needs_attention,
     ])?;
