@@ -1,5 +1,6 @@
-//! One adjudication with its steps: 60 lines, the seven payers of an accident, goal 50 µs; and the
-//! assessment of its lines before it. `cargo bench --bench adjudication`.
+//! One adjudication with its steps: 60 lines, the seven payers of an accident, six of which pay and one of which
+//! crosses two bands of the year; goal 50 µs. And the assessment of its lines before it.
+//! `cargo bench --bench adjudication`.
 #![expect(clippy::unwrap_used, reason = "a bench ends at the first surprise")]
 
 use std::hint::black_box;
@@ -9,8 +10,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use yizhan_contract::claim::{Claim, HospitalLevel};
 use yizhan_contract::person::{Entitlement, EntitlementKind, RosterEntry};
 use yizhan_contract::stay::{CatalogueClass, Cause, CauseKind, Line, Referral, VisitClass};
-use yizhan_contract::{Accumulators, Quantity};
-use yizhan_rules::{Item, PolicyShelf, adjudicate, assess};
+use yizhan_contract::{Accumulators, Quantity, StepKind, Used};
+use yizhan_rules::{Adjudication, Item, PayerLine, PolicyShelf, adjudicate, assess};
 
 const LINES: usize = 60;
 
@@ -22,7 +23,7 @@ fn lines() -> Vec<Line> {
         name: String::new(),
         quantity: Quantity::ONE,
         unit_price: None,
-        amount: Some(format!("{}.37", 400 + at * 61).parse().unwrap()),
+        amount: Some(format!("{}.37", 4_000 + at * 610).parse().unwrap()),
         class: None,
         category: None,
         upfront_ratio: None,
@@ -41,7 +42,7 @@ fn item(code: &str) -> Option<Item> {
         class: classes[at % 3],
         category: Some(Arc::from("西药费")),
         upfront_ratio: Some("0.10".parse().unwrap()),
-        ceiling: Some("900".parse().unwrap()),
+        ceiling: Some("30000".parse().unwrap()),
     })
 }
 
@@ -60,6 +61,22 @@ fn roster() -> RosterEntry {
             entitled(EntitlementKind::Cover, "accident"),
         ],
     }
+}
+
+/// A year under way: this stay takes critical illness over an edge of its bands.
+fn used() -> Accumulators {
+    let critical_illness = Used { base: "80000".parse().unwrap(), paid: "48750.00".parse().unwrap() };
+    let payers = [("critical_illness".parse().unwrap(), critical_illness)];
+    Accumulators { admissions: 2, payers: payers.into() }
+}
+
+/// What is measured is work, not seven ways to find nothing left.
+fn prove(ours: &Adjudication) {
+    let paying = ours.payers.iter().filter(|line| line.paid.is_positive()).count();
+    let bands = |line: &PayerLine| line.steps.iter().filter(|step| step.what == StepKind::Band).count();
+    let crossed = ours.payers.iter().any(|line| bands(line) == 2);
+    let explained = ours.payers.iter().all(|line| !line.steps.is_empty());
+    assert!(ours.payers.len() == 7 && paying == 6 && crossed && explained, "{ours:#?}");
 }
 
 fn adjudication(criterion: &mut Criterion) {
@@ -82,8 +99,8 @@ fn adjudication(criterion: &mut Criterion) {
         lines: assessment.lines,
         settled_elsewhere: Vec::new(),
     };
-    let used = Accumulators::default();
-    assert_eq!(adjudicate(policy, &claim, &used).unwrap().payers.len(), 7);
+    let used = used();
+    prove(&adjudicate(policy, &claim, &used).unwrap());
     criterion.bench_function("assess 60 lines", |b| b.iter(|| assess(black_box(&lines), item).unwrap()));
     criterion.bench_function("adjudicate 60 lines, 7 payers, with steps", |b| {
         b.iter(|| adjudicate(policy, black_box(&claim), &used).unwrap());

@@ -82,6 +82,7 @@ impl Exact {
     }
 
     /// `self / whole`, four decimals, half away from zero; a share for people to read, never an amount.
+    #[expect(clippy::disallowed_methods, reason = "for people to read, never an amount")]
     pub fn share_of(self, whole: Self) -> Option<Ratio> {
         let share = self.0.checked_div(whole.0)?;
         let mut share =

@@ -45,6 +45,7 @@ impl Money {
     pub const FEN: Self = Self(Decimal::from_parts(1, 0, 0, false, MONEY_DECIMALS));
 
     /// The only rounding of the project: half away from zero, to the fen.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn round(exact: Exact) -> Self {
         let mut rounded =
             exact.0.round_dp_with_strategy(MONEY_DECIMALS, RoundingStrategy::MidpointAwayFromZero);
