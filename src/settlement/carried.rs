@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{PayerCode, Text};
+use yizhan_contract::{Money, PayerCode, Text};
 
 use super::bill::{Bill, BillState};
 use super::decide::{Decided, Decision, Undecided, Verdict};
 use super::effect::Effect;
 use super::findings;
-use super::given::Given;
+use super::given::{Given, has_lapsed};
 use super::message::Mode;
 use super::outcome::Outcome;
 use super::payers::Payers;
@@ -32,7 +32,7 @@ pub enum Carry {
     /// The saga as it is now, with what it was priced from anew, if it was.
     Kept { saga: Saga, given: Option<Given>, hold: Hold },
     /// Payers that were left out have answered: what they commit is to be sent, or nothing is.
-    Delivering { given: Given, call: Option<Call>, hold: Hold },
+    Delivering { given: Given, call: Option<Box<Call>>, hold: Hold },
     /// A payer that was left out cannot be asked yet, or not before a person has acted.
     DeliveryPostponed { waits_for: Text, is_for_a_person: bool, hold: Hold },
     /// The saga is over.
@@ -47,7 +47,7 @@ impl Decision {
             Carry::Dropped { refusals } => self.dropped(record, refusals.clone(), owner),
             Carry::Kept { saga, given, hold } => self.kept(record, saga, given.as_ref(), hold, owner),
             Carry::Delivering { given, call, hold } => {
-                self.deliver(record, given, call.as_ref(), hold, owner)
+                self.deliver(record, given, call.as_deref(), hold, owner)
             }
             Carry::DeliveryPostponed { waits_for, is_for_a_person, hold } => {
                 self.delivery_postponed(record, waits_for, *is_for_a_person, hold, owner)
@@ -67,7 +67,8 @@ impl Decision {
     ) -> Decided {
         // Nothing is asked for any more: whoever brings this must not take it for written.
         let pricing = record.pricing.clone().ok_or(Undecided::LookAgain)?;
-        if !self.lookups.fit(&record) {
+        // A quote that lapsed while others were asked is asked for anew.
+        if !self.lookups.fit(&record) || has_lapsed(given, self.at) {
             return Err(Undecided::LookAgain);
         }
         let priced = |mode| self.settlement(&record, mode, given, owner);
@@ -76,16 +77,17 @@ impl Decision {
             Err(refusals) => return self.dropped(record, refusals, owner),
         };
         let expected = pricing.expected_patient_share;
-        let rose = expected
-            .filter(|expected| *expected + self.tolerance(&settlement) < settlement.bill.patient_share);
-        match (pricing.mode, rose) {
+        let has_risen =
+            |expected: Money| expected + self.tolerance(&settlement) < settlement.bill.patient_share;
+        let moved = expected.filter(|expected| pricing.is_expired || has_risen(*expected));
+        match (pricing.mode, moved) {
             (_, Some(expected)) => {
                 let quote = match priced(Mode::Quote) {
                     Ok(quote) => quote?,
                     Err(refusals) => return self.dropped(record, refusals, owner),
                 };
                 record.pricing = None;
-                self.moved(record, quote, false, expected, owner)
+                self.moved(record, quote, pricing.is_expired, expected, owner)
             }
             (Mode::Quote, None) => {
                 (record.pricing, record.settlement) = (None, Some(settlement));
@@ -95,8 +97,8 @@ impl Decision {
                 Err(Undecided::LookAgain)
             }
             (Mode::Settle, None) => {
-                (record.pricing, record.settlement) =
-                    (None, Some(Settlement { agreed: expected, ..settlement }));
+                let agreed = expected.or(Some(settlement.bill.patient_share));
+                (record.pricing, record.settlement) = (None, Some(Settlement { agreed, ..settlement }));
                 self.intended(record, calls, hold, owner)
             }
         }
@@ -126,7 +128,7 @@ impl Decision {
         Ok(match priced {
             Priced::Bill(settlement) => Ok(*settlement),
             // What a payer was asked is not what it would be asked now.
-            Priced::Ask(_) | Priced::Breach { .. } => Err(Undecided::LookAgain),
+            Priced::Ask(_) | Priced::Breach(_) => Err(Undecided::LookAgain),
         })
     }
 
@@ -190,6 +192,9 @@ impl Decision {
         let (Some(given), Some(before)) = (given, record.settlement.clone()) else {
             return Ok(Effect::default());
         };
+        if has_lapsed(given, self.at) {
+            return Err(Undecided::LookAgain);
+        }
         let mut after = match self.settlement(record, Mode::Settle, given, owner) {
             Ok(settlement) => settlement?,
             Err(_) => return Err(Undecided::LookAgain),

@@ -226,8 +226,8 @@ impl Decision {
         }
         let settlement = match price(&record, &self.ground(person, &record, &Given::new()), mode, places) {
             Ok(Priced::Bill(settlement)) => *settlement,
-            Ok(Priced::Ask(_) | Priced::Breach { .. }) => {
-                return self.ask_payers(record, mode, None, person);
+            Ok(Priced::Ask(_) | Priced::Breach(_)) => {
+                return self.ask_payers(record, Pricing::new(mode, self.at, None), person);
             }
             Err(refusals) => return Ok(Verdict::answer(refusals.into())),
         };
@@ -241,14 +241,8 @@ impl Decision {
 
     /// Outside payers have to be asked first, which no transaction waits for: the stay is kept, and whoever takes it
     /// up asks them.
-    fn ask_payers(
-        &self,
-        mut record: StayRecord,
-        mode: Mode,
-        expected: Option<Money>,
-        person: &PersonFacts,
-    ) -> Decided {
-        record.pricing = Some(Pricing::new(mode, self.at, expected));
+    fn ask_payers(&self, mut record: StayRecord, pricing: Pricing, person: &PersonFacts) -> Decided {
+        record.pricing = Some(pricing);
         record.hold = self.hold(&record);
         let lease = Some(self.lease_of(&record, person));
         Ok(Verdict { lease, ..self.note(record, 0, person)? })
@@ -277,21 +271,25 @@ impl Decision {
         if !self.lookups.fit(&record) {
             return Err(Undecided::LookAgain);
         }
+        let is_expired = valid_until.is_some_and(|until| until < self.at);
         let none = LinePlaces::none();
         let given = Given::new();
         let ground = self.ground(person, &record, &given);
         let settled = match price(&record, &ground, Mode::Settle, &none) {
             Ok(Priced::Bill(settled)) => *settled,
-            Ok(Priced::Ask(_) | Priced::Breach { .. }) => {
-                return self.ask_payers(record, Mode::Settle, Some(expected), person);
+            Ok(Priced::Ask(_) | Priced::Breach(_)) => {
+                let pricing = match is_expired {
+                    true => Pricing::of_expired(self.at, expected),
+                    false => Pricing::new(Mode::Settle, self.at, Some(expected)),
+                };
+                return self.ask_payers(record, pricing, person);
             }
             Err(refusals) => return Ok(Verdict::answer(refusals.into())),
         };
-        let is_expired = valid_until.is_some_and(|until| until < self.at);
         if is_expired || settled.bill.patient_share > expected + self.tolerance(&settled) {
             let again = match price(&record, &ground, Mode::Quote, &none) {
                 Ok(Priced::Bill(again)) => *again,
-                Ok(Priced::Ask(_) | Priced::Breach { .. }) => return Err(Undecided::LookAgain),
+                Ok(Priced::Ask(_) | Priced::Breach(_)) => return Err(Undecided::LookAgain),
                 Err(refusals) => return Ok(Verdict::answer(refusals.into())),
             };
             return self.moved(record, again, is_expired, expected, person);

@@ -11,7 +11,7 @@ use super::decide::{Decided, Decision, Undecided};
 use super::delivery::{Deferred, no_policy};
 use super::effect::Effect;
 use super::findings;
-use super::given::{Answer, Given};
+use super::given::{Answer, Given, has_lapsed};
 use super::outcome::Outcome;
 use super::price::{billed, moves};
 use super::record::{Moved, Settlement, StayRecord};
@@ -65,7 +65,7 @@ impl Decision {
         owner: &PersonFacts,
     ) -> Decided {
         // Whoever brings this must not take it for written: it is seen anew first.
-        if record.deferred().is_none() || record.is_delivering() {
+        if record.deferred().is_none() || record.is_delivering() || has_lapsed(given, self.at) {
             return Err(Undecided::LookAgain);
         }
         let mut settlement = record.settlement.clone().ok_or(Undecided::LookAgain)?;

@@ -143,7 +143,11 @@ impl Deferred {
             Walked::Done(_) => Ok(None),
             Walked::Ask { leg, paid_before } => {
                 let legs = legs(policy, &claim, &self.used, &self.outside, given, (adapter, leg))?;
-                Ok(Some(ToAsk { claim: self.claim.clone(), legs, paid_before, after: Vec::new() }))
+                let order = policy.order(claim.cause.kind).iter().map(|rule| rule.code.clone());
+                let after =
+                    order.skip_while(|code| legs.iter().all(|leg| leg.payer != *code)).skip(legs.len());
+                let after = after.collect();
+                Ok(Some(ToAsk { claim: self.claim.clone(), legs, paid_before, after }))
             }
         }
     }

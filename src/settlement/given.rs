@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{AskedLeg, Quote};
 use yizhan_contract::stay::SettledElsewhere;
@@ -28,6 +29,8 @@ pub struct Answer {
     pub quote_id: Option<String>,
     /// What the adapter wants to have again when that is committed.
     pub kept: Opaque,
+    /// Until when that quote may be committed.
+    pub valid_until: Option<Timestamp>,
 }
 
 /// How far the chain could be walked.
@@ -44,43 +47,42 @@ pub enum Walked {
 impl Answer {
     pub fn quoted(asked: Option<AskedLeg>, amount: Money, steps: Vec<Step>) -> Self {
         let answered = Answered::Paid { amount, reference: None, state: PayerState::Quoted, steps };
-        Self { asked, answered, also_paid: Vec::new(), quote_id: None, kept: Opaque::default() }
+        Self::said(asked, answered)
     }
 
     /// A fact: the payer committed this.
     pub fn confirmed(amount: Money, reference: Arc<str>) -> Self {
         let reference = Some(reference);
         let answered = Answered::Paid { amount, reference, state: PayerState::Committed, steps: Vec::new() };
-        Self { asked: None, answered, also_paid: Vec::new(), quote_id: None, kept: Opaque::default() }
+        Self::said(None, answered)
     }
 
     pub fn refused(asked: Option<AskedLeg>) -> Self {
-        Self {
-            asked,
-            answered: Answered::Refused,
-            also_paid: Vec::new(),
-            quote_id: None,
-            kept: Opaque::default(),
-        }
+        Self::said(asked, Answered::Refused)
     }
 
     pub fn not_covered(asked: Option<AskedLeg>) -> Self {
-        Self { answered: Answered::NotCovered, ..Self::refused(asked) }
+        Self::said(asked, Answered::NotCovered)
     }
 
     pub fn deferred(asked: Option<AskedLeg>) -> Self {
-        Self {
-            asked,
-            answered: Answered::Deferred,
-            also_paid: Vec::new(),
-            quote_id: None,
-            kept: Opaque::default(),
-        }
+        Self::said(asked, Answered::Deferred)
+    }
+
+    fn said(asked: Option<AskedLeg>, answered: Answered) -> Self {
+        let (quote_id, kept, valid_until) = (None, Opaque::default(), None);
+        Self { asked, answered, also_paid: Vec::new(), quote_id, kept, valid_until }
     }
 
     #[must_use]
     pub fn under(self, quote: &Quote) -> Self {
-        Self { quote_id: Some(quote.id.clone()), kept: quote.kept.clone(), ..self }
+        let (quote_id, kept) = (Some(quote.id.clone()), quote.kept.clone());
+        Self { quote_id, kept, valid_until: Some(quote.valid_until), ..self }
+    }
+
+    #[must_use]
+    pub fn also_paying(self, also_paid: Vec<SettledElsewhere>) -> Self {
+        Self { also_paid, ..self }
     }
 
     /// Whether it is a quote, to be committed.
@@ -96,6 +98,22 @@ impl Answer {
     fn fits(&self, leg: &AskedLeg) -> bool {
         self.asked.as_ref().is_none_or(|asked| asked == leg)
     }
+}
+
+/// Until when all of the quotes may be committed; absent where there is none.
+pub fn valid_until(given: &Given) -> Option<Timestamp> {
+    given.values().filter_map(|answer| answer.valid_until).min()
+}
+
+/// Whether one of the quotes may not be committed any more.
+pub fn has_lapsed(given: &Given, at: Timestamp) -> bool {
+    valid_until(given).is_some_and(|until| until < at)
+}
+
+/// The payer whose quote says that `payer`, behind it, has paid.
+pub fn said_by<'g>(given: &'g Given, payer: &PayerCode) -> Option<&'g PayerCode> {
+    let says = |answer: &Answer| answer.also_paid.iter().any(|also| also.payer == *payer);
+    given.iter().find(|(_, answer)| says(answer)).map(|(by, _)| by)
 }
 
 /// Walks the chain as far as the answers go.

@@ -125,7 +125,10 @@ impl<'a> Question<'a> {
         let mut identity = Identity::of(survivor);
         for one in self.everyone() {
             if one.is_known && one.person_id != survivor.person_id {
-                add(&mut identity.person.years, &one.years).map_err(|why| beyond_numbers(&why))?;
+                let PersonFacts { years, reserved, .. } = &mut identity.person;
+                add(years, &one.years).map_err(|why| beyond_numbers(&why))?;
+                // What their stays in flight have set aside is not free for this one.
+                add(reserved, &one.reserved).map_err(|why| beyond_numbers(&why))?;
                 identity.joined.push(one.person_id);
             }
         }

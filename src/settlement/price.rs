@@ -17,7 +17,7 @@ use super::bill::{Bill, BillState, BilledPatient, BilledPayer, ComputedBy};
 use super::complete::Completed;
 use super::delivery::Deferred;
 use super::findings;
-use super::given::{Given, Walked};
+use super::given::{Given, Walked, said_by, valid_until};
 use super::message::{Hospital, Mode};
 use super::names::Head;
 use super::payers::Payers;
@@ -51,12 +51,17 @@ pub struct Ground<'a> {
 pub enum Priced {
     Bill(Box<Settlement>),
     Ask(Box<ToAsk>),
-    /// An outside payer answered what it may not pay.
-    Breach {
-        payer: PayerCode,
-        amount: Money,
-        pay_at_most: Money,
-    },
+    Breach(Breach),
+}
+
+/// What an outside payer answered and may not.
+#[derive(Debug)]
+pub enum Breach {
+    /// More than it may pay.
+    Above { payer: PayerCode, amount: Money, pay_at_most: Money },
+    /// What its quote says others behind it have paid cannot be: more than is left for them, or said of one who does
+    /// not follow or has paid already.
+    AlsoPaid { by: PayerCode },
 }
 
 /// What an outside payer has to be asked.
@@ -92,16 +97,18 @@ pub fn price(
         .map_err(|error| vec![refusals::assess(&error, places, ground.hospital, dialect)])?;
     let claim = claim(&discharge, region, &assessment, ground);
     let year = YearUsed::of(ground.years, &ground.reserved, day.year());
+    let refused = |error| {
+        let refusal = |error| vec![refusals::adjudicate(&error, policy, ground.hospital, dialect)];
+        breach(error, ground.given).map_err(refusal)
+    };
     let adjudication = match year.walk(policy, &claim, &ground.payers.served(), ground.given) {
         Ok(Walked::Done(adjudication)) => *adjudication,
-        Err(AdjudicateError::AnswerOutOfBounds { payer, amount, pay_at_most }) => {
-            return Ok(Priced::Breach { payer, amount, pay_at_most });
-        }
-        Err(error) => return Err(vec![refusals::adjudicate(&error, policy, ground.hospital, dialect)]),
+        Err(error) => return refused(error).map(Priced::Breach),
         Ok(Walked::Ask { leg, paid_before }) => {
-            let to_ask = to_ask(policy, claim, &year, ground, leg, paid_before)
-                .map_err(|error| vec![refusals::adjudicate(&error, policy, ground.hospital, dialect)])?;
-            return Ok(Priced::Ask(Box::new(to_ask)));
+            let to_ask = to_ask(policy, claim, &year, ground, leg, paid_before);
+            return to_ask
+                .map(|to_ask| Priced::Ask(Box::new(to_ask)))
+                .or_else(|error| refused(error).map(Priced::Breach));
         }
     };
     if let Some(stated) =
@@ -129,6 +136,21 @@ pub fn price(
         bill,
         discharge,
     })))
+}
+
+/// An outside payer's breach of contract; what is the sender's comes back.
+fn breach(error: AdjudicateError, given: &Given) -> Result<Breach, AdjudicateError> {
+    let said_by = match &error {
+        AdjudicateError::Elsewhere { payer, .. } => said_by(given, payer).cloned(),
+        _ => None,
+    };
+    match (error, said_by) {
+        (_, Some(by)) => Ok(Breach::AlsoPaid { by }),
+        (AdjudicateError::AnswerOutOfBounds { payer, amount, pay_at_most }, None) => {
+            Ok(Breach::Above { payer, amount, pay_at_most })
+        }
+        (error, None) => Err(error),
+    }
 }
 
 /// What payers that could not be asked will be asked by, once the stay is settled.
@@ -222,7 +244,9 @@ fn bill(
 ) -> Bill {
     let before = record.settlement.as_ref();
     let open_quote = before.filter(|settlement| settlement.bill.state == BillState::Quoted);
-    let valid_until = ground.at.checked_add(SignedDuration::from_secs(QUOTE_VALID_S)).ok();
+    let ours = ground.at.checked_add(SignedDuration::from_secs(QUOTE_VALID_S)).ok();
+    // No longer than the quotes it rests on.
+    let valid_until = ours.into_iter().chain(valid_until(ground.given)).min();
     let mut findings = assessment.findings.clone();
     findings.extend(adjudication.findings.iter().cloned());
     Bill {

@@ -62,6 +62,9 @@ pub struct Pricing {
     pub since: Timestamp,
     /// The patient's share somebody agreed to; more than that is quoted again and not settled.
     pub expected_patient_share: Option<Money>,
+    /// What was agreed to had expired when it was: it is quoted again, whatever it comes to.
+    #[serde(default)]
+    pub is_expired: bool,
     /// Why the last try came to nothing, and how many did.
     pub tries: u32,
     pub waits_for: Option<Text>,
@@ -94,7 +97,12 @@ pub enum Phase {
 
 impl Pricing {
     pub fn new(mode: Mode, since: Timestamp, expected_patient_share: Option<Money>) -> Self {
-        Self { mode, since, expected_patient_share, tries: 0, waits_for: None }
+        Self { mode, since, expected_patient_share, is_expired: false, tries: 0, waits_for: None }
+    }
+
+    /// Somebody commits a quote whose time is over.
+    pub fn of_expired(since: Timestamp, expected: Money) -> Self {
+        Self { is_expired: true, ..Self::new(Mode::Quote, since, Some(expected)) }
     }
 }
 
@@ -131,7 +139,8 @@ pub struct Settlement {
     pub discharge: Discharge,
     /// What it added to the year; a reversal takes exactly this back.
     pub moves: Vec<Moved>,
-    /// The patient's share somebody agreed to when a quote was committed; it may have come out lower.
+    /// The patient's share it is held to while payers commit: what somebody agreed to, else what it came to when they
+    /// were sent their part. It may come out lower.
     pub agreed: Option<Money>,
     /// 统筹区 whose funds pay; empty where it was settled before this was kept.
     pub insured_region: String,

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use yizhan::settlement::payers::Payers;
-use yizhan_contract::Money;
 use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
     Answer, Ask, AskedLeg, Manifest, Need, Operation, OperationKind, Payer, Performed, PrepareError,
     Prepared, Quote, QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable,
 };
+use yizhan_contract::{Money, PayerCode};
 use yizhan_rules::{PolicyShelf, SHIPPED};
 
 use crate::gateway::Sent;
@@ -53,6 +53,12 @@ pub(crate) struct Mood {
     pub(crate) is_mute: bool,
     /// Commits are done, and nobody hears of it.
     pub(crate) loses_answers: bool,
+    /// Until when its quotes may be committed; absent: for ever.
+    pub(crate) valid_until: Option<Timestamp>,
+    /// What its quotes say of payers behind it.
+    pub(crate) also_paid: Vec<(&'static str, &'static str)>,
+    /// What it commits beyond its quote.
+    pub(crate) drift: Money,
     pub(crate) asks: Vec<Ask>,
     /// By operation id; what was taken back stands with nothing.
     pub(crate) book: BTreeMap<Arc<str>, Money>,
@@ -156,21 +162,33 @@ impl Mood {
             amount: Money::from_fen(leg.pay_at_most.fen() / part),
             steps: Vec::new(),
         };
+        let also = |(payer, amount): &(&str, &str)| QuotedAmount {
+            payer: payer.parse().unwrap(),
+            amount: amount.parse().unwrap(),
+            steps: Vec::new(),
+        };
         QuoteAnswer::Quote(Quote {
             id: ask.stay.to_string(),
-            valid_until: Timestamp::MAX,
+            valid_until: self.valid_until.unwrap_or(Timestamp::MAX),
             amounts: ask.legs.iter().map(amount).collect(),
-            also_paid: Vec::new(),
             kept: Opaque::default(),
+            also_paid: self.also_paid.iter().map(also).collect(),
         })
     }
 
-    fn perform(&mut self, operation: Operation) -> Performed {
+    /// What it commits where it is asked for `amounts`.
+    fn drifted(&self, mut amounts: Vec<(PayerCode, Money)>) -> Vec<(PayerCode, Money)> {
+        amounts[0].1 += self.drift;
+        amounts
+    }
+
+    fn perform(&mut self, mut operation: Operation) -> Performed {
         let lost = Performed::Unknown { poll_after: Some(ASK_AFTER), why: "no answer".into() };
         match &operation.kind {
             OperationKind::Commit if self.loses_commits => return lost,
             OperationKind::Commit => {
                 self.commits += 1;
+                operation.amounts = self.drifted(operation.amounts);
                 let amount = operation.amounts.iter().map(|(_, amount)| *amount).sum();
                 self.book.insert(Arc::clone(&operation.id), amount);
                 if self.loses_answers {
@@ -209,7 +227,7 @@ impl Payer for Away {
         let mood = self.mood();
         let status = match mood.book.contains_key(&operation.id) {
             _ if mood.is_mute => Status::Unavailable(unavailable()),
-            true => Status::Done { amounts: operation.amounts, reference: "R".into() },
+            true => Status::Done { amounts: mood.drifted(operation.amounts), reference: "R".into() },
             false => Status::NotFound,
         };
         drop(mood);

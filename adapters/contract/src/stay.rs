@@ -271,7 +271,7 @@ pub struct Line {
 }
 
 /// What a payer has already settled through another system.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SettledElsewhere {
     pub payer: PayerCode,
     pub amount: Money,

@@ -57,7 +57,7 @@ impl Drive<'_> {
             return self.delivering(given, None).await;
         }
         match self.call(adapter, legs, 0, &given) {
-            Ok(call) => self.delivering(given, Some(call)).await,
+            Ok(call) => self.delivering(given, Some(Box::new(call))).await,
             Err((name, why)) => {
                 telemetry::operation_not_prepared(&name, &why);
                 let why = Text::new(
@@ -69,7 +69,7 @@ impl Drive<'_> {
         }
     }
 
-    async fn delivering(&mut self, given: Given, call: Option<Call>) -> Result<Carry, Stop> {
+    async fn delivering(&mut self, given: Given, call: Option<Box<Call>>) -> Result<Carry, Stop> {
         self.renew().await?;
         Ok(Carry::Delivering { given, call, hold: self.hold_until(self.until, true) })
     }

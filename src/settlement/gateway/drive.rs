@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use yizhan_contract::Money;
 use yizhan_contract::payer::{Performed, Status};
 
 use super::Gateway;
@@ -226,8 +225,10 @@ impl Drive<'_> {
             Quoted::Breach(why) => return Ok(Event::GivenUp(why)),
             Quoted::Refused(_) | Quoted::Waits(_) => return Ok(no_quote(&turn.saga)),
         };
-        let before = seen.record.settlement.as_ref().map(|settlement| settlement.bill.patient_share);
-        let (from, to) = (before.unwrap_or_default(), settlement.bill.patient_share);
+        // Against what was agreed to and not what it has risen to: each payer by itself would be within the tolerance.
+        let before = seen.record.settlement.as_ref();
+        let agreed = before.map(|before| before.agreed.unwrap_or(before.bill.patient_share));
+        let (from, to) = (agreed.unwrap_or_default(), settlement.bill.patient_share);
         if from + self.gateway.tolerance(&settlement) < to {
             return Ok(Event::GivenUp(Why::ShareRose { from, to }));
         }
@@ -237,17 +238,19 @@ impl Drive<'_> {
     }
 }
 
-/// What payers have confirmed, as answers that stand.
+/// What payers have confirmed, as answers that stand, with what their quotes said of payers behind them.
 fn confirmed(saga: &Saga) -> Given {
-    let done = saga.calls.iter().filter_map(|call| match &call.commit.state {
-        Sent::Done { amounts, reference, .. } => Some((amounts, reference)),
-        _ => None,
-    });
-    let answers = done.flat_map(|(amounts, reference)| {
-        let answer = |amount: &Money| Answer::confirmed(*amount, Arc::from(reference.as_str()));
-        amounts.iter().map(move |(payer, amount)| (payer.clone(), answer(amount)))
-    });
-    answers.collect()
+    let mut given = Given::new();
+    for call in &saga.calls {
+        let Sent::Done { amounts, reference, .. } = &call.commit.state else { continue };
+        let last = call.legs.last().map(|(payer, _)| payer);
+        for (payer, amount) in amounts {
+            let answer = Answer::confirmed(*amount, Arc::from(reference.as_str()));
+            let also_paid = if last == Some(payer) { call.also_paid.clone() } else { Vec::new() };
+            given.insert(payer.clone(), answer.also_paying(also_paid));
+        }
+    }
+    given
 }
 
 impl Gateway {

@@ -132,14 +132,21 @@ impl Gateway {
     pub async fn rearm(&self) -> Result<Vec<Pursuit>, StoreError> {
         let (mut pursuits, mut taken, mut page) = (Vec::new(), BTreeSet::new(), REARM_PAGE);
         loop {
-            let mut held = self.store().held_by(Arc::clone(self.name()), page).await?;
+            let held = self.store().held_by(Arc::clone(self.name()), page).await;
+            let mut held = match held {
+                Ok(held) => held,
+                Err(error) => return what_was_taken(pursuits, vec![error]),
+            };
             let is_all = held.len() < usize::try_from(page).unwrap_or(usize::MAX);
             // By id, not by time: the clock may have been set back meanwhile.
             held.retain(|due| taken.insert(due.stay_id));
             match (held.is_empty(), is_all) {
                 (true, true) => return Ok(pursuits),
                 (true, false) => page = page.saturating_mul(2),
-                (false, _) => pursuits.extend(self.take_all(held, true, None).await?),
+                (false, _) => match self.take_all(held, true, None).await {
+                    Ok(more) => pursuits.extend(more),
+                    Err(error) => return what_was_taken(pursuits, vec![error]),
+                },
             }
         }
     }
@@ -162,8 +169,16 @@ impl Gateway {
         let until = self.lease_end();
         let taking =
             due.into_iter().map(|due| self.in_turn(self.store().take(due, Arc::clone(self.name()), until)));
-        let taken = futures_util::future::try_join_all(taking).await?;
-        Ok(taken.into_iter().flatten().map(|lease| Pursuit { lease, until, is_holder_gone, as_of }).collect())
+        let (mut pursuits, mut failed) = (Vec::new(), Vec::new());
+        for taken in futures_util::future::join_all(taking).await {
+            match taken {
+                Ok(lease) => {
+                    pursuits.extend(lease.map(|lease| Pursuit { lease, until, is_holder_gone, as_of }));
+                }
+                Err(error) => failed.push(error),
+            }
+        }
+        what_was_taken(pursuits, failed)
     }
 
     /// Sees a message or an order through to its end: drives it, or waits for whoever does.
@@ -337,6 +352,18 @@ impl Drive<'_> {
         let pause_s = POSTPONED_S.get(nth).copied().unwrap_or_default();
         later(self.gateway.runtime().now(), SignedDuration::from_secs(pause_s))
     }
+}
+
+/// What was taken is driven, whatever failed beside it: its leases would lie until they run out. What was not comes when
+/// its time is up.
+fn what_was_taken(pursuits: Vec<Pursuit>, mut failed: Vec<StoreError>) -> Result<Vec<Pursuit>, StoreError> {
+    if pursuits.is_empty()
+        && let Some(error) = failed.pop()
+    {
+        return Err(error);
+    }
+    failed.iter().for_each(|error| telemetry::stays_not_taken_up(error));
+    Ok(pursuits)
 }
 
 fn said(stepped: Stepped) -> Result<Option<Outcome>, Stop> {

@@ -17,7 +17,7 @@ use crate::settlement::decide::Asked;
 use crate::settlement::given::{Answer, Given};
 use crate::settlement::message::Mode;
 use crate::settlement::payers::Adapter;
-use crate::settlement::price::{Ground, Priced, ToAsk, price};
+use crate::settlement::price::{Breach, Ground, Priced, ToAsk, price};
 use crate::settlement::record::Settlement;
 use crate::settlement::refusals::{self, LinePlaces};
 use crate::settlement::reserved::reserved_by_others;
@@ -57,14 +57,10 @@ impl Drive<'_> {
             match self.price(seen, mode, &given).await? {
                 Err(refusals) => return Ok(Quoted::Refused(refusals)),
                 Ok(Priced::Bill(settlement)) => return Ok(Quoted::All { given, settlement }),
-                Ok(Priced::Breach { payer, amount, pay_at_most })
-                    if given.get(&payer).is_some_and(Answer::is_confirmed) =>
-                {
-                    return Ok(Quoted::Breach(Why::Breach { payer, quoted: pay_at_most, committed: amount }));
-                }
-                Ok(Priced::Breach { payer, amount, pay_at_most }) => {
-                    telemetry::quote_above_limit(&payer, &amount, &pay_at_most);
-                    given.insert(payer, Answer::refused(None));
+                Ok(Priced::Breach(breach)) => {
+                    if let Some(why) = self.refuse(breach, &mut given) {
+                        return Ok(Quoted::Breach(why));
+                    }
                 }
                 Ok(Priced::Ask(to_ask)) => {
                     if let Some(stopped) = self.ask(seen, &to_ask, &mut given).await {
@@ -73,6 +69,34 @@ impl Drive<'_> {
                 }
             }
         }
+    }
+
+    /// An answer that breaks the contract is refused; why all is given up, where it is committed already.
+    fn refuse(&self, breach: Breach, given: &mut Given) -> Option<Why> {
+        let is_confirmed = |payer: &PayerCode| given.get(payer).is_some_and(Answer::is_confirmed);
+        match breach {
+            Breach::Above { payer, amount, pay_at_most } if is_confirmed(&payer) => {
+                return Some(Why::Breach { payer, quoted: pay_at_most, committed: amount });
+            }
+            Breach::AlsoPaid { by } if is_confirmed(&by) => return Some(Why::NoQuote { payer: by }),
+            Breach::Above { payer, amount, pay_at_most } => {
+                telemetry::quote_above_limit(&payer, &amount, &pay_at_most);
+                given.insert(payer, Answer::refused(None));
+            }
+            // The quote as a whole: its other payers rest on it too.
+            Breach::AlsoPaid { by } => {
+                let adapter = self.gateway.payers().of(&by);
+                telemetry::quote_for_others(adapter.map_or(by.as_str(), |adapter| &adapter.name));
+                let is_of_it =
+                    |payer: &PayerCode| *payer == by || adapter.is_some_and(|one| one.serves(payer));
+                for (payer, answer) in given.iter_mut() {
+                    if is_of_it(payer) && answer.is_quoted() {
+                        *answer = Answer::refused(answer.asked.take());
+                    }
+                }
+            }
+        }
+        None
     }
 
     async fn ask(&self, seen: &Seen, to_ask: &ToAsk, given: &mut Given) -> Option<Quoted> {
@@ -114,8 +138,12 @@ impl Drive<'_> {
             to_ask.legs.iter().enumerate().map(of).collect()
         };
         match answer.unwrap_or_else(|| QuoteAnswer::Unavailable(no_answer())) {
+            // What cannot be committed is no quote; the payer is asked again.
+            QuoteAnswer::Quote(quote) if quote.valid_until < self.gateway.runtime().now() => {
+                Err(Unanswered::Unavailable(lapsed()))
+            }
             QuoteAnswer::Quote(quote) if answers_all(&quote, to_ask) => {
-                Ok(given(&|payer, asked| quoted(&quote, payer, asked)))
+                Ok(given(&|payer, asked| quoted(&quote, to_ask, payer, asked)))
             }
             QuoteAnswer::Quote(_) => {
                 telemetry::quote_for_others(&adapter.name);
@@ -189,9 +217,13 @@ impl Drive<'_> {
         wave: u8,
         given: &Given,
     ) -> Result<Call, (Arc<str>, PrepareError)> {
-        let answer = legs.first().and_then(|(payer, _)| given.get(payer));
+        let is_of_quote =
+            |(payer, answer): &(&PayerCode, &Answer)| adapter.serves(payer) && answer.is_quoted();
+        let answers = || given.iter().filter(is_of_quote).map(|(_, answer)| answer);
+        let first = answers().next();
         let (quote_id, kept) =
-            answer.map(|answer| (answer.quote_id.clone(), answer.kept.clone())).unwrap_or_default();
+            first.map(|answer| (answer.quote_id.clone(), answer.kept.clone())).unwrap_or_default();
+        let also_paid = answers().flat_map(|answer| answer.also_paid.iter().cloned()).collect();
         let ordered = self.new_operation(OperationKind::Commit, (&quote_id, &kept), &legs);
         let commit = self.prepare(adapter, &ordered)?;
         Ok(Call {
@@ -201,6 +233,7 @@ impl Drive<'_> {
             legs,
             quote_id,
             kept,
+            also_paid,
             commit,
             undo: None,
             tombstones: Vec::new(),
@@ -257,16 +290,20 @@ impl Drive<'_> {
     }
 }
 
-/// Whether a quote speaks of every payer asked, once, and of no other.
+/// Whether a quote speaks of every payer asked, once, and of no other; and of those it says have paid, of each once and
+/// of such as come later. What is left for them shows in their turn.
 fn answers_all(quote: &Quote, to_ask: &ToAsk) -> bool {
-    let count = |payer: &PayerCode| quote.amounts.iter().filter(|amount| amount.payer == *payer).count();
+    let count = |of: &[QuotedAmount], payer: &PayerCode| of.iter().filter(|one| one.payer == *payer).count();
+    let is_behind =
+        |also: &QuotedAmount| to_ask.after.contains(&also.payer) && count(&quote.also_paid, &also.payer) == 1;
     quote.amounts.len() == to_ask.legs.len()
-        && to_ask.legs.iter().all(|leg| count(&leg.payer) == 1)
-        && quote.amounts.iter().all(|amount| !amount.amount.is_negative())
+        && to_ask.legs.iter().all(|leg| count(&quote.amounts, &leg.payer) == 1)
+        && quote.amounts.iter().chain(&quote.also_paid).all(|amount| !amount.amount.is_negative())
+        && quote.also_paid.iter().all(is_behind)
 }
 
-fn quoted(quote: &Quote, payer: &PayerCode, asked: Option<AskedLeg>) -> Answer {
-    let is_last = quote.amounts.last().is_some_and(|amount| amount.payer == *payer);
+fn quoted(quote: &Quote, to_ask: &ToAsk, payer: &PayerCode, asked: Option<AskedLeg>) -> Answer {
+    let is_last = to_ask.legs.last().is_some_and(|leg| leg.payer == *payer);
     let elsewhere = |also: &QuotedAmount| SettledElsewhere {
         payer: also.payer.clone(),
         amount: also.amount,
@@ -274,12 +311,12 @@ fn quoted(quote: &Quote, payer: &PayerCode, asked: Option<AskedLeg>) -> Answer {
     };
     let found = quote.amounts.iter().find(|amount| amount.payer == *payer);
     let (amount, steps) = found.map(|found| (found.amount, found.steps.clone())).unwrap_or_default();
-    let answer = Answer::quoted(asked, amount, steps).under(quote);
-    if is_last {
-        Answer { also_paid: quote.also_paid.iter().map(elsewhere).collect(), ..answer }
-    } else {
-        answer
-    }
+    let also_paid = if is_last { quote.also_paid.iter().map(elsewhere).collect() } else { Vec::new() };
+    Answer::quoted(asked, amount, steps).under(quote).also_paying(also_paid)
+}
+
+fn lapsed() -> Unavailable {
+    Unavailable { why: "its quote had lapsed when it came".to_owned(), retry_after: None }
 }
 
 pub(super) fn no_answer() -> Unavailable {

@@ -21,6 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{Manifest, Prepared};
+use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::{Money, PayerCode};
 
 pub use event::{Event, Part, Wanted};
@@ -123,6 +124,9 @@ pub struct Call {
     /// What the adapter kept with the quote.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub kept: Opaque,
+    /// What the quote says that payers later in the chain have paid: they are not asked, now or after an amount moved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_paid: Vec<SettledElsewhere>,
     pub commit: Operation,
     /// Takes `commit` back, or fences it off where nobody knows what became of it.
     pub undo: Option<Operation>,

@@ -54,6 +54,7 @@ enum Deed {
 const BAD_IN_TEN: u64 = 4;
 
 pub(crate) struct Fickle {
+    kind: Kind,
     manifest: Manifest,
     books: Arc<FileBooks>,
     runtime: Runtime,
@@ -86,6 +87,7 @@ pub(crate) fn payers(
 ) -> Vec<(Arc<str>, Arc<dyn Payer>)> {
     let payer = |kind: &Kind| {
         let payer = Fickle {
+            kind: *kind,
             manifest: manifest(kind, temper),
             books: Arc::new(books(kind, folder)),
             runtime: runtime.clone(),
@@ -102,6 +104,7 @@ pub(crate) fn kept(nth: usize, folder: &Path) -> Vec<Kept> {
     let kept = |kind: &Kind| Kept {
         name: kind.name.into(),
         serves: manifest(kind, Temper::Calm).serves,
+        also_paid: kind.also_paid(),
         books: Arc::new(Mutex::new(books(kind, folder).read().unwrap())),
     };
     chain(nth).iter().map(kept).collect()
@@ -177,8 +180,8 @@ impl Fickle {
             id: quote_id(&ask.stay, self.dice(Dice::throw)),
             valid_until: self.runtime.now() + SignedDuration::from_mins(30),
             amounts: ask.legs.iter().map(amount).collect(),
-            also_paid: Vec::new(),
             kept: Opaque::default(),
+            also_paid: self.kind.also(ask),
         })
     }
 

@@ -10,6 +10,7 @@ mod found;
 mod house;
 mod insurer;
 mod outside;
+mod quotes;
 mod random;
 mod reserved;
 mod sender;

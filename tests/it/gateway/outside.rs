@@ -14,7 +14,7 @@ use yizhan::store::Ports;
 use yizhan::store::sqlite::Sqlite;
 use yizhan_rules::PolicyShelf;
 
-use super::{House, audit, profiles};
+use super::{House, Sent, audit, profiles};
 use crate::away::discharge;
 pub(super) use crate::away::policies;
 
@@ -30,16 +30,24 @@ pub(super) fn over(
 }
 
 pub(super) async fn opened(payers: Payers) -> House {
+    opened_under(policies(), payers).await
+}
+
+pub(super) async fn opened_under(policies: PolicyShelf, payers: Payers) -> House {
     let ids = Arc::<CountedIds>::default();
     let store: Arc<dyn Ports> = Arc::new(Sqlite::in_memory(ids.clone()).unwrap());
-    let house = over(&store, policies(), payers, "test", &ids);
+    let house = over(&store, policies, payers, "test", &ids);
     house.fill().await;
     house
 }
 
 pub(super) async fn send(house: &House, id: &str) -> Bill {
-    let (bytes, format) = discharge(id).bytes();
-    bill(house.receive(&bytes, format, Some(Mode::Settle)).await.outcome)
+    bill(sent(house, &discharge(id), Mode::Settle).await)
+}
+
+pub(super) async fn sent(house: &House, sent: &Sent, mode: Mode) -> Outcome {
+    let (bytes, format) = sent.bytes();
+    house.receive(&bytes, format, Some(mode)).await.outcome
 }
 
 pub(super) fn bill(outcome: Outcome) -> Bill {

@@ -6,6 +6,7 @@ use yizhan_contract::Money;
 use super::client::Ask;
 use super::served::{Setting, YISHUI};
 use crate::away::{Away, discharge};
+use crate::gateway::Sent;
 
 fn money(value: &serde_json::Value) -> Money {
     value.as_str().unwrap().parse().unwrap()
@@ -41,4 +42,22 @@ async fn the_second_version_says_what_to_give_back() {
     let sheet = served.ask(Ask::get(&address).token(YISHUI).accept("text/html")).await;
     let sheet = String::from_utf8(sheet.body).unwrap();
     assert!(sheet.contains("应退") && sheet.contains(&paid.to_string()), "{sheet}");
+}
+
+/// What was taken beside one that could not be is driven: its lease would lie until it runs out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stay_that_cannot_be_taken_keeps_no_other_waiting() {
+    let insurer = Away::new();
+    insurer.mood().is_away = true;
+    let served = Setting { payers: insurer.payers().into(), ..Setting::default() }.serve().await;
+    for visit in ["L1", "L2", "L3"] {
+        let (body, _) = Sent { visit: visit.to_owned(), ..discharge(visit) }.bytes();
+        served.post("/v1/discharges?mode=settle", body).await.is(200);
+    }
+    let later = served.gateway.runtime().now() + SignedDuration::from_secs(3);
+    served.store.fail_a_take();
+    assert_eq!(served.gateway.due(later, 10).await.unwrap().len(), 2);
+    served.store.fail_a_take();
+    assert!(served.gateway.due(later, 10).await.is_err(), "nothing was taken");
+    assert_eq!(served.gateway.due(later, 10).await.unwrap().len(), 1);
 }

@@ -46,6 +46,7 @@ pub(crate) struct Gate {
     /// One permit for each step.
     steps: Semaphore,
     is_broken: AtomicBool,
+    fails_a_take: AtomicBool,
     /// Steps that were begun, held up or not.
     begun: watch::Sender<u32>,
     /// Steps that ended.
@@ -66,6 +67,11 @@ impl Gate {
         self.is_broken.store(true, Ordering::SeqCst);
     }
 
+    /// The next lease that is taken is not.
+    pub(crate) fn fail_a_take(&self) {
+        self.fails_a_take.store(true, Ordering::SeqCst);
+    }
+
     /// Waits until as many steps were begun.
     pub(crate) async fn begun(&self, steps: u32) {
         self.begun.subscribe().wait_for(|begun| *begun >= steps).await.unwrap();
@@ -78,10 +84,14 @@ impl Gate {
 
     fn works(&self) -> Result<(), StoreError> {
         match self.is_broken.load(Ordering::SeqCst) {
-            true => Err(StoreError::Unavailable(Text::new("测试停用", "held down by a test"))),
+            true => Err(held_down()),
             false => Ok(()),
         }
     }
+}
+
+fn held_down() -> StoreError {
+    StoreError::Unavailable(Text::new("测试停用", "held down by a test"))
 }
 
 impl Store for Gate {
@@ -141,7 +151,12 @@ impl Store for Gate {
     }
 
     fn take(&self, due: Due, holder: Arc<str>, until: Timestamp) -> Answer<'_, Option<Lease>> {
-        self.inner.take(due, holder, until)
+        Box::pin(async move {
+            match self.fails_a_take.swap(false, Ordering::SeqCst) {
+                true => Err(held_down()),
+                false => self.inner.take(due, holder, until).await,
+            }
+        })
     }
 
     fn attention(&self, limit: u32) -> Answer<'_, Vec<Uuid>> {
@@ -225,7 +240,8 @@ impl Setting {
         register_samples(&inner, &runtime).await;
         let steps = Semaphore::new(Semaphore::MAX_PERMITS / 2);
         let (begun, ended) = (watch::Sender::new(0), watch::Sender::new(0));
-        let store = Arc::new(Gate { inner, steps, is_broken: AtomicBool::new(false), begun, ended });
+        let (is_broken, fails_a_take) = (AtomicBool::new(false), AtomicBool::new(false));
+        let store = Arc::new(Gate { inner, steps, is_broken, fails_a_take, begun, ended });
         let profiles = Arc::new(profiles());
         let known = Arc::clone(&profiles);
         let hospitals =

@@ -13,6 +13,8 @@ pub(crate) type Amounts = Vec<(PayerCode, Money)>;
 pub(crate) struct Kept {
     pub(crate) name: Arc<str>,
     pub(crate) serves: Vec<PayerCode>,
+    /// What it has paid for another payer, wherever it has paid.
+    pub(crate) also_paid: Option<(PayerCode, Money)>,
     pub(crate) books: Arc<Mutex<Books>>,
 }
 

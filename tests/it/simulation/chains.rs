@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use yizhan_contract::payer::Manifest;
+use yizhan_contract::payer::{Ask, Manifest, QuotedAmount};
+use yizhan_contract::{Money, PayerCode};
 
 use super::books::Books;
 use super::dice::Dice;
@@ -18,7 +19,12 @@ pub(crate) struct Kind {
     pub(crate) is_idempotent: bool,
     pub(crate) reverses: bool,
     pub(crate) is_optional: bool,
+    /// A payer behind it for which it pays [`ALSO`] with every quote.
+    pub(crate) also: Option<&'static str>,
 }
+
+/// What is paid for another payer.
+pub(crate) const ALSO: &str = "12.34";
 
 const BUREAU: Kind = Kind {
     name: "bureau",
@@ -27,6 +33,7 @@ const BUREAU: Kind = Kind {
     is_idempotent: false,
     reverses: true,
     is_optional: false,
+    also: None,
 };
 const INSURER: Kind = Kind {
     name: "insurer",
@@ -35,6 +42,7 @@ const INSURER: Kind = Kind {
     is_idempotent: true,
     reverses: true,
     is_optional: false,
+    also: None,
 };
 const CRITICAL: Kind = Kind { name: "critical", serves: &["critical_illness"], ..INSURER };
 
@@ -45,7 +53,10 @@ pub(crate) const CHAINS: &[&[Kind]] = &[
     &[BUREAU, INSURER],
     &[Kind { is_idempotent: true, ..BUREAU }, CRITICAL, Kind { reverses: false, ..INSURER }],
     &[Kind { is_firm: true, ..BUREAU }, Kind { is_firm: false, ..CRITICAL }, INSURER],
-    &[Kind { serves: &["basic", "critical_illness"], ..BUREAU }, Kind { is_optional: true, ..INSURER }],
+    &[
+        Kind { serves: &["basic", "critical_illness"], also: Some("medical_assistance"), ..BUREAU },
+        Kind { is_optional: true, ..INSURER },
+    ],
     &[CRITICAL, Kind { is_idempotent: false, reverses: false, ..INSURER }],
     &[Kind { is_firm: true, ..BUREAU }, Kind { is_idempotent: false, ..INSURER }],
     &[Kind { is_idempotent: false, is_optional: true, ..INSURER }],
@@ -55,6 +66,17 @@ pub(crate) const CHAINS: &[&[Kind]] = &[
 pub(crate) const OPTIONAL: [usize; 2] = [4, 7];
 
 impl Kind {
+    /// With the quote of its first payer.
+    pub(crate) fn also(&self, ask: &Ask) -> Vec<QuotedAmount> {
+        let is_first = ask.legs.first().is_some_and(|leg| leg.payer.as_str() == self.serves[0]);
+        let also = |(payer, amount)| QuotedAmount { payer, amount, steps: Vec::new() };
+        self.also_paid().filter(|_| is_first).map(also).into_iter().collect()
+    }
+
+    pub(crate) fn also_paid(&self) -> Option<(PayerCode, Money)> {
+        self.also.map(|payer| (payer.parse().unwrap(), ALSO.parse().unwrap()))
+    }
+
     pub(crate) fn manifest(&self, not_found_settles_after_s: u64) -> Manifest {
         Manifest {
             quotes_are_firm: self.is_firm,
@@ -72,6 +94,7 @@ impl Kind {
 pub(crate) fn lines(kinds: &[Kind], dice: &mut Dice, sim: &Arc<Sim>) -> Vec<Line> {
     let line = |kind: &Kind| Line {
         name: kind.name.into(),
+        kind: *kind,
         manifest: kind.manifest(dice.between(5, 60)),
         books: Arc::new(Mutex::new(Books { is_idempotent: kind.is_idempotent, ..Books::default() })),
         sim: Arc::clone(sim),

@@ -13,6 +13,7 @@ use yizhan_contract::payer::{
 use yizhan_contract::{Money, PayerCode};
 
 use super::books::{Amounts, Books, Kept};
+use super::chains::Kind;
 use super::coverage::Cell;
 use super::sim::Sim;
 use super::tasks::{Owner, Slot};
@@ -21,6 +22,7 @@ use super::tasks::{Owner, Slot};
 #[derive(Clone)]
 pub(crate) struct Line {
     pub(crate) name: Arc<str>,
+    pub(crate) kind: Kind,
     pub(crate) manifest: Manifest,
     pub(crate) books: Arc<Mutex<Books>>,
     pub(crate) sim: Arc<Sim>,
@@ -40,7 +42,7 @@ pub(crate) fn share(payer: &PayerCode) -> i64 {
 impl Line {
     pub(crate) fn kept(&self) -> Kept {
         let (name, serves) = (Arc::clone(&self.name), self.manifest.serves.clone());
-        Kept { name, serves, books: Arc::clone(&self.books) }
+        Kept { name, serves, also_paid: self.kind.also_paid(), books: Arc::clone(&self.books) }
     }
 
     async fn quoted(&self, ask: &Ask, deadline: Timestamp) -> QuoteAnswer {
@@ -69,7 +71,7 @@ impl Line {
                     id,
                     valid_until,
                     amounts,
-                    also_paid: Vec::new(),
+                    also_paid: self.kind.also(ask),
                     kept: Opaque::default(),
                 })
             }

@@ -99,6 +99,7 @@ impl Promises<'_> {
             for payer in &line.serves {
                 let held = line.books.lock().unwrap().holds(&record.stay_id.to_string(), payer);
                 let billed = if record.phase == Phase::Settled { billed(record, payer) } else { Money::ZERO };
+                self.paid_for_others(stay, line, held)?;
                 if held != billed {
                     let (visit, phase) = (&stay.visit, record.phase);
                     let lines = record.settlement.iter().flat_map(|settlement| &settlement.bill.payers);
@@ -112,6 +113,23 @@ impl Promises<'_> {
             }
         }
         self.legs(stay)
+    }
+
+    /// What a payer has paid for another one is that one's line, and nobody is asked for it again.
+    fn paid_for_others(&self, stay: &StayLook, line: &Kept, held: Money) -> Held {
+        let Some((payer, amount)) = line.also_paid.as_ref().filter(|_| held.is_positive()) else {
+            return Ok(());
+        };
+        let lines = stay.record.settlement.iter().flat_map(|settlement| &settlement.bill.payers);
+        let of_it: Vec<_> =
+            lines.filter(|line| line.payer == *payer).map(|line| (line.state, line.paid)).collect();
+        match of_it == [(PayerState::SettledElsewhere, *amount)] {
+            true => Ok(()),
+            false => Err(format!(
+                "paid once: {} paid {amount} for {payer}, {} says {of_it:?}",
+                line.name, stay.visit
+            )),
+        }
     }
 
     /// The legs of a settled stay are those its payers confirmed.

@@ -62,6 +62,7 @@ fn call(manifest: &Manifest, wave: u8, amount: Money, ids: &mut Ids, at: Timesta
         legs: manifest.serves.iter().map(|payer| (payer.clone(), amount)).collect(),
         quote_id: None,
         kept: yizhan_contract::opaque::Opaque::default(),
+        also_paid: Vec::new(),
         commit: ids.operation(at),
         undo: None,
         tombstones: Vec::new(),
