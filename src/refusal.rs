@@ -49,17 +49,31 @@ pub struct Refusal {
     /// What exactly is wrong there, with the figures; never a name or a number of a person.
     pub detail: Text,
     pub money: Money,
+    /// Of table 0357, where the reader of HL7 knows more closely what is wrong than `code` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<u16>,
 }
 
 impl Refusal {
     pub fn new(code: Code, zh: impl Into<String>, en: impl Into<String>) -> Self {
-        Self { code, place: None, detail: Text::new(zh.into(), en.into()), money: Money::NotMoved }
+        let detail = Text::new(zh.into(), en.into());
+        Self { code, place: None, detail, money: Money::NotMoved, fault: None }
     }
 
     #[must_use]
     pub fn at(mut self, place: impl fmt::Display) -> Self {
         self.place = Some(Cow::Owned(place.to_string()));
         self
+    }
+
+    #[must_use]
+    pub fn of_fault(self, hl7_code: u16) -> Self {
+        Self { fault: Some(hl7_code), ..self }
+    }
+
+    /// HL7 table 0357.
+    pub fn hl7_code(&self) -> u16 {
+        self.fault.unwrap_or_else(|| self.code.hl7_code())
     }
 
     #[must_use]

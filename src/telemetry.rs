@@ -85,6 +85,7 @@ pub async fn keep_up(metrics: PrometheusHandle, mut stopped: Shutdown) {
 pub fn describe() {
     describe_counter!("yizhan_messages_total", "Messages answered, by channel and what they ended in");
     describe_counter!("yizhan_refusals_total", "Refused messages and requests, by code");
+    describe_counter!("yizhan_warnings_total", "Oddities of messages that were taken, by what was odd");
     describe_counter!("yizhan_stays_taken_up_total", "Stays taken up without a message, by their end");
     describe_counter!("yizhan_mllp_connections_total", "MLLP connections that began, in plain text or TLS");
     describe_counter!(
@@ -129,6 +130,12 @@ pub fn message_answered(
 pub fn refused(channel: Channel, trace_id: &str, code: &'static str, place: Option<&str>) {
     warn!(trace_id, channel = channel.word(), code, place, "refused: {code}");
     counter!("yizhan_refusals_total", "channel" => channel.word(), "code" => code).increment(1);
+}
+
+/// A message was taken though something in it was odd; `word` says what.
+pub fn accepted_with_warning(channel: Channel, trace_id: &str, word: &'static str, place: &str) {
+    info!(trace_id, channel = channel.word(), word, place, "taken with a warning: {word}");
+    counter!("yizhan_warnings_total", "channel" => channel.word(), "word" => word).increment(1);
 }
 
 pub fn listening(channel: Channel, address: SocketAddr, tls: bool) {

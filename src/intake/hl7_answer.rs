@@ -14,6 +14,7 @@ use super::hl7::e10::{Adjudicated, BilledLine, E10Error, Organisation, Section, 
 use super::hl7::escape::escape;
 use super::hl7::write::SegmentDraft;
 use super::hl7::{Charset, Delimiters, ErrCode, Header, Place, SegmentId};
+use super::problems::Warning;
 use super::profile::{Acknowledge, BillInAck, Profile};
 use super::reception::Received;
 use crate::refusal::{Money as Moved, Refusal};
@@ -43,7 +44,10 @@ pub fn answers(received: &Received, mut next_id: impl FnMut() -> String) -> Vec<
     let receipt = receipt(&received.outcome);
     let mode = received.profile.as_ref().map_or(AckMode::BySender, |profile| mode(profile.acknowledge));
     let due = ack::due(header, mode, receipt);
-    let remarks = remarks(received);
+    let mut remarks = remarks(received);
+    if received.profile.as_ref().is_some_and(|profile| profile.warnings_in_ack) {
+        remarks.extend(received.warnings.iter().map(warning));
+    }
     let extra = bill_segments(received, header);
     let mut write = |code: AckCode| {
         // The commit answer says no more than that the message is stored; the application answer carries the rest.
@@ -118,7 +122,7 @@ fn error(refusal: &Refusal) -> AckError {
         ),
     };
     AckError {
-        code: ErrCode::of(refusal.code.hl7_code()),
+        code: ErrCode::of(refusal.hl7_code()),
         place: refusal.place.as_deref().and_then(Place::named).unwrap_or(Place::MESSAGE),
         severity: Severity::Error,
         our_code: refusal.code.slug().to_owned(),
@@ -161,6 +165,15 @@ fn finding(finding: &Finding) -> AckError {
         _ => Severity::Warning,
     };
     AckError { severity, ..information(&word, finding.message.clone()) }
+}
+
+/// What was odd in a message that was taken, at its place.
+fn warning(warning: &Warning) -> AckError {
+    AckError {
+        place: Place::named(&warning.place).unwrap_or(Place::MESSAGE),
+        severity: Severity::Warning,
+        ..information(warning.word, warning.message.clone())
+    }
 }
 
 /// ERR of an accepted message: code 0 with severity I or W.

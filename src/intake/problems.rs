@@ -7,11 +7,58 @@ use yizhan_contract::{Finding, FindingCode, Text};
 use super::limits::{PROBLEMS_MAX, WARNINGS_MAX};
 use crate::refusal::{Code, Refusal};
 
-/// Something odd that was accepted; for the message log and the hospital's engineers.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+/// Something odd that was accepted; for the log, and for the hospital's engineers.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     pub place: String,
+    /// Stable, as `lf_separator`.
+    pub word: &'static str,
     pub message: Text,
+}
+
+/// Kinds of oddities with: word, Chinese, English.
+macro_rules! oddities {
+    ($($variant:ident $word:literal $zh:literal $en:literal;)+) => {
+        /// What can be odd and is borne.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Oddity {
+            $($variant,)+
+            /// In the writing of an HL7 message.
+            Syntax { word: &'static str, zh: String, en: String },
+        }
+
+        impl Oddity {
+            fn at(self, place: String) -> Warning {
+                match self {
+                    $(Self::$variant => Warning { place, word: $word, message: Text::new($zh, $en) },)+
+                    Self::Syntax { word, zh, en } => Warning { place, word, message: Text::new(zh, en) },
+                }
+            }
+        }
+    };
+}
+
+oddities! {
+    SentAtUnread "sent_at_unread" "不是有效时间，未采用" "is no time and was not used";
+    DischargeOfAdmission "discharge_of_admission"
+        "入院消息中的出院时间未采用" "an admission tells no discharge; it was not used";
+    NoIdentityCard "no_identity_card"
+        "不是身份证号，未采用" "is no identity card number and was not used";
+    BirthImprecise "birth_imprecise"
+        "出生日期不完整，未采用" "the birth date gives no day and was not used";
+    ReportedTotalUnread "reported_total_unread" "不是有效金额，未与明细核对" "is no amount and was not compared";
+    SecondPatientLeftOut "second_patient_left_out"
+        "报文中第二名患者或第二次住院未采用" "a second patient or visit in the same message was not used";
+    CodeOfProcedure "code_of_procedure" "FT1-7 为空，取 FT1-25" "FT1-7 is empty, FT1-25 was taken";
+    OddLineKind "odd_line_kind"
+        "FT1-6 不在 0017 表内，按金额正负计入" "FT1-6 is not in table 0017; taken by its sign";
+    LineUncoded "line_uncoded" "费用行没有项目编码" "a charge line without an item code";
+    ChargeAfterDischarge "charge_after_discharge"
+        "费用日期晚于出院日期" "a charge is dated after the discharge";
+    NamespaceMissing "namespace_missing"
+        "缺少命名空间" "the namespace urn:yizhan:discharge:1 is missing";
+    ControlCharacters "control_characters"
+        "文本中的换行或控制字符已改为空格" "line breaks or control characters in the text were read as blanks";
 }
 
 /// Collects refusals, warnings and findings while a message is read.
@@ -35,9 +82,9 @@ impl Problems {
         }
     }
 
-    pub fn warn(&mut self, place: impl fmt::Display, zh: &str, en: &str) {
+    pub fn warn(&mut self, place: impl fmt::Display, oddity: Oddity) {
         if self.warnings.len() < WARNINGS_MAX {
-            self.warnings.push(Warning { place: place.to_string(), message: Text::new(zh, en) });
+            self.warnings.push(oddity.at(place.to_string()));
         }
     }
 

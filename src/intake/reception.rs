@@ -11,6 +11,7 @@ use super::format::Format;
 use super::hl7::Header;
 use super::inbound::{self, Rejected};
 use super::limits::MESSAGE_BYTES_MAX;
+use super::problems::Warning;
 use super::profile::{Profile, Profiles};
 use crate::refusal::{Code, Refusal};
 use crate::settlement::gateway::Handled;
@@ -51,6 +52,10 @@ pub struct Received {
     pub trigger: Option<Trigger>,
     /// Of the message, where one could be read.
     pub message_id: Option<String>,
+    /// What was odd in a message that was read.
+    pub warnings: Vec<Warning>,
+    /// Whether the message and this answer are on stable storage.
+    pub is_kept: bool,
     pub trace_id: String,
     pub at: Timestamp,
 }
@@ -97,20 +102,43 @@ impl Reception {
             Err(rejected) if names_another(arrival.only, rejected.profile.as_deref()) => {
                 let Rejected { profile, header, message_id, .. } = *rejected;
                 let outcome = Outcome::from(names_another_hospital());
-                return Received { outcome, profile, header, trigger: None, message_id, trace_id, at };
+                let (trigger, warnings, is_kept) = (None, Vec::new(), false);
+                return Received {
+                    outcome,
+                    profile,
+                    header,
+                    trigger,
+                    message_id,
+                    warnings,
+                    is_kept,
+                    trace_id,
+                    at,
+                };
             }
             Err(rejected) => return self.reject(*rejected, arrival.bytes, at, trace_id).await,
         };
-        let (profile, header) = (Some(inbound.profile), inbound.header);
+        let (profile, header, warnings) = (Some(inbound.profile), inbound.header, inbound.warnings);
         let trigger = Some(inbound.message.trigger);
         let message_id = Some(inbound.message.message_id.clone());
         if names_another(arrival.only, profile.as_deref()) {
             let outcome = Outcome::from(names_another_hospital());
-            return Received { outcome, profile, header, trigger, message_id, trace_id, at };
+            let is_kept = false;
+            return Received {
+                outcome,
+                profile,
+                header,
+                trigger,
+                message_id,
+                warnings,
+                is_kept,
+                trace_id,
+                at,
+            };
         }
         let handled = self.gateway.handle(inbound.message, arrival.bytes.to_vec(), arrival.mode).await;
         let outcome = self.see_through(handled, arrival.channel).await;
-        Received { outcome, profile, header, trigger, message_id, trace_id, at }
+        let is_kept = is_kept(&outcome);
+        Received { outcome, profile, header, trigger, message_id, warnings, is_kept, trace_id, at }
     }
 
     /// An acknowledgement never waits for an outside payer: the message is durable, its bill is told when it is
@@ -136,10 +164,12 @@ impl Reception {
             digest,
             raw: bytes.to_vec(),
         };
-        if let Err(error) = self.gateway.keep_refused(at, unread, &outcome).await {
-            telemetry::refused_message_not_kept(&trace_id, &error);
+        let kept = self.gateway.keep_refused(at, unread, &outcome).await;
+        if let Err(error) = &kept {
+            telemetry::refused_message_not_kept(&trace_id, error);
         }
-        Received { outcome, profile, header, trigger: None, message_id, trace_id, at }
+        let (trigger, warnings, is_kept) = (None, Vec::new(), kept.is_ok());
+        Received { outcome, profile, header, trigger, message_id, warnings, is_kept, trace_id, at }
     }
 
     /// A message of which only the head was taken in: answered, and its head kept.
@@ -175,7 +205,22 @@ impl Reception {
                 "refused"
             }
         };
+        for warning in &received.warnings {
+            telemetry::accepted_with_warning(channel, &received.trace_id, warning.word, &warning.place);
+        }
         telemetry::message_answered(channel, &received.trace_id, hospital, ended, took);
+    }
+}
+
+/// Whether the store took what was answered: a refusal is kept as well, unless it is the store's own.
+fn is_kept(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Bill(_) | Outcome::Noted(_) => true,
+        Outcome::Refused(refused) => {
+            let not_kept =
+                |refusal: &Refusal| matches!(refusal.code, Code::StoreUnavailable | Code::Internal);
+            !refused.refusals.iter().any(not_kept)
+        }
     }
 }
 

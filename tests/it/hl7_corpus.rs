@@ -31,8 +31,7 @@ pub(crate) fn messages(bytes: &[u8]) -> Vec<Result<Vec<u8>, &'static str>> {
 }
 
 fn refused(error: &SyntaxError) -> String {
-    let code = if error.code.is_reject() { "AR" } else { "AE" };
-    format!("{code},{},{}", error.code.number(), error.place.erl('^'))
+    format!("refuse,{},{}", error.code.number(), error.place.erl('^'))
 }
 
 fn outcome(message: &Result<Vec<u8>, &str>) -> String {

@@ -1,10 +1,13 @@
-//! Reading and checking the project's own messages: `tests/cases/hl7_syntax.toml` says what comes out.
+//! The project's own messages: `tests/cases/hl7_syntax.toml` says what reading and checking each comes to, and how the
+//! hospital that sends it is answered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use yizhan::intake::hl7::{Message, Path, Reading, SyntaxError, structure};
+use yizhan::intake::hl7::{Charset, Message, Path, Reading, SyntaxError, structure};
+use yizhan::intake::{Format, hl7_answer};
 
+use crate::gateway::{House, profiles};
 use crate::{own_messages, project};
 
 #[derive(Deserialize)]
@@ -23,6 +26,8 @@ struct Case {
     reads: BTreeMap<String, String>,
     code: Option<u16>,
     place: Option<String>,
+    /// MSA-1, then every ERR: severity, code and place, and our own word. Absent: no answer is due.
+    answer: Option<Vec<String>>,
 }
 
 fn cases() -> Vec<Case> {
@@ -80,6 +85,57 @@ fn every_message_comes_out_as_its_line_says() {
     for case in cases() {
         check(&case, messages.get(&case.file).expect(&case.file));
     }
+}
+
+/// How the hospital hears of its message, each over an empty store.
+async fn answered(bytes: &[u8], profile: &str) -> Option<Vec<String>> {
+    let house = House::new(profiles(profile, None), false).await;
+    let received = house.receive(bytes, Format::Hl7, None).await;
+    let answer = hl7_answer::answers(&received, || "A1".to_owned()).pop()?;
+    Some(read_answer(&answer))
+}
+
+/// MSA-1 and each ERR of an acknowledgement, whichever of its two forms it has.
+pub(crate) fn read_answer(answer: &[u8]) -> Vec<String> {
+    let message = Message::parse_lossily(answer, Charset::Utf8).unwrap();
+    let mut told = vec![message.first("MSA").unwrap().field(1).text().into_owned()];
+    for err in message.named("ERR") {
+        if !err.field(3).is_blank() {
+            let place = err.field(2).raw();
+            let [code, severity, word] = [3, 4, 5].map(|n| err.field(n).component(1).text());
+            told.push(format!("{severity} {code} {place} {word}"));
+            continue;
+        }
+        for error in err.field(1).repetitions() {
+            let place = [1, 2, 3].map(|part| error.component(part).text());
+            let [code, word] = [1, 4].map(|part| error.component(4).subcomponent(part).text());
+            told.push(format!("E {code} {} {word}", place.join("^").trim_end_matches('^')));
+        }
+    }
+    told
+}
+
+#[tokio::test]
+async fn every_message_is_answered_as_its_line_says() {
+    let messages: BTreeMap<String, Vec<u8>> = own_messages().into_iter().collect();
+    let mut failed = String::new();
+    for case in cases() {
+        let answer = answered(messages.get(&case.file).expect(&case.file), "").await;
+        if let (Some(code), Some(place), Some(told)) = (case.code, &case.place, &answer) {
+            assert!(told[1].starts_with(&format!("E {code} {place} ")), "{}: {told:?}", case.file);
+        }
+        if answer != case.answer {
+            failed.push_str(&format!("\n{}\n  got    {answer:?}\n  wanted {:?}", case.file, case.answer));
+        }
+    }
+    assert!(failed.is_empty(), "{failed}");
+}
+
+#[tokio::test]
+async fn a_profile_may_keep_warnings_out_of_the_acknowledgement() {
+    let (_, bytes) = own_messages().into_iter().find(|(name, _)| name == "ends_lf").unwrap();
+    assert_eq!(answered(&bytes, "").await.unwrap(), ["AA", "W 0 MSH^1 lf_separator"]);
+    assert_eq!(answered(&bytes, "warnings_in_ack = false").await.unwrap(), ["AA"]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn everything_happens() {
     told::message_answered(Channel::Mllp, "t", "H", "noted", Duration::ZERO);
     told::refused(Channel::Http, "t", "bad_charges", None);
     told::refused_message_not_kept("t", &why);
+    told::accepted_with_warning(Channel::Mllp, "t", "lf_separator", "MSH");
     told::stay_ended(&"s", "H", "settled");
     told::outbox_waits(3);
     told::bill_delivered(&"s", "his:1");

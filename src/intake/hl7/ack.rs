@@ -52,12 +52,6 @@ pub enum Outcome {
     Rejected,
 }
 
-impl From<ErrCode> for Outcome {
-    fn from(code: ErrCode) -> Self {
-        if code.is_reject() { Self::Rejected } else { Self::Error }
-    }
-}
-
 impl Outcome {
     pub fn application(self) -> AckCode {
         match self {

@@ -56,12 +56,6 @@ impl ErrCode {
         Self::ALL.into_iter().find(|code| code.number() == number).unwrap_or(Self::OtherError)
     }
 
-    /// Whether the answer is AR or CR rather than AE or CE. 207 goes with AE: the message was
-    /// understood, our own processing of it failed.
-    pub fn is_reject(self) -> bool {
-        self >= Self::UnsupportedMessageType && self != Self::ApplicationError
-    }
-
     /// The words of table 0357.
     pub fn text(self) -> &'static str {
         match self {

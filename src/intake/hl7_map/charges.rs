@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::super::hl7::{Element, Message, Segment};
 use super::super::limits::DIAGNOSES_MAX;
+use super::super::problems::Oddity;
 use super::super::profile::Profile;
 use super::super::raw::{DiagnosisRow, Field, LineRow, Place, Raw};
 use super::super::read::Reader;
@@ -123,8 +124,7 @@ fn procedure_code<'m>(segment: Segment<'m>, row: &mut LineRow<'m>, reader: &mut 
     if code.as_text().is_none() {
         return;
     }
-    let (zh, en) = ("FT1-7 为空，取 FT1-25", "FT1-7 is empty, FT1-25 was taken");
-    reader.problems.warn(&row[LineField::Code.index()].place, zh, en);
+    reader.problems.warn(&row[LineField::Code.index()].place, Oddity::CodeOfProcedure);
     if row[LineField::Name.index()].is_absent() {
         row[LineField::Name.index()] = field(segment.field(25).component(2));
     }

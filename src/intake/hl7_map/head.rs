@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use yizhan_contract::IdNumber;
 
 use super::super::hl7::{Element, Message, Place as Hl7Place, Segment, SegmentId};
-use super::super::problems::Problems;
+use super::super::problems::{Oddity, Problems};
 use super::super::profile::Profile;
 use super::super::profile::select::Hl7Selector;
 use super::super::raw::{Field, Place, Raw};
@@ -132,7 +132,7 @@ impl<'m> Segments<'m> {
         let Some(msh) = self.msh else { return nothing(SegmentId::of(b"MSH"), 7) };
         let sent_at = field(msh.field(7).component(1));
         if sent_at.as_text().is_some_and(|text| when::moment(text).is_err()) {
-            problems.warn(&sent_at.place, "MSH-7 不是有效时间，未采用", "MSH-7 is no time and was not used");
+            problems.warn(&sent_at.place, Oddity::SentAtUnread);
             return Field { raw: Raw::Absent, ..sent_at };
         }
         sent_at
@@ -154,8 +154,7 @@ impl<'m> Segments<'m> {
             None => nothing(SegmentId::of(b"PV1"), 45),
         };
         if trigger == Trigger::Admit && stated.as_text().is_some() {
-            let en = "an admission tells no discharge; PV1-45 was not used";
-            problems.warn(&stated.place, "入院消息中的出院时间未采用", en);
+            problems.warn(&stated.place, Oddity::DischargeOfAdmission);
             return Field { raw: Raw::Absent, ..stated };
         }
         if trigger != Trigger::Discharge || !stated.is_absent() {
@@ -190,11 +189,7 @@ impl<'m> Segments<'m> {
         }
         let old = field(pid.field(19).component(1));
         if old.as_text().is_some_and(|text| !IdNumber::looks_like(text)) {
-            problems.warn(
-                &old.place,
-                "PID-19 不是身份证号，未采用",
-                "PID-19 is no identity card number and was not used",
-            );
+            problems.warn(&old.place, Oddity::NoIdentityCard);
             return Field { raw: Raw::Absent, ..old };
         }
         old
@@ -226,11 +221,7 @@ impl<'m> Segments<'m> {
         let Some(pid) = self.pid else { return nothing(SegmentId::of(b"PID"), 7) };
         let birth = field(pid.field(7).component(1));
         if birth.as_text().is_some_and(when::is_imprecise) {
-            problems.warn(
-                &birth.place,
-                "出生日期不完整，未采用",
-                "the birth date gives no day and was not used",
-            );
+            problems.warn(&birth.place, Oddity::BirthImprecise);
             return Field { raw: Raw::Absent, ..birth };
         }
         birth

@@ -1,16 +1,16 @@
 //! HL7 v2 → normal form: DESIGN's defaults, each replaced where the hospital's profile names a path.
 //!
-//! [`head`] finds what a message says once, [`charges`] walks FT1 and DG1.
+//! [`head`] finds what a message says once, [`charges`] walks FT1 and DG1, [`words`] says what the syntax finds wrong.
 
 mod charges;
 mod head;
+mod words;
 
 use jiff::Timestamp;
 use yizhan_contract::Personal;
 
-use super::hl7::structure::{self, Checked};
-use super::hl7::{self, Element, Fault, Message, Segment, SyntaxError, Value};
-use super::problems::Problems;
+use super::hl7::{self, Element, Message, Segment, Value, structure};
+use super::problems::{Oddity, Problems};
 use super::profile::select::{Hl7Selector, Repetition};
 use super::profile::{Profile, SeveralPatients};
 use super::raw::{Field, Place, Raw};
@@ -20,6 +20,8 @@ use crate::settlement::complete::Dialect;
 use crate::settlement::message::{Places, Trigger};
 use crate::settlement::names::Head;
 use crate::settlement::part::StayPart;
+
+pub use words::refusal;
 
 /// One message in normal form, with what is wrong with it.
 pub struct Mapped {
@@ -53,7 +55,9 @@ pub fn map(message: &Message<'_>, profile: &Profile, now: Timestamp) -> Result<M
     let checked = structure::check(message, &profile.processing_ids).map_err(|error| refusal(&error))?;
     let trigger = trigger_of(checked.trigger);
     let mut problems = Problems::default();
-    syntax_warnings(message, &checked, &mut problems);
+    for warning in message.warnings().iter().chain(&checked.warnings) {
+        problems.warn(warning.place, words::warning(warning.kind));
+    }
     only_one_patient(message, profile, &mut problems);
     let mut reader = Reader::new(profile, Dialect::Hl7, now, problems);
     let fields = head::fields(message, profile, trigger, &mut reader.problems);
@@ -85,29 +89,21 @@ fn prior_mrn<'m>(
     reader.prior_mrn(&field)
 }
 
-fn syntax_warnings(message: &Message<'_>, checked: &Checked, problems: &mut Problems) {
-    for warning in message.warnings().iter().chain(&checked.warnings) {
-        let en = warning.kind.to_string();
-        problems.warn(warning.place, "报文写法不规范，已按常见方式理解", &en);
-    }
-}
-
 /// `BAR^P01` may open several visits in one message, `BAR^P06` close several accounts, `ADT^A40` merge several
 /// patients; we take one at a time. A profile may have the first taken where no charge could go astray.
 fn only_one_patient(message: &Message<'_>, profile: &Profile, problems: &mut Problems) {
     let takes_first = profile.several_patients == SeveralPatients::First && message.first("FT1").is_none();
-    let found = second_patient(message)
-        .map(|place| (Code::TwoPatients, place, "报文中有第二名患者", "a second patient in the same message"))
-        .or_else(|| {
-            let place = second_visit(message)?;
-            Some((Code::TwoVisits, place, "报文中有第二次住院", "a second visit in the same message"))
-        });
-    match found {
+    let place = second_patient(message).map(|place| (Code::TwoPatients, place));
+    let place = place.or_else(|| second_visit(message).map(|place| (Code::TwoVisits, place)));
+    match place {
         None => {}
-        Some((_, place, zh, en)) if takes_first => {
-            problems.warn(place, &format!("{zh}，未采用"), &format!("{en} was not used"));
+        Some((_, place)) if takes_first => problems.warn(place, Oddity::SecondPatientLeftOut),
+        Some((code @ Code::TwoPatients, place)) => {
+            problems.refuse(code, place, "报文中有第二名患者", "a second patient in the same message");
         }
-        Some((code, place, zh, en)) => problems.refuse(code, place, zh, en),
+        Some((code, place)) => {
+            problems.refuse(code, place, "报文中有第二次住院", "a second visit in the same message");
+        }
     }
 }
 
@@ -128,54 +124,6 @@ fn others<'m>(message: &'m Message<'_>, segment: &str, number: u16) -> impl Iter
     let mut fields = message.named(segment).map(move |segment| segment.field(number));
     let first = fields.next();
     fields.filter(move |other| first.is_some_and(|first| other.raw() != first.raw()))
-}
-
-/// A syntax error as a refusal; its sentence quotes header values only.
-pub fn refusal(error: &SyntaxError) -> Refusal {
-    let code = match &error.fault {
-        Fault::UnknownCharset { .. } | Fault::UnframableCharset { .. } | Fault::NotInCharset { .. } => {
-            Code::WrongCharset
-        }
-        Fault::MessageTooLong { .. }
-        | Fault::TooManySegments { .. }
-        | Fault::TooManyFields { .. }
-        | Fault::XmlLimit { .. } => Code::TooLarge,
-        Fault::FieldMissing | Fault::SegmentMissing => Code::MissingField,
-        Fault::ValueTooLong { .. } => Code::BadValue,
-        Fault::UnsupportedType { .. } => Code::UnsupportedType,
-        Fault::UnsupportedEvent { .. } => Code::UnsupportedEvent,
-        Fault::UnsupportedProcessingId { .. } => Code::UnsupportedProcessing,
-        Fault::UnsupportedVersion { .. } => Code::UnsupportedVersion,
-        _ => Code::Malformed,
-    };
-    Refusal::new(code, in_chinese(&error.fault), error.fault.to_string()).at(error.place)
-}
-
-fn in_chinese(fault: &Fault) -> String {
-    match fault {
-        Fault::NoHeader => "报文不是以 MSH 开头".to_owned(),
-        Fault::SecondHeader => "一条报文内出现第二个 MSH".to_owned(),
-        Fault::MessageTooLong { bytes, bytes_max } => format!("报文 {bytes} 字节，上限 {bytes_max} 字节"),
-        Fault::TooManySegments { segments_max } => format!("段数超过 {segments_max}"),
-        Fault::TooManyFields { fields_max } => format!("一个段内字段数超过 {fields_max}"),
-        Fault::FieldSeparator { character } => format!("{character:?} 不能作字段分隔符"),
-        Fault::EncodingCharacters { characters } => format!("{characters} 不能作编码字符"),
-        Fault::EncodingCharactersMissing => "缺少编码字符（MSH-2）".to_owned(),
-        Fault::UnknownCharset { name } => format!("不认识字符集 {name}"),
-        Fault::UnframableCharset { name } => format!("字符集 {name} 不能用单字节帧传送"),
-        Fault::NotInCharset { charset, offset } => format!("第 {offset} 字节不符合 {charset}"),
-        Fault::FieldMissing => "必填字段为空".to_owned(),
-        Fault::SegmentMissing => "缺少必需的段".to_owned(),
-        Fault::UnsupportedType { name } => format!("不支持消息类型 {name}"),
-        Fault::UnsupportedEvent { name } => format!("不支持触发事件 {name}"),
-        Fault::UnsupportedProcessingId { name, taken } => format!("不接受处理标识 {name}，可用 {taken}"),
-        Fault::UnsupportedVersion { name } => format!("版本 {name} 不在 2.1 至 2.8.2 之内"),
-        Fault::ValueTooLong { chars, chars_max } => format!("取值 {chars} 个字符，上限 {chars_max} 个"),
-        Fault::Xml { offset, .. } => format!("XML 在第 {offset} 字节处格式不正确"),
-        Fault::XmlDoctype => "不接受带 DOCTYPE 的 XML".to_owned(),
-        Fault::XmlLimit { what, max } => format!("XML 超过限制：{what} 上限 {max}"),
-        Fault::XmlElement { name } => format!("报文中不应出现 XML 元素 {name}"),
-    }
 }
 
 /// A field's place as people write it: `FT1[3]-11`, unless a later part of it is meant.

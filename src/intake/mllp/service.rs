@@ -4,8 +4,6 @@ use super::listener::{Answers, BoxFuture, Handle, Peer};
 use crate::intake::format::{Format, split};
 use crate::intake::hl7_answer;
 use crate::intake::reception::{Arrival, Reception};
-use crate::refusal::Code;
-use crate::settlement::outcome::Outcome;
 use crate::telemetry::Channel;
 
 /// Answers MLLP frames; cheap to clone.
@@ -33,24 +31,13 @@ impl Service {
                 only: None,
             };
             let received = self.reception.receive(arrival).await;
-            answers.stored &= is_stored(&received.outcome);
+            answers.stored &= received.is_kept;
             let runtime = self.reception.gateway().runtime();
             answers
                 .messages
                 .extend(hl7_answer::answers(&received, || hl7_answer::control_id(runtime.next_id())));
         }
         answers
-    }
-}
-
-/// Refusals are kept as well; only what the store could not take is not stored.
-fn is_stored(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Bill(_) | Outcome::Noted(_) => true,
-        Outcome::Refused(refused) => refused
-            .refusals
-            .iter()
-            .all(|refusal| !matches!(refusal.code, Code::StoreUnavailable | Code::Internal)),
     }
 }
 

@@ -87,6 +87,7 @@ struct File {
     several_patients: SeveralPatients,
     #[serde(default)]
     bill_in_ack: BillInAck,
+    warnings_in_ack: Option<bool>,
     return_address: Option<String>,
     token_sha256: Option<String>,
     #[serde(default)]
@@ -170,6 +171,7 @@ impl File {
             odd_charges: self.odd_charges,
             several_patients: self.several_patients,
             bill_in_ack: self.bill_in_ack,
+            warnings_in_ack: self.warnings_in_ack.unwrap_or(true),
         })
     }
 }

@@ -146,6 +146,8 @@ pub struct Profile {
     pub odd_charges: OddCharges,
     pub several_patients: SeveralPatients,
     pub bill_in_ack: BillInAck,
+    /// Whether acknowledgements tell what was odd in a message that was taken.
+    pub warnings_in_ack: bool,
     /// Where bills are sent.
     pub return_address: Option<ReturnAddress>,
     /// SHA-256 of the hospital's bearer token.

@@ -5,6 +5,7 @@ use yizhan_contract::stay::{CauseKind, Referral, Sex, VisitClass};
 use yizhan_contract::{IdNumber, Money, Personal};
 
 use super::super::limits::{CODE_CHARS_MAX, MESSAGE_ID_CHARS_MAX, NAME_CHARS_MAX};
+use super::super::problems::Oddity;
 use super::super::raw::Field;
 use super::super::when;
 use super::{Reader, Wrong, is_beyond, words};
@@ -19,7 +20,7 @@ impl<'a> Reader<'_, 'a> {
     pub fn head(&mut self, fields: &Fields<'a>) {
         self.discharged_place = fields[Head::Discharged.index()].place.clone();
         let id = Head::MessageId;
-        let id = self.plain(Name::Head(id), &fields[id.index()], MESSAGE_ID_CHARS_MAX);
+        let id = self.code(Name::Head(id), &fields[id.index()], MESSAGE_ID_CHARS_MAX);
         self.envelope.message_id = id.value().cloned();
         let latest = self.latest;
         let sent_at = self.typed(Name::Head(Head::SentAt), &fields[Head::SentAt.index()], |text| {
@@ -65,7 +66,7 @@ impl<'a> Reader<'_, 'a> {
 
     /// The number that a merge gives up.
     pub fn prior_mrn(&mut self, field: &Field<'_>) -> Option<Personal<String>> {
-        let number = self.plain(Name::Head(Head::Mrn), field, CODE_CHARS_MAX);
+        let number = self.code(Name::Head(Head::Mrn), field, CODE_CHARS_MAX);
         number.value().cloned().map(Personal::new)
     }
 
@@ -92,8 +93,11 @@ impl<'a> Reader<'_, 'a> {
         let total = &fields[Head::StatedTotal.index()];
         if total_binds {
             self.part.stated_total = self.not_negative(Head::StatedTotal, total);
-        } else if let Some(Ok(reported)) = total.as_text().map(str::parse::<Money>) {
-            self.part.reported_total = Patch::Set(reported);
+        } else if let Some(reported) = total.as_text() {
+            match reported.parse::<Money>() {
+                Ok(reported) => self.part.reported_total = Patch::Set(reported),
+                Err(_) => self.problems.warn(&total.place, Oddity::ReportedTotalUnread),
+            }
         }
         if share_binds {
             let share = &fields[Head::StatedPatientShare.index()];
@@ -110,11 +114,11 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn head_code(&mut self, fields: &Fields<'_>, name: Head) -> Patch<String> {
-        self.plain(Name::Head(name), &fields[name.index()], CODE_CHARS_MAX)
+        self.code(Name::Head(name), &fields[name.index()], CODE_CHARS_MAX)
     }
 
     fn head_name(&mut self, fields: &Fields<'_>, name: Head) -> Patch<String> {
-        self.plain(Name::Head(name), &fields[name.index()], NAME_CHARS_MAX)
+        self.text(Name::Head(name), &fields[name.index()], NAME_CHARS_MAX)
     }
 
     fn head_word<T>(
@@ -147,22 +151,44 @@ impl<'a> Reader<'_, 'a> {
         })
     }
 
-    /// One line of text of at most `chars_max` characters.
-    pub(super) fn plain(&mut self, name: Name, field: &Field<'_>, chars_max: usize) -> Patch<String> {
+    /// What something is called by: at most `chars_max` characters, none of them a control character.
+    pub(super) fn code(&mut self, name: Name, field: &Field<'_>, chars_max: usize) -> Patch<String> {
         self.typed(name, field, |text| {
-            if text.len() > chars_max && text.chars().count() > chars_max {
-                return Err(Wrong::new(
-                    Code::BadValue,
-                    format!("超过 {chars_max} 个字符"),
-                    format!("is longer than {chars_max} characters"),
-                ));
-            }
             if text.chars().any(char::is_control) {
                 return Err(Wrong::new(Code::BadValue, "含有控制字符", "holds control characters"));
             }
-            Ok(text.to_owned())
+            no_longer_than(chars_max, text).map(str::to_owned)
         })
     }
+
+    /// A name or a text of at most `chars_max` characters, on one line: what senders break it with is a blank.
+    pub(super) fn text(&mut self, name: Name, field: &Field<'_>, chars_max: usize) -> Patch<String> {
+        let mut is_broken = false;
+        let read = self.typed(name, field, |text| {
+            is_broken = text.chars().any(char::is_control);
+            if !is_broken {
+                return no_longer_than(chars_max, text).map(str::to_owned);
+            }
+            let pieces = text.split(char::is_control).filter(|piece| !piece.is_empty());
+            let line = pieces.collect::<Vec<_>>().join(" ");
+            no_longer_than(chars_max, line.trim()).map(str::to_owned)
+        });
+        if is_broken {
+            self.problems.warn(&field.place, Oddity::ControlCharacters);
+        }
+        read
+    }
+}
+
+fn no_longer_than(chars_max: usize, text: &str) -> Result<&str, Wrong> {
+    if text.len() > chars_max && text.chars().count() > chars_max {
+        return Err(Wrong::new(
+            Code::BadValue,
+            format!("超过 {chars_max} 个字符"),
+            format!("is longer than {chars_max} characters"),
+        ));
+    }
+    Ok(text)
 }
 
 fn personal(text: Patch<String>) -> Patch<Personal<String>> {

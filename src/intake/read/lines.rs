@@ -4,6 +4,7 @@ use yizhan_contract::stay::{CatalogueClass, Line};
 use yizhan_contract::{ChargeError, FindingCode, Money, Quantity};
 
 use super::super::limits::{CODE_CHARS_MAX, LINES_MAX, TEXT_CHARS_MAX};
+use super::super::problems::Oddity;
 use super::super::profile::{OddCharges, UNCODED};
 use super::super::raw::{Field, LineRow, Place};
 use super::super::when;
@@ -55,11 +56,7 @@ impl<'a> Reader<'_, 'a> {
         }
         let at = if field.is_absent() { place } else { &field.place };
         if self.profile.odd_charges == OddCharges::Accept {
-            self.problems.warn(
-                at,
-                "FT1-6 不在 0017 表内，按金额正负计入",
-                "FT1-6 is not in table 0017; taken by its sign",
-            );
+            self.problems.warn(at, Oddity::OddLineKind);
             return Some(LineKind::Charge);
         }
         let words = LineKind::WORDS.join(", ");
@@ -102,11 +99,12 @@ impl<'a> Reader<'_, 'a> {
             self.word(Name::Line(LineField::Class), class, words::catalogue_class, CatalogueClass::WORDS);
         let credit = &row[LineField::Credit.index()];
         let credit = self.word(Name::Line(LineField::Credit), credit, words::yes_or_no, &["true", "false"]);
-        let name = self.line_text(row, LineField::Name, TEXT_CHARS_MAX).unwrap_or_default();
-        let category = self.line_text(row, LineField::Category, CODE_CHARS_MAX);
+        let name = &row[LineField::Name.index()];
+        let name = self.text(Name::Line(LineField::Name), name, TEXT_CHARS_MAX).value().cloned();
+        let category = self.line_code(row, LineField::Category);
         let upfront_ratio = self.number(row, LineField::UpfrontRatio);
         let ceiling = self.number(row, LineField::Ceiling);
-        let credit_of = self.line_text(row, LineField::CreditOf, CODE_CHARS_MAX);
+        let credit_of = self.line_code(row, LineField::CreditOf);
         let (Some(id), Some(date), Some(code)) = (id, date, code) else { return };
         // Without a figure that does not read the line would have another price, and be refused for that as well.
         let (Ok(quantity), Ok(unit_price), Ok(amount)) = (quantity, unit_price, amount) else { return };
@@ -115,7 +113,7 @@ impl<'a> Reader<'_, 'a> {
             id,
             date,
             code,
-            name,
+            name: name.unwrap_or_default(),
             quantity: quantity.unwrap_or(Quantity::ONE),
             unit_price,
             amount,
@@ -172,7 +170,7 @@ impl<'a> Reader<'_, 'a> {
     fn item_code(&mut self, place: &Place<'a>, row: &LineRow<'a>) -> Option<String> {
         let field = &row[LineField::Code.index()];
         if field.as_text().is_none() && self.profile.odd_charges == OddCharges::Accept {
-            self.problems.warn(place, "费用行没有项目编码", "a charge line without an item code");
+            self.problems.warn(place, Oddity::LineUncoded);
             return Some(UNCODED.to_owned());
         }
         self.required_code(place, row, LineField::Code)
@@ -184,7 +182,7 @@ impl<'a> Reader<'_, 'a> {
             self.missing(place, field, name);
             return None;
         }
-        self.line_text(row, name, CODE_CHARS_MAX)
+        self.line_code(row, name)
     }
 
     fn missing(&mut self, row: &Place<'a>, field: &Field<'a>, name: LineField) {
@@ -193,8 +191,8 @@ impl<'a> Reader<'_, 'a> {
         self.problems.refuse(Code::MissingField, at, &zh, &en);
     }
 
-    fn line_text(&mut self, row: &LineRow<'a>, name: LineField, chars_max: usize) -> Option<String> {
-        match self.plain(Name::Line(name), &row[name.index()], chars_max) {
+    fn line_code(&mut self, row: &LineRow<'a>, name: LineField) -> Option<String> {
+        match self.code(Name::Line(name), &row[name.index()], CODE_CHARS_MAX) {
             Patch::Set(text) => Some(text),
             Patch::Keep | Patch::Clear => None,
         }

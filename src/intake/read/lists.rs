@@ -24,9 +24,9 @@ impl<'a> Reader<'_, 'a> {
                 self.problems.refuse(Code::MissingField, place, "诊断缺少编码", "the diagnosis has no code");
                 continue;
             }
-            let code = self.plain(Name::Diagnosis(DiagnosisField::Code), code, CODE_CHARS_MAX);
+            let code = self.code(Name::Diagnosis(DiagnosisField::Code), code, CODE_CHARS_MAX);
             let name = &row[DiagnosisField::Name.index()];
-            let name = self.plain(Name::Diagnosis(DiagnosisField::Name), name, TEXT_CHARS_MAX);
+            let name = self.text(Name::Diagnosis(DiagnosisField::Name), name, TEXT_CHARS_MAX);
             let principal = &row[DiagnosisField::Principal.index()];
             let yes_no = &["true", "false"];
             let principal =
@@ -75,7 +75,7 @@ impl<'a> Reader<'_, 'a> {
             if amount.is_negative() { Err(wrong) } else { Ok(amount) }
         });
         let reference = &row[PayerField::Reference.index()];
-        let reference = self.plain(Name::Payer(PayerField::Reference), reference, NAME_CHARS_MAX);
+        let reference = self.code(Name::Payer(PayerField::Reference), reference, NAME_CHARS_MAX);
         match (payer, amount, reference) {
             (Patch::Set(payer), Patch::Set(amount), Patch::Set(reference)) => {
                 Some(SettledElsewhere { payer, amount, reference })

@@ -15,7 +15,7 @@ use yizhan_contract::money::NumberError;
 use yizhan_contract::stay::Moment;
 
 use super::limits::AHEAD_HOURS_MAX;
-use super::problems::Problems;
+use super::problems::{Oddity, Problems};
 use super::profile::Profile;
 use super::raw::{Field, Place, Raw, RawStay};
 use super::when;
@@ -180,7 +180,7 @@ impl<'p, 'a> Reader<'p, 'a> {
         let Some(last) = self.part.discharged.value().map(|moment| moment.date) else { return };
         let late = self.part.lines.iter().zip(&self.line_places).find(|(line, _)| line.date > last);
         if let Some((_, place)) = late {
-            self.problems.warn(place, "费用日期晚于出院日期", "a charge is dated after the discharge");
+            self.problems.warn(place, Oddity::ChargeAfterDischarge);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use super::super::json::shown;
 use super::super::limits::LINES_MAX;
-use super::super::problems::Problems;
+use super::super::problems::{Oddity, Problems};
 use super::super::raw::{Field, Place, RawStay};
 use super::tree::{Element, ElementId, Tree};
 use crate::refusal::Code;
@@ -28,7 +28,7 @@ pub fn read<'a>(tree: &'a Tree, problems: &mut Problems) -> RawStay<'a> {
     let root = tree.root();
     if root.namespace.is_none() {
         let place = place("/discharge".to_owned(), root);
-        reader.problems.warn(place, "缺少命名空间", "the namespace urn:yizhan:discharge:1 is missing");
+        reader.problems.warn(place, Oddity::NamespaceMissing);
     }
     reader.only_children(root, "/discharge");
     for (id, element) in tree.children(Tree::ROOT) {

@@ -16,6 +16,7 @@ use yizhan::telemetry::Channel;
 use yizhan_rules::PolicyShelf;
 
 use crate::hl7_corpus::{files, messages};
+use crate::hl7_syntax::read_answer;
 use crate::project;
 
 const TABLE: &str = "tests/cases/corpus_reception.csv";
@@ -24,8 +25,17 @@ const COLUMNS: &str = "file,message,msa,code,place";
 
 fn reception(profiles: &Arc<Profiles>) -> Reception {
     let ids: Arc<CountedIds> = Arc::default();
+    let store = Arc::new(Sqlite::in_memory(ids.clone()).unwrap());
+    reception_over(store, profiles, ids)
+}
+
+/// A gateway over a store alone, in the year 2030.
+pub(super) fn reception_over(
+    store: Arc<dyn Store>,
+    profiles: &Arc<Profiles>,
+    ids: Arc<CountedIds>,
+) -> Reception {
     let clock = Arc::new(FixedClock::at("2030-01-01T00:00:00Z".parse().unwrap()));
-    let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory(ids.clone()).unwrap());
     let known = Arc::clone(profiles);
     let hospitals =
         Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
@@ -58,7 +68,10 @@ async fn answered(profiles: &Arc<Profiles>, bytes: &[u8]) -> String {
         Outcome::Bill(_) | Outcome::Noted(_) => None,
     };
     let said = refusal.map(|refusal| {
-        format!("{},{}", refusal.code.hl7_code(), refusal.place.as_deref().unwrap_or_default())
+        // As the sender reads it, where it is answered at all.
+        let told = answers.last().map(|answer| read_answer(answer)[1].split(' ').nth(1).unwrap().to_owned());
+        let code = told.unwrap_or_else(|| refusal.hl7_code().to_string());
+        format!("{code},{}", refusal.place.as_deref().unwrap_or_default())
     });
     format!("{},{}", codes.join(" "), said.unwrap_or_else(|| ",".to_owned()))
 }

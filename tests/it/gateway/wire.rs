@@ -9,9 +9,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use yizhan::intake::mllp::client::Sender;
 use yizhan::intake::mllp::{Commit, Event, Frames, Release, Service, Settings, commit_block, frame, serve};
-use yizhan::runtime::Shutdown;
+use yizhan::intake::reception::Reception;
+use yizhan::runtime::{CountedIds, Shutdown};
+use yizhan::store::sqlite::Sqlite;
 
+use super::corpus::reception_over;
 use super::{House, profiles};
+use crate::http::served::Gate;
 
 const FRAME_BYTES_MAX: usize = 2_000;
 
@@ -24,6 +28,10 @@ struct Port {
 impl Port {
     async fn open(release: Release) -> Self {
         let house = House::new(profiles("", None), false).await;
+        Self::of(house.reception.clone(), release).await
+    }
+
+    async fn of(reception: Reception, release: Release) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let settings = Settings {
@@ -33,7 +41,7 @@ impl Port {
             ..Settings::default()
         };
         let (stop, stopped) = Shutdown::new();
-        let service = Arc::new(Service::new(house.reception.clone()));
+        let service = Arc::new(Service::new(reception));
         let serving = tokio::spawn(serve(listener, None, settings, service, stopped.receiver()));
         Self { address, stop, serving }
     }
@@ -104,6 +112,33 @@ async fn release_two_says_whether_it_is_stored_before_it_answers() {
         assert_eq!(committed, Event::Commit(commit), "{answer}");
         assert!(answer.contains(code), "{answer}");
         // The sender commits our answer; nothing comes back for that.
+        stream.write_all(&commit_block(Commit::Stored)).await.unwrap();
+    }
+    drop(stream);
+    port.close().await;
+}
+
+/// A refusal that could not be kept is not committed: the sender has the message still, and sends it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn release_two_does_not_commit_what_a_broken_store_did_not_keep() {
+    let ids: Arc<CountedIds> = Arc::default();
+    let gate = Arc::new(Gate::before(Sqlite::in_memory(ids.clone()).unwrap()));
+    let reception = reception_over(gate.clone(), &Arc::new(profiles("", None)), ids);
+    let port = Port::of(reception, Release::Two).await;
+    let mut stream = TcpStream::connect(&port.address).await.unwrap();
+    let unreadable = String::from_utf8(admission("R1", 300)).unwrap().replace("|2.5\r", "|9.5\r");
+    for (is_broken, bytes, commit, code) in [
+        (false, unreadable.clone().into_bytes(), Commit::Stored, "MSA|AR|R1"),
+        (true, unreadable.into_bytes(), Commit::NotStored, "MSA|AR|R1"),
+        (true, admission("R2", 300), Commit::NotStored, "MSA|AR|R2"),
+    ] {
+        if is_broken {
+            gate.break_down();
+        }
+        stream.write_all(&frame(&bytes)).await.unwrap();
+        let (committed, answer) = blocks(&mut stream).await;
+        assert_eq!(committed, Event::Commit(commit), "{answer}");
+        assert!(answer.contains(code), "{answer}");
         stream.write_all(&commit_block(Commit::Stored)).await.unwrap();
     }
     drop(stream);

@@ -7,7 +7,7 @@ mod discharges;
 mod forms;
 mod patience;
 mod refusals;
-mod served;
+pub(crate) mod served;
 mod settlements;
 mod silence;
 mod tls;

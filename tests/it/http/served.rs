@@ -54,6 +54,13 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
+    pub(crate) fn before(inner: Sqlite) -> Self {
+        let steps = Semaphore::new(Semaphore::MAX_PERMITS / 2);
+        let (begun, ended) = (watch::Sender::new(0), watch::Sender::new(0));
+        let (is_broken, fails_a_take) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { inner, steps, is_broken, fails_a_take, begun, ended }
+    }
+
     /// From now on steps wait.
     pub(crate) fn hold(&self) {
         self.steps.forget_permits(usize::MAX);
@@ -107,7 +114,10 @@ impl Store for Gate {
     }
 
     fn keep_refused(&self, at: Timestamp, claim: MessageClaim, answer: Vec<u8>) -> Answer<'_, ()> {
-        self.inner.keep_refused(at, claim, answer)
+        Box::pin(async move {
+            self.works()?;
+            self.inner.keep_refused(at, claim, answer).await
+        })
     }
 
     fn person(&self, persons: Vec<PersonRef>) -> Answer<'_, Option<PersonFacts>> {
@@ -238,10 +248,7 @@ impl Setting {
         let runtime = Runtime { clock: Arc::clone(&clock) as _, ids: Arc::new(RandomIds) };
         let inner = Sqlite::in_memory(Arc::clone(&runtime.ids)).unwrap();
         register_samples(&inner, &runtime).await;
-        let steps = Semaphore::new(Semaphore::MAX_PERMITS / 2);
-        let (begun, ended) = (watch::Sender::new(0), watch::Sender::new(0));
-        let (is_broken, fails_a_take) = (AtomicBool::new(false), AtomicBool::new(false));
-        let store = Arc::new(Gate { inner, steps, is_broken, fails_a_take, begun, ended });
+        let store = Arc::new(Gate::before(inner));
         let profiles = Arc::new(profiles());
         let known = Arc::clone(&profiles);
         let hospitals =
