@@ -202,6 +202,7 @@ fn mllp_port(
         idle: Duration::from_secs(config.limits.mllp_idle_s),
         patience: MLLP_PATIENCE,
         drain: Duration::from_secs(config.limits.drain_s),
+        ..mllp::Settings::default()
     };
     let service = Arc::new(mllp::Service::new(reception.clone()));
     let stop = halted.receiver();

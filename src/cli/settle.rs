@@ -15,7 +15,7 @@ use crate::catalogue::CatalogueFile;
 use crate::desk::problem::Problem;
 use crate::desk::table::{self, Style};
 use crate::intake::reception::{Arrival, Reception};
-use crate::intake::{Format, split};
+use crate::intake::{Format, Split, Warning, split};
 use crate::refusal::{Code, Refusal};
 use crate::roster::RosterFile;
 use crate::runtime::Runtime;
@@ -185,12 +185,15 @@ async fn outcomes_of(reception: &Reception, bytes: &[u8], mode: Option<Mode>) ->
     let Some(format) = Format::detect(bytes) else {
         return vec![Outcome::from(neither_form())];
     };
-    let messages = match split(bytes, format) {
-        Ok(messages) => messages,
+    let Split { messages, warnings } = match split(bytes, format) {
+        Ok(split) => split,
         Err(refusal) => return vec![Outcome::from(refusal)],
     };
+    for Warning { place, message, .. } in warnings {
+        super::complain(&format!("{place}：{zh} | {place}: {en}", zh = message.zh, en = message.en));
+    }
     let mut outcomes = Vec::new();
-    for message in messages {
+    for message in &messages {
         let arrival =
             Arrival { channel: Channel::File, bytes: message, format, charset: None, mode, only: None };
         outcomes.push(reception.receive(arrival).await.outcome);

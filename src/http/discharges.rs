@@ -1,5 +1,6 @@
 //! `POST /v1/discharges`: one message of a hospital's system.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
@@ -35,7 +36,12 @@ async fn take_in(asked: &Asked, payload: web::Payload) -> Answered {
     let wish = asked.wish(Form::ALL, lang.as_deref())?;
     let (format, charset) = body::format(&asked.request)?;
     let bytes = body::read(asked, payload, asked.shared.given.message_bytes_max).await?;
-    let message = bytes.slice_ref(only_message(&bytes, format)?);
+    let (message, warnings) = only_message(&bytes, format)?;
+    asked.reception().tell_warnings(Channel::Http, &warnings);
+    let message = match message {
+        Cow::Borrowed(message) => bytes.slice_ref(message),
+        Cow::Owned(message) => message.into(),
+    };
     let (reception, trace_id) = (asked.reception().clone(), asked.trace_id.to_string());
     let only = Arc::clone(&caller.hospital);
     let begun = asked.shared.work.begin(async move {

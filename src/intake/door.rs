@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use yizhan_contract::Personal;
 
-use super::format::{BYTE_ORDER_MARK, Format, unframed, utf_16_beginning};
+use super::format::{BYTE_ORDER_MARK, Format, is_cut_off, utf_16_beginning};
 use super::hl7::charset::Named;
 use super::hl7::{self, Charset, Header, Message};
 use super::inbound::{Channel, Inbound, Rejected};
@@ -57,23 +57,22 @@ pub fn read(
     profiles: &Profiles,
     now: Timestamp,
 ) -> Result<Inbound, Box<Rejected>> {
-    let unframed = if format == Format::Hl7 { unframed(bytes) } else { Ok(bytes) };
-    let digest = Sha256::digest(*unframed.as_ref().unwrap_or(&bytes)).into();
+    let digest = Sha256::digest(bytes).into();
     let known = Known { profile: None, sender: String::new(), message_id: None, digest, header: None };
     if bytes.len() > channel.message_bytes_max {
         return Err(known.rejected(vec![too_large(channel.message_bytes_max)]));
     }
-    let content = match unframed {
-        Ok(content) => content,
-        Err(refusal) => return Err(known.rejected(vec![refusal])),
-    };
-    if format != Format::Xml && utf_16_beginning(content).is_some() {
+    if format == Format::Hl7 && is_cut_off(bytes) {
+        let (zh, en) = ("MLLP 帧不完整，缺少结束符", "the MLLP frame was cut off: it has no end block");
+        return Err(known.rejected(vec![Refusal::new(Code::Malformed, zh, en)]));
+    }
+    if format != Format::Xml && utf_16_beginning(bytes).is_some() {
         return Err(known.rejected(vec![in_utf_16(format)]));
     }
     match format {
-        Format::Hl7 => read_hl7(content, known, channel, profiles, now),
-        Format::Json => read_json(content, known, profiles, now),
-        Format::Xml => read_xml(content, channel, known, profiles, now),
+        Format::Hl7 => read_hl7(bytes, known, channel, profiles, now),
+        Format::Json => read_json(bytes, known, profiles, now),
+        Format::Xml => read_xml(bytes, channel, known, profiles, now),
     }
 }
 

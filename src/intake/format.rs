@@ -1,5 +1,9 @@
 //! What a message is written in, and how many of them a file or frame holds.
 
+use std::borrow::Cow;
+
+use super::mllp::frames::{Event, Frames, Release, VT};
+use super::problems::Warning;
 use super::{hl7, hl7_map};
 use crate::refusal::{Code, Refusal};
 
@@ -43,39 +47,60 @@ pub(super) fn utf_16_beginning(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// A byte order mark in UTF-8.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-/// MLLP: begin and end of a frame.
-const VT: u8 = 0x0B;
-const FS: u8 = 0x1C;
 
-/// The messages of a file or frame: an HL7 batch holds many, and so may a file of MLLP frames.
-pub fn split(bytes: &[u8], format: Format) -> Result<Vec<&[u8]>, Refusal> {
-    if format != Format::Hl7 {
-        return Ok(vec![bytes]);
-    }
-    let mut messages = Vec::new();
-    let mut rest = bytes;
-    while let Some(start) = rest.iter().position(|byte| *byte == VT) {
-        let end =
-            rest[start + 1..].iter().position(|byte| *byte == VT).map_or(rest.len(), |at| start + 1 + at);
-        let frame = &rest[start..end];
-        match unframed(frame) {
-            Ok(content) => messages.extend(batch(content)?),
-            // Kept with its mark, so that reading it tells what is wrong with it.
-            Err(_) => messages.push(frame),
-        }
-        rest = &rest[end..];
-    }
-    if messages.is_empty() {
-        messages = batch(rest)?;
-    }
-    Ok(messages)
+/// The messages of a file or request, in order.
+pub struct Split<'b> {
+    pub messages: Vec<Cow<'b, [u8]>>,
+    /// What is odd in the envelope around them.
+    pub warnings: Vec<Warning>,
 }
 
-/// The message of a channel that answers each request once; an envelope around a single message is opened.
-pub fn only_message(bytes: &[u8], format: Format) -> Result<&[u8], Refusal> {
-    match split(bytes, format)?.as_slice() {
-        [message] => Ok(message),
-        messages => Err(several_messages(messages.len())),
+impl<'b> Split<'b> {
+    fn whole(bytes: &'b [u8]) -> Self {
+        Self { messages: vec![Cow::Borrowed(bytes)], warnings: Vec::new() }
+    }
+}
+
+/// The messages of a file or request: an HL7 batch holds many, and so may a file of MLLP frames.
+///
+/// # Errors
+/// An envelope without any message, or more messages than are accepted.
+pub fn split(bytes: &[u8], format: Format) -> Result<Split<'_>, Refusal> {
+    if format != Format::Hl7 {
+        return Ok(Split::whole(bytes));
+    }
+    if !bytes.contains(&VT) {
+        return batch(bytes);
+    }
+    let mut frames = Frames::new(bytes.len(), Release::One);
+    frames.push(bytes);
+    frames.finish();
+    let mut all = Split { messages: Vec::new(), warnings: Vec::new() };
+    while let Some(event) = frames.next_event() {
+        match event {
+            Event::Frame(content) => {
+                let Split { messages, warnings } = batch(&content)?;
+                all.messages.extend(messages.into_iter().map(|message| Cow::Owned(message.into_owned())));
+                all.warnings.extend(warnings);
+            }
+            // Kept with its mark, so that reading it tells what is wrong with it.
+            Event::Truncated { content } => all.messages.push([&[VT][..], &content].concat().into()),
+            Event::Noise { .. } | Event::Commit(_) | Event::TooLong { .. } => {}
+        }
+    }
+    if all.messages.is_empty() { Ok(Split::whole(bytes)) } else { Ok(all) }
+}
+
+/// The message of a channel that answers each request once; an envelope around a single message is opened, and what is
+/// odd in it comes along.
+///
+/// # Errors
+/// Several messages in one request, and as [`split`].
+pub fn only_message(bytes: &[u8], format: Format) -> Result<(Cow<'_, [u8]>, Vec<Warning>), Refusal> {
+    let Split { mut messages, warnings } = split(bytes, format)?;
+    match messages.pop() {
+        Some(message) if messages.is_empty() => Ok((message, warnings)),
+        _ => Err(several_messages(messages.len() + 1)),
     }
 }
 
@@ -89,18 +114,13 @@ fn several_messages(count: usize) -> Refusal {
     .at("MSH[2]")
 }
 
-fn batch(bytes: &[u8]) -> Result<Vec<&[u8]>, Refusal> {
-    hl7::batch::split(bytes).map(|batch| batch.messages).map_err(|error| hl7_map::refusal(&error))
+fn batch(bytes: &[u8]) -> Result<Split<'_>, Refusal> {
+    let batch = hl7::batch::split(bytes).map_err(|error| hl7_map::refusal(&error))?;
+    let messages = batch.messages.into_iter().map(Cow::Borrowed).collect();
+    Ok(Split { messages, warnings: hl7_map::warnings(&batch.warnings) })
 }
 
-/// The content of an MLLP frame, or bytes that were never in one.
-pub(super) fn unframed(bytes: &[u8]) -> Result<&[u8], Refusal> {
-    let Some(content) = bytes.strip_prefix(&[VT]) else { return Ok(bytes) };
-    match content.iter().rposition(|byte| *byte == FS) {
-        Some(end) => Ok(&content[..end]),
-        None => {
-            let en = "the MLLP frame was cut off: it has no end block";
-            Err(Refusal::new(Code::Malformed, "MLLP 帧不完整，缺少结束符", en))
-        }
-    }
+/// What is left of an MLLP frame without its end; whole frames have been opened by whoever divided them.
+pub(super) fn is_cut_off(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&VT)
 }

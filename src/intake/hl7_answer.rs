@@ -10,6 +10,7 @@ use yizhan_contract::step::PayerState;
 use yizhan_contract::{Finding, FindingCode, Money, Text};
 
 use super::hl7::ack::{self, AckCode, AckError, AckMode, Outcome as Receipt, Severity, answer_builder};
+use super::hl7::batch::{self, Answering, Batch};
 use super::hl7::e10::{Adjudicated, BilledLine, E10Error, Organisation, Section, Share, Status, e10};
 use super::hl7::escape::escape;
 use super::hl7::write::SegmentDraft;
@@ -57,6 +58,21 @@ pub fn answers(received: &Received, mut next_id: impl FnMut() -> String) -> Vec<
         ack::ack(header, &next_id(), received.at, code, remarks, extra)
     };
     due.at_once.into_iter().chain(due.later(receipt)).map(&mut write).collect()
+}
+
+/// The answers to the messages of one frame, in one batch.
+pub fn batch(
+    batch: &Batch<'_>,
+    control_id: &str,
+    at: Timestamp,
+    warnings: &[Warning],
+    answers: &[Vec<u8>],
+) -> Vec<u8> {
+    let first = Header::salvage(batch.messages.first().copied().unwrap_or_default(), Charset::Utf8);
+    let header = batch.header.as_ref().unwrap_or(&first);
+    let remark = warnings.first().map(|warning| &warning.message);
+    let is_of_batch = batch.header.is_some();
+    batch::answer(&Answering { header, is_of_batch, control_id, at, remark }, answers)
 }
 
 fn mode(acknowledge: Acknowledge) -> AckMode {

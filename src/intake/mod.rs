@@ -24,7 +24,7 @@ pub mod reception;
 pub mod when;
 pub mod xml;
 
-pub use format::{Format, only_message, split};
+pub use format::{Format, Split, only_message, split};
 pub use inbound::{Channel, Inbound, Rejected};
 pub use problems::Warning;
 pub use profile::{Profile, Profiles};

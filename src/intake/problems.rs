@@ -28,7 +28,7 @@ macro_rules! oddities {
         }
 
         impl Oddity {
-            fn at(self, place: String) -> Warning {
+            pub fn at(self, place: String) -> Warning {
                 match self {
                     $(Self::$variant => Warning { place, word: $word, message: Text::new($zh, $en) },)+
                     Self::Syntax { word, zh, en } => Warning { place, word, message: Text::new(zh, en) },

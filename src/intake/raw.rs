@@ -10,7 +10,7 @@ use super::hl7;
 use crate::settlement::names::{DiagnosisField, Head, LineField, PayerField};
 
 /// A field as written.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub enum Raw<'a> {
     /// Not there, or empty: no statement.
     #[default]
@@ -18,6 +18,17 @@ pub enum Raw<'a> {
     /// HL7 `""`: delete what you had.
     Null,
     Text(Cow<'a, str>),
+}
+
+/// Shows how long a text is, not what it says.
+impl fmt::Debug for Raw<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("Absent"),
+            Self::Null => f.write_str("Null"),
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+        }
+    }
 }
 
 /// A field as written, and where.

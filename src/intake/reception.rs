@@ -1,5 +1,6 @@
 //! Where every message arrives, whatever the channel: read, handled, remembered, told apart in the log.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub struct Reception {
 }
 
 /// One message as it came.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Arrival<'a> {
     pub channel: Channel,
     pub bytes: &'a [u8],
@@ -40,6 +41,14 @@ pub struct Arrival<'a> {
     pub mode: Option<Mode>,
     /// The hospital the sender speaks for; absent: any.
     pub only: Option<&'a str>,
+}
+
+/// Shows how much came, not what it says.
+impl fmt::Debug for Arrival<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { channel, bytes, format, only, .. } = self;
+        write!(f, "{format:?} over {channel:?} ({} bytes, of {})", bytes.len(), only.unwrap_or("anybody"))
+    }
 }
 
 /// What became of it.
@@ -172,22 +181,30 @@ impl Reception {
         Received { outcome, profile, header, trigger, message_id, warnings, is_kept, trace_id, at }
     }
 
-    /// A message of which only the head was taken in: answered, and its head kept.
-    pub async fn refuse_too_large(&self, channel: Channel, head: Vec<u8>, bytes_max: usize) -> Received {
+    /// What is refused before it is a message: answered, and kept as far as it was taken in.
+    pub async fn refuse(&self, channel: Channel, bytes: &[u8], refusal: Refusal) -> Received {
         let runtime = self.gateway.runtime();
         let (at, trace_id) = (runtime.now(), runtime.next_id().to_string());
-        let (header, profile) = self.profiles.of_header(&head, None);
+        let (header, profile) = self.profiles.of_header(bytes, None);
         let rejected = Rejected {
-            refusals: vec![door::too_large(bytes_max)],
+            refusals: vec![refusal],
             profile: profile.cloned(),
             sender: format!("{}|{}", header.sending_application(), header.sending_facility()),
             message_id: Some(header.control_id()),
-            digest: Sha256::digest(&head).into(),
+            digest: Sha256::digest(bytes).into(),
             header: header.is_known().then_some(header),
         };
-        let received = self.reject(rejected, &head, at, trace_id).await;
+        let received = self.reject(rejected, bytes, at, trace_id).await;
         self.tell(&received, channel);
         received
+    }
+
+    /// What is odd in an envelope around messages.
+    pub fn tell_warnings(&self, channel: Channel, warnings: &[Warning]) {
+        let trace_id = self.gateway.runtime().next_id().to_string();
+        for warning in warnings {
+            telemetry::accepted_with_warning(channel, &trace_id, warning.word, &warning.place);
+        }
     }
 
     fn tell(&self, received: &Received, channel: Channel) {

@@ -106,6 +106,49 @@ fn charges_after_settlement_are_reported() {
     assert_eq!((answers[3]["findings"][0]["code"].as_str(), exit), (Some("late_charges"), 0));
 }
 
+/// Frames in a file are read by the rules of the wire, and an envelope that does not fit is told of.
+#[test]
+fn a_file_of_frames_and_batches_is_settled_message_by_message() {
+    let folder = TempDir::new().unwrap();
+    let read = |name: &str| std::fs::read_to_string(sample(name)).unwrap().trim_end().to_owned() + "\r";
+    let [admit, charges, discharge] =
+        ["8a-late-charges-admit", "8b-late-charges-charges", "8c-late-charges-discharge"]
+            .map(|name| read(&format!("0{name}.hl7")));
+    let (count_zh, count_en) = ("批次注明 9，实际 2", "the batch says 9, 2 were found");
+    for (name, file, expected, told) in [
+        (
+            "doubled",
+            format!("\u{b}\u{b}{admit}\u{1c}\r\n\0\u{b}{charges}\u{1c}\u{b}{discharge}\u{1c}"),
+            "awaiting_charges awaiting_charges settled",
+            None,
+        ),
+        (
+            "batch",
+            format!(
+                "\u{b}FHS|^~\\&|HIS\rBHS|^~\\&|HIS\r{admit}{charges}BTS|9\rFTS|1\r\u{1c}\r\u{b}{discharge}\u{1c}\r"
+            ),
+            "awaiting_charges awaiting_charges settled",
+            Some((count_zh, count_en)),
+        ),
+        ("cut off", format!("\u{b}{admit}\u{1c}\r\u{b}{charges}"), "awaiting_charges malformed", None),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, file).unwrap();
+        let output = yizhan(&["settle", "--json", text(&path)]);
+        let (answers, _) = lines(&output);
+        let word = |answer: &Value| {
+            let said = answer["state"].as_str().or(answer["type"].as_str()).unwrap();
+            said.rsplit(':').next().unwrap().to_owned()
+        };
+        assert_eq!(answers.iter().map(word).collect::<Vec<_>>().join(" "), expected, "{name}");
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        match told {
+            Some((zh, en)) => assert!(complaint.contains(zh) && complaint.contains(en), "{complaint}"),
+            None => assert!(!complaint.contains("批次"), "{complaint}"),
+        }
+    }
+}
+
 #[test]
 fn what_does_not_balance_is_refused_with_both_figures() {
     let (problems, exit) = settle(&["09-does-not-balance.json"]);

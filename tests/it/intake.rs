@@ -436,7 +436,7 @@ fn a_file_may_hold_many_messages() {
         framed.extend(message(file));
         framed.extend([0x1C, b'\r']);
     }
-    let messages = split(&framed, Format::detect(&framed).unwrap()).unwrap();
+    let messages = split(&framed, Format::detect(&framed).unwrap()).unwrap().messages;
     let profiles = profiles();
     let triggers: Vec<_> =
         messages.iter().map(|bytes| read_with(bytes, &profiles).unwrap().message.trigger).collect();

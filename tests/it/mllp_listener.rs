@@ -6,15 +6,19 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, advance, interval, timeout};
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use yizhan::intake::mllp::listener::{BoxFuture, converse};
-use yizhan::intake::mllp::{Answers, Peer, Release, Settings, serve};
+use yizhan::intake::mllp::{Answers, Peer, Release, Settings, room, serve};
 use yizhan::tls;
 
 use crate::authority::Authority;
+
+/// How long anything here may take; a machine under load needs some of it.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Answers `x` with `ack x`.
 fn echo(content: Vec<u8>, _: Peer) -> BoxFuture<Answers> {
@@ -68,16 +72,48 @@ async fn a_seat_is_given_back_when_a_connection_ends() {
     expect_end(&mut refused).await;
     first.shutdown().await.unwrap();
     expect_end(&mut first).await;
-    loop {
-        // The seat is free a moment after the connection ended.
-        let mut next = TcpStream::connect(served.address).await.unwrap();
-        let _ = next.write_all(b"\x0bb\x1c\r").await;
-        let mut read = [0; 8];
-        if next.read_exact(&mut read).await.is_ok() {
-            assert_eq!(&read, b"\x0back b\x1c\r");
-            return;
+    seated(served.address).await;
+}
+
+/// A connection that was given a seat; one that has just ended gives its own back a moment later.
+async fn seated(address: SocketAddr) -> TcpStream {
+    let trying = async {
+        loop {
+            let mut next = TcpStream::connect(address).await.unwrap();
+            let _ = next.write_all(b"\x0bb\x1c\r").await;
+            let mut read = [0; 8];
+            if next.read_exact(&mut read).await.is_ok() {
+                assert_eq!(&read, b"\x0back b\x1c\r");
+                return next;
+            }
+        }
+    };
+    timeout(PATIENCE, trying).await.expect("no seat is given back")
+}
+
+/// Connections that end badly, again and again, take no seat with them.
+#[tokio::test]
+async fn no_seat_is_lost_to_connections_that_end_badly() {
+    const SEATS: usize = 4;
+    let settings = Settings { connections_max: SEATS, frame_bytes_max: 4, ..Settings::default() };
+    let plain = served(settings, None).await;
+    let authority = Authority::new();
+    let secure = served(settings, Some(acceptor(&authority, false))).await;
+    for bytes in [&b""[..], b"GET / HTTP/1.1\r\n", b"\x0bhal", b"\x0b12345\x1c\r", b"\x16\x03\x01\x02"] {
+        for _ in 0..20 {
+            for address in [plain.address, secure.address] {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let _ = stream.write_all(bytes).await;
+            }
         }
     }
+    let mut seats = Vec::new();
+    for _ in 0..SEATS {
+        seats.push(seated(plain.address).await);
+    }
+    let over_tls =
+        async { while heard_over_tls(authority.client(false, &[]), secure.address).await.is_err() {} };
+    timeout(PATIENCE, over_tls).await.expect("no seat is given back over TLS");
 }
 
 #[tokio::test]
@@ -165,10 +201,17 @@ async fn where_a_client_authority_is_named_a_sender_shows_its_certificate() {
 
 /// One end of a connection served in memory, where time can be stopped.
 fn conversation(settings: Settings) -> (DuplexStream, JoinHandle<()>, watch::Sender<bool>) {
+    conversation_in(settings, room(settings))
+}
+
+fn conversation_in(
+    settings: Settings,
+    room: Arc<Semaphore>,
+) -> (DuplexStream, JoinHandle<()>, watch::Sender<bool>) {
     let (near, far) = tokio::io::duplex(1024);
     let (stop, stopped) = watch::channel(false);
     let peer = Peer { address: "127.0.0.1:2575".parse().unwrap(), certificate: None };
-    let task = tokio::spawn(async move { converse(far, peer, settings, &echo, stopped).await });
+    let task = tokio::spawn(async move { converse(far, peer, settings, &echo, stopped, room).await });
     (near, task, stop)
 }
 
@@ -204,12 +247,85 @@ async fn whoever_does_not_speak_mllp_is_not_waited_for() {
     // A log line before the first frame, or behind one, is no reason to hang up.
     let (mut near, _task, _stop) = conversation(Settings::default());
     near.write_all(b"starting\r\n").await.unwrap();
-    tokio::time::advance(Duration::from_secs(20)).await;
+    advance(Duration::from_secs(20)).await;
     near.write_all(b"\x0ba\x1c\rdone\r\n").await.unwrap();
     expect(&mut near, b"\x0back a\x1c\r").await;
-    tokio::time::advance(Duration::from_secs(300)).await;
+    advance(Duration::from_secs(300)).await;
     near.write_all(b"\x0bb\x1c\r").await.unwrap();
     expect(&mut near, b"\x0back b\x1c\r").await;
+}
+
+/// One byte now and then buys no time: not as noise, not in a frame that never ends, not in frames that break off.
+#[tokio::test(start_paused = true)]
+async fn a_trickle_does_not_hold_a_seat() {
+    let settings = Settings { idle: Duration::from_secs(60), ..Settings::default() };
+    for (first, trickle, pause_s, closed_s) in [
+        (&b"x"[..], &b"x"[..], 29, 30),
+        (b"\x0ba\x1c\r", b"x", 29, 60),
+        (b"\x0b", b"x", 50, 120),
+        (b"\x0ba\x1c\r\x0b", b"x", 50, 120),
+        (b"\x0b", b"x\x0b", 50, 180),
+    ] {
+        let begun = Instant::now();
+        let (near, task, _stop) = conversation(settings);
+        let (mut heard, mut near) = tokio::io::split(near);
+        near.write_all(first).await.unwrap();
+        let mut drip = interval(Duration::from_secs(pause_s));
+        drip.tick().await;
+        let dripping = async {
+            loop {
+                drip.tick().await;
+                if near.write_all(trickle).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let reading = async {
+            let mut all = Vec::new();
+            heard.read_to_end(&mut all).await.unwrap();
+            Instant::now()
+        };
+        let (closed, ()) = tokio::join!(reading, dripping);
+        task.await.unwrap();
+        assert_eq!((closed - begun).as_secs(), closed_s, "{first:?} {trickle:?}");
+    }
+}
+
+/// Frames under way have so much room together; whoever finds none waits, and a usual message never does.
+#[tokio::test(start_paused = true)]
+async fn frames_under_way_share_one_room() {
+    const LONG: usize = 300 * 1024;
+    let bytes_max = LONG + 100 * 1024;
+    let settings = Settings {
+        frame_bytes_max: bytes_max,
+        under_way_bytes_max: bytes_max,
+        idle: Duration::from_secs(60),
+        ..Settings::default()
+    };
+    let room = room(settings);
+    let begun = Instant::now();
+    let (mut hoarder, _hoarding, _stop) = conversation_in(settings, Arc::clone(&room));
+    hoarder.write_all(b"\x0b").await.unwrap();
+    hoarder.write_all(&[b'h'; LONG]).await.unwrap();
+    let (near, _waiting, _stop_waiting) = conversation_in(settings, Arc::clone(&room));
+    let (mut heard, mut sends) = tokio::io::split(near);
+    let sending = tokio::spawn(async move {
+        sends.write_all(b"\x0b").await.unwrap();
+        sends.write_all(&[b'w'; LONG]).await.unwrap();
+        sends.write_all(b"\x1c\r").await.unwrap();
+    });
+    let (mut small, _served, _stop_small) = conversation_in(settings, Arc::clone(&room));
+    small.write_all(b"\x0ba\x1c\r").await.unwrap();
+    expect(&mut small, b"\x0back a\x1c\r").await;
+    assert_eq!(begun.elapsed().as_secs(), 0);
+    // The room is there once the sender that stands still is closed.
+    let mut answer = vec![0; 5];
+    heard.read_exact(&mut answer).await.unwrap();
+    assert_eq!((answer.as_slice(), begun.elapsed().as_secs()), (&b"\x0back "[..], 60));
+    let mut rest = vec![0; LONG + 2];
+    heard.read_exact(&mut rest).await.unwrap();
+    sending.await.unwrap();
+    expect_end(&mut hoarder).await;
 }
 
 #[tokio::test]

@@ -277,7 +277,7 @@ fn write_header(out: &mut Builder, header: &Header, control_id: &str, at: Timest
 }
 
 /// Copies a field of the sender's header, if it says anything.
-fn echo(draft: &mut SegmentDraft, field: u16, header: &Header, from: u16) {
+pub(super) fn echo(draft: &mut SegmentDraft, field: u16, header: &Header, from: u16) {
     if let Some(element) = header.field(from)
         && !element.is_blank()
         && element.raw().len() <= ECHO_BYTES_MAX
@@ -332,7 +332,7 @@ fn write_error(out: &mut Builder, header: &Header, error: &AckError) {
 
 /// Both languages, Chinese first; English alone where the sender's character set does not hold the Chinese. Where
 /// both do not fit, each is cut to its half, or to what the other one leaves.
-fn shown(header: &Header, delimiters: &Delimiters, text: &Text, chars_max: usize) -> String {
+pub(super) fn shown(header: &Header, delimiters: &Delimiters, text: &Text, chars_max: usize) -> String {
     if !header.charset().holds(&text.zh) {
         return shortened(&text.en, chars_max, delimiters);
     }

@@ -1,7 +1,14 @@
 //! Several messages in one file or frame: `[FHS] {[BHS] {message}* [BTS]}+ [FTS]` (HL7 v2.5 ch. 2.10.3).
 
+use jiff::Timestamp;
+use yizhan_contract::Text;
+
+use super::ack::{echo, shown};
 use super::error::{Fault, SyntaxError, Warning, WarningKind};
+use super::header::Header;
 use super::place::{Place, SegmentId};
+use super::time;
+use super::write::Builder;
 
 /// Most messages in one file.
 pub const MESSAGES_MAX: usize = 10_000;
@@ -10,9 +17,16 @@ pub const MESSAGES_MAX: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch<'b> {
     pub messages: Vec<&'b [u8]>,
-    /// Whether FHS or BHS opened it: then one batch of answers goes back.
-    pub enveloped: bool,
+    /// BHS, else FHS, where one of them opened it.
+    pub header: Option<Header>,
     pub warnings: Vec<Warning>,
+}
+
+impl Batch<'_> {
+    /// Whether one batch of answers goes back: a second frame would be taken for the answer to the next message.
+    pub fn is_answered_as_one(&self) -> bool {
+        self.header.is_some() || self.messages.len() > 1
+    }
 }
 
 /// Divides a file into messages. Bytes that hold no header at all come back as one message, so that
@@ -28,18 +42,18 @@ pub fn split(bytes: &[u8]) -> Result<Batch<'_>, SyntaxError> {
     }
     reader.close(content, content.len())?;
     if reader.messages.is_empty() {
-        if reader.enveloped {
+        if reader.header.is_some() {
             return Err(SyntaxError::new(Place::MESSAGE, Fault::NoHeader));
         }
-        return Ok(Batch { messages: vec![bytes], enveloped: false, warnings: Vec::new() });
+        return Ok(Batch { messages: vec![bytes], header: None, warnings: Vec::new() });
     }
     if reader.outside > 0 {
         reader.warn(SegmentId::MSH, WarningKind::OutsideMessage { count: reader.outside });
     }
     // One message alone keeps whatever stood around it, the byte order mark included.
-    let alone = reader.messages.len() == 1 && !reader.enveloped && reader.outside == 0;
+    let alone = reader.messages.len() == 1 && reader.header.is_none() && reader.outside == 0;
     let messages = if alone { vec![bytes] } else { reader.messages };
-    Ok(Batch { messages, enveloped: reader.enveloped, warnings: reader.warnings })
+    Ok(Batch { messages, header: reader.header, warnings: reader.warnings })
 }
 
 /// Lines and where they begin: by CR if there is any, with an LF behind it, else by LF.
@@ -58,7 +72,7 @@ fn lines(content: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 struct Reader<'b> {
     messages: Vec<&'b [u8]>,
     begun: Option<usize>,
-    enveloped: bool,
+    header: Option<Header>,
     /// Messages since the last BHS, batches since the last FHS.
     in_batch: u32,
     batches: u32,
@@ -76,9 +90,12 @@ impl<'b> Reader<'b> {
             self.begun = Some(start);
         } else if begins(b"FHS") || begins(b"BHS") {
             self.close(content, start)?;
-            self.enveloped = true;
-            if line.starts_with(b"BHS") {
+            let is_batch = line.starts_with(b"BHS");
+            if is_batch {
                 self.in_batch = 0;
+            }
+            if self.header.is_none() || (is_batch && self.batches == 0) {
+                self.header = Some(Header::of_batch(line));
             }
         } else if begins(b"BTS") {
             self.close(content, start)?;
@@ -99,7 +116,7 @@ impl<'b> Reader<'b> {
     fn close(&mut self, content: &'b [u8], end: usize) -> Result<(), SyntaxError> {
         let Some(start) = self.begun.take() else { return Ok(()) };
         if self.messages.len() >= MESSAGES_MAX {
-            let fault = Fault::TooManySegments { segments_max: MESSAGES_MAX };
+            let fault = Fault::TooManyMessages { messages_max: MESSAGES_MAX };
             return Err(SyntaxError::new(Place::MESSAGE, fault));
         }
         self.in_batch += 1;
@@ -122,6 +139,52 @@ impl<'b> Reader<'b> {
     fn warn(&mut self, id: SegmentId, kind: WarningKind) {
         self.warnings.push(Warning { place: Place::segment(id, 1), kind });
     }
+}
+
+/// Who is answered by one batch, and under which id.
+pub struct Answering<'h> {
+    /// Of the batch, else of its first message.
+    pub header: &'h Header,
+    /// Whether it is of the batch: then field 11 is its id.
+    pub is_of_batch: bool,
+    pub control_id: &'h str,
+    pub at: Timestamp,
+    /// What is odd in the envelope, for BTS-2.
+    pub remark: Option<&'h Text>,
+}
+
+/// Length of BTS-2.
+const COMMENT_CHARS_MAX: usize = 80;
+
+/// `BHS {answer}* BTS`, the answers as they are.
+pub fn answer(answering: &Answering<'_>, answers: &[Vec<u8>]) -> Vec<u8> {
+    let Answering { header, is_of_batch, control_id, at, remark } = *answering;
+    let written = |fill: &dyn Fn(&mut Builder)| {
+        let mut out = Builder::new(header.delimiters());
+        fill(&mut out);
+        out.into_bytes(header.charset())
+    };
+    let begin = written(&|out| {
+        out.segment(b"BHS", |bhs| {
+            for (field, from) in [(3, 5), (4, 6), (5, 3), (6, 4)] {
+                echo(bhs, field, header, from);
+            }
+            bhs.text(7, &time::written(at)).text(11, control_id);
+            if is_of_batch {
+                echo(bhs, 12, header, 11);
+            }
+        });
+    });
+    let end = written(&|out| {
+        let delimiters = out.delimiters();
+        out.segment(b"BTS", |bts| {
+            bts.text(1, &answers.len().to_string());
+            if let Some(remark) = remark {
+                bts.text(2, &shown(header, &delimiters, remark, COMMENT_CHARS_MAX));
+            }
+        });
+    });
+    [begin, answers.concat(), end].concat()
 }
 
 #[cfg(test)]
@@ -154,6 +217,24 @@ mod tests {
         assert_eq!(warnings("BHS|\rMSH|a\rBTS|\r"), []);
         assert_eq!(warnings("BHS|\rMSH|a\rBTS|3\r")[0].kind, WarningKind::BatchCount { stated: 3, found: 1 });
         assert_eq!(warnings("junk\rMSH|a\rPID|\rMSH|b\r")[0].kind, WarningKind::OutsideMessage { count: 1 });
+    }
+
+    #[test]
+    fn more_messages_than_a_batch_may_have_are_refused() {
+        assert_eq!(split("MSH|\r".repeat(MESSAGES_MAX).as_bytes()).unwrap().messages.len(), MESSAGES_MAX);
+        let error = split("MSH|\r".repeat(MESSAGES_MAX + 1).as_bytes()).unwrap_err();
+        assert_eq!(error.fault, Fault::TooManyMessages { messages_max: MESSAGES_MAX });
+    }
+
+    #[test]
+    fn envelopes_have_delimiters_of_their_own() {
+        let file = "FHS#*~\\&#BANK\rBHS$*~\\&$HIS$H1$$$$$$$B7\rMSH|^~\\&|HIS\rBTS$2$\rFTS#1\r";
+        let batch = split(file.as_bytes()).unwrap();
+        let header = batch.header.as_ref().unwrap();
+        assert_eq!((header.sending_application(), header.sending_facility()), ("HIS".into(), "H1".into()));
+        assert_eq!(header.field(11).unwrap().text(), "B7");
+        assert_eq!(batch.warnings[0].kind, WarningKind::BatchCount { stated: 2, found: 1 });
+        assert_eq!((batch.messages.len(), batch.warnings.len()), (1, 1));
     }
 
     #[test]

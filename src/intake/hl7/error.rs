@@ -104,6 +104,8 @@ pub enum Fault {
     SecondHeader,
     #[error("the message has {bytes} bytes; {bytes_max} are accepted")]
     MessageTooLong { bytes: usize, bytes_max: usize },
+    #[error("more than {messages_max} messages in one batch")]
+    TooManyMessages { messages_max: usize },
     #[error("more than {segments_max} segments")]
     TooManySegments { segments_max: usize },
     #[error("more than {fields_max} fields in one segment")]
@@ -158,9 +160,8 @@ impl Fault {
             Self::UnframableCharset { .. } | Self::Xml { .. } | Self::XmlDoctype => ErrCode::DataType,
             Self::UnknownCharset { .. } => ErrCode::TableValueNotFound,
             Self::MessageTooLong { .. } | Self::ValueTooLong { .. } => ErrCode::ValueTooLong,
-            Self::TooManySegments { .. } | Self::TooManyFields { .. } | Self::XmlLimit { .. } => {
-                ErrCode::Cardinality
-            }
+            Self::TooManyMessages { .. } | Self::TooManySegments { .. } => ErrCode::Cardinality,
+            Self::TooManyFields { .. } | Self::XmlLimit { .. } => ErrCode::Cardinality,
             Self::UnsupportedType { .. } => ErrCode::UnsupportedMessageType,
             Self::UnsupportedEvent { .. } => ErrCode::UnsupportedEvent,
             Self::UnsupportedProcessingId { .. } => ErrCode::UnsupportedProcessingId,
@@ -174,6 +175,7 @@ impl Fault {
             Self::NoHeader => "no_header",
             Self::SecondHeader => "second_header",
             Self::MessageTooLong { .. } => "message_too_long",
+            Self::TooManyMessages { .. } => "too_many_messages",
             Self::TooManySegments { .. } => "too_many_segments",
             Self::TooManyFields { .. } => "too_many_fields",
             Self::FieldSeparator { .. } => "field_separator",

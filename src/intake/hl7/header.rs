@@ -83,6 +83,17 @@ impl Header {
         }
     }
 
+    /// BHS or FHS, whose fields up to the date are MSH's. Neither says a character set.
+    pub fn of_batch(line: &[u8]) -> Self {
+        let charset = Charset::Utf8;
+        let line = &line[..line.len().min(HEADER_BYTES_MAX)];
+        let read = delimiters_of(line).map(|(delimiters, _)| {
+            let fields = charset.decode_lossily(line.get(3..).unwrap_or_default());
+            Self::read(format!("{}{fields}", SegmentId::MSH), delimiters, charset)
+        });
+        read.unwrap_or(Self { line: None, charset })
+    }
+
     fn read(line: String, delimiters: Delimiters, charset: Charset) -> Self {
         let syntax = Syntax { delimiters, charset };
         let limits = Limits { segments_max: 1, ..Limits::default() };

@@ -21,7 +21,7 @@ use crate::settlement::message::{Places, Trigger};
 use crate::settlement::names::Head;
 use crate::settlement::part::StayPart;
 
-pub use words::refusal;
+pub use words::{refusal, warnings};
 
 /// One message in normal form, with what is wrong with it.
 pub struct Mapped {

@@ -1,7 +1,7 @@
 //! What the syntax finds wrong or odd, in the words of the desk.
 
-use super::super::hl7::{Fault, SyntaxError, WarningKind};
-use super::super::problems::Oddity;
+use super::super::hl7::{Fault, SyntaxError, Warning as SyntaxWarning, WarningKind};
+use super::super::problems::{Oddity, Warning};
 use crate::refusal::{Code, Refusal};
 
 /// A syntax error as a refusal; its sentence quotes header values only.
@@ -11,6 +11,7 @@ pub fn refusal(error: &SyntaxError) -> Refusal {
             Code::WrongCharset
         }
         Fault::MessageTooLong { .. }
+        | Fault::TooManyMessages { .. }
         | Fault::TooManySegments { .. }
         | Fault::TooManyFields { .. }
         | Fault::XmlLimit { .. } => Code::TooLarge,
@@ -32,6 +33,7 @@ fn in_chinese(fault: &Fault) -> String {
         Fault::NoHeader => "报文不是以 MSH 开头".to_owned(),
         Fault::SecondHeader => "一条报文内出现第二个 MSH".to_owned(),
         Fault::MessageTooLong { bytes, bytes_max } => format!("报文 {bytes} 字节，上限 {bytes_max} 字节"),
+        Fault::TooManyMessages { messages_max } => format!("报文数超过 {messages_max}"),
         Fault::TooManySegments { segments_max } => format!("段数超过 {segments_max}"),
         Fault::TooManyFields { fields_max } => format!("一个段内字段数超过 {fields_max}"),
         Fault::FieldSeparator { character } => format!("{character:?} 不能作字段分隔符"),
@@ -52,6 +54,11 @@ fn in_chinese(fault: &Fault) -> String {
         Fault::XmlLimit { what, max } => format!("XML 超过限制：{what} 上限 {max}"),
         Fault::XmlElement { name } => format!("报文中不应出现 XML 元素 {name}"),
     }
+}
+
+/// What is odd in an envelope around messages.
+pub fn warnings(warnings: &[SyntaxWarning]) -> Vec<Warning> {
+    warnings.iter().map(|odd| warning(odd.kind).at(odd.place.to_string())).collect()
 }
 
 /// What is odd in the writing of a message that is taken all the same.

@@ -1,11 +1,12 @@
 //! Frames out of a stream of bytes, however it was cut into packets.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 /// Bytes kept of a frame that is too long: its MSH is at the beginning.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-const VT: u8 = 0x0B;
+pub(in crate::intake) const VT: u8 = 0x0B;
 const FS: u8 = 0x1C;
 const CR: u8 = b'\r';
 const ACK: u8 = 0x06;
@@ -41,7 +42,7 @@ pub enum Commit {
 }
 
 /// What was found in the stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Event {
     /// The content of one whole frame.
     Frame(Vec<u8>),
@@ -50,7 +51,7 @@ pub enum Event {
     /// Bytes outside of any frame were skipped; the line ends and NULs many senders put there are not counted.
     Noise { bytes: u64 },
     /// A frame was given up: another one began, or something other than CR followed its FS.
-    Truncated { bytes: usize },
+    Truncated { content: Vec<u8> },
     /// A frame was longer than accepted; it is skipped to its end. Its head is enough to answer the sender.
     TooLong { bytes_max: usize, head: Vec<u8> },
 }
@@ -65,14 +66,27 @@ enum State {
     Skipping,
 }
 
+/// Shows how much was found, not what it says: messages hold what patients are called.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame(content) => write!(f, "Frame({} bytes)", content.len()),
+            Self::Commit(commit) => write!(f, "Commit({commit:?})"),
+            Self::Noise { bytes } => write!(f, "Noise({bytes} bytes)"),
+            Self::Truncated { content } => write!(f, "Truncated({} bytes)", content.len()),
+            Self::TooLong { bytes_max, .. } => write!(f, "TooLong(more than {bytes_max} bytes)"),
+        }
+    }
+}
+
 /// Reads frames. Give it what arrives with [`Frames::push`], take what was found with
 /// [`Frames::next_event`] until there is nothing more.
-#[derive(Debug)]
 pub struct Frames {
     state: State,
     content: Vec<u8>,
     noise: u64,
-    has_begun: bool,
+    /// Frames that began.
+    begun: u64,
     found: VecDeque<Event>,
     release: Release,
     frame_bytes_max: usize,
@@ -84,7 +98,7 @@ impl Frames {
             state: State::Outside,
             content: Vec::new(),
             noise: 0,
-            has_begun: false,
+            begun: 0,
             found: VecDeque::new(),
             release,
             frame_bytes_max,
@@ -118,7 +132,12 @@ impl Frames {
 
     /// Whether all that came so far is no MLLP: a browser, a health check, a peer that expects TLS.
     pub fn is_all_noise(&self) -> bool {
-        self.noise > 0 && !self.has_begun
+        self.noise > 0 && self.begun == 0
+    }
+
+    /// How many frames began so far, whole or not.
+    pub fn begun(&self) -> u64 {
+        self.begun
     }
 
     /// Bytes of the frame that is being read.
@@ -145,7 +164,7 @@ impl Frames {
             None => &[],
             Some(at) => {
                 self.tell_noise();
-                self.has_begun = true;
+                self.begun += 1;
                 self.state = State::Inside;
                 &bytes[at + 1..]
             }
@@ -171,7 +190,10 @@ impl Frames {
             FS => self.state = State::Ending,
             // Doubled VT.
             _ if self.content.is_empty() => {}
-            _ => self.give_up(),
+            _ => {
+                self.give_up();
+                self.begun += 1;
+            }
         }
         &bytes[at + 1..]
     }
@@ -213,8 +235,7 @@ impl Frames {
     }
 
     fn give_up(&mut self) {
-        self.found.push_back(Event::Truncated { bytes: self.content.len() });
-        self.content.clear();
+        self.found.push_back(Event::Truncated { content: std::mem::take(&mut self.content) });
     }
 
     fn tell_noise(&mut self) {
@@ -253,6 +274,10 @@ mod tests {
         Event::Frame(content.to_vec())
     }
 
+    fn half(content: &[u8]) -> Event {
+        Event::Truncated { content: content.to_vec() }
+    }
+
     /// Streams and what is in them, whatever the packets.
     fn streams() -> Vec<(&'static [u8], Vec<Event>)> {
         vec![
@@ -263,9 +288,9 @@ mod tests {
             (b"\x0b\x0bone\x1c\r", vec![whole(b"one")]),
             (b"GET /\r\n\x0bone\x1c\r", vec![Event::Noise { bytes: 5 }, whole(b"one")]),
             (b"\x0bone\x1c\rlog", vec![whole(b"one"), Event::Noise { bytes: 3 }]),
-            (b"\x0bha\x0bone\x1c\r", vec![Event::Truncated { bytes: 2 }, whole(b"one")]),
-            (b"\x0bhalf", vec![Event::Truncated { bytes: 4 }]),
-            (b"\x0ba\x1cb\x1c\r\x0bone\x1c\r", vec![Event::Truncated { bytes: 1 }, whole(b"one")]),
+            (b"\x0bha\x0bone\x1c\r", vec![half(b"ha"), whole(b"one")]),
+            (b"\x0bhalf", vec![half(b"half")]),
+            (b"\x0ba\x1cb\x1c\r\x0bone\x1c\r", vec![half(b"a"), whole(b"one")]),
             (
                 b"\x0b12345678901234567\x1c\r\x0bone\x1c\r",
                 vec![Event::TooLong { bytes_max: 16, head: b"1234567890123456".to_vec() }, whole(b"one")],
@@ -304,17 +329,17 @@ mod tests {
     #[test]
     fn a_frame_under_way_is_seen() {
         let mut frames = Frames::new(16, Release::One);
-        for (bytes, mid, ending, pending) in [
-            (&b"x"[..], false, false, 0),
-            (b"\x0bab", true, false, 2),
-            (b"\x1c", true, true, 2),
-            (b"\r", false, false, 0),
+        for (bytes, mid, ending, pending, begun) in [
+            (&b"x"[..], false, false, 0, 0),
+            (b"\x0bab", true, false, 2, 1),
+            (b"\x1c", true, true, 2, 1),
+            (b"\r", false, false, 0, 1),
+            (b"\x0bab\x1c\x0b", true, false, 0, 3),
+            (b"ab\x0b", true, false, 0, 4),
         ] {
             frames.push(bytes);
-            assert_eq!(
-                (frames.is_mid_frame(), frames.is_ending(), frames.pending_bytes()),
-                (mid, ending, pending)
-            );
+            let found = (frames.is_mid_frame(), frames.is_ending(), frames.pending_bytes(), frames.begun());
+            assert_eq!(found, (mid, ending, pending, begun));
         }
     }
 }

@@ -11,17 +11,16 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
+use super::bounds::{FRAME_DEADLINE_S, Patience, Share, UNDER_WAY_BYTES_MAX, room};
 use super::frames::{Commit, Event, Frames, Release, commit_block, frame};
 use crate::intake::limits::MESSAGE_BYTES_MAX;
 use crate::telemetry;
 
 /// Bytes asked of a connection at once.
 const READ_BYTES: usize = 16 * 1024;
-/// How long a frame that has its FS waits for a CR that may never come.
-const ENDING_WAIT_MS: u64 = 250;
 /// Pauses after a failed accept, growing from the first to the last.
 const ACCEPT_PAUSE_FIRST_MS: u64 = 20;
 const ACCEPT_PAUSE_LAST_MS: u64 = 1_000;
@@ -73,8 +72,12 @@ pub struct Settings {
     pub release: Release,
     /// Connections open at once; one more is closed as soon as it is accepted.
     pub connections_max: usize,
-    /// A connection that says nothing this long is closed.
+    /// A connection on which no frame begins this long is closed, and one whose frame stands still this long.
     pub idle: Duration,
+    /// A frame that takes longer from its first byte to its last closes its connection.
+    pub frame: Duration,
+    /// Bytes of all frames under way at once; a connection that finds no room waits.
+    pub under_way_bytes_max: usize,
     /// A TLS handshake, the writing of one answer, or a first frame behind other bytes that takes longer closes the
     /// connection.
     pub patience: Duration,
@@ -89,6 +92,8 @@ impl Default for Settings {
             release: Release::One,
             connections_max: 1_000,
             idle: Duration::from_secs(600),
+            frame: Duration::from_secs(FRAME_DEADLINE_S),
+            under_way_bytes_max: UNDER_WAY_BYTES_MAX,
             patience: Duration::from_secs(30),
             drain: Duration::from_secs(20),
         }
@@ -105,6 +110,7 @@ pub async fn serve<H: Handle>(
     mut stop: watch::Receiver<bool>,
 ) {
     let seats = Arc::new(Semaphore::new(settings.connections_max));
+    let room = room(settings);
     let mut connections = JoinSet::new();
     let mut pause_ms = ACCEPT_PAUSE_FIRST_MS;
     loop {
@@ -121,8 +127,10 @@ pub async fn serve<H: Handle>(
                     telemetry::connection_refused(&address, settings.connections_max);
                     continue;
                 };
+                let peer = Peer { address, certificate: None };
+                let place = Place { seat, room: Arc::clone(&room) };
                 let (tls, handle, stop) = (tls.clone(), handle.clone(), stop.clone());
-                connections.spawn(connection(stream, address, tls, settings, handle, stop, seat));
+                connections.spawn(connection(stream, peer, tls, settings, handle, stop, place));
             }
             Err(error) => {
                 telemetry::accept_failed(&error, pause_ms);
@@ -146,21 +154,28 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
+/// What a connection holds of what all share.
+struct Place {
+    seat: OwnedSemaphorePermit,
+    room: Arc<Semaphore>,
+}
+
 async fn connection<H: Handle>(
     stream: TcpStream,
-    address: SocketAddr,
+    peer: Peer,
     tls: Option<TlsAcceptor>,
     settings: Settings,
     handle: Arc<H>,
     stop: watch::Receiver<bool>,
-    _seat: OwnedSemaphorePermit,
+    place: Place,
 ) {
+    let Place { seat: _seat, room } = place;
+    let address = peer.address;
     // Answers are small and waited for.
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
         telemetry::connection_began(&address, false);
-        let peer = Peer { address, certificate: None };
-        return converse(stream, peer, settings, handle.as_ref(), stop).await;
+        return converse(stream, peer, settings, handle.as_ref(), stop, room).await;
     };
     match timeout(settings.patience, tls.accept(stream)).await {
         Ok(Ok(stream)) => {
@@ -168,45 +183,57 @@ async fn connection<H: Handle>(
             let certificates = stream.get_ref().1.peer_certificates();
             let certificate =
                 certificates.and_then(|chain| chain.first()).map(|first| first.clone().into_owned());
-            converse(stream, Peer { address, certificate }, settings, handle.as_ref(), stop).await;
+            converse(stream, Peer { address, certificate }, settings, handle.as_ref(), stop, room).await;
         }
         Ok(Err(error)) => telemetry::handshake_failed(&address, &error),
         Err(_) => telemetry::handshake_failed(&address, &"it took too long"),
     }
 }
 
-/// Serves one connection to its end: messages are handled one at a time, in the order they came.
+/// Serves one connection to its end: messages are handled one at a time, in the order they came. `room` is what all
+/// connections share for frames under way, a permit for each KiB.
 pub async fn converse<S, H>(
     mut stream: S,
     peer: Peer,
     settings: Settings,
     handle: &H,
     mut stop: watch::Receiver<bool>,
+    room: Arc<Semaphore>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
     H: Handle,
 {
     let mut frames = Frames::new(settings.frame_bytes_max, settings.release);
     let mut buffer = vec![0; READ_BYTES];
+    let mut patience = Patience::new(settings, Instant::now());
+    let mut share = Share::of(room);
     loop {
         while let Some(event) = frames.next_event() {
+            let is_whole = matches!(event, Event::Frame(_) | Event::TooLong { .. });
             if answer(&mut stream, event, &peer, settings, handle).await.is_err() {
                 return;
             }
+            if is_whole {
+                patience.is_quiet_since(Instant::now());
+            }
         }
-        let wait = match () {
-            () if frames.is_ending() => Duration::from_millis(ENDING_WAIT_MS),
-            () if frames.is_all_noise() => settings.patience.min(settings.idle),
-            () => settings.idle,
+        // What is under way may be all that the others wait for: whoever gets no room in time is closed like a sender
+        // that stands still.
+        let reading = async {
+            share.hold(frames.pending_bytes()).await;
+            stream.read(&mut buffer).await
         };
         let read = tokio::select! {
             biased;
             () = stopped(&mut stop), if !frames.is_ending() => break,
-            read = timeout(wait, stream.read(&mut buffer)) => read,
+            read = timeout_at(patience.ends(&frames), reading) => read,
         };
         match read {
             Ok(Ok(0)) => break,
-            Ok(Ok(length)) => frames.push(&buffer[..length]),
+            Ok(Ok(length)) => {
+                frames.push(&buffer[..length]);
+                patience.came(&frames, Instant::now());
+            }
             Ok(Err(error)) => {
                 telemetry::connection_lost(&peer.address, &error);
                 break;
@@ -258,8 +285,8 @@ where
             telemetry::noise_skipped(&address, bytes);
             return Ok(());
         }
-        Event::Truncated { bytes } => {
-            telemetry::frame_broke_off(&address, bytes);
+        Event::Truncated { content } => {
+            telemetry::frame_broke_off(&address, content.len());
             return Ok(());
         }
         Event::TooLong { bytes_max, head } => {

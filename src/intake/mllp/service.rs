@@ -1,9 +1,11 @@
 //! The listener's handler: every message of a frame through the reception, its answers back.
 
 use super::listener::{Answers, BoxFuture, Handle, Peer};
-use crate::intake::format::{Format, split};
-use crate::intake::hl7_answer;
-use crate::intake::reception::{Arrival, Reception};
+use crate::intake::format::Format;
+use crate::intake::hl7::batch;
+use crate::intake::reception::{Arrival, Received, Reception};
+use crate::intake::{door, hl7_answer, hl7_map};
+use crate::refusal::Refusal;
 use crate::telemetry::Channel;
 
 /// Answers MLLP frames; cheap to clone.
@@ -18,10 +20,14 @@ impl Service {
     }
 
     async fn answer(self, content: Vec<u8>) -> Answers {
-        // A frame that is no batch, or no HL7 at all, is one message: reading it says what is wrong.
-        let messages = split(&content, Format::Hl7).unwrap_or_else(|_| vec![&content]);
+        let batch = match batch::split(&content) {
+            Ok(batch) => batch,
+            Err(error) => return self.refuse(&content, hl7_map::refusal(&error)).await,
+        };
+        let warnings = hl7_map::warnings(&batch.warnings);
+        self.reception.tell_warnings(Channel::Mllp, &warnings);
         let mut answers = Answers { stored: true, messages: Vec::new() };
-        for bytes in messages {
+        for bytes in &batch.messages {
             let arrival = Arrival {
                 channel: Channel::Mllp,
                 bytes,
@@ -32,21 +38,34 @@ impl Service {
             };
             let received = self.reception.receive(arrival).await;
             answers.stored &= received.is_kept;
-            let runtime = self.reception.gateway().runtime();
-            answers
-                .messages
-                .extend(hl7_answer::answers(&received, || hl7_answer::control_id(runtime.next_id())));
+            answers.messages.extend(self.messages(&received));
+        }
+        if batch.is_answered_as_one() && !answers.messages.is_empty() {
+            let at = self.reception.gateway().runtime().now();
+            let one = hl7_answer::batch(&batch, &self.next_id(), at, &warnings, &answers.messages);
+            answers.messages = vec![one];
         }
         answers
     }
-}
 
-impl Service {
-    async fn refuse(self, head: Vec<u8>, bytes_max: usize) -> Answers {
-        let received = self.reception.refuse_too_large(Channel::Mllp, head, bytes_max).await;
-        let runtime = self.reception.gateway().runtime();
-        let messages = hl7_answer::answers(&received, || hl7_answer::control_id(runtime.next_id()));
-        Answers { stored: false, messages }
+    /// A frame whose content is refused before anybody looks at a message of it.
+    async fn refuse(self, content: &[u8], refusal: Refusal) -> Answers {
+        let received = self.reception.refuse(Channel::Mllp, content, refusal).await;
+        Answers { stored: received.is_kept, messages: self.messages(&received) }
+    }
+
+    fn messages(&self, received: &Received) -> Vec<Vec<u8>> {
+        hl7_answer::answers(received, || self.next_id())
+    }
+
+    fn next_id(&self) -> String {
+        hl7_answer::control_id(self.reception.gateway().runtime().next_id())
+    }
+
+    /// Of a frame longer than is taken only the head is there, so it is not stored.
+    async fn refuse_too_long(self, head: Vec<u8>, bytes_max: usize) -> Answers {
+        let answers = self.refuse(&head, door::too_large(bytes_max)).await;
+        Answers { stored: false, ..answers }
     }
 }
 
@@ -56,6 +75,6 @@ impl Handle for Service {
     }
 
     fn too_long(&self, head: Vec<u8>, bytes_max: usize, _peer: Peer) -> BoxFuture<Answers> {
-        Box::pin(self.clone().refuse(head, bytes_max))
+        Box::pin(self.clone().refuse_too_long(head, bytes_max))
     }
 }

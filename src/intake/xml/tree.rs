@@ -3,6 +3,7 @@
 //! Caps on bytes, depth, elements and attributes; no DOCTYPE, so no entity beyond the five of XML.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use encoding_rs::Encoding;
 use quick_xml::NsReader;
@@ -18,7 +19,7 @@ use crate::refusal::{Code, Refusal};
 
 pub type ElementId = usize;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Element {
     /// Local name.
     pub name: String,
@@ -30,6 +31,15 @@ pub struct Element {
     pub children: Vec<ElementId>,
     /// Line of the start tag, from 1.
     pub line: u32,
+}
+
+/// Shows what an element is called and how much it says, not what.
+impl fmt::Debug for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, attributes, text, children, line, .. } = self;
+        let (attributes, bytes) = (attributes.len(), text.len());
+        write!(f, "{}:{line} ({attributes} attributes, {bytes} bytes, {children:?})", shown(name))
+    }
 }
 
 /// Elements in document order; the root is the first.

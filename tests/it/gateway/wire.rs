@@ -83,6 +83,69 @@ async fn a_longer_frame_is_answered_and_names_the_limit() {
     assert!(answer.contains("too_large") && answer.contains("2000"), "{answer}");
 }
 
+/// The frames an original-mode sender reads, until it has as many.
+async fn frames(stream: &mut TcpStream, wanted: usize) -> Vec<String> {
+    let mut frames = Frames::new(FRAME_BYTES_MAX, Release::One);
+    let mut found = Vec::new();
+    while found.len() < wanted {
+        let mut bytes = [0; 1024];
+        let length = stream.read(&mut bytes).await.unwrap();
+        assert!(length > 0, "the connection ended after {found:?}");
+        frames.push(&bytes[..length]);
+        while let Some(event) = frames.next_event() {
+            let Event::Frame(answer) = event else { panic!("{event:?}") };
+            found.push(String::from_utf8(answer).unwrap());
+        }
+    }
+    found
+}
+
+/// What was framed as one is answered as one: a second frame would be taken for the answer to what is sent next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_in_one_frame_is_answered_by_one_batch() {
+    let port = Port::open(Release::One).await;
+    let mut stream = TcpStream::connect(&port.address).await.unwrap();
+    let message = |id: &str| String::from_utf8(admission(id, 250)).unwrap() + "\r";
+    let unknown = message("B2").replace("ADT^A01^ADT_A01", "ADT^A60");
+    let both = format!("{}{unknown}", message("B1"));
+    let told = "批次注明 3，实际 2 / the batch says 3, 2 were found";
+    for (sent, begins, segments, ends) in [
+        (
+            format!("BHS|^~\\&|HIS|H37132301|YIZHAN|GATEWAY|||||B77\r{both}BTS|3\r"),
+            "BHS|^~\\&|YIZHAN|GATEWAY|HIS|H37132301|",
+            "BHS MSH MSA ERR MSH MSA ERR BTS",
+            format!("BTS|2|{told}"),
+        ),
+        (
+            format!("FHS$*~\\&$BANK\rBHS$*~\\&$HIS$H1\r{}BTS$1\rFTS$1\r", message("B3")),
+            "BHS$*~\\&$$$HIS$H1$",
+            "BHS MSH MSA ERR BTS",
+            "BTS$1".to_owned(),
+        ),
+        (
+            both.clone(),
+            "BHS|^~\\&|YIZHAN|GATEWAY|HIS|H37132301|",
+            "BHS MSH MSA ERR MSH MSA ERR BTS",
+            "BTS|2".to_owned(),
+        ),
+        (message("B4"), "MSH|", "MSH MSA ERR", "ERR||MSH^1|0".to_owned()),
+        ("BHS|^~\\&|HIS\rEVN|A01\rBTS|0\r".to_owned(), "MSH|", "MSH MSA ERR", "ERR||MSH^1|100".to_owned()),
+    ] {
+        stream.write_all(&frame(sent.as_bytes())).await.unwrap();
+        let answer = frames(&mut stream, 1).await.remove(0);
+        let lines: Vec<&str> = answer.trim_end_matches('\r').split('\r').collect();
+        let names: Vec<&str> = lines.iter().map(|line| &line[..3]).collect();
+        assert_eq!(names.join(" "), segments, "{answer}");
+        // BHS-12 names the batch that is answered.
+        assert_eq!(lines[0].ends_with("|B77"), sent.contains("|B77"), "{answer}");
+        assert!(answer.starts_with(begins) && lines.last().unwrap().starts_with(&ends), "{answer}");
+    }
+    // Nothing came that nobody asked for: the next answer is the next message's.
+    stream.write_all(&frame(message("B5").as_bytes())).await.unwrap();
+    assert!(frames(&mut stream, 1).await[0].contains("MSA|AA|B5"));
+    port.close().await;
+}
+
 /// The next two blocks a release 2 sender reads: the commit, then the acknowledgement.
 async fn blocks(stream: &mut TcpStream) -> (Event, String) {
     let mut frames = Frames::new(FRAME_BYTES_MAX, Release::Two);
