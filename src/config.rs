@@ -22,6 +22,9 @@ use yizhan_rules::toml_file::Mistake;
 
 pub use error::ConfigError;
 
+pub use crate::telemetry::{Log, LogFormat};
+pub use crate::tls::Tls;
+
 /// What a file that is no TOML is to be compared with.
 const EXAMPLE: &str = "schemas/yizhan.example.toml";
 
@@ -66,16 +69,6 @@ pub struct Mllp {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tls {
-    /// PEM, the server's own certificate first.
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-    /// Where set, clients must show a certificate that this CA signed.
-    pub client_ca: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     pub message_bytes_max: usize,
@@ -86,21 +79,6 @@ pub struct Limits {
     pub store_connections_max: u16,
     /// How long the gateway finishes what it holds after it was asked to stop.
     pub drain_s: u64,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    pub format: LogFormat,
-    /// `info`, or a filter such as `yizhan=debug,actix_web=warn`.
-    pub level: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    Text,
-    Json,
 }
 
 impl Default for Http {
@@ -125,12 +103,6 @@ impl Default for Limits {
             store_connections_max: 16,
             drain_s: 10,
         }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { format: LogFormat::Json, level: "info".to_owned() }
     }
 }
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde::Deserialize;
 use tracing::{debug, error, info, warn};
 use tracing_subscriber::EnvFilter;
 use yizhan_contract::PayerCode;
 
-use crate::config::{Log, LogFormat};
 use crate::runtime::Shutdown;
 
 /// How often gathered samples are summed up.
@@ -36,6 +36,28 @@ impl Channel {
             Self::Timer => "timer",
             Self::File => "file",
         }
+    }
+}
+
+/// What the operator says of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    pub format: LogFormat,
+    /// `info`, or a filter such as `yizhan=debug,actix_web=warn`.
+    pub level: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, level: "info".to_owned() }
     }
 }
 

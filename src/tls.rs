@@ -9,11 +9,21 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-
-use crate::config::Tls;
+use serde::Deserialize;
 
 /// What an HTTP listener offers in the handshake; the listener for MLLP offers nothing.
 pub const HTTP_PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// What the operator says of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// PEM, the server's own certificate first.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Where set, clients must show a certificate that this CA signed.
+    pub client_ca: Option<PathBuf>,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {

@@ -3,16 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use uuid::Uuid;
-use yizhan_contract::stay::CIVIL_OFFSET;
 use yizhan_contract::{Money, PayerCode};
 
 use super::{Exit, block_on, house, opened, serve};
 use crate::config::Config;
+use crate::desk::figures::shanghai_to_the_second;
 use crate::runtime::Runtime;
 use crate::settlement::gateway::{Gateway, Order, OrderError, Waiting};
 use crate::settlement::saga::event::Resolution;
@@ -27,9 +25,9 @@ pub(super) enum AttentionCommand {
     List(ConfigArgs),
     /// 查看一笔：原因、证据、下一步 | One of them: why, the evidence, what to do next
     Show(OneArgs),
-    /// 立即再次查询付款方，并重发被拒的撤销 | Ask the payer again now, and send a refused reversal again
+    /// 立即再次查询支付方，并重发被拒的撤销 | Ask the payer again now, and send a refused reversal again
     Retry(RetryArgs),
-    /// 登记从付款方核实到的结果 | Record what the payer says became of an operation
+    /// 登记从支付方核实到的结果 | Record what the payer says became of an operation
     Resolve(ResolveArgs),
 }
 
@@ -64,13 +62,13 @@ pub(super) struct ResolveArgs {
     /// 业务号，见 show | The operation's id, as `show` prints it
     #[arg(long)]
     operation: String,
-    /// 付款方确认未办理 | The payer says it was not done
+    /// 支付方确认未办理 | The payer says it was not done
     #[arg(long, conflicts_with = "done")]
     not_done: bool,
-    /// 付款方确认已办理：付款方=金额，可多项 | The payer says it was done: payer=amount, each payer
+    /// 支付方确认已办理：支付方=金额，可多项 | The payer says it was done: payer=amount, each payer
     #[arg(long, value_name = "PAYER=AMOUNT", required_unless_present = "not_done")]
     done: Vec<String>,
-    /// 付款方凭证号 | The payer's reference
+    /// 支付方凭证号 | The payer's reference
     #[arg(long, requires = "done", default_value = "-")]
     reference: String,
     /// 依据 | How it is known
@@ -107,17 +105,28 @@ fn gateway(args: &ConfigArgs) -> anyhow::Result<Gateway> {
 }
 
 fn list(gateway: &Gateway) -> anyhow::Result<Exit> {
-    let waiting = block_on(gateway.attention(SHOWN_MAX))?;
-    for one in &waiting {
+    let waiting = block_on(gateway.attention(SHOWN_MAX + 1))?;
+    lines(&waiting, SHOWN_MAX as usize).iter().for_each(|line| super::say(line));
+    Ok(if waiting.is_empty() { Exit::Ok } else { Exit::NeedsAttention })
+}
+
+fn lines(waiting: &[Waiting], shown_max: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for one in waiting.iter().take(shown_max) {
         let id = one.settlement_id.unwrap_or(one.stay_id);
-        super::say(&format!("{id}  {}  {}  自 since {}", one.hospital, one.visit_number, shown(one.since)));
-        super::say(&format!("  {}\n  {}", one.what.zh, one.what.en));
+        let since = shanghai_to_the_second(one.since);
+        lines.push(format!("{id}  {}  {}  自 since {since}", one.hospital, one.visit_number));
+        lines.push(format!("  {}\n  {}", one.what.zh, one.what.en));
     }
     if waiting.is_empty() {
-        super::say("没有等待人工处理的结算 | nothing waits for a person");
-        return Ok(Exit::Ok);
+        lines.push("没有等待人工处理的结算 | nothing waits for a person".to_owned());
     }
-    Ok(Exit::NeedsAttention)
+    if waiting.len() > shown_max {
+        lines.push(format!(
+            "只列出最早的 {shown_max} 笔，另有更多 | the oldest {shown_max} are listed; there are more"
+        ));
+    }
+    lines
 }
 
 fn show(gateway: &Gateway, id: Uuid) -> anyhow::Result<Exit> {
@@ -127,7 +136,7 @@ fn show(gateway: &Gateway, id: Uuid) -> anyhow::Result<Exit> {
     };
     let Waiting { owner, what, next_step, operation, log, refusals, .. } = &one;
     super::say(&format!("医院 hospital     {}  {}", one.hospital, one.visit_number));
-    super::say(&format!("自   since        {}", shown(one.since)));
+    super::say(&format!("自   since        {}", shanghai_to_the_second(one.since)));
     super::say(&format!("由   owner        {} | {}", owner.zh, owner.en));
     super::say(&format!("业务号 operation  {}", operation.as_deref().unwrap_or("-")));
     super::say(&format!("事由 what\n  {}\n  {}", what.zh, what.en));
@@ -136,7 +145,7 @@ fn show(gateway: &Gateway, id: Uuid) -> anyhow::Result<Exit> {
     for entry in log {
         super::say(&format!(
             "  {}  {:<38}{}",
-            shown(entry.at),
+            shanghai_to_the_second(entry.at),
             entry.operation.as_deref().unwrap_or("-"),
             entry.what
         ));
@@ -179,10 +188,17 @@ impl ResolveArgs {
         }
         let amount = |text: &String| -> anyhow::Result<(PayerCode, Money)> {
             let Some((payer, amount)) = text.split_once('=') else {
-                bail!("--done {text}：请写成 付款方=金额 | write payer=amount, such as supplementary=155.07");
+                bail!("--done {text}：请写成 支付方=金额 | write payer=amount, such as supplementary=155.07");
             };
-            let payer = payer.parse().with_context(|| format!("--done {text}"))?;
-            let amount = amount.parse().with_context(|| format!("--done {text}"))?;
+            let payer = payer.parse().map_err(|_| {
+                anyhow!("--done {text}：支付方代码无效，见 show | this is no payer's code; `show` names them")
+            })?;
+            let amount = amount.parse().map_err(|_| {
+                anyhow!(
+                    "--done {text}：金额须为至多两位小数的元，如 155.07 | the amount must be yuan with at most two \
+                     decimals, such as 155.07"
+                )
+            })?;
             Ok((payer, amount))
         };
         let amounts = self.done.iter().map(amount).collect::<anyhow::Result<Vec<_>>>()?;
@@ -190,6 +206,35 @@ impl ResolveArgs {
     }
 }
 
-fn shown(at: Timestamp) -> String {
-    at.to_zoned_datetime(TimeZone::fixed(CIVIL_OFFSET)).strftime("%Y-%m-%d %H:%M:%S").to_string()
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use yizhan_contract::Text;
+
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_cut_says_so() {
+        let text = || Text::new("事由", "what");
+        let one = Waiting {
+            stay_id: Uuid::from_u128(1),
+            settlement_id: None,
+            hospital: "H1".to_owned(),
+            visit_number: "V1".to_owned(),
+            since: Timestamp::UNIX_EPOCH,
+            owner: text(),
+            what: text(),
+            next_step: text(),
+            operation: None,
+            log: Vec::new(),
+            refusals: Vec::new(),
+        };
+        for (waiting, said) in
+            [(0, "nothing waits"), (2, "  事由\n  what"), (3, "the oldest 2 are listed; there are more")]
+        {
+            let lines = lines(&vec![one.clone(); waiting], 2);
+            assert_eq!(lines.len(), [1, 2, 4, 5][waiting], "{lines:?}");
+            assert!(lines.last().unwrap().contains(said), "{lines:?}");
+        }
+    }
 }

@@ -62,6 +62,21 @@ pub(super) fn text_of(file: &Path) -> anyhow::Result<String> {
     fs::read_to_string(file).map_err(|why| unusable(file, &why))
 }
 
+/// The TOML files of a folder, by name.
+pub(super) fn toml_files_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let refused = |why| unusable(folder, &why);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(refused)? {
+        let path = entry.map_err(refused)?.path();
+        let is_hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        if path.extension().is_some_and(|ending| ending == "toml") && !is_hidden {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 pub(super) fn sample_profiles() -> anyhow::Result<Profiles> {
     Ok(samples::profiles()?)
 }

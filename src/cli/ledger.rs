@@ -2,9 +2,11 @@
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use yizhan_rules::PolicyShelf;
 
 use super::import::{Bar, Target};
-use super::{Exit, block_on};
+use super::{Exit, block_on, policy};
+use crate::desk::figures::width;
 use crate::runtime::Runtime;
 use crate::settlement::audit::{Audit, Difference};
 use crate::store::{Account, Store};
@@ -13,6 +15,8 @@ use crate::store::{Account, Store};
 const PAGE_PEOPLE: u32 = 200;
 /// Differences printed; the rest is counted.
 const SHOWN_MAX: usize = 200;
+/// A region and a payer in both languages.
+const NAME_COLUMNS: usize = 60;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum LedgerCommand {
@@ -32,8 +36,8 @@ pub(super) fn run(command: LedgerCommand) -> anyhow::Result<Exit> {
     let bar = Bar::new();
     let checked = block_on(check(&*store, |settlements| bar.checked(settlements)));
     bar.finish();
-    let (audit, found) = checked.context("the books could not be read to their end")?;
-    print(&audit, &found);
+    let (audit, found) = checked.context("账目未能读完 | the books could not be read to their end")?;
+    print(&audit, &found, &policy::shelf(&[])?);
     Ok(if found.count == 0 { Exit::Ok } else { Exit::NeedsAttention })
 }
 
@@ -72,17 +76,21 @@ pub(super) async fn check(store: &dyn Store, progress: impl Fn(u64)) -> anyhow::
     Ok((audit, found))
 }
 
-fn print(audit: &Audit, found: &Found) {
+fn print(audit: &Audit, found: &Found, names: &PolicyShelf) {
     super::say("账目 | accounts");
     for (account, amount) in &audit.accounts {
         let (zh, en, name) = match account {
-            // Settled before the region was kept.
-            Account::Fund { payer, region } if region.is_empty() => ("应付", "owes", format!("{payer} -")),
-            Account::Fund { payer, region } => ("应付", "owes", format!("{payer} {region}")),
+            Account::Fund { payer, region } => {
+                let name = policy::payer_name(names, payer.as_str());
+                // Settled before the region was kept.
+                let region = if region.is_empty() { "-" } else { region };
+                ("应付", "owes", format!("{region} {} {}", name.zh, name.en))
+            }
             Account::Patient => ("个人应付", "patients owe", String::new()),
             Account::Hospital(code) => ("医院应收", "hospital is owed", code.to_string()),
         };
-        super::say(&format!("  {name:<32} {:>20}  {zh} | {en}", amount.abs()));
+        let blank = " ".repeat(NAME_COLUMNS.saturating_sub(width(&name)));
+        super::say(&format!("  {name}{blank} {:>20}  {zh} | {en}", amount.abs()));
     }
     super::say(&format!(
         "已核对 {people} 人 {settlements} 次结算，差异 {count} 处 | {settlements} settlements of {people} people, \

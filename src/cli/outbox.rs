@@ -1,12 +1,10 @@
 //! `yizhan outbox`: what hospitals are still to be told.
 
 use clap::Args;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use yizhan_contract::stay::CIVIL_OFFSET;
 
 use super::import::Target;
 use super::{Exit, block_on};
+use crate::desk::figures::shanghai_to_the_second;
 use crate::outbox::since;
 use crate::runtime::Runtime;
 use crate::store::OutboxEntry;
@@ -38,14 +36,10 @@ pub(super) fn run(args: OutboxArgs) -> anyhow::Result<Exit> {
 
 fn line(entry: &OutboxEntry) -> String {
     let OutboxEntry { hospital, settlement_id, version, attempts, due_at, why, .. } = entry;
-    let written = since(entry).map_or_else(String::new, shown);
+    let written = since(entry).map_or_else(String::new, shanghai_to_the_second);
     let why = why.as_deref().unwrap_or("尚未发送 | not sent yet");
     format!(
         "{hospital}  {settlement_id} v{version}  自 since {written}  已试 tried {attempts}  下次 next {next}\n  {why}",
-        next = shown(*due_at),
+        next = shanghai_to_the_second(*due_at),
     )
-}
-
-fn shown(at: Timestamp) -> String {
-    at.to_zoned_datetime(TimeZone::fixed(CIVIL_OFFSET)).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }

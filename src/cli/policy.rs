@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use yizhan_contract::counted;
+use yizhan_contract::{Text, counted};
 use yizhan_rules::{Language, Policy, PolicyShelf, SHIPPED, explain, problems};
 
 use super::{Exit, house};
@@ -74,7 +74,7 @@ fn check(files: &Files) -> anyhow::Result<Exit> {
 fn publish(file: &Path, to: &Path) -> anyhow::Result<Exit> {
     let name = file.file_name().context("请给出政策文件 | name a policy file")?;
     let target = to.join(name);
-    let mut files = files_in(to)?;
+    let mut files = house::toml_files_in(to)?;
     files.retain(|known| *known != target);
     files.push(file.to_owned());
     let texts = texts(&files)?;
@@ -107,21 +107,6 @@ pub(super) fn shelf_with_shipped(files: &[PathBuf]) -> anyhow::Result<PolicyShel
     Ok(PolicyShelf::read(shipped.chain(pairs(&given)))?)
 }
 
-/// Every policy file of a folder, by name.
-pub(super) fn files_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let unusable = |why| house::unusable(folder, &why);
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(unusable)? {
-        let path = entry.map_err(unusable)?.path();
-        let is_hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        if path.extension().is_some_and(|ending| ending == "toml") && !is_hidden {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
 fn texts(files: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
     if files.is_empty() {
         return Ok(SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect());
@@ -143,6 +128,13 @@ pub(super) fn payers(policies: &[Arc<Policy>]) -> Vec<yizhan_contract::PayerCode
     payers
 }
 
+/// What a payer is called, by the newest shipped policy that knows it; else its code.
+pub(super) fn payer_name(shelf: &PolicyShelf, code: &str) -> Text {
+    let rules = shelf.policies().iter().rev().flat_map(|policy| policy.payers());
+    let named = rules.into_iter().find(|rule| rule.code.as_str() == code);
+    named.map_or_else(|| Text::new(code, code), |rule| rule.name.clone())
+}
+
 /// A policy that nobody attested prints 示例参数 on every bill; the operator is told once at the start.
 pub(super) fn warn_of_samples(shelf: &PolicyShelf) {
     for policy in shelf.policies().iter().filter(|policy| policy.attested_by().trim().is_empty()) {
@@ -152,7 +144,7 @@ pub(super) fn warn_of_samples(shelf: &PolicyShelf) {
 
 /// A folder given without any policy is a mistake worth stopping for.
 pub(super) fn shelf_of_folder(folder: &Path) -> anyhow::Result<PolicyShelf> {
-    let files = files_in(folder)?;
+    let files = house::toml_files_in(folder)?;
     if files.is_empty() {
         bail!(
             "文件夹 {folder} 中没有政策文件（*.toml）| no policy file (*.toml) in {folder}",

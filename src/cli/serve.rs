@@ -85,7 +85,7 @@ pub(super) fn policies(config: &Config) -> anyhow::Result<PolicyShelf> {
 }
 
 pub(super) fn profiles(config: &Config) -> anyhow::Result<Profiles> {
-    let files = policy::files_in(&config.hospitals)?;
+    let files = house::toml_files_in(&config.hospitals)?;
     if files.is_empty() {
         bail!(
             "文件夹 {folder} 中没有医院配置（*.toml）| no hospital profile (*.toml) in {folder}",

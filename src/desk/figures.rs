@@ -54,6 +54,11 @@ pub fn shanghai(at: Timestamp) -> String {
     format!("{} {:02}:{:02}", civil.date(), time.hour(), time.minute())
 }
 
+/// The same to the second, for whoever looks for one among many.
+pub fn shanghai_to_the_second(at: Timestamp) -> String {
+    format!("{}:{:02}", shanghai(at), CIVIL_OFFSET.to_datetime(at).second())
+}
+
 /// Days in hospital as they are charged: the day of discharge does not count, and there is at least one.
 pub fn days(admitted: Date, discharged: Date) -> i32 {
     admitted.until(discharged).map_or(1, |span| span.get_days()).max(1)

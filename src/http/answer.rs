@@ -153,10 +153,14 @@ fn of_bill(asked: &Asked, bill: &Bill, media_type: &str, body: Vec<u8>) -> HttpR
         .body(body)
 }
 
-/// The bill stands; only this form of it could not be written.
 fn not_rendered(asked: &Asked, bill: &Bill, form: &'static str, error: &dyn std::error::Error) -> Refusal {
     telemetry::bill_not_rendered(&asked.trace_id.to_string(), form, error);
-    let money = match bill.state {
+    not_in_this_form(bill.state)
+}
+
+/// The bill stands; only this form of it could not be written.
+fn not_in_this_form(state: BillState) -> Refusal {
+    let money = match state {
         BillState::Quoted | BillState::AwaitingCharges | BillState::Refused => Money::NotMoved,
         BillState::Settled | BillState::Reversed => Money::Moved,
         BillState::Settling | BillState::Reversing | BillState::NeedsAttention => Money::BeingConfirmed,
@@ -199,4 +203,27 @@ fn next_control_id(asked: &Asked) -> String {
 pub(super) fn hospital_name(asked: &Asked, wish: Wish, code: &Arc<str>) -> String {
     let profile = asked.reception().profiles().of_hospital(code);
     profile.map_or_else(|| code.to_string(), |profile| wish.lang.of(&profile.hospital.name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bill_that_cannot_be_written_still_says_whether_money_moved() {
+        for (state, money) in [
+            (BillState::AwaitingCharges, Money::NotMoved),
+            (BillState::Quoted, Money::NotMoved),
+            (BillState::Refused, Money::NotMoved),
+            (BillState::Settled, Money::Moved),
+            (BillState::Reversed, Money::Moved),
+            (BillState::Settling, Money::BeingConfirmed),
+            (BillState::Reversing, Money::BeingConfirmed),
+            (BillState::NeedsAttention, Money::BeingConfirmed),
+        ] {
+            let refusal = not_in_this_form(state);
+            assert_eq!((refusal.code, refusal.money), (Code::Internal, money), "{state:?}");
+            assert!(refusal.detail.zh.contains("JSON") && refusal.detail.en.contains("JSON"));
+        }
+    }
 }

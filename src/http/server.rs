@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use super::caller::Limiter;
 use super::pass::Passes;
 use super::recent::Recent;
-use super::work::Work;
+use super::work::{Limits, Work};
 use super::{asked, routes};
 use crate::intake::reception::Reception;
 use crate::runtime::Shutdown;
@@ -98,7 +98,7 @@ pub async fn serve(
         limiter: Limiter::new(state.requests_per_second_max),
         given: state,
         // Not on a worker: what was begun outlives the worker that took it in.
-        work: Work::new(Handle::current()),
+        work: Work::new(Handle::current(), Limits::default()),
         is_tls: tls.is_some(),
     });
     let server = start(listener, tls, Arc::clone(&shared), workers, drain)?;

@@ -16,13 +16,22 @@ use super::caller::Caller;
 use crate::intake::reception::Received;
 use crate::refusal::{Code, Money, Refusal};
 
-/// Messages and requests in hand at once; one more is told to come again.
-const IN_HAND_MAX: u32 = 1_024;
-/// Answers kept for clients that did not wait; the oldest goes first.
-const TICKETS_MAX: usize = 1_024;
+pub(super) struct Limits {
+    /// Messages and requests in hand at once; one more is told to come again.
+    pub in_hand_max: u32,
+    /// Answers kept for clients that did not wait; the oldest goes first.
+    pub tickets_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { in_hand_max: 1_024, tickets_max: 1_024 }
+    }
+}
 
 pub(super) struct Work {
     runtime: Handle,
+    limits: Limits,
     seats: Arc<Semaphore>,
     tickets: Mutex<VecDeque<Ticket>>,
 }
@@ -44,12 +53,9 @@ struct Ticket {
 }
 
 impl Work {
-    pub(super) fn new(runtime: Handle) -> Self {
-        Self {
-            runtime,
-            seats: Arc::new(Semaphore::new(IN_HAND_MAX as usize)),
-            tickets: Mutex::new(VecDeque::new()),
-        }
+    pub(super) fn new(runtime: Handle, limits: Limits) -> Self {
+        let seats = Arc::new(Semaphore::new(limits.in_hand_max as usize));
+        Self { runtime, limits, seats, tickets: Mutex::new(VecDeque::new()) }
     }
 
     /// # Errors
@@ -72,8 +78,8 @@ impl Work {
     /// Keeps an answer for `caller` under `id`.
     pub(super) fn keep(&self, id: Uuid, caller: Caller, begun: Begun<Received>) {
         let mut tickets = self.tickets();
-        tickets.truncate(TICKETS_MAX - 1);
         tickets.push_front(Ticket { id, caller, begun });
+        tickets.truncate(self.limits.tickets_max);
     }
 
     /// With whom the answer was kept for.
@@ -88,9 +94,10 @@ impl Work {
     /// # Errors
     /// How much still is, where that takes longer than `drain`.
     pub(super) async fn finish(&self, drain: Duration) -> Result<(), usize> {
-        match timeout(drain, self.seats.acquire_many(IN_HAND_MAX)).await {
+        let all = self.limits.in_hand_max;
+        match timeout(drain, self.seats.acquire_many(all)).await {
             Ok(_) => Ok(()),
-            Err(_) => Err((IN_HAND_MAX as usize).saturating_sub(self.seats.available_permits())),
+            Err(_) => Err((all as usize).saturating_sub(self.seats.available_permits())),
         }
     }
 
@@ -125,4 +132,59 @@ fn broke_off() -> Refusal {
         "it broke off inside the gateway; send the same message again to learn what became of it",
     )
     .money(Money::BeingConfirmed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn work(in_hand_max: u32, tickets_max: usize) -> Work {
+        Work::new(Handle::current(), Limits { in_hand_max, tickets_max })
+    }
+
+    /// What somebody begins who is refused.
+    async fn refusal<T: Send + Sync + 'static>(begun: Result<Begun<T>, Refusal>) -> Refusal {
+        match begun {
+            Ok(mut begun) => begun.within(PATIENCE).await.map(|_| ()).unwrap_err(),
+            Err(refusal) => refusal,
+        }
+    }
+
+    #[tokio::test]
+    async fn one_too_many_is_told_to_come_again_and_nothing_of_it_is_begun() {
+        let work = work(1, 1);
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let mut first = work.begin(told).unwrap();
+        let refused = refusal(work.begin(async { panic!("it was begun") })).await;
+        assert_eq!((refused.code, refused.money), (Code::TooManyRequests, Money::NotMoved));
+        assert_eq!(work.finish(Duration::ZERO).await, Err(1));
+        tell.send(()).unwrap();
+        assert!(first.within(PATIENCE).await.unwrap().is_some());
+        assert_eq!(work.finish(PATIENCE).await, Ok(()));
+        assert!(work.begin(async {}).is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_breaks_off_leaves_open_whether_money_moved_and_frees_its_seat() {
+        let work = work(1, 1);
+        let refused = refusal(work.begin(async { panic!("a defect") })).await;
+        assert_eq!((refused.code, refused.money), (Code::Internal, Money::BeingConfirmed));
+        assert_eq!(work.finish(PATIENCE).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn the_newest_answers_are_kept_each_for_its_caller() {
+        let work = work(3, 2);
+        let ids = [1, 2, 3].map(Uuid::from_u128);
+        for (nth, id) in ids.iter().enumerate() {
+            let caller = Caller { hospital: Arc::from(format!("H{nth}")) };
+            work.keep(*id, caller, work.begin(pending::<Received>()).unwrap());
+        }
+        let kept = ids.map(|id| work.kept(id).map(|(caller, _)| caller.hospital.to_string()));
+        assert_eq!(kept, [None, Some("H1".to_owned()), Some("H2".to_owned())]);
+    }
 }

@@ -14,7 +14,7 @@ use yizhan_contract::{Money, PayerCode};
 use super::{Account, BillWrite, Posting, PostingKind, ReportLine, StoreError};
 
 /// Who stands in a report for the patient.
-const PATIENT: &str = "patient";
+pub const PATIENT: &str = "patient";
 
 /// What stands on each account of a settlement, debits less credits; accounts with nothing left out.
 pub type Balances = BTreeMap<Account, Money>;

@@ -107,7 +107,7 @@ impl<'l> Load<'l> {
             self.progress.until(end);
             working.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>()
         });
-        let seen = seen.map_err(|_| anyhow::anyhow!("a client broke off"))?;
+        let seen = seen.map_err(|_| anyhow::anyhow!("压测客户端中断 | a client of the load broke off"))?;
         let mut all = Seen::new()?;
         for one in seen {
             all.add(one?)?;

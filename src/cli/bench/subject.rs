@@ -78,7 +78,9 @@ impl Subject {
         days: (Date, Date),
     ) -> anyhow::Result<Verdict> {
         let policies = PolicyShelf::shipped()?;
-        let policy = policies.find(POLICY_REGION, POLICY_DAY).context("no policy is shipped for the load")?;
+        let policy = policies
+            .find(POLICY_REGION, POLICY_DAY)
+            .context("随附的政策中没有压测所用的政策 | no policy is shipped for the load")?;
         match self {
             Self::Own(own) => {
                 let mut books = StoreBooks { store: &*own.store, days };

@@ -15,11 +15,10 @@ use super::load::{Account, Settled};
 use super::workload::Workload;
 use crate::settlement::bill::{Bill, BillState};
 use crate::store::ReportLine;
+use crate::store::ledger::PATIENT;
 
 /// Faults that are printed; the count says how many there are.
 const FAULTS_SHOWN_MAX: usize = 8;
-/// The report's name for what no payer pays.
-const PATIENT: &str = "patient";
 
 /// What the gateway says it settled, asked after the load.
 pub(super) trait Books {
