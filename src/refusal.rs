@@ -216,16 +216,16 @@ codes! {
     UnsupportedMedia "unsupported_media" 415 200 "不支持的内容类型" "This content type is not supported"
         "请使用 application/hl7-v2、application/hl7-v2+xml、application/xml 或 application/json。"
         "Use application/hl7-v2, application/hl7-v2+xml, application/xml or application/json.";
-    BeingSettled "being_settled" 409 207 "正在结算或撤销，等待付款方确认" "A payer's answer is being confirmed"
+    BeingSettled "being_settled" 409 207 "正在结算或撤销，等待支付方确认" "A payer's answer is being confirmed"
         "请勿重复发送，稍后查询该结算单。" "Do not send it again; look at the bill in a moment.";
-    PayerUnavailable "payer_unavailable" 503 207 "付款方暂时无法应答" "A payer cannot be asked right now"
+    PayerUnavailable "payer_unavailable" 503 207 "支付方暂时无法应答" "A payer cannot be asked right now"
         "未发生资金变动；网关会自动重试，也可稍后重新试算。" "No money moved; the gateway tries again, or quote again later.";
-    PayerNotReady "payer_not_ready" 409 207 "付款方尚缺资料" "A payer lacks something it must have first"
+    PayerNotReady "payer_not_ready" 409 207 "支付方尚缺资料" "A payer lacks something it must have first"
         "请补齐该项后重新发送。" "Provide it and send the message again.";
-    PayerRefused "payer_refused" 409 207 "付款方拒绝，整笔结算未成立" "A payer refused; nothing was settled"
-        "已确认的款项均已退回；请与该付款方核实后重新结算。" "What others had committed was taken back; ask that payer, then settle again.";
+    PayerRefused "payer_refused" 409 207 "支付方拒绝，整笔结算未成立" "A payer refused; nothing was settled"
+        "已确认的款项均已退回；请与该支付方核实后重新结算。" "What others had committed was taken back; ask that payer, then settle again.";
     NotReversible "not_reversible" 409 207 "该结算不能撤销" "This settlement cannot be reversed"
-        "请与该付款方联系办理退款。" "Arrange a refund with the payer.";
+        "请与该支付方联系办理退款。" "Arrange a refund with the payer.";
     StoreUnavailable "store_unavailable" 503 207 "存储暂不可用" "The store is not available"
         "未发生资金变动，请稍后用同一消息重试。" "No money moved; send the same message again later.";
     Internal "internal" 500 207 "网关内部错误" "An error inside the gateway"

@@ -27,7 +27,7 @@ pub enum ConfigError {
     )]
     PlainTextBeyondLoopback { key: &'static str, address: SocketAddr },
     #[error(
-        "payers.{payer} 未配置：请写明适配器名或 \"rules\"（付款方没有默认值）| payers.{payer} is not set: name an adapter or \"rules\" for it (no payer has a default)"
+        "payers.{payer} 未配置：请写明适配器名或 \"rules\"（支付方没有默认值）| payers.{payer} is not set: name an adapter or \"rules\" for it (no payer has a default)"
     )]
     PayerNotNamed { payer: PayerCode },
     #[error(

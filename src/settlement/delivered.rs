@@ -201,7 +201,7 @@ fn since(settlement: &Settlement, walked: &Adjudication) -> Vec<Moved> {
 
 fn not_payable() -> Text {
     Text::new(
-        "付款方已确认的金额按结算所用政策无法计入，请核对该付款方的业务记录",
+        "支付方已确认的金额按结算所用政策无法计入，请核对该支付方的业务记录",
         "what the payer did does not fit the policy the stay was settled under; look into what it recorded",
     )
 }

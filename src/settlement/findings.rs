@@ -183,7 +183,7 @@ pub fn given_up(why: &Why) -> Finding {
             ),
         ),
         Why::ShareRose { from, to } => (
-            format!("付款方确认的金额与试算不同，个人负担将由 {from} 元升至 {to} 元，已全部退回"),
+            format!("支付方确认的金额与试算不同，个人负担将由 {from} 元升至 {to} 元，已全部退回"),
             format!(
                 "a payer confirmed another amount and the patient's share would rise from {from} to {to}; all is taken back"
             ),
@@ -193,7 +193,7 @@ pub fn given_up(why: &Why) -> Finding {
             format!("{payer} committed {committed} against its firm quote of {quoted}; all is taken back"),
         ),
         Why::NoQuote { payer } => (
-            format!("{payer} 确认后，其后的付款方无法重新试算，已全部退回"),
+            format!("{payer} 确认后，其后的支付方无法重新试算，已全部退回"),
             format!(
                 "after {payer} confirmed, the payers behind it could not be asked again; all is taken back"
             ),

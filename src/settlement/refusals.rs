@@ -156,7 +156,7 @@ pub fn being_settled(phase: Phase) -> Refusal {
     let text = phase.text();
     Refusal::new(
         Code::BeingSettled,
-        format!("该次住院{}，付款方的答复尚待确认", text.zh),
+        format!("该次住院{}，支付方的答复尚待确认", text.zh),
         format!("the stay is {}; a payer's answer is awaited", text.en),
     )
     .money(crate::refusal::Money::BeingConfirmed)

@@ -159,7 +159,7 @@ impl AdjudicateError {
                 format!("总费用 {total} 元须为正数，且等于各部分之和 {parts} 元，各部分不为负")
             }
             Self::Admissions(_) => "年内住院次数超出范围".to_owned(),
-            Self::OutOfTurn => "付款方次序错误".to_owned(),
+            Self::OutOfTurn => "支付方次序错误".to_owned(),
             Self::Unbalanced { total, paid, left } => {
                 format!("总费用 {total} 元不等于各方支付 {paid} 元加个人负担 {left} 元")
             }

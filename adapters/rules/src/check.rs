@@ -75,7 +75,7 @@ impl Checking {
         for (code, payer) in &raw.payers {
             let key = format!("payers.{code}");
             let Ok(parsed) = code.parse::<PayerCode>() else {
-                self.problems.add(&key, "付款方代码只能用 a-z、0-9 和 _", "is no payer code (a-z, 0-9, _)");
+                self.problems.add(&key, "支付方代码只能用 a-z、0-9 和 _", "is no payer code (a-z, 0-9, _)");
                 continue;
             };
             if let Some(rule) = check_payer::rule(self, &key, parsed.clone(), payer) {
@@ -86,7 +86,7 @@ impl Checking {
             rule.terms.target.is_some() || rule.variants.iter().any(|variant| variant.terms.target.is_some())
         });
         if targets.count() > 1 {
-            self.problems.add("payers", "只能有一个付款方设保障目标", "only one payer may state a target");
+            self.problems.add("payers", "只能有一个支付方设保障目标", "only one payer may state a target");
         }
         payers
     }
@@ -132,7 +132,7 @@ impl Checking {
                 Some(rule) => order.push(rule.clone()),
                 None => self.problems.add(
                     &key,
-                    format!("没有（或写错了）付款方 {code}"),
+                    format!("没有（或写错了）支付方 {code}"),
                     format!("there is no valid payer {code}"),
                 ),
             }

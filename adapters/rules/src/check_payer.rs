@@ -82,7 +82,7 @@ fn third_party(checking: &mut Checking, key: &str, code: &PayerCode, raw: &RawPa
     if pays.value && NEVER_WITH_LIABLE_THIRD_PARTY.contains(&code.as_str()) {
         checking.problems.breaks(
             &key,
-            text("有第三人负担时该付款方不得支付", "this payer never pays where a third party is liable"),
+            text("有第三人负担时该支付方不得支付", "this payer never pays where a third party is liable"),
             "社会保险法 §30",
         );
     }

@@ -174,7 +174,7 @@ impl Page {
         let label = ("年度累计", "Yearly sums");
         match rule.accumulator.value {
             AccumulatorKeeper::Payer => {
-                self.stated(label, self.say("以付款方为准", "kept by the payer"), &rule.accumulator)
+                self.stated(label, self.say("以支付方为准", "kept by the payer"), &rule.accumulator)
             }
             AccumulatorKeeper::Gateway => Ok(()),
         }

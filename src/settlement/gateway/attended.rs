@@ -240,7 +240,7 @@ impl Waited {
             owner: Text::new("网关管理员", "the gateway's operator"),
             what: what.clone(),
             next_step: Text::new(
-                "结算单有效，该付款方尚未支付，由个人先行支付；请恢复与该付款方的连接，网关会继续询问，或执行 yizhan attention retry",
+                "结算单有效，该支付方尚未支付，由个人先行支付；请恢复与该支付方的连接，网关会继续询问，或执行 yizhan attention retry",
                 "the bill stands and the patient has paid for this payer; restore the connection to it: the gateway goes on \
                  asking, or run yizhan attention retry",
             ),
@@ -254,7 +254,7 @@ impl Waited {
             owner: Text::new("网关管理员", "the gateway's operator"),
             what: what.clone(),
             next_step: Text::new(
-                "未发生资金变动；请恢复与该付款方的连接，网关会自动重试，或执行 yizhan attention retry",
+                "未发生资金变动；请恢复与该支付方的连接，网关会自动重试，或执行 yizhan attention retry",
                 "no money moved; restore the connection to this payer: the gateway tries again by itself, or run yizhan attention retry",
             ),
             operation: None,

@@ -90,7 +90,7 @@ fn unanswered(why: &Unanswered) -> Text {
             Text::new(format!("尚缺：{what}"), format!("it must have first: {what}"))
         }
         Unanswered::Unavailable(why) => Text::new(
-            format!("付款方暂时无法应答（{}）", why.why),
+            format!("支付方暂时无法应答（{}）", why.why),
             format!("the payer cannot be asked: {}", why.why),
         ),
     }

@@ -205,7 +205,7 @@ impl Drive<'_> {
             }
         }
         let why = Text::new(
-            "询问付款方期间该人员的年度累计不断变化",
+            "询问支付方期间该人员的年度累计不断变化",
             "the person's year kept moving while payers were asked",
         );
         Err(Stop::Store(StoreError::Unavailable(why)))

@@ -49,7 +49,7 @@ impl Owner {
     pub fn text(self) -> Text {
         match self {
             Self::Operator => Text::new("网关管理员", "the gateway's operator"),
-            Self::Payer => Text::new("付款方", "the payer"),
+            Self::Payer => Text::new("支付方", "the payer"),
         }
     }
 }
@@ -76,7 +76,7 @@ impl Attention {
                 format!("{adapter} refuses to take its payment back (operation {operation}, code {code})"),
             ),
             Cause::Stuck => Text::new(
-                format!("{adapter} 查无此业务（业务号 {operation}），且该付款方既不能重发也不能撤销"),
+                format!("{adapter} 查无此业务（业务号 {operation}），且该支付方既不能重发也不能撤销"),
                 format!(
                     "{adapter} does not know operation {operation}, and it can be neither sent again nor reversed"
                 ),
@@ -94,11 +94,11 @@ impl Attention {
     pub fn next_step(&self) -> Text {
         match &self.cause {
             Cause::CommitUnknown | Cause::UndoUnknown | Cause::Stuck => Text::new(
-                "请向该付款方核实此业务号的处理结果，然后执行 yizhan attention resolve；对方恢复后也可执行 yizhan attention retry",
+                "请向该支付方核实此业务号的处理结果，然后执行 yizhan attention resolve；对方恢复后也可执行 yizhan attention retry",
                 "ask the payer what became of this operation, then run yizhan attention resolve; once the payer answers again, yizhan attention retry",
             ),
             Cause::UndoRefused { .. } | Cause::Irreversible => Text::new(
-                "请与该付款方确认退款，办妥后执行 yizhan attention resolve；若对方已可受理，执行 yizhan attention retry",
+                "请与该支付方确认退款，办妥后执行 yizhan attention resolve；若对方已可受理，执行 yizhan attention retry",
                 "agree the refund with the payer and run yizhan attention resolve; where it accepts reversals again, yizhan attention retry",
             ),
         }

@@ -51,11 +51,11 @@ impl Impossible {
                 format!("{adapter} 的试算金额不固定且不支持撤销：金额变动时无法退回")
             }
             Self::NotConsecutive { adapter, payer } => {
-                format!("{adapter} 承办的 {payer} 与其其他付款方在付款顺序中不相邻")
+                format!("{adapter} 承办的 {payer} 与其其他支付方在付款顺序中不相邻")
             }
             Self::OptionalBeforeOthers { adapter, payer } => format!(
-                "{adapter} 为可选付款方，其后的 {payer} 却不可延后：{adapter} 延后支付时，{payer} 的计算基数尚未确定；\
-                 请将 {adapter} 设为必需，或将其付款方排在最后"
+                "{adapter} 为可选支付方，其后的 {payer} 却不可延后：{adapter} 延后支付时，{payer} 的计算基数尚未确定；\
+                 请将 {adapter} 设为必需，或将其支付方排在最后"
             ),
         };
         Text::new(zh, self.to_string())

@@ -111,7 +111,7 @@ fn payer() -> impl Strategy<Value = PayerText> {
     (base, flags, who, items, ratio(), terms(true), variants).prop_map(
         |(base, (cumulative, discretionary, third_party, specified), who, items, target, terms, variants)| {
             let is_scope = base == "scope";
-            let mut head = format!("zh = \"付款方\"\nen = \"Payer\"\nclause = \"test\"\nbase = \"{base}\"\n");
+            let mut head = format!("zh = \"支付方\"\nen = \"Payer\"\nclause = \"test\"\nbase = \"{base}\"\n");
             let mut flag = |on: bool, line: &str| {
                 if on {
                     head.push_str(line);
