@@ -7,7 +7,7 @@ use yizhan::intake::hl7::Charset;
 use yizhan::intake::hl7::charset::Named;
 use yizhan::intake::limits::{LINES_MAX, MESSAGE_BYTES_MAX, PROBLEMS_MAX, XML_ATTRIBUTES_MAX, XML_DEPTH_MAX};
 use yizhan::intake::profile::{EVERYBODY, Sender};
-use yizhan::intake::{Channel, Format, Inbound, Profile, Profiles, Rejected, door, split, xml};
+use yizhan::intake::{Channel, Format, Inbound, Profile, Profiles, Rejected, door, split};
 use yizhan::samples;
 use yizhan::settlement::meaning::{differing_lines, meaning};
 use yizhan::settlement::message::Trigger;
@@ -195,25 +195,6 @@ fn meaning_ignores_order_and_envelope_and_names_what_differs() {
     other.lines.remove(3);
     assert_ne!(meaning(&first).unwrap(), meaning(&other).unwrap());
     assert_eq!(differing_lines(&first, &other), ["L1", "L4"]);
-}
-
-#[test]
-fn the_schema_agrees_with_the_examples() {
-    for (file, replace, is_valid) in [
-        ("stay.xml", None, true),
-        ("stay_repeated.xml", None, true),
-        ("stay.xml", Some(("<amount>450.00", "<amount>450.001")), false),
-        ("stay.xml", Some(("<bed>", "<bett>")), false),
-        ("stay.xml", Some(("371323195603070015", "37132319560307")), false),
-        ("stay.xml", Some(("2020-06-25", "25.6.2020")), false),
-    ] {
-        let mut text = String::from_utf8(message(file)).unwrap();
-        if let Some((from, to)) = replace {
-            text = text.replace(from, to);
-        }
-        let faults = xml::check(&text);
-        assert_eq!(faults.is_empty(), is_valid, "{file} {replace:?}: {faults:?}");
-    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod commands;
 mod crash;
 mod demo;
 mod desk;
+mod discharge_schema;
 mod faults;
 mod gateway;
 mod hl7_ack;

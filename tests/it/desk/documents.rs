@@ -101,6 +101,13 @@ fn the_json_schema_refuses_what_is_no_bill() {
     for (pointer, wrong) in [
         ("/patient_share", Value::from(1632)),
         ("/patient_share", Value::from("1632.0")),
+        ("/patient_share", Value::from("-1632.00")),
+        ("/payers/0/paid", Value::from("-0.01")),
+        ("/paid_by_payers", Value::from("-0.01")),
+        ("/deposit", Value::from("-0.01")),
+        ("/to_collect", Value::from("-0.01")),
+        ("/to_refund", Value::from("-0.01")),
+        ("/amounts/in_scope", Value::from("-0.01")),
         ("/state", Value::from("done")),
         ("/payers/0/reason", Value::from("why_not")),
         ("/payers/0/base_kind", Value::from("everything")),
@@ -128,6 +135,12 @@ fn the_xml_schema_refuses_what_is_no_bill() {
     let xml = bill_xml(&bills::worked());
     for (right, wrong) in [
         ("<patient_share>1632.00<", "<patient_share>1632.0<"),
+        ("<patient_share>1632.00<", "<patient_share>-1632.00<"),
+        ("<paid>8560.00<", "<paid>-8560.00<"),
+        ("<to_collect>0.00<", "<to_collect>-0.01<"),
+        ("<to_refund>368.00<", "<to_refund>-368.00<"),
+        ("<deposit>2000.00<", "<deposit>-2000.00<"),
+        ("<in_scope>11000.00<", "<in_scope>-11000.00<"),
         ("<state>settled<", "<state>done<"),
         ("<base_kind>scope<", "<base_kind>everything<"),
         ("<deposit>2000.00</deposit>", ""),
