@@ -169,9 +169,14 @@ impl Asked {
         names.map(letters).take(QUERY_NAMES_MAX).collect::<Vec<_>>().join("&")
     }
 
+    /// What stands in the address where its pattern says `{part}`.
+    pub(super) fn named(&self, part: &str) -> Option<&str> {
+        self.request.match_info().get(part)
+    }
+
     /// The settlement of the address.
     pub(super) fn settlement_id(&self) -> Result<Uuid, Refusal> {
-        let id = self.request.match_info().get("id").and_then(|id| id.parse().ok());
+        let id = self.named("id").and_then(|id| id.parse().ok());
         id.ok_or_else(no_such_settlement)
     }
 

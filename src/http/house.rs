@@ -5,13 +5,24 @@ use serde::Deserialize;
 
 use super::accept::Form;
 use super::answer::{self, HTML, JSON};
-use super::asked::{Answered, Asked};
+use super::asked::{Answered, Asked, nothing_here};
 use crate::desk::pages::{self, Listed};
+use crate::intake::xml::DISCHARGE_XSD;
 use crate::refusal::{Code, Refusal};
 use crate::settlement::gateway::store_refusal;
 
 /// The interface, described; the same file that is shipped.
 pub const OPENAPI: &str = include_str!("../../schemas/yizhan.openapi.json");
+/// The documents that come in and go out, described: the same files that are shipped.
+pub const SCHEMAS: [(&str, &str); 5] = [
+    ("discharge.schema.json", include_str!("../../schemas/discharge.schema.json")),
+    ("discharge.xsd", DISCHARGE_XSD),
+    ("bill.schema.json", include_str!("../../schemas/bill.schema.json")),
+    ("bill.xsd", include_str!("../../schemas/bill.xsd")),
+    ("problem.schema.json", include_str!("../../schemas/problem.schema.json")),
+];
+const JSON_SCHEMA_MEDIA_TYPE: &str = "application/schema+json";
+const XSD_MEDIA_TYPE: &str = "application/xml; charset=utf-8";
 /// Prometheus' text form.
 const METRICS_MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -40,6 +51,16 @@ pub(super) async fn metrics(asked: Asked) -> HttpResponse {
 
 pub(super) async fn openapi() -> HttpResponse {
     HttpResponse::Ok().content_type(JSON).body(OPENAPI)
+}
+
+/// A schema by its file name.
+pub(super) async fn schema(asked: Asked) -> HttpResponse {
+    let wanted = asked.named("name");
+    let Some((name, text)) = SCHEMAS.into_iter().find(|(name, _)| wanted == Some(name)) else {
+        return nothing_here(asked).await;
+    };
+    let media_type = if name.ends_with(".xsd") { XSD_MEDIA_TYPE } else { JSON_SCHEMA_MEDIA_TYPE };
+    HttpResponse::Ok().content_type(media_type).body(text)
 }
 
 /// The demonstration's list of bills.

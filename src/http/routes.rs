@@ -13,7 +13,7 @@ use super::server::Reading;
 use super::{beneficiaries, discharges, house, settlements};
 use crate::desk::assets::{PAGE_CACHE_CONTROL, page_security_policy};
 
-pub use super::house::OPENAPI;
+pub use super::house::{OPENAPI, SCHEMAS};
 
 /// One method at one address.
 pub struct Endpoint {
@@ -40,6 +40,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint("GET", "/readyz", || reading().to(house::ready)),
     endpoint("GET", "/metrics", || reading().to(house::metrics)),
     endpoint("GET", "/openapi.json", || reading().to(house::openapi)),
+    endpoint("GET", "/schemas/{name}", || reading().to(house::schema)),
     Endpoint { is_open_only: true, ..endpoint("GET", "/", || reading().to(house::index)) },
 ];
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use yizhan::http::routes::{ENDPOINTS, OPENAPI};
+use yizhan::http::routes::{ENDPOINTS, OPENAPI, SCHEMAS};
 
 use super::client::Ask;
 use super::served::{YISHUI, served};
@@ -54,6 +54,78 @@ fn every_operation_is_said_in_both_languages_and_every_reference_leads_somewhere
             Value::Array(members) => open.extend(members),
             _ => {}
         }
+    }
+}
+
+/// A shipped schema as the description holds it: references lead into its components.
+fn as_component(name: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let moved = members.iter().map(|(key, value)| {
+                let leads =
+                    value.as_str().filter(|_| key == "$ref").and_then(|to| to.strip_prefix("#/$defs/"));
+                let value = leads.map(|to| format!("#/components/schemas/{name}.{to}").into());
+                (key.clone(), value.unwrap_or_else(|| as_component(name, &members[key])))
+            });
+            moved.collect::<serde_json::Map<_, _>>().into()
+        }
+        Value::Array(members) => members.iter().map(|value| as_component(name, value)).collect(),
+        value => value.clone(),
+    }
+}
+
+/// The description is read alone, so it holds the schemas themselves: whole, and as they are shipped.
+#[test]
+fn its_components_are_the_shipped_schemas() {
+    let description = description();
+    let components = description["components"]["schemas"].as_object().unwrap();
+    for (name, file) in [
+        ("Discharge", "discharge.schema.json"),
+        ("Bill", "bill.schema.json"),
+        ("Problem", "problem.schema.json"),
+    ] {
+        let (_, text) = SCHEMAS.into_iter().find(|(shipped, _)| *shipped == file).unwrap();
+        let mut schema: Value = serde_json::from_str(text).unwrap();
+        let members = schema.as_object_mut().unwrap();
+        let parts = members.remove("$defs").unwrap();
+        members.retain(|key, _| !["$schema", "$id"].contains(&key.as_str()));
+        if name == "Problem" {
+            // One document of its own cannot lead into another's; here both stand side by side.
+            let quote = schema["properties"]["quote"].as_object_mut().unwrap();
+            quote.remove("type");
+            quote.insert("$ref".to_owned(), "#/components/schemas/Bill".into());
+        }
+        assert_eq!(components[name], as_component(name, &schema), "{file}");
+        let parts = parts.as_object().unwrap();
+        for (part, schema) in parts {
+            assert_eq!(components[&format!("{name}.{part}")], as_component(name, schema), "{file}: {part}");
+        }
+        let held = components.keys().filter(|key| key.starts_with(&format!("{name}."))).count();
+        assert_eq!(held, parts.len(), "{file}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_schemas_it_names_are_served() {
+    let served = served().await;
+    let description = description();
+    let named = description.pointer("/paths/~1schemas~1{name}/get/parameters/0/schema/enum").unwrap();
+    assert_eq!(*named, SCHEMAS.iter().map(|(name, _)| *name).collect::<Value>());
+    for (name, text) in SCHEMAS {
+        let path = format!("/schemas/{name}");
+        let answer = served.ask(Ask::get(&path)).await;
+        assert_eq!((answer.status, answer.text()), (200, text), "{path}");
+        let media_type =
+            if name.ends_with("xsd") { "application/xml; charset=utf-8" } else { "application/schema+json" };
+        assert_eq!(answer.header("content-type"), media_type, "{path}");
+    }
+    served.ask(Ask::get("/schemas/other.xsd")).await.is(404);
+    // Every file the description speaks of is one of them.
+    for word in
+        OPENAPI.split(['"', ' ', '；', '，']).filter(|word| word.contains("schemas/") && !word.contains('#'))
+    {
+        let name = word.trim_end_matches([';', ',']).strip_prefix("/schemas/").unwrap();
+        assert!(name == "{name}" || SCHEMAS.iter().any(|(shipped, _)| *shipped == name), "{word}");
     }
 }
 
