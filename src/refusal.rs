@@ -19,6 +19,8 @@ pub enum Money {
 }
 
 impl Money {
+    pub const ALL: [Self; 3] = [Self::NotMoved, Self::Moved, Self::BeingConfirmed];
+
     /// As documents have it.
     pub fn word(self) -> &'static str {
         match self {
@@ -28,14 +30,12 @@ impl Money {
         }
     }
 
+    /// The fact alone; what to do about it is [`Code::next_step`].
     pub fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::NotMoved => ("未发生资金变动", "No money has moved"),
-            Self::Moved => ("资金已变动，请勿重复提交", "Money has moved; do not send again"),
-            Self::BeingConfirmed => (
-                "是否扣款正在确认，请勿重复提交",
-                "Whether money moved is being confirmed; do not send again",
-            ),
+            Self::Moved => ("资金已变动", "Money has moved"),
+            Self::BeingConfirmed => ("资金是否变动正在确认", "Whether money moved is being confirmed"),
         }
     }
 }
@@ -80,6 +80,10 @@ impl Refusal {
     pub fn money(mut self, money: Money) -> Self {
         self.money = money;
         self
+    }
+
+    pub fn next_step(&self) -> Text {
+        self.code.next_step(self.money)
     }
 }
 
@@ -127,7 +131,8 @@ macro_rules! codes {
                 match self { $(Self::$variant => Text::new($zh, $en)),+ }
             }
 
-            pub fn next_step(self) -> Text {
+            /// Where no money moved.
+            fn own_step(self) -> Text {
                 match self { $(Self::$variant => Text::new($next_zh, $next_en)),+ }
             }
         }
@@ -230,6 +235,50 @@ codes! {
         "未发生资金变动，请稍后用同一消息重试。" "No money moved; send the same message again later.";
     Internal "internal" 500 207 "网关内部错误" "An error inside the gateway"
         "请把跟踪号告知管理员；可用同一消息重试。" "Give the trace id to the operator; the same message may be sent again.";
+}
+
+impl Code {
+    /// What to do next, by what is wrong and where the stay's money is: what is right before money moved would be wrong
+    /// after it.
+    pub fn next_step(self, money: Money) -> Text {
+        match money {
+            Money::NotMoved => self.own_step(),
+            _ if self.is_the_same_wherever_money_is() => self.own_step(),
+            Money::BeingConfirmed if self.may_retry() => Text::new(
+                "请稍后再试（同一消息或同一结算单），即可得知结果，不会重复结算。",
+                "Try it again in a moment, with the same message or for the same settlement: it says what became of it, and \
+                 nothing is done twice.",
+            ),
+            Money::BeingConfirmed => Text::new(
+                "该次住院正在结算或撤销，请稍后查询其结算单。",
+                "The stay is being settled or reversed; look at its bill in a moment.",
+            ),
+            Money::Moved if self.may_retry() => Text::new(
+                "结算单有效；请改用 JSON 读取，并把跟踪号告知管理员。",
+                "The bill stands; read it as JSON, and give the trace id to the operator.",
+            ),
+            Money::Moved => Text::new(
+                "该次住院已结算，以其结算单为准；如需更改，请先撤销结算。",
+                "The stay is settled and its bill stands; to change it, reverse the settlement first.",
+            ),
+        }
+    }
+
+    /// What is said of the message's id, of who asks, of the request or of the settlement itself.
+    fn is_the_same_wherever_money_is(self) -> bool {
+        matches!(
+            self,
+            Self::SameMessageOtherContent
+                | Self::RepeatedLineDiffers
+                | Self::StayAlreadySettled
+                | Self::BeingSettled
+                | Self::NotReversible
+                | Self::NotOpen
+                | Self::NoSuchSettlement
+                | Self::Unauthorized
+                | Self::Forbidden
+        )
+    }
 }
 
 impl Serialize for Code {

@@ -151,7 +151,7 @@ fn show(gateway: &Gateway, id: Uuid) -> anyhow::Result<Exit> {
         ));
     }
     for refusal in refusals {
-        let (what, next) = (unpriced::said(refusal), refusal.code.next_step());
+        let (what, next) = (unpriced::said(refusal), refusal.next_step());
         super::say(&format!(
             "  {}\n    {} {}\n    {}. {}",
             refusal.code.slug(),

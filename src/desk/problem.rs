@@ -86,19 +86,17 @@ impl Problem {
             refusals => refusals,
         };
         let first = &refusals[0];
+        let money = refusals.iter().map(|refusal| refusal.money).max_by_key(|money| gravity(*money));
+        let money = money.unwrap_or(first.money);
         Self {
             kind: format!("{TYPE_PREFIX}{}", first.code.slug()),
             title: first.code.title(),
             status: first.code.http_status(),
             detail: first.detail.clone(),
             place: first.place.as_deref().map(str::to_owned),
-            money: refusals
-                .iter()
-                .map(|refusal| refusal.money)
-                .max_by_key(|money| gravity(*money))
-                .unwrap_or(first.money),
-            next: first.code.next_step(),
-            errors: refusals.iter().map(Part::new).collect(),
+            money,
+            next: first.code.next_step(money),
+            errors: refusals.iter().map(|refusal| Part::new(refusal, money)).collect(),
             trace_id: trace_id.map(str::to_owned),
             quote: None,
         }
@@ -137,13 +135,14 @@ impl Problem {
 }
 
 impl Part {
-    fn new(refusal: &Refusal) -> Self {
+    /// `money` is where the worst of all refusals leaves it.
+    fn new(refusal: &Refusal, money: Money) -> Self {
         Self {
             code: refusal.code,
             title: refusal.code.title(),
             detail: refusal.detail.clone(),
             place: refusal.place.as_deref().map(str::to_owned),
-            next: refusal.code.next_step(),
+            next: refusal.code.next_step(money),
         }
     }
 

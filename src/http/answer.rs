@@ -18,7 +18,7 @@ use crate::intake::hl7_answer::{self, addressed_to, control_id};
 use crate::intake::reception::Received;
 use crate::refusal::{Code, Money, Refusal};
 use crate::settlement::bill::{Bill, BillState};
-use crate::settlement::gateway::{Found, no_such_settlement, store_refusal};
+use crate::settlement::gateway::{Found, no_such_settlement, unread_refusal};
 use crate::settlement::outcome::{Noted, Outcome};
 use crate::settlement::record::Settlement;
 use crate::telemetry;
@@ -85,7 +85,7 @@ async fn bill(asked: &Asked, wish: Wish, bill: &Bill, answered: Option<&Received
         return Ok(plain(asked, wish, bill));
     }
     let found = asked.reception().gateway().settlement(bill.settlement_id).await;
-    let found = found.map_err(|error| store_refusal(&error).money(Money::BeingConfirmed))?;
+    let found = found.map_err(|error| unread_refusal(&error))?;
     let Found { record, settlement } = found.ok_or_else(no_such_settlement)?;
     let header = answered.and_then(|received| received.header.as_ref());
     let id = answered.and_then(|received| received.message_id.as_deref()).unwrap_or(&record.last.message_id);
@@ -165,12 +165,8 @@ fn not_in_this_form(state: BillState) -> Refusal {
         BillState::Settled | BillState::Reversed => Money::Moved,
         BillState::Settling | BillState::Reversing | BillState::NeedsAttention => Money::BeingConfirmed,
     };
-    Refusal::new(
-        Code::Internal,
-        "结算单无法以该格式输出，请改用 JSON 读取",
-        "the bill cannot be written in this form; read it as JSON",
-    )
-    .money(money)
+    Refusal::new(Code::Internal, "结算单无法以该格式输出", "the bill cannot be written in this form")
+        .money(money)
 }
 
 fn noted(wish: Wish, noted: &Noted) -> HttpResponse {

@@ -12,7 +12,7 @@ use super::asked::{Answered, Asked, Wish};
 use super::caller::Caller;
 use super::{answer, body, discharges};
 use crate::refusal::{Code, Refusal};
-use crate::settlement::gateway::{Found, no_such_settlement, store_refusal};
+use crate::settlement::gateway::{Found, no_such_settlement, unread_refusal};
 use crate::settlement::outcome::Outcome;
 use crate::telemetry;
 
@@ -167,7 +167,7 @@ fn wish(asked: &Asked) -> Result<Wish, Refusal> {
 
 /// Another hospital's settlement is answered exactly as one that does not exist.
 async fn found(asked: &Asked, reader: Option<&Caller>, id: Uuid) -> Result<Found, Refusal> {
-    let found = asked.reception().gateway().settlement(id).await.map_err(|error| store_refusal(&error))?;
+    let found = asked.reception().gateway().settlement(id).await.map_err(|error| unread_refusal(&error))?;
     let found = found.ok_or_else(no_such_settlement)?;
     if reader.is_none_or(|reader| *reader.hospital == *found.record.part.hospital) {
         Ok(found)

@@ -126,12 +126,8 @@ fn too_much_in_hand() -> Refusal {
 
 /// Whether it broke off before or after the money moved is not known here.
 fn broke_off() -> Refusal {
-    Refusal::new(
-        Code::Internal,
-        "处理中断，请用同一消息重发以确认结果",
-        "it broke off inside the gateway; send the same message again to learn what became of it",
-    )
-    .money(Money::BeingConfirmed)
+    Refusal::new(Code::Internal, "网关内部处理中断", "it broke off inside the gateway")
+        .money(Money::BeingConfirmed)
 }
 
 #[cfg(test)]

@@ -122,7 +122,7 @@ fn in_one_sentence(bill: &Bill) -> Text {
 
 /// Where comes first, because MSA-3 is cut and ERR-2 may not be shown; money that moved, or may have, before that.
 fn error(refusal: &Refusal) -> AckError {
-    let next = refusal.code.next_step();
+    let next = refusal.next_step();
     let (money_zh, money_en) = refusal.money.words();
     let place = refusal.place.as_deref().unwrap_or_default();
     let (at_zh, at_en) = if place.is_empty() { ("", "") } else { ("：", ": ") };

@@ -149,7 +149,7 @@ impl Decision {
         if let StayRef::Settlement(id) = self.stay_ref
             && current != Some(id)
         {
-            return Ok(Verdict::refused(refusals::replaced()));
+            return Ok(Verdict::refused(refusals::replaced(record.phase)));
         }
         match &self.asked {
             Asked::Message { .. } => Ok(Verdict::refused(refusals::no_such_stay())),

@@ -51,7 +51,7 @@ pub fn reserved_by_other_stay(payer: &Text, less: Money) -> Finding {
 /// Everything that keeps a stay from being priced, one by one.
 pub fn not_priced(unpriced: &Unpriced) -> impl Iterator<Item = Finding> {
     unpriced.refusals.iter().map(|refusal| {
-        let (what, next) = (said(refusal), refusal.code.next_step());
+        let (what, next) = (said(refusal), refusal.next_step());
         finding(
             FindingCode::NotPriced,
             format!("尚不能结算。{}。{}", what.zh, next.zh),

@@ -165,7 +165,6 @@ fn nobody_named(message: &Message) -> Refusal {
 }
 
 fn another_person(message: &Message, record: Option<&StayRecord>) -> Refusal {
-    let is_settled = record.is_some_and(|record| record.phase.is_fixed());
     let (zh, en) = if message.trigger == Trigger::Merge {
         ("两个病人号登记了不同的身份证", "the two patient numbers belong to different identity cards")
     } else if record.is_some() {
@@ -184,7 +183,7 @@ fn another_person(message: &Message, record: Option<&StayRecord>) -> Refusal {
     } else {
         message.hospital.place_of(message.dialect, Head::IdNumber)
     };
-    let money = if is_settled { Money::Moved } else { Money::NotMoved };
+    let money = record.map_or(Money::NotMoved, |record| record.phase.money());
     Refusal::new(Code::AnotherPerson, zh, en).at(place).money(money)
 }
 

@@ -10,7 +10,7 @@ use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
 use super::part::{Absorbed, StayPart, check_paid_back, repeated_line_differs, repeated_payment_differs};
 use super::record::{Phase, StayRecord};
 use super::refusals::{self, LinePlaces};
-use crate::refusal::{Code, Money, Refusal};
+use crate::refusal::{Code, Refusal};
 
 /// What must happen to a stay now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,18 +49,13 @@ pub fn receive(
     mode: Mode,
     at: Timestamp,
 ) -> Result<Received, Vec<Refusal>> {
-    let money = match record.phase {
-        Phase::Settled => Some(Money::Moved),
-        Phase::Committing | Phase::Reversing => Some(Money::BeingConfirmed),
-        _ => None,
+    let phase = record.phase;
+    let received = match phase.is_fixed() {
+        true => after_settlement(record, message),
+        false => before(record, message, mode, at),
     };
-    let received =
-        if money.is_some() { after_settlement(record, message) } else { before(record, message, mode, at) };
-    received.map_err(|refusals| {
-        // What is wrong with the message, too, is said of a stay whose money has moved.
-        let money = |refusal: Refusal| money.map_or(refusal.clone(), |money| refusal.money(money));
-        refusals.into_iter().map(money).collect()
-    })
+    // What is wrong with the message, too, is said of a stay whose money has moved.
+    received.map_err(|refusals| refusals.into_iter().map(|refusal| refusal.money(phase.money())).collect())
 }
 
 fn before(
@@ -257,12 +252,7 @@ fn settled_again(record: StayRecord, message: &Message) -> Result<Received, Vec<
     }
     let named = differences(&settlement.discharge, &sent, &message.hospital, message.dialect);
     let shown = named.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
-    let refusal = Refusal::new(
-        Code::StayAlreadySettled,
-        format!("该次住院已按其他内容结算，不同之处：{shown}"),
-        format!("the stay is settled with other content; it differs in {shown}"),
-    );
-    Err(vec![refusal])
+    Err(vec![refusals::settled_otherwise(record.phase, &shown)])
 }
 
 fn cancel_discharge(mut record: StayRecord) -> Received {

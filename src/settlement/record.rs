@@ -17,7 +17,7 @@ use super::part::{Absorbed, Patch, Payment, StayPart, check_paid_back};
 use super::refusals::LinePlaces;
 use super::saga::{Course, Saga};
 use super::unpriced::Unpriced;
-use crate::refusal::Refusal;
+use crate::refusal::{self, Refusal};
 use crate::store::Hold;
 
 /// Tries after which a stay that waits for a payer is shown to a person.
@@ -115,6 +115,17 @@ impl Phase {
     /// A payer's answer is awaited.
     pub fn is_under_way(self) -> bool {
         matches!(self, Self::Committing | Self::Reversing)
+    }
+
+    /// Where the money of a stay is in this phase; the one place where a refusal learns it from.
+    pub fn money(self) -> refusal::Money {
+        match self {
+            Self::Settled => refusal::Money::Moved,
+            Self::Committing | Self::Reversing => refusal::Money::BeingConfirmed,
+            Self::Open | Self::AwaitingCharges | Self::Quoted | Self::Reversed | Self::Cancelled => {
+                refusal::Money::NotMoved
+            }
+        }
     }
 
     pub fn text(self) -> Text {

@@ -101,6 +101,7 @@ pub fn not_quoted(phase: Phase) -> Refusal {
         format!("该次住院{}，没有可确认的试算", text.zh),
         format!("the stay is {}; there is no quote to commit", text.en),
     )
+    .money(phase.money())
 }
 
 pub fn not_settled(phase: Phase) -> Refusal {
@@ -110,13 +111,27 @@ pub fn not_settled(phase: Phase) -> Refusal {
         format!("该次住院{}，没有可撤销的结算", text.zh),
         format!("the stay is {}; there is no settlement to reverse", text.en),
     )
+    .money(phase.money())
 }
 
-pub fn replaced() -> Refusal {
+/// `phase` is that of the stay by now.
+pub fn replaced(phase: Phase) -> Refusal {
     Refusal::new(
         Code::NotOpen,
         "该结算已撤销，并由新的结算取代",
         "this settlement was reversed and replaced by another",
+    )
+    .money(phase.money())
+}
+
+/// A message on a stay that is settled, or being settled, with other content.
+pub fn settled_otherwise(phase: Phase, differs_in: &str) -> Refusal {
+    let code = if phase.is_under_way() { Code::BeingSettled } else { Code::StayAlreadySettled };
+    let text = phase.text();
+    Refusal::new(
+        code,
+        format!("该次住院{}，内容与本次发送的不同，不同之处：{differs_in}", text.zh),
+        format!("the stay is {} with other content; it differs in {differs_in}", text.en),
     )
 }
 
@@ -135,10 +150,7 @@ pub fn quote_moved(is_expired: bool, expected: Money, now: Money) -> Refusal {
 
 /// Somebody commits what is settled, or being settled, for another share than they expect.
 pub fn settled_for_another_share(phase: Phase, expected: Money, share: Money) -> Refusal {
-    let (code, money) = match phase {
-        Phase::Settled => (Code::StayAlreadySettled, crate::refusal::Money::Moved),
-        _ => (Code::BeingSettled, crate::refusal::Money::BeingConfirmed),
-    };
+    let code = if phase.is_under_way() { Code::BeingSettled } else { Code::StayAlreadySettled };
     let text = phase.text();
     Refusal::new(
         code,
@@ -148,7 +160,7 @@ pub fn settled_for_another_share(phase: Phase, expected: Money, share: Money) ->
             text.en
         ),
     )
-    .money(money)
+    .money(phase.money())
 }
 
 /// Payers are being asked: what is under way is not touched.
@@ -159,6 +171,7 @@ pub fn being_settled(phase: Phase) -> Refusal {
         format!("该次住院{}，支付方的答复尚待确认", text.zh),
         format!("the stay is {}; a payer's answer is awaited", text.en),
     )
+    // Also of one that is settled, while a payer that was left out is asked to commit.
     .money(crate::refusal::Money::BeingConfirmed)
 }
 
@@ -178,10 +191,10 @@ pub fn payer_not_ready(payer: &PayerCode, what: &str) -> Refusal {
     )
 }
 
-/// An adapter that cannot make its own operation ready: nothing was sent.
+/// An adapter that cannot make its own operation ready: nothing was sent, and no payer said no.
 pub fn not_prepared(adapter: &str, why: &PrepareError) -> Refusal {
     Refusal::new(
-        Code::PayerRefused,
+        Code::Internal,
         format!("适配器 {adapter} 无法生成业务请求（{why}），未发送任何请求"),
         format!("adapter {adapter} cannot make its operation ready ({why}); nothing was sent"),
     )
@@ -197,9 +210,10 @@ pub fn given_up(why: &Why) -> Refusal {
 pub fn not_reversible(adapter: &str) -> Refusal {
     Refusal::new(
         Code::NotReversible,
-        format!("{adapter} 已确认的款项不支持撤销或已超过撤销期限，未发生资金变动"),
-        format!("what {adapter} committed cannot be reversed, or not any more; no money moved"),
+        format!("{adapter} 已确认的款项不支持撤销或已超过撤销期限，各方款项维持不变"),
+        format!("what {adapter} committed cannot be reversed, or not any more; all of it stands as it is"),
     )
+    .money(Phase::Settled.money())
 }
 
 /// A document of ours that cannot be written. Never seen; checked because money depends on it.

@@ -220,7 +220,7 @@ impl Gateway {
         let found = match self.settlement(id).await {
             Ok(Some(found)) => found,
             Ok(None) => return Handled::refused(no_such_settlement()),
-            Err(error) => return Handled::refused(store_refusal(&error)),
+            Err(error) => return Handled::refused(unread_refusal(&error)),
         };
         // A settlement that was replaced since can only be reversed again, which it is.
         let is_replaced = found.record.settlement.as_ref().is_none_or(|settlement| settlement.id != id);
@@ -247,7 +247,10 @@ impl Gateway {
             Ok(handled) => handled,
             Err(error) => {
                 telemetry::step_failed(&error);
-                Handled::refused(store_refusal(&error))
+                // A message that was not taken in moved nothing; what stands of a settlement, nobody has seen.
+                let refusal =
+                    if work.claim.is_some() { store_refusal(&error) } else { unread_refusal(&error) };
+                Handled::refused(refusal)
             }
         }
     }
@@ -261,7 +264,10 @@ impl Gateway {
                     return Ok(Handled { outcome, pursuit, stay: Some(work.stay.clone()) });
                 }
                 Stepped::Repeated(kept) => return self.as_it_stands(work, &kept).await,
-                Stepped::OtherContent => return Ok(Handled::refused(other_content(work))),
+                Stepped::OtherContent => {
+                    let stay = self.read(work.stay.clone()).await?;
+                    return Ok(Handled::refused(other_content(work, stay.as_ref())));
+                }
                 Stepped::Undecided | Stepped::LeaseLost => needs_stay = true,
             }
         }
@@ -284,17 +290,24 @@ fn persons_of(message: &Message) -> Vec<PersonRef> {
     id_number.into_iter().chain(mrn).collect()
 }
 
+/// A settlement that could not be read: what stands of it, and whether its money moved, the store alone knows.
+pub fn unread_refusal(error: &StoreError) -> Refusal {
+    store_refusal(error).money(refusal::Money::BeingConfirmed)
+}
+
 /// Also what another hospital's settlement is answered with.
 pub fn no_such_settlement() -> Refusal {
     Refusal::new(Code::NoSuchSettlement, "没有这个结算号", "no settlement has this id")
 }
 
-fn other_content(work: &Work) -> Refusal {
+/// The money is that of the stay the message speaks of now.
+fn other_content(work: &Work, stay: Option<&StayRecord>) -> Refusal {
     let refusal = Refusal::new(
         Code::SameMessageOtherContent,
         "同一发送方已用该消息号发送过其他内容",
         "the sender used this message id before for other content",
-    );
+    )
+    .money(stay.map_or(refusal::Money::NotMoved, |stay| stay.phase.money()));
     match &work.asked {
         Asked::Message { message, .. } => {
             refusal.at(work.hospital.place_of(message.dialect, Head::MessageId))
@@ -303,7 +316,7 @@ fn other_content(work: &Work) -> Refusal {
     }
 }
 
-/// A step that failed in the store moved nothing, unless nobody can say.
+/// A message whose step failed in the store moved nothing, unless nobody can say.
 pub fn store_refusal(error: &StoreError) -> Refusal {
     match error {
         StoreError::Unavailable(_) => {
@@ -311,8 +324,8 @@ pub fn store_refusal(error: &StoreError) -> Refusal {
         }
         StoreError::InDoubt(_) => Refusal::new(
             Code::Internal,
-            "数据库连接中断，是否已写入正在确认；请用同一消息重发查询",
-            "the connection to the store ended while it was written; send the same message again to learn what became of it",
+            "数据库连接中断，是否已写入正在确认",
+            "the connection to the store ended while it was written, and whether it was is being confirmed",
         )
         .money(refusal::Money::BeingConfirmed),
         StoreError::Damaged(_)
@@ -324,8 +337,8 @@ pub fn store_refusal(error: &StoreError) -> Refusal {
         }
         StoreError::Defect(_) => Refusal::new(
             Code::Internal,
-            "网关内部错误，未发生资金变动",
-            "an error inside the gateway; no money moved",
+            "网关内部错误，未写入",
+            "an error inside the gateway; nothing was written",
         ),
     }
 }

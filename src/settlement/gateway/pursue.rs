@@ -13,7 +13,7 @@ use yizhan_contract::Text;
 use super::quote::Quoted;
 use super::standing::record;
 use super::step::{Stepped, Work};
-use super::{Gateway, store_refusal};
+use super::{Gateway, unread_refusal};
 use crate::refusal::Refusal;
 use crate::settlement::bill::BillState;
 use crate::settlement::carried::Carry;
@@ -120,7 +120,7 @@ impl Gateway {
             }
             Err(Stop::Store(error)) => {
                 telemetry::stay_left(&stay_id, &error);
-                store_refusal(&error).money(crate::refusal::Money::BeingConfirmed).into()
+                unread_refusal(&error).into()
             }
         }
     }

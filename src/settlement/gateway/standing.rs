@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::pursue::{Handled, later};
 use super::step::Work;
-use super::{Found, Gateway, no_such_settlement, store_refusal};
+use super::{Found, Gateway, no_such_settlement, unread_refusal};
 use crate::settlement::bill::BillState;
 use crate::settlement::findings;
 use crate::settlement::outcome::{Beneficiary, Kept, Noted, Outcome};
@@ -116,10 +116,10 @@ impl Gateway {
             let is_waiting = match self.read(stay.clone()).await {
                 Ok(Some(record)) => record.is_asked_now(),
                 Ok(None) => false,
-                Err(error) => return store_refusal(&error).into(),
+                Err(error) => return unread_refusal(&error).into(),
             };
             if !is_waiting {
-                return self.standing(stay).await.unwrap_or_else(|error| store_refusal(&error).into());
+                return self.standing(stay).await.unwrap_or_else(|error| unread_refusal(&error).into());
             }
             self.runtime.clock.sleep_until(later(self.runtime.now(), LOOK_PAUSE)).await;
         }

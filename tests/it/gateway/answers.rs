@@ -168,7 +168,7 @@ async fn a_refusal_names_code_and_place() {
     send(&house, &sent("ADT^A03", "M10"), &[]).await;
     let differing = Sent { lines: vec!["2 CG DRU01 40.00".to_owned()], ..sent("DFT^P03", "M11") };
     let answer = answers(&send(&house, &differing, &[]).await).remove(0);
-    let moved = "资金已变动，请勿重复提交。FT1[1]-2：";
+    let moved = "资金已变动。FT1[1]-2：";
     assert!(field(&segments(&answer, "MSA")[0], 3).starts_with(moved), "{answer}");
     assert!(field(&segments(&answer, "ERR")[0], 8).starts_with(moved), "{answer}");
 }

@@ -154,6 +154,8 @@ async fn while_a_commit_is_being_confirmed_the_desk_is_told_so() {
         let being_settled = "refused being_settled @ - money being_confirmed";
         assert_eq!(said(&reversed), being_settled);
         assert_eq!(said(&send(&house, "ADT^A13", "2", "").await), being_settled);
+        let changed = said(&send(&house, "json", "3", "1 CG SUR09 80000.00").await);
+        assert_eq!(changed, format!("{being_settled} differs in $.lines[?@.id=='1']"));
         insurer.answer(1);
     };
     let (ended, ()) = tokio::join!(Box::pin(gateway.pursue(handled.pursuit.unwrap())), Box::pin(desk));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use yizhan::refusal::Code;
-use yizhan::refusal::Money::{BeingConfirmed, NotMoved};
+use yizhan::refusal::Money::{BeingConfirmed, Moved};
 use yizhan::settlement::bill::{Bill, BillState, BilledPayer};
 use yizhan::settlement::gateway::Order;
 use yizhan::settlement::message::Mode;
@@ -188,7 +188,7 @@ async fn what_could_not_be_taken_back_is_not_reversed_while_it_is_not_known() {
     insurer.is_back(|mood| mood.loses_answers = true);
     later(&house, SOON).await;
     let gateway = house.reception.gateway();
-    for (code, money) in [(Code::BeingSettled, BeingConfirmed), (Code::NotReversible, NotMoved)] {
+    for (code, money) in [(Code::BeingSettled, BeingConfirmed), (Code::NotReversible, Moved)] {
         let ordered = gateway.reverse(first.settlement_id, "费用有误".to_owned(), "desk 7".to_owned()).await;
         let Outcome::Refused(refused) = gateway.see_through(ordered).await else { panic!("reversed") };
         assert_eq!((refused.refusals[0].code, refused.refusals[0].money), (code, money));

@@ -27,7 +27,7 @@ async fn sent_again_it_is_the_same_bill_and_other_content_is_refused() {
     assert_eq!(served.post("/v1/discharges", other_id).await.is(200), bill);
     let same_id = worked("\"deposit\": \"2000.00\"", "\"deposit\": \"2500.00\"");
     let reply = served.post("/v1/discharges", same_id).await;
-    reply.is_problem(409, "same_message_other_content");
+    reply.is_problem_with(409, "same_message_other_content", "moved");
     let other_charges = String::from_utf8(worked("\"S01-1\"", "\"S01-3\"")).unwrap();
     let other_charges = other_charges.replace("\"4240.00\"", "\"4200.00\"").replace("\"106\"", "\"105\"");
     let other_charges = other_charges.replace("\"12000.00\"", "\"11960.00\"");

@@ -110,7 +110,8 @@ async fn every_answer_is_in_the_form_that_was_asked_for() {
     let page = served.ask(impatient("B").accept("text/html")).await;
     assert_eq!((page.status, page.header("content-type")), (202, "text/html; charset=utf-8"));
     assert!(
-        page.text().contains("是否扣款正在确认") && page.text().contains("do not send it under another id")
+        page.text().contains("资金是否变动正在确认")
+            && page.text().contains("do not send it under another id")
     );
     let again = page.text().split_once("<a href=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
     served.store.release();

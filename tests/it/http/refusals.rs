@@ -1,5 +1,9 @@
 //! Every way to be refused, as a line each.
 
+use yizhan::refusal::Money;
+use yizhan::settlement::outcome::Outcome;
+use yizhan::store::StayRef;
+
 use super::client::Ask;
 use super::served::{Setting, YISHUI, sample, served};
 
@@ -157,16 +161,25 @@ async fn without_its_store_the_gateway_says_so() {
     let served = served().await;
     let id = served.ask(discharge()).await.is(200)["settlement_id"].as_str().unwrap().to_owned();
     served.store.break_down();
-    for ask in [
-        discharge(),
-        Ask::get(&format!("/v1/settlements/{id}")).token(YISHUI),
-        post(&format!("/v1/settlements/{id}/reversal"), r#"{"reason":"x"}"#),
-        post(LOOKUP, r#"{"id_number":"371323195304121265"}"#),
-        Ask::get("/readyz"),
+    // What was not taken in moved nothing; what stands of a settlement, the store alone knows.
+    let (nothing, unread) = ("not_moved", "being_confirmed");
+    for (ask, money) in [
+        (discharge(), nothing),
+        (Ask::get(&format!("/v1/settlements/{id}")).token(YISHUI), unread),
+        (post(&format!("/v1/settlements/{id}/commit"), GOOD_COMMIT), unread),
+        (post(&format!("/v1/settlements/{id}/reversal"), r#"{"reason":"x"}"#), unread),
+        (post(LOOKUP, r#"{"id_number":"371323195304121265"}"#), nothing),
+        (Ask::get("/readyz"), nothing),
     ] {
         let reply = served.ask(ask).await;
-        reply.is_problem(503, "store_unavailable");
+        let problem = reply.is_problem_with(503, "store_unavailable", money);
         assert_eq!(reply.header("retry-after"), "5");
+        let next = problem["next"]["en"].as_str().unwrap();
+        assert_eq!(next.contains("No money moved"), money == nothing, "{next}");
     }
+    // Nor is it of a stay that is waited for.
+    let waited_for = served.gateway.settle_down(StayRef::Settlement(id.parse().unwrap())).await;
+    let Outcome::Refused(refused) = waited_for else { panic!("{waited_for:?}") };
+    assert_eq!(refused.refusals[0].money, Money::BeingConfirmed);
     assert_eq!(served.ask(Ask::get("/healthz")).await.status, 200);
 }

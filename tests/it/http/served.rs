@@ -128,7 +128,10 @@ impl Store for Gate {
     }
 
     fn stay(&self, stay: StayRef) -> Answer<'_, Option<StoredStay>> {
-        self.inner.stay(stay)
+        Box::pin(async move {
+            self.works()?;
+            self.inner.stay(stay).await
+        })
     }
 
     fn settlement(&self, id: Uuid) -> Answer<'_, Option<StoredSettlement>> {
