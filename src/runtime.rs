@@ -53,9 +53,11 @@ impl FixedClock {
     }
 
     pub fn advance(&self, by: SignedDuration) {
-        let mut now = self.now.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *now = now.saturating_add(by).unwrap_or(Timestamp::MAX);
-        drop(now);
+        self.put(self.now().saturating_add(by).unwrap_or(Timestamp::MAX));
+    }
+
+    pub fn put(&self, at: Timestamp) {
+        *self.now.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = at;
         self.moved.notify_waiters();
     }
 }

@@ -195,7 +195,7 @@ pub fn stay_ended(stay_id: &dyn Display, hospital: &str, ended: &'static str) {
     counter!("yizhan_stays_taken_up_total", "ended" => ended).increment(1);
 }
 
-/// A stay was taken up without a message and is refused: no sender hears of it, and it is tried again later.
+/// A stay was taken up without a message and is refused; the outbox tells its hospital, and it is tried again later.
 pub fn stay_refused(stay_id: &dyn Display, code: &'static str, place: Option<&str>) {
     warn!(%stay_id, code, place, "stay taken up and refused: {code}");
     counter!("yizhan_stays_taken_up_total", "ended" => "refused").increment(1);

@@ -290,7 +290,7 @@ fn drive(gateway: &Gateway, pursuits: Vec<Pursuit>) {
     }
 }
 
-/// No sender is told what a stay came to that no message closed: the log is where it can be seen.
+/// The hospital is told through the outbox, where it has an address; here the log is told.
 fn tell(stay_id: &dyn std::fmt::Display, outcome: &Outcome) {
     match outcome {
         Outcome::Bill(bill) => telemetry::stay_ended(stay_id, &bill.hospital, bill.state.word()),

@@ -3,14 +3,16 @@
 
 use jiff::{Span, Timestamp};
 use yizhan_contract::stay::{
-    Cause, CauseKind, Discharge, Line, Moment, Patient, Referral, Sex, Stated, Visit, VisitClass,
+    Cause, CauseKind, Discharge, Moment, Patient, Referral, Sex, Stated, Visit, VisitClass,
 };
-use yizhan_contract::{ChargeError, Finding, FindingCode, Money, Personal, Text};
+use yizhan_contract::{Finding, FindingCode, Personal, Text};
+use yizhan_rules::total;
 
 use super::findings;
 use super::message::{Hospital, ft1_field};
 use super::names::Head;
 use super::part::StayPart;
+use super::refusals::{self, LinePlaces};
 use crate::refusal::{Code, Refusal};
 
 /// In whose terms a missing field is named.
@@ -78,6 +80,15 @@ impl Dialect {
             },
             Self::Json | Self::MappedXml => format!("{line}.{field}"),
             Self::Xml => format!("{line}/{field}"),
+        }
+    }
+
+    pub fn place_of_diagnoses(self) -> &'static str {
+        match self {
+            Self::Hl7 => "DG1",
+            Self::Json => "$.diagnoses",
+            Self::Xml => "/discharge/diagnoses",
+            Self::MappedXml => "diagnoses",
         }
     }
 
@@ -262,26 +273,8 @@ impl StayPart {
         if self.lines.is_empty() {
             return Ok(None);
         }
-        let sum = lines_total(&self.lines).map_err(|why| {
-            Refusal::new(Code::BadCharges, "费用明细无法精确合计", format!("the sum of the lines {why}"))
-                .at(dialect.place_of_lines())
-        })?;
-        if !sum.is_positive() {
-            return Err(Refusal::new(
-                Code::BadCharges,
-                format!("费用合计为 {sum}，须大于 0"),
-                format!("the lines add up to {sum}; a stay must cost more than 0.00"),
-            )
-            .at(dialect.place_of_lines()));
-        }
-        if let Some(stated) = self.stated_total.value().filter(|stated| **stated != sum) {
-            return Err(Refusal::new(
-                Code::TotalDiffers,
-                format!("所报总额 {stated}，明细合计 {sum}"),
-                format!("stated {stated}, the lines add up to {sum}"),
-            )
-            .at(hospital.place_of(dialect, Head::StatedTotal)));
-        }
+        let sum = total(&self.lines, self.stated_total.value().copied())
+            .map_err(|why| refusals::assess(&why, &LinePlaces::none(), hospital, dialect))?;
         Ok(self.reported_total.value().filter(|reported| **reported != sum).map(|reported| Finding {
             code: FindingCode::StatedTotalDiffers,
             message: Text::new(
@@ -291,12 +284,4 @@ impl StayPart {
             clause: None,
         }))
     }
-}
-
-fn lines_total(lines: &[Line]) -> Result<Money, ChargeError> {
-    let mut total = Money::ZERO;
-    for line in lines {
-        total += line.signed_amount()?;
-    }
-    Ok(total.within_limit()?)
 }

@@ -7,7 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::findings;
 use super::meaning::{differences, meaning};
 use super::message::{Hospital, Message, Mode, SettleOn, Trigger};
-use super::part::{Absorbed, StayPart, check_paid_back, repeated_line_differs, repeated_payment_differs};
+use super::part::{
+    Absorbed, StayPart, charged, check_paid_back, repeated_line_differs, repeated_payment_differs,
+};
 use super::record::{Phase, StayRecord};
 use super::refusals::{self, LinePlaces};
 use crate::refusal::{Code, Refusal};
@@ -72,7 +74,7 @@ fn before(
     let meant_before = asked_for.and_then(|_| meant(&record, message));
     match message.trigger {
         Trigger::CancelDischarge => return Ok(cancel_discharge(record)),
-        Trigger::CancelAdmit => return Ok(cancel_admit(record)),
+        Trigger::CancelAdmit => return cancel_admit(record),
         Trigger::Complete => start_over(&mut record),
         Trigger::Admit if record.phase == Phase::Cancelled => start_over(&mut record),
         _ => {}
@@ -262,9 +264,9 @@ fn cancel_discharge(mut record: StayRecord) -> Received {
 
 /// Charges and payments went with the admission: one that is opened again under the number begins without them,
 /// and the hospital says what of them belongs to it. The messages themselves are kept as they came.
-fn cancel_admit(mut record: StayRecord) -> Received {
+fn cancel_admit(mut record: StayRecord) -> Result<Received, Vec<Refusal>> {
     if !record.part.lines.is_empty() || !record.part.payments.is_empty() {
-        let total = record.part.lines.iter().filter_map(|line| line.signed_amount().ok()).sum();
+        let total = charged(&record.part.lines).map_err(|why| vec![refusals::defect(why)])?;
         record.findings.push(findings::cancelled_charges(record.part.lines.len(), total));
     }
     record.part.lines.clear();
@@ -274,7 +276,7 @@ fn cancel_admit(mut record: StayRecord) -> Received {
     record.quiet_until = None;
     record.call_back();
     record.unpriced = None;
-    Received { record, todo: Todo::Keep, absorbed: Absorbed::default() }
+    Ok(Received { record, todo: Todo::Keep, absorbed: Absorbed::default() })
 }
 
 fn not_open(zh: &str, en: &str) -> Refusal {

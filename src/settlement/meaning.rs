@@ -1,7 +1,10 @@
 //! What a stay means, apart from how and when it was sent: two messages mean the same stay if these
 //! hashes are equal.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
+use yizhan_contract::PayerCode;
 use yizhan_contract::revealing;
 use yizhan_contract::stay::{Discharge, Line, Moment, Visit};
 
@@ -16,6 +19,14 @@ use super::names::Head;
 /// # Errors
 /// Where the form cannot be written: two stays of which none can be are not the same.
 pub fn meaning(discharge: &Discharge) -> serde_json::Result<[u8; 32]> {
+    let canonical = canonical(discharge);
+    // Struct fields are written in their declared order and numbers print in one way only, so equal
+    // values give equal bytes.
+    let written = revealing(|| serde_json::to_vec(&canonical))?;
+    Ok(Sha256::digest(&written).into())
+}
+
+fn canonical(discharge: &Discharge) -> Discharge {
     let mut canonical = discharge.clone();
     canonical.message_id = String::new();
     canonical.sent_at = jiff::Timestamp::UNIX_EPOCH;
@@ -23,10 +34,7 @@ pub fn meaning(discharge: &Discharge) -> serde_json::Result<[u8; 32]> {
     canonical.lines.sort_by(|a, b| a.id.cmp(&b.id));
     canonical.diagnoses.sort_by(|a, b| (&a.code, &a.name).cmp(&(&b.code, &b.name)));
     canonical.settled_elsewhere.sort_by(|a, b| a.payer.cmp(&b.payer));
-    // Struct fields are written in their declared order and numbers print in one way only, so equal
-    // values give equal bytes.
-    let written = revealing(|| serde_json::to_vec(&canonical))?;
-    Ok(Sha256::digest(&written).into())
+    canonical
 }
 
 /// What a payer looks at of a visit.
@@ -75,38 +83,55 @@ fn sorted(lines: &[Line]) -> Vec<&Line> {
     lines
 }
 
-/// Everything in which two versions of a stay differ, in the sender's terms: fields and sections by their
-/// places, lines by their ids.
+/// Everything in which two versions of a stay that mean something else differ, each by its place in the sender's terms.
 pub fn differences(
     settled: &Discharge,
     sent: &Discharge,
     hospital: &Hospital,
     dialect: Dialect,
 ) -> Vec<String> {
-    let mut named = Vec::new();
-    let (before, after) = (weighed(&settled.visit), weighed(&sent.visit));
-    for (name, is_equal) in [
-        (Head::Admitted, before.admitted == after.admitted),
-        (Head::Discharged, before.discharged == after.discharged),
-        (Head::VisitClass, before.class == after.class),
-    ] {
-        if !is_equal {
-            named.push(hospital.place_of(dialect, name));
-        }
+    let (before, after) = (canonical(settled), canonical(sent));
+    let fields = differing_fields(&before, &after);
+    let mut named: Vec<String> = fields.map(|name| hospital.place_of(dialect, name)).collect();
+    if before.diagnoses != after.diagnoses {
+        named.push(dialect.place_of_diagnoses().to_owned());
     }
-    let mut compare = |name: &str, is_equal: bool| {
-        if !is_equal {
-            named.push(name.to_owned());
-        }
-    };
-    compare("patient", settled.patient == sent.patient);
-    compare("cause", settled.cause == sent.cause && settled.third_party_liable == sent.third_party_liable);
-    compare("referral", settled.referral == sent.referral);
-    compare("insured_region", settled.insured_region == sent.insured_region);
-    compare("diagnoses", settled.diagnoses == sent.diagnoses);
-    compare("settled_elsewhere", settled.settled_elsewhere == sent.settled_elsewhere);
-    compare("stated", settled.stated == sent.stated);
-    compare("deposit", settled.deposit == sent.deposit);
-    named.extend(differing_lines(settled, sent).iter().map(|id| dialect.place_of_line(id)));
+    let payers = differing_payers(&before, &after);
+    named.extend(payers.iter().map(|payer| dialect.place_of_elsewhere(payer.as_str())));
+    named.extend(differing_lines(&before, &after).iter().map(|id| dialect.place_of_line(id)));
     named
+}
+
+fn differing_fields(a: &Discharge, b: &Discharge) -> impl Iterator<Item = Head> {
+    let differ = [
+        (Head::InsuredRegion, a.insured_region != b.insured_region),
+        (Head::Admitted, a.visit.admitted != b.visit.admitted),
+        (Head::Discharged, a.visit.discharged != b.visit.discharged),
+        (Head::VisitClass, a.visit.class != b.visit.class),
+        (Head::IdNumber, a.patient.id_number != b.patient.id_number),
+        (Head::Mrn, a.patient.mrn != b.patient.mrn),
+        (Head::PatientName, a.patient.name != b.patient.name),
+        (Head::Sex, a.patient.sex != b.patient.sex),
+        (Head::Birth, a.patient.birth != b.patient.birth),
+        (Head::Card, a.patient.card != b.patient.card),
+        (Head::CauseKind, a.cause.kind != b.cause.kind),
+        (Head::AccidentType, a.cause.accident_type != b.cause.accident_type),
+        (Head::ThirdPartyLiable, a.third_party_liable != b.third_party_liable),
+        (Head::Referral, a.referral != b.referral),
+        (Head::StatedTotal, a.stated.total != b.stated.total),
+        (Head::StatedPatientShare, a.stated.patient_share != b.stated.patient_share),
+        (Head::Deposit, a.deposit != b.deposit),
+    ];
+    differ.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name)
+}
+
+/// Payers of whom one says that they have paid, and the other does not, or something else.
+fn differing_payers<'d>(a: &'d Discharge, b: &'d Discharge) -> BTreeSet<&'d PayerCode> {
+    let only = |of: &'d Discharge, other: &'d Discharge| {
+        of.settled_elsewhere
+            .iter()
+            .filter(move |one| !other.settled_elsewhere.contains(one))
+            .map(|one| &one.payer)
+    };
+    only(a, b).chain(only(b, a)).collect()
 }

@@ -6,10 +6,11 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use yizhan_contract::person::RosterEntry;
-use yizhan_contract::{Finding, Money, Text};
+use yizhan_contract::{ChargeError, Finding, Money, Text};
 use yizhan_rules::PolicyShelf;
 
 use super::bill::{Bill, BillState};
+use super::part::charged;
 use super::record::StayRecord;
 use crate::refusal::Refusal;
 
@@ -87,17 +88,20 @@ pub struct Noted {
 
 impl Noted {
     /// `repeated`: lines that the message at hand sent again.
-    pub fn of(record: &StayRecord, repeated: usize, beneficiary: Beneficiary) -> Self {
+    ///
+    /// # Errors
+    /// As [`charged`].
+    pub fn of(record: &StayRecord, repeated: usize, beneficiary: Beneficiary) -> Result<Self, ChargeError> {
         let part = &record.part;
-        Self {
+        Ok(Self {
             state: record.noted_state(),
             hospital: Arc::from(part.hospital.as_str()),
             visit_number: part.visit_number.clone(),
             lines: part.lines.len(),
-            total: part.lines.iter().filter_map(|line| line.signed_amount().ok()).sum(),
+            total: charged(&part.lines)?,
             beneficiary,
-            findings: record.noted_findings(repeated),
-        }
+            findings: record.noted_findings(repeated)?,
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use yizhan_contract::stay::{
     CauseKind, Diagnosis, Line, Moment, Referral, SettledElsewhere, Sex, VisitClass,
 };
-use yizhan_contract::{IdNumber, Money, Personal};
+use yizhan_contract::{ChargeError, IdNumber, Money, Personal};
 
 use super::message::RepeatedLine;
 use super::names::LineField;
@@ -194,6 +194,18 @@ impl StayPart {
             None => Some(self.payments.iter().map(|payment| payment.amount).sum()),
         }
     }
+}
+
+/// What lines that were taken in add up to.
+///
+/// # Errors
+/// Where one of them has no exact amount, which reading it refuses: a total that leaves it out would be wrong.
+pub fn charged(lines: &[Line]) -> Result<Money, ChargeError> {
+    let mut total = Money::ZERO;
+    for line in lines {
+        total += line.signed_amount()?;
+    }
+    Ok(total)
 }
 
 pub(super) fn repeated_line_differs(id: &str, places: &LinePlaces<'_>) -> Refusal {

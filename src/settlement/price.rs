@@ -111,12 +111,9 @@ pub fn price(
                 .or_else(|error| refused(error).map(Priced::Breach));
         }
     };
-    if let Some(stated) =
-        discharge.stated.patient_share.filter(|stated| *stated != adjudication.patient_share)
-    {
-        let place = place_of(Head::StatedPatientShare);
-        return Err(vec![refusals::share_differs(stated, adjudication.patient_share, place)]);
-    }
+    adjudication
+        .agrees_with(discharge.stated.patient_share)
+        .map_err(|error| vec![refusals::adjudicate(&error, policy, ground.hospital, dialect)])?;
     let mut bill = bill(record, &discharge, policy, &assessment, &adjudication, ground, mode);
     bill.findings.extend(noticed);
     bill.findings.extend(unknown_accident(&discharge, policy, ground, place_of(Head::AccidentType)));

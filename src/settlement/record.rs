@@ -6,14 +6,14 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use yizhan_contract::stay::{Discharge, Line, civil_date};
-use yizhan_contract::{Exact, Finding, Money, PayerCode, Text};
+use yizhan_contract::{ChargeError, Exact, Finding, Money, PayerCode, Text};
 
 use super::bill::{Bill, BillState};
 use super::complete::{Completed, Dialect};
 use super::delivery::Deferred;
 use super::findings;
 use super::message::{Hospital, Message, Mode};
-use super::part::{Absorbed, Patch, Payment, StayPart, check_paid_back};
+use super::part::{Absorbed, Patch, Payment, StayPart, charged, check_paid_back};
 use super::refusals::LinePlaces;
 use super::saga::{Course, Saga};
 use super::unpriced::Unpriced;
@@ -278,17 +278,19 @@ impl StayRecord {
 
     /// What is said of a stay without a bill: what its messages noticed, lines that one of them repeated,
     /// charges that came too late for its bill, and what is in the way.
-    pub fn noted_findings(&self, repeated: usize) -> Vec<Finding> {
+    ///
+    /// # Errors
+    /// As [`charged`].
+    pub fn noted_findings(&self, repeated: usize) -> Result<Vec<Finding>, ChargeError> {
         let mut noted = self.findings.clone();
         if repeated > 0 {
             noted.push(findings::repeated_lines(repeated));
         }
         if self.phase.is_fixed() && !self.late_lines.is_empty() {
-            let total = self.late_lines.iter().filter_map(|line| line.signed_amount().ok()).sum();
-            noted.push(findings::late_charges(self.late_lines.len(), total));
+            noted.push(findings::late_charges(self.late_lines.len(), charged(&self.late_lines)?));
         }
         noted.extend(self.unpriced.iter().flat_map(findings::not_priced));
-        noted
+        Ok(noted)
     }
 
     /// Adds what a message says; unchanged where it is refused.

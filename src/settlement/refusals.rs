@@ -77,15 +77,6 @@ pub fn class_not_covered(policy: &Policy, place: String) -> Refusal {
     .at(place)
 }
 
-pub fn share_differs(stated: Money, ours: Money, place: String) -> Refusal {
-    Refusal::new(
-        Code::ShareDiffers,
-        format!("报文个人自付 {stated}，计算结果 {ours}"),
-        format!("the message states a patient share of {stated}, it comes out as {ours}"),
-    )
-    .at(place)
-}
-
 pub fn no_such_stay() -> Refusal {
     Refusal::new(
         Code::NoSuchStay,
@@ -262,8 +253,8 @@ pub fn adjudicate(
         AdjudicateError::Elsewhere { payer, .. } => {
             refused(Code::BadSettledElsewhere).at(dialect.place_of_elsewhere(payer.as_str()))
         }
-        AdjudicateError::StatedShare { stated, ours } => {
-            share_differs(*stated, *ours, hospital.place_of(dialect, Head::StatedPatientShare))
+        AdjudicateError::StatedShare { .. } => {
+            refused(Code::ShareDiffers).at(hospital.place_of(dialect, Head::StatedPatientShare))
         }
         AdjudicateError::Buckets { .. } | AdjudicateError::Number { .. } | AdjudicateError::Admissions(_) => {
             refused(Code::BadCharges).at(dialect.place_of_lines())

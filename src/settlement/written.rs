@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 use uuid::Uuid;
-use yizhan_contract::Money;
 use yizhan_contract::stay::civil_date;
+use yizhan_contract::{ChargeError, Money};
 
 use super::bill::{Bill, BillState, BilledPayer};
 use super::decide::{Decided, Decision, Undecided, Verdict};
@@ -92,7 +92,7 @@ impl Decision {
 
     /// The stay alone: no bill changes.
     pub(super) fn note(&self, record: StayRecord, repeated: usize, person: &PersonFacts) -> Decided {
-        let noted = self.noted(&record, repeated, person);
+        let noted = self.noted(&record, repeated, person).map_err(Undecided::defect)?;
         let (stay, _) = self.stay(record, person)?;
         let changes = Changes { stay: Some(stay), ..Changes::default() };
         Ok(Verdict { changes, ..Verdict::answer(Outcome::Noted(Box::new(noted))) })
@@ -171,7 +171,12 @@ impl Decision {
         })
     }
 
-    pub(super) fn noted(&self, record: &StayRecord, repeated: usize, person: &PersonFacts) -> Noted {
+    fn noted(
+        &self,
+        record: &StayRecord,
+        repeated: usize,
+        person: &PersonFacts,
+    ) -> Result<Noted, ChargeError> {
         Noted::of(record, repeated, self.beneficiary(person, record.day_of_standing(self.at)))
     }
 

@@ -44,21 +44,6 @@ pub struct CategoryTotal {
     pub buckets: Buckets,
 }
 
-impl Assessment {
-    /// Refuses where the sender's binding total is not the sum of the lines.
-    ///
-    /// # Errors
-    /// [`AssessError::StatedTotal`] with both figures.
-    pub fn agrees_with(&self, stated_total: Option<Money>) -> Result<(), AssessError> {
-        match stated_total {
-            Some(stated) if stated != self.buckets.total => {
-                Err(AssessError::StatedTotal { stated, lines: self.buckets.total })
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 /// The part of a line that is wrong, under its name in the normal form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LineField {
@@ -85,7 +70,7 @@ pub enum AssessError {
     /// `line` is the line's id, by which the sender finds it again.
     #[error("line {line}, {}: {why}", field.name())]
     Line { line: Arc<str>, field: LineField, why: LineError },
-    #[error("the lines add up to {0}; a stay must cost something")]
+    #[error("the lines add up to {0}; a stay must cost more than 0.00; check the credits")]
     NothingCharged(Money),
     #[error("the lines add up to {0}, which is beyond 9,999,999,999.99")]
     TotalTooLarge(Money),
@@ -135,7 +120,7 @@ impl AssessError {
     pub fn text(&self) -> Text {
         let zh = match self {
             Self::Line { line, why, .. } => format!("明细 {line}：{}", why.text().zh),
-            Self::NothingCharged(total) => format!("费用合计 {total} 元，须为正数；请核对退费"),
+            Self::NothingCharged(total) => format!("费用合计 {total} 元，须大于 0.00 元；请核对退费"),
             Self::TotalTooLarge(total) => format!("费用合计 {total} 元，超过上限 9,999,999,999.99"),
             Self::NegativeBucket { bucket, amount } => format!(
                 "退费使{}合计为 {amount} 元，超出四舍五入所能解释的范围；请核对退费",
@@ -170,6 +155,34 @@ struct LineTerms {
     category: Option<Arc<str>>,
     upfront_ratio: Option<Ratio>,
     ceiling: Option<UnitPrice>,
+}
+
+/// What the lines of a stay add up to, held against the total the sender binds itself to: all that can be said of
+/// them before the catalogue is asked.
+///
+/// # Errors
+/// See [`AssessError`]; [`AssessError::StatedTotal`] has both figures.
+pub fn total(lines: &[Line], stated: Option<Money>) -> Result<Money, AssessError> {
+    let mut total = Money::ZERO;
+    for line in lines {
+        total += line.signed_amount().map_err(|why| AssessError::Line {
+            line: line.id.as_str().into(),
+            field: LineField::Amount,
+            why: why.into(),
+        })?;
+    }
+    chargeable(total)?;
+    match stated {
+        Some(stated) if stated != total => Err(AssessError::StatedTotal { stated, lines: total }),
+        _ => Ok(total),
+    }
+}
+
+fn chargeable(total: Money) -> Result<(), AssessError> {
+    if !total.is_positive() {
+        return Err(AssessError::NothingCharged(total));
+    }
+    total.within_limit().map(|_| ()).map_err(|_| AssessError::TotalTooLarge(total))
 }
 
 /// Splits every line into its buckets and sums them up.
@@ -330,10 +343,7 @@ fn add(sum: &mut Buckets, part: &Buckets) {
 /// leaves `in_scope` itself below 0, the upfront co-payment gives it back, then the amounts over limits,
 /// then the self-funded: the whole stays the sum of its parts.
 fn repaired(mut sums: Buckets, credits: usize) -> Result<Buckets, AssessError> {
-    if !sums.total.is_positive() {
-        return Err(AssessError::NothingCharged(sums.total));
-    }
-    sums.total.within_limit().map_err(|_| AssessError::TotalTooLarge(sums.total))?;
+    chargeable(sums.total)?;
     let tolerated = -Money::from_fen(i64::try_from(credits).unwrap_or(i64::MAX));
     for (bucket, amount) in [
         (Bucket::SelfFunded, sums.self_funded),

@@ -29,7 +29,7 @@ mod inherit;
 mod marked;
 
 pub use adjudication::{AdjudicateError, Adjudication, Category, Coverage, ElsewhereError, PayerLine};
-pub use assess::{AssessError, Assessment, Bucket, CategoryTotal, Item, LineError, LineField, assess};
+pub use assess::{AssessError, Assessment, Bucket, CategoryTotal, Item, LineError, LineField, assess, total};
 pub use chain::{Answered, Chain, Turn, adjudicate};
 pub use explain::{Language, explain};
 pub use policy::{BaseKind, Named, Policy};

@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 use crate::settlement::carried::Carry;
 use crate::settlement::record::StayRecord;
 use crate::settlement::saga::Entry;
-use crate::settlement::saga::attention::Attention;
+use crate::settlement::saga::attention::{Attention, Owner};
 use crate::settlement::saga::event::{Event, Resolution};
 use crate::settlement::unpriced::Unpriced;
 use crate::store::{Due, Hold, StayRef, StoreError};
@@ -237,7 +237,7 @@ impl Waited {
     fn for_delivery(what: &Text, since: Timestamp) -> Self {
         Self {
             since,
-            owner: Text::new("网关管理员", "the gateway's operator"),
+            owner: Owner::Operator.text(),
             what: what.clone(),
             next_step: Text::new(
                 "结算单有效，该支付方尚未支付，由个人先行支付；请恢复与该支付方的连接，网关会继续询问，或执行 yizhan attention retry",
@@ -251,7 +251,7 @@ impl Waited {
     fn for_quote(what: &Text, since: Timestamp) -> Self {
         Self {
             since,
-            owner: Text::new("网关管理员", "the gateway's operator"),
+            owner: Owner::Operator.text(),
             what: what.clone(),
             next_step: Text::new(
                 "未发生资金变动；请恢复与该支付方的连接，网关会自动重试，或执行 yizhan attention retry",

@@ -106,7 +106,8 @@ impl Gateway {
         let on = record.day_of_standing(self.runtime.now());
         let region = self.hospital(&part.hospital).map(|hospital| Arc::clone(&hospital.region));
         let region = region.as_deref().unwrap_or_default();
-        Ok(Noted::of(record, 0, Beneficiary::of(roster.as_ref(), region, on, &self.policies)))
+        let beneficiary = Beneficiary::of(roster.as_ref(), region, on, &self.policies);
+        Noted::of(record, 0, beneficiary).map_err(|why| StoreError::Damaged(why.to_string()))
     }
 
     /// Waits while somebody else asks the payers of a stay; answers what it came to. A stay that waits for a payer

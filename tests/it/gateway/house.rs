@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use tokio::sync::Notify;
 use yizhan::catalogue::CatalogueFile;
 use yizhan::intake::reception::{Arrival, Received, Reception};
 use yizhan::intake::{Format, Profile, Profiles};
 use yizhan::roster::opening::OpeningFile;
 use yizhan::roster::{RosterFile, RosterMode};
-use yizhan::runtime::{Clock, CountedIds, Runtime, Sleep};
+use yizhan::runtime::{CountedIds, FixedClock, Runtime};
 use yizhan::settlement::gateway::Gateway;
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::payers::Payers;
@@ -23,42 +21,10 @@ use yizhan_rules::PolicyShelf;
 
 use crate::project;
 
-/// A clock that is put where a case wants it.
-pub(crate) struct Hand {
-    now: std::sync::Mutex<Timestamp>,
-    moved: Notify,
-}
-
-impl Hand {
-    pub(crate) fn put(&self, at: Timestamp) {
-        *self.now.lock().unwrap() = at;
-        self.moved.notify_waiters();
-    }
-}
-
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        *self.now.lock().unwrap()
-    }
-
-    /// Until a case puts the clock there.
-    fn sleep_until(&self, at: Timestamp) -> Sleep<'_> {
-        Box::pin(async move {
-            loop {
-                let moved = self.moved.notified();
-                if at <= self.now() {
-                    return;
-                }
-                moved.await;
-            }
-        })
-    }
-}
-
 pub(crate) struct House {
     pub(crate) reception: Reception,
     pub(crate) store: Arc<dyn Ports>,
-    pub(crate) clock: Arc<Hand>,
+    pub(crate) clock: Arc<FixedClock>,
     /// Absent where the store is not a file of its own.
     disk: Option<Disk>,
 }
@@ -108,7 +74,7 @@ impl Disk {
 
 fn reception(
     store: &Arc<dyn Ports>,
-    clock: Arc<Hand>,
+    clock: Arc<FixedClock>,
     policies: PolicyShelf,
     profiles: Arc<Profiles>,
     payers: Payers,
@@ -150,10 +116,7 @@ impl House {
         name: &str,
         ids: Arc<CountedIds>,
     ) -> Self {
-        let clock = Arc::new(Hand {
-            now: std::sync::Mutex::new("2020-07-02T10:00:00+08:00".parse().unwrap()),
-            moved: Notify::new(),
-        });
+        let clock = Arc::new(FixedClock::at("2020-07-02T10:00:00+08:00".parse().unwrap()));
         payers.check(&policies).unwrap();
         let reception =
             reception(&store, Arc::clone(&clock), policies, Arc::new(profiles), payers, name, ids);

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 use uuid::Uuid;
 use yizhan::refusal::Code;
-use yizhan::settlement::bill::{Bill, BillState};
+use yizhan::settlement::bill::{Bill, BillState, BilledPayer};
 use yizhan::settlement::outcome::Outcome;
 use yizhan_contract::{Exact, FindingCode, Money};
 
@@ -186,14 +186,18 @@ pub(super) async fn at_once(houses: &[Arc<House>], messages: Vec<Sent>) -> Vec<B
     running.join_all().await.into_iter().map(bill).collect()
 }
 
-/// One stay, half of the posts under the same message id.
+/// One stay, half of the posts under the same message id; of a person for whom the insurance against critical illness has
+/// something left to pay.
 pub(super) async fn fifty_posts(houses: &[Arc<House>]) {
+    houses[0].openings(OPENINGS).await;
     let same_id = vec![stay("zhou", 1, 1, 20_000); 25];
     let other_ids = (2..27).map(|id| stay("zhou", 1, id, 20_000));
     let bills = at_once(houses, same_id.into_iter().chain(other_ids).collect()).await;
     assert_eq!(bills.len(), 50);
-    assert!(bills.iter().all(|bill| *bill == bills[0] && bill.admission_ordinal == 1));
-    assert_eq!(sums(&houses[0], "zhou", 2020).await.admissions, 1);
+    assert!(bills.iter().all(|bill| *bill == bills[0] && bill.admission_ordinal == 3));
+    let paid = |line: &&BilledPayer| line.payer.as_str() == "critical_illness" && line.paid.is_positive();
+    assert!(bills[0].payers.iter().any(|line| paid(&line)), "{:?}", bills[0]);
+    assert_eq!(sums(&houses[0], "zhou", 2020).await.admissions, 3);
 }
 
 /// So many stays of one person, whose cap does not last for them all: what comes out is what comes out of

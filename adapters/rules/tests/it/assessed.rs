@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use yizhan_contract::Text;
 use yizhan_contract::stay::Line;
-use yizhan_rules::{Item, assess};
+use yizhan_rules::{Item, assess, total};
 
 use crate::said;
 
@@ -63,7 +63,7 @@ fn every_charge_finds_its_bucket() {
         let name = &case.name;
         let lines: Vec<Line> = case.lines.iter().enumerate().map(|(at, stated)| line(at, stated)).collect();
         let stated = case.stated_total.as_ref().map(|total| total.parse().unwrap());
-        let outcome = assess(&lines, catalogue).and_then(|ours| ours.agrees_with(stated).map(|()| ours));
+        let outcome = assess(&lines, catalogue).and_then(|ours| total(&lines, stated).map(|_| ours));
         let ours = match (outcome, &case.refused) {
             (Ok(ours), None) => ours,
             (Err(why), Some(refused)) if why.to_string().contains(refused) => {
