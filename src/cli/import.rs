@@ -9,7 +9,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use yizhan_contract::counted;
 
-use super::opened::{self, Named, Opened};
+use super::opened::{self, Opened, Unprinted};
 use crate::catalogue::CatalogueFile;
 use crate::roster::{RosterFile, RosterMode, RosterRow};
 use crate::runtime::Runtime;
@@ -24,7 +24,7 @@ use crate::store::registers::{Import, ImportError, Imported, OnProgress, Progres
 pub(super) struct Target {
     /// 数据库文件，或 postgres:// 地址 | The store: a file, or a postgres:// address
     #[arg(long, env = "YIZHAN_STORE", hide_env_values = true)]
-    store: Named,
+    store: Unprinted,
     /// 密钥文件（默认与数据库文件同名，扩展名 .key）| Key file; default: beside the store's file, ending in .key
     #[arg(long, env = "YIZHAN_KEY_FILE")]
     pub key: Option<PathBuf>,

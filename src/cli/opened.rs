@@ -19,11 +19,11 @@ use crate::store::postgres::{self, Postgres};
 use crate::store::seal::Key;
 use crate::store::sqlite::{Options, Sqlite};
 
-/// `--store` as it was given: nothing that is wrong with it may print it, because it may hold a password.
+/// An argument as it was given that is, or may hold, a secret: nothing that is wrong with it may print it.
 #[derive(Clone)]
-pub(super) struct Named(String);
+pub(super) struct Unprinted(String);
 
-impl FromStr for Named {
+impl FromStr for Unprinted {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
@@ -31,13 +31,18 @@ impl FromStr for Named {
     }
 }
 
-impl fmt::Debug for Named {
+impl fmt::Debug for Unprinted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Named(…)")
+        f.write_str("Unprinted(…)")
     }
 }
 
-impl Named {
+impl Unprinted {
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Of a store: it may hold a password.
     pub(super) fn address(&self) -> anyhow::Result<Address> {
         Ok(self.0.parse::<Address>()?)
     }

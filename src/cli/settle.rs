@@ -9,7 +9,7 @@ use clap::Args;
 use yizhan_rules::PolicyShelf;
 
 use super::import::{bring_in_catalogue, bring_in_roster, bring_in_sample_catalogue, bring_in_sample_roster};
-use super::opened::{self, Named, Opened};
+use super::opened::{self, Opened, Unprinted};
 use super::{Exit, block_on, house, policy};
 use crate::catalogue::CatalogueFile;
 use crate::desk::problem::Problem;
@@ -42,7 +42,7 @@ pub(super) struct SettleArgs {
     /// 数据库文件或 postgres:// 地址（默认内存）| The store: a file, or a postgres:// address; default: in memory,
     /// shared by all files
     #[arg(long)]
-    store: Option<Named>,
+    store: Option<Unprinted>,
     /// 密钥文件 | Key file; default: beside the store
     #[arg(long, requires = "store")]
     key: Option<PathBuf>,

@@ -83,6 +83,32 @@ impl PostgresAddress {
         &self.config
     }
 
+    /// The same for PostgreSQL's own programs, which protect the connection as the gateway does.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let host = |host: &Host| match host {
+            Host::Tcp(name) => name.clone(),
+            #[cfg(unix)]
+            Host::Unix(folder) => folder.display().to_string(),
+        };
+        let hosts: Vec<String> = self.config.get_hosts().iter().map(host).collect();
+        let ports: Vec<String> = self.config.get_ports().iter().map(u16::to_string).collect();
+        let is_plain = self.config.get_ssl_mode() == SslMode::Disable;
+        let certificates = self.root_certificates.as_ref();
+        let certificates =
+            certificates.map_or_else(|| "system".to_owned(), |file| file.display().to_string());
+        let password = self.config.get_password().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let given = [
+            ("PGHOST", Some(hosts.join(","))),
+            ("PGPORT", Some(ports.join(",")).filter(|ports| !ports.is_empty())),
+            ("PGUSER", self.config.get_user().map(str::to_owned)),
+            ("PGPASSWORD", password),
+            ("PGDATABASE", self.config.get_dbname().map(str::to_owned)),
+            ("PGSSLMODE", Some(if is_plain { "disable" } else { "verify-full" }.to_owned())),
+            ("PGSSLROOTCERT", (!is_plain).then_some(certificates)),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
     pub(super) fn root_certificates(&self) -> Option<&std::path::Path> {
         self.root_certificates.as_deref()
     }
@@ -210,6 +236,27 @@ mod tests {
         }
         let prefer = "postgres://u@db.example/d?sslmode=prefer".parse::<PostgresAddress>();
         assert_eq!(prefer.unwrap_err(), AddressError::SslMode("prefer".to_owned()));
+    }
+
+    #[test]
+    fn programs_of_postgresql_are_told_by_the_environment() {
+        let told = |text: &str| {
+            let told = postgres(text).environment();
+            told.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            told("postgres://yizhan:s3%20cret@db.example:5433/area?sslrootcert=/etc/ca.pem"),
+            "PGHOST=db.example PGPORT=5433 PGUSER=yizhan PGPASSWORD=s3 cret PGDATABASE=area PGSSLMODE=verify-full \
+             PGSSLROOTCERT=/etc/ca.pem"
+        );
+        assert_eq!(
+            told("postgres://u@a,b/d?sslmode=require"),
+            "PGHOST=a,b PGPORT=5432,5432 PGUSER=u PGDATABASE=d PGSSLMODE=verify-full PGSSLROOTCERT=system"
+        );
+        assert_eq!(
+            told("postgres:///d?host=/var/run/postgresql&user=u"),
+            "PGHOST=/var/run/postgresql PGUSER=u PGDATABASE=d PGSSLMODE=disable"
+        );
     }
 
     #[test]

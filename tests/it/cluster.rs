@@ -100,8 +100,12 @@ impl Cluster {
         );
         // A server that was killed leaves processes behind that see it a moment later.
         let started = (0..20).any(|_| self.pg_ctl(&["-w", "-t", "60", "-o", &options, "start"]));
-        let log = || std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-        assert!(started, "PostgreSQL does not start: {}", log());
+        assert!(started, "PostgreSQL does not start: {}", self.log());
+    }
+
+    /// What the server says.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
     /// `kill -9`, to the server itself.

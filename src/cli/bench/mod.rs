@@ -32,6 +32,7 @@ use clap::Args;
 use yizhan_contract::stay::civil_date;
 
 use super::Exit;
+use super::opened::Unprinted;
 use crate::config::{Log, LogFormat};
 use crate::runtime::Runtime;
 use crate::store::address::Address;
@@ -90,7 +91,7 @@ pub(super) struct BenchArgs {
     payers: Delay,
     /// 空的 PostgreSQL 数据库（默认为临时 SQLite 文件）| An empty PostgreSQL database; default: a temporary SQLite file
     #[arg(long, conflicts_with = "http")]
-    store: Option<String>,
+    store: Option<Unprinted>,
     /// 运行中的网关，如 http://127.0.0.1:8080 | A gateway that runs already
     #[arg(long, requires_all = ["mllp", "token"])]
     http: Option<String>,
@@ -99,7 +100,7 @@ pub(super) struct BenchArgs {
     mllp: Option<String>,
     /// 医院的访问令牌 | The hospital's bearer token
     #[arg(long, requires = "http")]
-    token: Option<String>,
+    token: Option<Unprinted>,
     /// 该令牌所属医院；其配置须有 bill_in_ack = "ZBL" | The token's hospital; its profile must say
     /// bill_in_ack = "ZBL"
     #[arg(long, default_value = "H37132301")]
@@ -155,7 +156,9 @@ fn measure(args: &BenchArgs) -> anyhow::Result<Report> {
         process: args.pid,
         own_time: subject.store().zip(waits).map(|(store, waits)| OwnTime { store, waits }),
     };
-    let ran = run.run(mode(args), args.minutes)?;
+    let ran = run.run(mode(args), args.minutes);
+    run.machine.clear()?;
+    let ran = ran?;
     let after_kib = idle_kib.and_then(|_| memory::resident_kib(args.pid));
     let is_shared_with_load = args.http.is_none();
     let memory = Memory { is_shared_with_load, idle_kib, after_kib, minutes_kib: ran.minutes_kib };
@@ -167,7 +170,7 @@ fn measure(args: &BenchArgs) -> anyhow::Result<Report> {
     let bytes = subject.close()?.zip(bytes_before).map(|(after, before)| after.saturating_sub(before));
     Ok(Report {
         conditions,
-        goals: goals::goals(&ran.rows, &memory),
+        goals: goals::goals(&ran.rows, &memory, ran.peak.is_some()),
         rows: ran.rows,
         peak: ran.peak,
         memory,
@@ -202,7 +205,10 @@ fn workload(args: &BenchArgs, runtime: &Runtime) -> Workload {
     match &args.token {
         Some(token) => {
             let now = runtime.now().as_second().unsigned_abs();
-            Workload::of_hospital(args.seed.unwrap_or(now), SendingHospital::named(&args.hospital, token))
+            Workload::of_hospital(
+                args.seed.unwrap_or(now),
+                SendingHospital::named(&args.hospital, token.reveal()),
+            )
         }
         None => {
             let sample = Workload::sample(args.seed.unwrap_or(1), args.people);
@@ -224,7 +230,7 @@ fn subject(
         }
         _ => {
             let store = match &args.store {
-                Some(address) => address.parse()?,
+                Some(store) => store.address()?,
                 None => Address::File(folder.join("yizhan.db")),
             };
             Subject::own(store, folder, workload, outside)
@@ -234,9 +240,9 @@ fn subject(
 
 /// The file system or the cluster of the gateway's store.
 fn machine(args: &BenchArgs, folder: &Path) -> anyhow::Result<Machine> {
-    match &args.store {
-        Some(address) if address.contains("://") => Ok(Machine::cluster(address, folder)),
-        _ => Machine::file(folder),
+    match args.store.as_ref().map(Unprinted::address).transpose()? {
+        Some(Address::Postgres(address)) => Ok(Machine::cluster(address, folder)),
+        Some(Address::File(_)) | None => Machine::file(folder),
     }
 }
 

@@ -13,6 +13,7 @@ use super::house::OwnGateway;
 use super::load::Account;
 use super::payers::Named;
 use super::workload::Workload;
+use crate::cli::opened::Unprinted;
 use crate::store::Store;
 use crate::store::address::Address;
 
@@ -22,7 +23,7 @@ const POLICY_REGION: &str = "371323";
 
 pub(super) enum Subject {
     Own(Box<OwnGateway>),
-    Running { doors: Doors, token: String },
+    Running { doors: Doors, token: Unprinted },
 }
 
 impl Subject {
@@ -88,7 +89,7 @@ impl Subject {
             }
             // Its policies are its own, and so are its caps.
             Self::Running { doors, token } => {
-                let mut books = HttpBooks::new(doors, token)?;
+                let mut books = HttpBooks::new(doors, token.reveal())?;
                 gate::judge(account, workload, &Default::default(), &mut books)
             }
         }

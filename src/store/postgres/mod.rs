@@ -30,6 +30,8 @@ mod tls;
 mod values;
 mod write;
 
+pub use open::connection_to;
+
 use std::sync::Arc;
 use std::time::Duration;
 

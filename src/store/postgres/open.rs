@@ -89,6 +89,11 @@ pub(super) fn pool(address: &PostgresAddress, options: Options) -> Result<Pool, 
         .map_err(|why| StoreError::Defect(why.to_string()))
 }
 
+/// One connection, as the gateway's are, for a program that measures beside it.
+pub async fn connection_to(address: &PostgresAddress) -> Result<Object, StoreError> {
+    connection(&pool(address, Options { connections_max: 1, ..Options::default() })?).await
+}
+
 /// A connection, or the answer that there is none: at once where so many wait already that one more would wait in
 /// vain, else after [`Options::wait`].
 pub(super) async fn connection(pool: &Pool) -> Result<Object, StoreError> {

@@ -100,7 +100,23 @@ fn every_stay_sent_through_both_ports_is_settled_and_accounted_for() {
 #[test]
 fn a_run_with_anything_broken_is_void() {
     type Break = fn(&mut Ran);
-    let breaks: [(Break, &str); 9] = [
+    let breaks: [(Break, &str); 16] = [
+        (|ran| first_bill(ran).state = BillState::Reversed, "the store holds another bill"),
+        (|ran| first_bill(ran).settlement_id = uuid::Uuid::nil(), "the store holds another bill"),
+        (|ran| first_bill(ran).hospital = "H0".into(), "the charges are not those that were sent"),
+        (charge_one_fen_more, "the charges are not those that were sent"),
+        (|ran| patients_line(ran).count += 1, "settlements leave the patient a share, the report has"),
+        (
+            |ran| {
+                let unsettled = ReportLine { state: "quoted".to_owned(), ..ran.report[0].clone() };
+                ran.report.push(unsettled);
+            },
+            "the store holds bills that are not settled: quoted",
+        ),
+        (
+            |ran| ran.audited.differences.push(Text::new("账目不符", "a posting is missing")),
+            "a posting is missing",
+        ),
         (|ran| drop(ran.bills.remove(&ran.account.settled[0].settlement)), "answered, but not in the store"),
         (|ran| ran.account.settled.truncate(1), "are in the books"),
         (
@@ -145,4 +161,19 @@ fn a_run_that_settled_nothing_is_void() {
 fn first_bill(ran: &mut Ran) -> &mut Bill {
     let first = ran.account.settled[0].settlement;
     ran.bills.get_mut(&first).unwrap()
+}
+
+/// A bill that balances, of charges nobody sent.
+fn charge_one_fen_more(ran: &mut Ran) {
+    let bill = first_bill(ran);
+    bill.amounts.total += Money::FEN;
+    bill.amounts.self_funded += Money::FEN;
+    bill.lines_by_category[0].buckets.total += Money::FEN;
+    bill.patient_share += Money::FEN;
+    *bill = bill.clone().with_deposit(bill.deposit);
+    assert!(bill.check().is_ok());
+}
+
+fn patients_line(ran: &mut Ran) -> &mut ReportLine {
+    ran.report.iter_mut().find(|line| line.payer == PATIENT).unwrap()
 }

@@ -15,6 +15,8 @@ use super::load::per_second;
 use pgbench::Cluster;
 use sqlite::BareStore;
 
+use crate::store::address::PostgresAddress;
+
 /// Bare work of one turn.
 pub(super) struct Bare {
     pub(super) count: u64,
@@ -85,8 +87,16 @@ impl Machine {
     }
 
     /// Of the cluster that keeps the gateway's store; `folder` takes what pgbench leaves.
-    pub(super) fn cluster(address: &str, folder: &Path) -> Self {
+    pub(super) fn cluster(address: PostgresAddress, folder: &Path) -> Self {
         Self::Cluster(Cluster::new(address, folder))
+    }
+
+    /// Nothing stays behind of what was only to be measured.
+    pub(super) fn clear(&self) -> anyhow::Result<()> {
+        match self {
+            Self::File(_) => Ok(()),
+            Self::Cluster(cluster) => cluster.clear(),
+        }
     }
 
     /// Once the store holds settlements to be like.

@@ -5,12 +5,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tokio_postgres::NoTls;
 
 use super::super::load::times;
 use super::statements::{self, Sizes};
 use super::{Bare, Limit};
 use crate::cli::block_on;
+use crate::store::address::PostgresAddress;
+use crate::store::postgres;
 
 const SCHEMA: &str = "yizhan_limits";
 /// Its own schema; otherwise the settings of a gateway's connection.
@@ -23,7 +24,7 @@ const THREADS_MAX: usize = 2;
 const ONE_ROW: &str = "INSERT INTO one VALUES (1);\n";
 
 pub(in crate::cli::bench) struct Cluster {
-    address: String,
+    address: PostgresAddress,
     folder: PathBuf,
     /// Numbers the logs.
     measured: u32,
@@ -31,8 +32,8 @@ pub(in crate::cli::bench) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) fn new(address: &str, folder: &Path) -> Self {
-        Self { address: address.to_owned(), folder: folder.to_owned(), measured: 0, sizes: None }
+    pub(super) fn new(address: PostgresAddress, folder: &Path) -> Self {
+        Self { address, folder: folder.to_owned(), measured: 0, sizes: None }
     }
 
     /// Tables like the gateway's and those of pgbench, and how much a settlement writes.
@@ -46,13 +47,10 @@ impl Cluster {
     }
 
     async fn make_tables(&self) -> anyhow::Result<Sizes> {
-        // Its times are nobody's figure, so it need not be encrypted like the gateway's connections are.
-        let (client, connection) = tokio_postgres::connect(&self.address, NoTls).await?;
-        let connection = tokio::spawn(connection);
+        let client = postgres::connection_to(&self.address).await?;
+        client.batch_execute("SET statement_timeout = 0").await?;
         let row = client.query_one(statements::SIZES, &[]).await?;
         client.batch_execute(&statements::tables(SCHEMA)).await?;
-        drop(client);
-        connection.await??;
         Ok(Sizes {
             raw_bytes: row.try_get(0)?,
             answer_bytes: row.try_get(1)?,
@@ -60,6 +58,13 @@ impl Cluster {
             bill_bytes: row.try_get(3)?,
             postings: row.try_get(4)?,
             more_messages: row.try_get(5)?,
+        })
+    }
+
+    pub(super) fn clear(&self) -> anyhow::Result<()> {
+        block_on(async {
+            let client = postgres::connection_to(&self.address).await?;
+            Ok(client.batch_execute(&format!("DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")).await?)
         })
     }
 
@@ -103,7 +108,8 @@ impl Cluster {
 
     fn run(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let mut command = Command::new("pgbench");
-        command.args(arguments).arg(&self.address).env("PGOPTIONS", PGOPTIONS);
+        // Arguments can be read by everybody on the machine, a password among them.
+        command.args(arguments).env("PGOPTIONS", PGOPTIONS).envs(self.address.environment());
         let output = command.output().context("没有 pgbench | pgbench is not installed")?;
         let complaint = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() || complaint.contains("ERROR") {

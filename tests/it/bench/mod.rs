@@ -1,5 +1,7 @@
 //! `yizhan bench` as a process.
 
+mod statements;
+
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -35,10 +37,11 @@ fn a_rate_is_kept_and_told_in_both_languages() {
     let output = bench(&["--rate", "5"]);
     let shown = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{shown}");
-    for words in ["settlements at 5/s", "结算，恒定 5/s", "accounted for", "核对无误", "debug build"]
-    {
-        assert!(shown.contains(words) || !cfg!(debug_assertions), "{words} is missing from\n{shown}");
+    for words in ["settlements at 5/s", "结算，恒定 5/s", "accounted for", "核对无误"] {
+        assert!(shown.contains(words), "{words} is missing from\n{shown}");
     }
+    assert_eq!(shown.contains("debug build"), cfg!(debug_assertions), "{shown}");
+    assert!(!shown.contains("half of the peak"), "no goal is about any other rate\n{shown}");
     assert!(!shown.contains('\u{1b}'), "no colours where nobody watches");
 }
 
@@ -79,7 +82,8 @@ fn what_makes_no_sense_is_refused_before_anything_is_measured() {
 #[tokio::test]
 async fn a_cluster_is_measured_by_its_own_pgbench() {
     let cluster = crate::cluster::shared();
-    let address = cluster.address(&cluster.database().await);
+    let database = cluster.database().await;
+    let address = cluster.address(&database);
     let output = bench(&["--clients", "2", "--json", "--store", &address]);
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{complaints}");
@@ -88,6 +92,9 @@ async fn a_cluster_is_measured_by_its_own_pgbench() {
     let names: Vec<&str> =
         report["rows"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["bare_1", "pgbench_n_2", "pgbench_own_2", "closed_2"]);
+    let client = cluster.client(&database).await;
+    let left = "SELECT count(*) FROM pg_namespace WHERE nspname = 'yizhan_limits'";
+    assert_eq!(client.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0, "tables stayed behind");
     let again = bench(&["--clients", "2", "--store", &address]);
     assert_eq!(again.status.code(), Some(2), "a used database was measured once more");
 }
