@@ -1,6 +1,6 @@
 //! yizhan (一站): one-stop settlement at hospital discharge.
 //!
-//! The map of the house, from the street to the cellar; nothing knows what stands above it (`tests/it/tidy.rs`):
+//! The map of the house, from the street to the cellar; nothing knows what stands above it (`tests/it/tidy`):
 //!
 //! - [`cli`]: one file per subcommand; [`config`]: what the operator decides; [`samples`]: what is shipped to try it.
 //! - [`http`] and [`desk`]: requests, and what people see; [`outbox`]: telling hospitals what became of their stays.

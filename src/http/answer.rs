@@ -44,7 +44,7 @@ pub(super) async fn received(asked: &Asked, wish: Wish, received: &Received) -> 
             self::bill(asked, wish, bill, Some(received)).await
         }
         Outcome::Noted(_) if wish.form == Form::Hl7 => Ok(acknowledgement(asked, received, 200, None)),
-        Outcome::Noted(noted) => Ok(self::noted(wish, noted)),
+        Outcome::Noted(noted) => self::noted(asked, wish, noted),
         Outcome::Refused(refused) if wish.form == Form::Hl7 => {
             let code = refused.refusals.first().map_or(Code::Internal, |refusal| refusal.code);
             Ok(acknowledgement(asked, received, code.http_status(), Some(code)))
@@ -57,7 +57,7 @@ pub(super) async fn received(asked: &Asked, wish: Wish, received: &Received) -> 
 pub(super) async fn outcome(asked: &Asked, wish: Wish, outcome: &Outcome) -> Answered {
     match outcome {
         Outcome::Bill(bill) => self::bill(asked, wish, bill, None).await,
-        Outcome::Noted(noted) => Ok(self::noted(wish, noted)),
+        Outcome::Noted(noted) => self::noted(asked, wish, noted),
         Outcome::Refused(refused) => Err(refused.clone()),
     }
 }
@@ -127,7 +127,7 @@ fn of_stay(
             address: &asked.sheet_link(bill.settlement_id),
             lang: wish.lang,
         };
-        let page = sheet.render().map_err(|error| not_rendered(asked, bill, "html", &error))?;
+        let page = sheet.render().map_err(|error| not_rendered(asked, bill.state, "html", &error))?;
         return Ok(of_bill(asked, bill, HTML, page.into_bytes()));
     }
     let own;
@@ -139,7 +139,7 @@ fn of_stay(
         }
     };
     let message = hl7_answer::bill_message(header, &next_control_id(asked), settlement, name)
-        .map_err(|error| not_rendered(asked, bill, "hl7", &error))?;
+        .map_err(|error| not_rendered(asked, bill.state, "hl7", &error))?;
     Ok(of_bill(asked, bill, &hl7_media_type(header), message))
 }
 
@@ -153,9 +153,14 @@ fn of_bill(asked: &Asked, bill: &Bill, media_type: &str, body: Vec<u8>) -> HttpR
         .body(body)
 }
 
-fn not_rendered(asked: &Asked, bill: &Bill, form: &'static str, error: &dyn std::error::Error) -> Refusal {
+fn not_rendered(
+    asked: &Asked,
+    state: BillState,
+    form: &'static str,
+    error: &dyn std::error::Error,
+) -> Refusal {
     telemetry::bill_not_rendered(&asked.trace_id.to_string(), form, error);
-    not_in_this_form(bill.state)
+    not_in_this_form(state)
 }
 
 /// The bill stands; only this form of it could not be written.
@@ -169,14 +174,15 @@ fn not_in_this_form(state: BillState) -> Refusal {
         .money(money)
 }
 
-fn noted(wish: Wish, noted: &Noted) -> HttpResponse {
-    match wish.form {
-        Form::Xml => HttpResponse::Ok().content_type(XML).body(xml::noted_xml(noted)),
-        Form::Html => HttpResponse::Ok().content_type(HTML).body(pages::noted(noted).unwrap_or_default()),
-        Form::Json | Form::Hl7 => {
-            HttpResponse::Ok().content_type(JSON).body(serde_json::to_string(noted).unwrap_or_default())
+fn noted(asked: &Asked, wish: Wish, noted: &Noted) -> Answered {
+    let (media_type, body) = match wish.form {
+        Form::Xml => (XML, xml::noted_xml(noted)),
+        Form::Html => {
+            (HTML, pages::noted(noted).map_err(|error| not_rendered(asked, noted.state, "html", &error))?)
         }
-    }
+        Form::Json | Form::Hl7 => (JSON, serde_json::to_string(noted).unwrap_or_default()),
+    };
+    Ok(HttpResponse::Ok().content_type(media_type).body(body))
 }
 
 /// The application's answer; empty where the sender wants none (MSH-16).

@@ -35,7 +35,7 @@ pub(super) async fn read(asked: &Asked, payload: Payload, bytes_max: usize) -> R
         Ok(Ok(Err(_))) => Err(Refusal::new(Code::Malformed, "报文没有发完", "the body was cut off")),
         Ok(Err(_)) => Err(too_large(bytes_max)),
         Err(_) => {
-            let seconds = within.as_secs();
+            let seconds = within.as_secs().max(1);
             let zh = format!("{seconds} 秒内未收完报文");
             Err(Refusal::new(Code::TooSlow, zh, format!("the body took longer than {seconds} s")))
         }

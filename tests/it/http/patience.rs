@@ -134,6 +134,7 @@ async fn a_body_that_does_not_end_is_refused_and_its_connection_closed() {
         let heard = dawdle(&served, kept.as_bytes()).await;
         assert!(heard.starts_with("HTTP/1.1 408"), "{heard}");
         assert!(heard.contains("urn:yizhan:problem:too_slow") && heard.contains("not_moved"), "{heard}");
+        assert!(heard.contains("1 秒内未收完报文") && heard.contains("took longer than 1 s"), "{heard}");
     }
     assert_eq!(served.ask(discharge()).await.status, 200);
 }
