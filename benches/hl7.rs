@@ -3,8 +3,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use yizhan::intake::hl7::{Charset, Message, Reading, structure, xml};
+use yizhan::intake::hl7::{Charset, Limits, Message, Reading, structure};
 use yizhan::intake::mllp::{Frames, Release, frame};
+use yizhan::intake::xml::hl7::message;
+use yizhan::intake::xml::tree::{Tree, decode};
 
 const LINES: usize = 60;
 
@@ -86,7 +88,12 @@ fn reading(criterion: &mut Criterion) {
     let document = as_xml();
     group.throughput(Throughput::Bytes(document.len() as u64));
     group.bench_function("xml", |b| {
-        b.iter(|| xml::parse(black_box(document.as_bytes()), &Reading::default()).is_ok())
+        b.iter(|| {
+            let decoded = decode(black_box(document.as_bytes()), None);
+            decoded
+                .and_then(|(text, charset)| message(&Tree::parse(&text)?, charset, &Limits::default()))
+                .is_ok()
+        })
     });
     let framed = frame(&samples[0].1);
     group.throughput(Throughput::Bytes(framed.len() as u64));

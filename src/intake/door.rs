@@ -8,7 +8,7 @@ use yizhan_contract::Personal;
 
 use super::format::{BYTE_ORDER_MARK, Format, is_cut_off, utf_16_beginning};
 use super::hl7::charset::Named;
-use super::hl7::{self, Charset, Header, Message};
+use super::hl7::{Charset, Header, Message};
 use super::inbound::{Channel, Inbound, Rejected};
 use super::limits::MESSAGE_ID_CHARS_MAX;
 use super::problems::{Problems, not_in_charset};
@@ -172,16 +172,17 @@ fn read_xml(
     profiles: &Profiles,
     now: Timestamp,
 ) -> Result<Inbound, Box<Rejected>> {
-    let tree = xml::tree::decode(bytes, channel.charset).and_then(|text| Tree::parse(&text));
-    let tree = match tree {
+    let decoded = xml::tree::decode(bytes, channel.charset);
+    let tree = decoded.and_then(|(text, charset)| Ok((Tree::parse(&text)?, charset)));
+    let (tree, charset) = match tree {
         Ok(tree) => tree,
         Err(refusal) => return Err(known.rejected(vec![refusal])),
     };
     // HL7 in XML, the standard's or an engine's: read like any other HL7 message.
-    if tree.children(Tree::ROOT).any(|(_, element)| element.name == "MSH") {
-        return match hl7::xml::parse(bytes, &channel.reading(Charset::Utf8)) {
+    if xml::hl7::is_message(&tree) {
+        return match xml::hl7::message(&tree, charset, &channel.reading(charset).limits) {
             Ok(message) => map_hl7(&message, known, profiles, now),
-            Err(error) => Err(known.rejected(vec![hl7_map::refusal(&error)])),
+            Err(refusal) => Err(known.rejected(vec![refusal])),
         };
     }
     let mut problems = Problems::default();

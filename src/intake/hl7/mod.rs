@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`place`] (where something stands), [`delimiters`] and [`charset`] (how a message is
 //! written), [`message`] and [`element`] (reading it), [`structure`] (what every message must hold),
-//! [`batch`], [`write`] (writing one), [`ack`] and [`e10`] (the two answers), [`xml`] (the XML dialects).
+//! [`batch`], [`write`] (writing one), [`ack`] and [`e10`] (the two answers).
 //!
 //! One message goes `bytes → Message::parse → structure::check`, and whatever happens
 //! [`Header::salvage`] finds enough of it to answer.
@@ -22,7 +22,6 @@ pub mod place;
 pub mod structure;
 pub mod time;
 pub mod write;
-pub mod xml;
 
 pub use charset::Charset;
 pub use delimiters::Delimiters;

@@ -13,8 +13,7 @@ pub fn refusal(error: &SyntaxError) -> Refusal {
         Fault::MessageTooLong { .. }
         | Fault::TooManyMessages { .. }
         | Fault::TooManySegments { .. }
-        | Fault::TooManyFields { .. }
-        | Fault::XmlLimit { .. } => Code::TooLarge,
+        | Fault::TooManyFields { .. } => Code::TooLarge,
         Fault::FieldMissing | Fault::SegmentMissing => Code::MissingField,
         Fault::ValueTooLong { .. } => Code::BadValue,
         Fault::UnsupportedType { .. } => Code::UnsupportedType,
@@ -49,10 +48,6 @@ fn in_chinese(fault: &Fault) -> String {
         Fault::UnsupportedProcessingId { name, taken } => format!("不接受处理标识 {name}，可用 {taken}"),
         Fault::UnsupportedVersion { name } => format!("版本 {name} 不在 2.1 至 2.8.2 之内"),
         Fault::ValueTooLong { chars, chars_max } => format!("取值 {chars} 个字符，上限 {chars_max} 个"),
-        Fault::Xml { offset, .. } => format!("XML 在第 {offset} 字节处格式不正确"),
-        Fault::XmlDoctype => "不接受带 DOCTYPE 的 XML".to_owned(),
-        Fault::XmlLimit { what, max } => format!("XML 超过限制：{what} 上限 {max}"),
-        Fault::XmlElement { name } => format!("报文中不应出现 XML 元素 {name}"),
     }
 }
 

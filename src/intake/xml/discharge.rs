@@ -47,7 +47,7 @@ pub fn read<'a>(tree: &'a Tree, problems: &mut Problems) -> RawStay<'a> {
 }
 
 fn place<'a>(path: impl Into<Cow<'a, str>>, element: &Element) -> Place<'a> {
-    Place::Xml { path: path.into(), line: element.line }
+    Place::Xml { path: path.into(), line: element.line, column: element.column }
 }
 
 /// How often each list's element occurs, and how many have been read.

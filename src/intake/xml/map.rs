@@ -56,7 +56,7 @@ fn rows<'a, const COUNT: usize>(
                 row[at] = field(tree, *item, path, &base);
             }
         }
-        (Place::Xml { path: Cow::Owned(base), line: tree.of(*item).line }, row)
+        (place(base, tree.of(*item)), row)
     };
     // One more than the reader takes: it is the reader that refuses.
     items.iter().enumerate().take(LINES_MAX + 1).map(row).collect()
@@ -74,17 +74,16 @@ fn at_root<'a>(tree: &'a Tree, path: &XmlPath) -> Field<'a> {
 /// The text of the element a path leads to, or of its attribute; not there: absent, with the place of
 /// what it would have been in.
 fn field<'a>(tree: &'a Tree, from: ElementId, path: &XmlPath, base: &str) -> Field<'a> {
-    let mut place = format!("{base}{}", written(&path.steps, !path.steps.is_empty()));
+    let mut path_to = format!("{base}{}", written(&path.steps, !path.steps.is_empty()));
     if let Some(name) = &path.attribute {
-        place = format!("{place}/@{name}");
+        path_to = format!("{path_to}/@{name}");
     }
     let mut at = from;
     for step in &path.steps {
         match matching(tree, at, step).next() {
             Some(child) => at = child,
             None => {
-                let line = tree.of(at).line;
-                return Field { place: Place::Xml { path: Cow::Owned(place), line }, ..Field::default() };
+                return Field { place: place(path_to, tree.of(at)), ..Field::default() };
             }
         }
     }
@@ -96,7 +95,11 @@ fn field<'a>(tree: &'a Tree, from: ElementId, path: &XmlPath, base: &str) -> Fie
             value.map_or("", |(_, value)| value.as_str())
         }
     };
-    Field::text(text, Place::Xml { path: Cow::Owned(place), line: element.line })
+    Field::text(text, place(path_to, element))
+}
+
+fn place<'a>(path: String, element: &Element) -> Place<'a> {
+    Place::Xml { path: Cow::Owned(path), line: element.line, column: element.column }
 }
 
 /// Every element an absolute path leads to, in document order; a step without a predicate takes all.

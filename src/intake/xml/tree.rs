@@ -29,8 +29,11 @@ pub struct Element {
     /// Its own text, without that of its children.
     pub text: String,
     pub children: Vec<ElementId>,
-    /// Line of the start tag, from 1.
+    /// Where it stands in its parent's own text.
+    pub at: usize,
+    /// Line and column of the start tag, in characters from 1.
     pub line: u32,
+    pub column: u32,
 }
 
 /// Shows what an element is called and how much it says, not what.
@@ -63,14 +66,34 @@ impl Tree {
         self.of(id).children.iter().map(|child| (*child, self.of(*child)))
     }
 
+    /// The place of the last of these elements, each a child of the one before: `/a/b[2]/c (line 3, column 7)`.
+    pub fn place_of(&self, open: &[ElementId]) -> String {
+        let mut path = String::new();
+        for (at, id) in open.iter().enumerate() {
+            let element = self.of(*id);
+            path.push_str(&format!("/{}", shown(&element.name)));
+            let Some(parent) = at.checked_sub(1).and_then(|before| open.get(before)) else { continue };
+            let alike = |(_, sibling): &(ElementId, &Element)| sibling.name == element.name;
+            if self.children(*parent).filter(alike).count() > 1 {
+                let before = self.children(*parent).filter(alike).take_while(|(sibling, _)| sibling != id);
+                path.push_str(&format!("[{}]", before.count() + 1));
+            }
+        }
+        let Element { line, column, .. } = self.of(*open.last().unwrap_or(&Self::ROOT));
+        format!("{path} (line {line}, column {column})")
+    }
+
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         Builder::new(text).build()
     }
 }
 
-/// The text of a document: byte order mark, then the XML declaration, then the channel's charset, then
-/// UTF-8. The declaration beats the channel: senders write it, middleware makes up the channel's.
-pub fn decode<'a>(bytes: &'a [u8], channel_charset: Option<&str>) -> Result<Cow<'a, str>, Refusal> {
+/// The text of a document, and the set it was written in: byte order mark, then the XML declaration, then the channel's
+/// charset, then UTF-8. The declaration beats the channel: senders write it, middleware makes up the channel's.
+pub fn decode<'a>(
+    bytes: &'a [u8],
+    channel_charset: Option<&str>,
+) -> Result<(Cow<'a, str>, Charset), Refusal> {
     let declared = declared_encoding(bytes);
     let (encoding, body) = match Encoding::for_bom(bytes) {
         Some((encoding, length)) => (encoding, &bytes[length..]),
@@ -81,7 +104,13 @@ pub fn decode<'a>(bytes: &'a [u8], channel_charset: Option<&str>) -> Result<Cow<
     };
     // From the document's first byte: a mark before it counts.
     let mark = bytes.len() - body.len();
-    Charset::Table(encoding).decode(body).map_err(|offset| not_in_charset(mark + offset, encoding.name()))
+    let text = Charset::Table(encoding).decode(body);
+    let text = text.map_err(|offset| not_in_charset(mark + offset, encoding.name()))?;
+    // No message can be written in UTF-16, so its answer is in UTF-8.
+    let is_wide = encoding.output_encoding() != encoding;
+    let charset =
+        if is_wide || encoding == encoding_rs::UTF_8 { Charset::Utf8 } else { Charset::Table(encoding) };
+    Ok((text, charset))
 }
 
 fn known_encoding(label: &str) -> Result<&'static Encoding, Refusal> {
@@ -112,12 +141,13 @@ struct Builder<'t> {
     /// Up to where lines have been counted.
     counted: usize,
     line: u32,
+    column: u32,
 }
 
 impl<'t> Builder<'t> {
     fn new(text: &'t str) -> Self {
         let reader = NsReader::from_str(text);
-        Self { text, reader, elements: Vec::new(), open: Vec::new(), counted: 0, line: 1 }
+        Self { text, reader, elements: Vec::new(), open: Vec::new(), counted: 0, line: 1, column: 1 }
     }
 
     fn build(mut self) -> Result<Tree, Refusal> {
@@ -185,8 +215,9 @@ impl<'t> Builder<'t> {
         let namespace = namespace.map(|name| self.shared(name));
         let attributes = self.attributes(tag)?;
         let name = tag.local_name().as_ref().to_owned();
-        let line = self.line;
-        self.elements.push(Element { name, namespace, attributes, line, ..Element::default() });
+        let at = self.open.last().map_or(0, |parent| self.elements[*parent].text.len());
+        let (line, column) = (self.line, self.column);
+        self.elements.push(Element { name, namespace, attributes, at, line, column, ..Element::default() });
         Ok(id)
     }
 
@@ -249,16 +280,30 @@ impl<'t> Builder<'t> {
     fn count_lines(&mut self, up_to: usize) {
         let passed = self.text.as_bytes().get(self.counted..up_to).unwrap_or_default();
         let lines = passed.iter().filter(|byte| **byte == b'\n').count();
+        let last = match memchr::memrchr(b'\n', passed) {
+            Some(end) => {
+                self.column = 1;
+                &passed[end + 1..]
+            }
+            None => passed,
+        };
+        // Bytes inside a character of UTF-8 are not counted.
+        let characters = last.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
         self.line = self.line.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
+        self.column = self.column.saturating_add(u32::try_from(characters).unwrap_or(u32::MAX));
         self.counted = up_to.max(self.counted);
     }
 
     fn malformed(&self, zh: &str, en: &str) -> Refusal {
-        Refusal::new(Code::Malformed, zh, en).at(format_args!("line {}", self.line))
+        Refusal::new(Code::Malformed, zh, en).at(self.place())
     }
 
     fn too_large(&self, zh: &str, en: String) -> Refusal {
-        Refusal::new(Code::TooLarge, zh, en).at(format_args!("line {}", self.line))
+        Refusal::new(Code::TooLarge, zh, en).at(self.place())
+    }
+
+    fn place(&self) -> String {
+        format!("line {} column {}", self.line, self.column)
     }
 }
 
