@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use uuid::Uuid;
 use yizhan_contract::stay::VisitClass;
 use yizhan_contract::step::PayerState;
@@ -16,7 +17,7 @@ use super::hl7::escape::escape;
 use super::hl7::write::SegmentDraft;
 use super::hl7::{Charset, Delimiters, ErrCode, Header, Place, SegmentId};
 use super::problems::Warning;
-use super::profile::{Acknowledge, BillInAck, Profile};
+use super::profile::{BillInAck, Profile};
 use super::reception::Received;
 use crate::refusal::{Money as Moved, Refusal};
 use crate::settlement::bill::{Bill, BilledPayer, CategoryTotal};
@@ -43,7 +44,7 @@ pub fn answers(received: &Received, mut next_id: impl FnMut() -> String) -> Vec<
         }
     };
     let receipt = receipt(&received.outcome);
-    let mode = received.profile.as_ref().map_or(AckMode::BySender, |profile| mode(profile.acknowledge));
+    let mode = received.profile.as_ref().map_or(AckMode::BySender, |profile| profile.acknowledge);
     let due = ack::due(header, mode, receipt);
     let mut remarks = remarks(received);
     if received.profile.as_ref().is_some_and(|profile| profile.warnings_in_ack) {
@@ -73,15 +74,6 @@ pub fn batch(
     let remark = warnings.first().map(|warning| &warning.message);
     let is_of_batch = batch.header.is_some();
     batch::answer(&Answering { header, is_of_batch, control_id, at, remark }, answers)
-}
-
-fn mode(acknowledge: Acknowledge) -> AckMode {
-    match acknowledge {
-        Acknowledge::BySender => AckMode::BySender,
-        Acknowledge::Original => AckMode::Original,
-        Acknowledge::Enhanced => AckMode::Enhanced,
-        Acknowledge::AaOnly => AckMode::AaOnly,
-    }
 }
 
 fn receipt(outcome: &Outcome) -> Receipt {
@@ -174,13 +166,11 @@ fn noted_remarks(received: &Received, noted: &Noted) -> Vec<AckError> {
 }
 
 fn finding(finding: &Finding) -> AckError {
-    let word = serde_json::to_value(finding.code).ok();
-    let word = word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
     let severity = match finding.code {
         FindingCode::SamplePolicy | FindingCode::NotOnRoster => Severity::Information,
         _ => Severity::Warning,
     };
-    AckError { severity, ..information(&word, finding.message.clone()) }
+    AckError { severity, ..information(&word(finding.code), finding.message.clone()) }
 }
 
 /// What was odd in a message that was taken, at its place.
@@ -226,32 +216,17 @@ fn bill_segments(received: &Received, header: &Header) -> Vec<SegmentDraft> {
     let mut segments = vec![segment("total", &total, bill.amounts.total, bill.state.word(), &id)];
     for payer in &bill.payers {
         let reference = payer.payer_reference.as_deref().unwrap_or_default();
-        segments.push(segment(
-            payer.payer.as_str(),
-            &payer.name,
-            payer.paid,
-            state_word(payer.state),
-            reference,
-        ));
+        segments.push(segment(payer.payer.as_str(), &payer.name, payer.paid, &word(payer.state), reference));
     }
     let share = Text::new("个人自付", "Patient share");
     segments.push(segment("patient", &share, bill.patient_share, bill.state.word(), &id));
     segments
 }
 
-fn state_word(state: PayerState) -> &'static str {
-    match state {
-        PayerState::SettledElsewhere => "settled_elsewhere",
-        PayerState::Quoted => "quoted",
-        PayerState::Committing => "committing",
-        PayerState::Committed => "committed",
-        PayerState::Unknown => "unknown",
-        PayerState::Deferred => "deferred",
-        PayerState::Refused => "refused",
-        PayerState::Reversing => "reversing",
-        PayerState::Reversed => "reversed",
-        PayerState::NotApplicable => "not_applicable",
-    }
+/// A word of the interface, as JSON has it.
+fn word(value: impl Serialize) -> String {
+    let word = serde_json::to_value(value).ok();
+    word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// The bill as EHC^E10 for the sender of `header`: one group per payer in order, then the patient.
@@ -297,7 +272,6 @@ fn payer_share(bill: &Bill, payer: &BilledPayer) -> Share {
         paid: payer.paid,
         reference: payer.payer_reference.as_ref().map(ToString::to_string),
         reason: Organisation { code: reason_word(payer), name: payer.name.en.to_string() },
-        by_line: Vec::new(),
     }
 }
 
@@ -314,9 +288,7 @@ fn status(payer: &BilledPayer) -> Status {
 }
 
 fn reason_word(payer: &BilledPayer) -> String {
-    let reason = payer.reason.and_then(|reason| serde_json::to_value(reason).ok());
-    let word = reason.and_then(|word| word.as_str().map(str::to_owned));
-    word.unwrap_or_else(|| state_word(payer.state).to_owned())
+    payer.reason.map_or_else(|| word(payer.state), word)
 }
 
 fn patient_share(bill: &Bill) -> Share {
@@ -327,7 +299,6 @@ fn patient_share(bill: &Bill) -> Share {
         paid: bill.patient_share,
         reference: None,
         reason: Organisation { code: "patient_share".to_owned(), name: "Patient share".to_owned() },
-        by_line: Vec::new(),
     }
 }
 

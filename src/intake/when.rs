@@ -1,9 +1,8 @@
 //! Dates and times as senders write them: ISO 8601, or HL7 `YYYYMMDD[HHMM[SS[.S…]]][±ZZZZ]`.
 
-use jiff::civil::Date;
 use yizhan_contract::stay::Moment;
 
-use super::hl7::time::{Dashes, Dtm};
+use super::hl7::time::Dtm;
 
 /// The text names no day: it is no date, a day that does not exist, or only a year or month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,17 +13,12 @@ pub fn moment(text: &str) -> Result<Moment, NotADate> {
     if text.as_bytes().get(4) == Some(&b'-') {
         return text.parse().map_err(|_| NotADate);
     }
-    Dtm::parse(text, Dashes::Refused).ok().and_then(Dtm::moment).ok_or(NotADate)
+    Dtm::parse(text).ok().and_then(Dtm::moment).ok_or(NotADate)
 }
 
 /// Whether a text is a date that gives no day (`1950`, `195003`), as birth dates often are.
 pub fn is_imprecise(text: &str) -> bool {
-    Dtm::parse(text, Dashes::Refused).is_ok_and(|time| time.moment().is_none())
-}
-
-/// The day of a moment.
-pub fn date(text: &str) -> Result<Date, NotADate> {
-    moment(text).map(|moment| moment.date)
+    Dtm::parse(text).is_ok_and(|time| time.moment().is_none())
 }
 
 #[cfg(test)]

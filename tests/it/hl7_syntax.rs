@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use yizhan::intake::hl7::{Charset, Message, Path, Reading, SyntaxError, structure};
+use yizhan::intake::hl7::{Charset, Message, Place, Reading, SyntaxError, structure};
 use yizhan::intake::mllp::{Frames, Release, frame};
 use yizhan::intake::problems::Problems;
 use yizhan::intake::reception::Arrival;
@@ -63,7 +63,7 @@ fn check(case: &Case, bytes: &[u8]) {
                 assert_eq!(checked.trigger.event(), event, "{file}");
             }
             for (path, value) in &case.reads {
-                let element = message.at(path.parse::<Path>().unwrap());
+                let element = message.at(Place::named(path).unwrap());
                 assert_eq!(element.expect(path).text_as_sent(), *value, "{file}: {path}");
             }
         }
@@ -183,7 +183,7 @@ fn debug_output_names_no_patient() {
     let (_, bytes) = own_messages().into_iter().find(|(name, _)| name == "discharge").unwrap();
     let message = Message::parse(&bytes, &Reading::default()).unwrap();
     let fields: Vec<_> = message.segments().flat_map(|segment| segment.fields()).collect();
-    let shown = format!("{message:?} {fields:?} {:?}", message.at("PID-5".parse().unwrap()));
+    let shown = format!("{message:?} {fields:?} {:?}", message.at(Place::named("PID-5").unwrap()));
     assert!(shown.contains("PID"), "{shown}");
     let mut frames = Frames::new(1 << 20, Release::One);
     frames.push(&[frame(&bytes), b"\x0b".to_vec(), bytes.clone()].concat());

@@ -1,6 +1,6 @@
 //! The XML dialects: what they come to as ER7, and where what has no place in a message is refused.
 
-use yizhan::intake::hl7::{Charset, Limits, Message, Reading};
+use yizhan::intake::hl7::{Charset, Limits, Message, Place, Reading};
 use yizhan::intake::xml::hl7::{is_message, message};
 use yizhan::intake::xml::tree::{Tree, decode};
 use yizhan::refusal::Refusal;
@@ -61,7 +61,7 @@ fn the_declaration_says_the_character_set() {
         let inside = format!("{HEADER}<PID><PID.5><XPN.1>億</XPN.1></PID.5></PID>");
         let document = format!("<?xml version='1.0' encoding='{name}'?>{}", v2xml(&inside));
         let message = read(&charset.encode(&document)).unwrap();
-        assert_eq!(message.at("PID-5".parse().unwrap()).unwrap().text(), "億", "{name}");
+        assert_eq!(message.at(Place::named("PID-5").unwrap()).unwrap().text(), "億", "{name}");
         assert_eq!(message.charset(), charset);
     }
     let wide: Vec<u8> =

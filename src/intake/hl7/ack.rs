@@ -1,7 +1,7 @@
 //! Acknowledgements (HL7 v2.5 ch. 2.9): which are due, and how one is written.
 //!
 //! A message that could not be parsed is answered through [`Header::salvage`]. Where not even a header
-//! was found the answer is a bare AR without MSA-2: the sender waits on its connection for something,
+//! was found the answer is an AE without MSA-2: the sender waits on its connection for something,
 //! and an engineer reading its log learns more from ERR than from a timeout.
 
 use jiff::Timestamp;

@@ -68,9 +68,6 @@ pub struct Share {
     pub reference: Option<String>,
     /// Why it is this amount: a stable code and words.
     pub reason: Organisation,
-    /// The part of each line, over all sections in order. Empty: adjudicated as a whole, and the first
-    /// line carries the amount.
-    pub by_line: Vec<Money>,
 }
 
 /// IPR-4 (HL7 table 0571).
@@ -79,7 +76,6 @@ pub enum Status {
     Rejected,
     Pending,
     Zero,
-    AsSubmitted,
     Adjusted,
     Paid,
 }
@@ -90,7 +86,6 @@ impl Status {
             Self::Rejected => "REJECT",
             Self::Pending => "PEND",
             Self::Zero => "ADJZER",
-            Self::AsSubmitted => "ADJSUB",
             Self::Adjusted => "ADJ",
             Self::Paid => "PAID",
         }
@@ -107,10 +102,6 @@ impl Status {
 pub enum E10Error {
     #[error("a bill without a section, or a section without a line")]
     Empty,
-    #[error("share {share} divides its amount over {parts} lines; the bill has {lines}")]
-    Lines { share: usize, parts: usize, lines: usize },
-    #[error("the parts of share {share} are not the amount it pays")]
-    Sum { share: usize },
     #[error("what everybody pays is not the total of the bill")]
     Total,
 }
@@ -141,18 +132,6 @@ pub fn e10(header: &Header, control_id: &str, bill: &Adjudicated) -> Result<Vec<
 fn check(bill: &Adjudicated) -> Result<(), E10Error> {
     if bill.sections.is_empty() || bill.sections.iter().any(|section| section.lines.is_empty()) {
         return Err(E10Error::Empty);
-    }
-    let lines = bill.lines().count();
-    for (share, Share { paid, by_line, .. }) in bill.shares.iter().enumerate() {
-        if by_line.is_empty() {
-            continue;
-        }
-        if by_line.len() != lines {
-            return Err(E10Error::Lines { share, parts: by_line.len(), lines });
-        }
-        if by_line.iter().copied().sum::<Money>() != *paid {
-            return Err(E10Error::Sum { share });
-        }
     }
     let paid: Money = bill.shares.iter().map(|share| share.paid).sum();
     if paid == bill.total() { Ok(()) } else { Err(E10Error::Total) }
@@ -266,9 +245,8 @@ impl Group<'_> {
             pss.text(1, &number).text(2, &number).text(3, &number).text(5, &name);
             amount(pss, 4, section.billed());
         });
-        let as_one = if self.share.by_line.is_empty() { "Y" } else { "N" };
         out.segment(b"PSG", |psg| {
-            psg.text(1, &number).text(2, &number).text(3, "1").text(4, as_one).text(6, &name);
+            psg.text(1, &number).text(2, &number).text(3, "1").text(4, "Y").text(6, &name);
             amount(psg, 5, section.billed());
         });
     }
@@ -283,14 +261,14 @@ impl Group<'_> {
             amount(psl, 15, line.billed);
             amount(psl, 16, line.billed);
         });
-        let allowed = match share.by_line.get(line_number) {
-            Some(allowed) => *allowed,
-            None if line_number == 0 => share.paid,
-            None => return,
-        };
+        // Payers pay for a stay, not for its lines: each group is adjudicated as a whole, and the first line of the bill
+        // carries the amount.
+        if line_number > 0 {
+            return;
+        }
         out.segment(b"ADJ", |adj| {
             adj.text(1, &ours).text(2, &ours).text(3, "1").text(4, "EA");
-            amount(adj, 5, allowed);
+            amount(adj, 5, share.paid);
             adj.components(7, &[&share.reason.code, &share.reason.name, "L"]);
             adj.text(14, &time::written(bill.settled_at));
             organisation(adj, 15, &share.payer);

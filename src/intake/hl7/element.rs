@@ -6,7 +6,7 @@ use std::fmt;
 use super::charset::Charset;
 use super::delimiters::Delimiters;
 use super::escape::{Syntax, unescape};
-use super::place::{Path, Place, SegmentId};
+use super::place::{Place, SegmentId};
 
 /// What a field, component or subcomponent says (HL7 v2.5 ch. 2.5.3 and 2.10.2).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -118,13 +118,6 @@ impl<'m> Segment<'m> {
     /// All fields that were sent, from field 1.
     pub fn fields(self) -> impl Iterator<Item = Element<'m>> {
         (1..=self.last_field()).map(move |n| self.field(n))
-    }
-
-    /// What a path names within this segment; its segment name and sequence are not looked at.
-    pub fn at(self, path: Path) -> Element<'m> {
-        let component =
-            self.field(path.field).repetition(path.repetition.max(1)).component(path.component.max(1));
-        if path.subcomponent == 0 { component } else { component.subcomponent(path.subcomponent) }
     }
 }
 

@@ -168,7 +168,7 @@ impl fmt::Debug for Header {
     }
 }
 
-/// The first `MSH` at the beginning of a line, even with noise before it in that line.
+/// The first `MSH` that separators can follow, with whatever noise before it.
 fn begin_of_header(bytes: &[u8]) -> Option<usize> {
     let searched = &bytes[..bytes.len().min(HEADER_BYTES_MAX)];
     let at = memchr::memmem::find(searched, SegmentId::MSH.as_str().as_bytes())?;

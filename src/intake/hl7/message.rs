@@ -10,7 +10,7 @@ use super::element::{Element, Segment};
 use super::error::{Fault, Quoted, SyntaxError, Warning, WarningKind};
 use super::escape::Syntax;
 use super::index::{Index, LineEnd, one_line_end, with_line_ends};
-use super::place::{Path, Place, SegmentId};
+use super::place::{Place, SegmentId};
 
 /// Most segments in one message.
 pub const SEGMENTS_MAX: usize = 20_000;
@@ -153,12 +153,14 @@ impl<'b> Message<'b> {
         })
     }
 
-    /// What a path names; without a sequence in it, in the first segment of that name.
-    /// `None` where there is no such segment.
-    pub fn at(&self, path: Path) -> Option<Element<'_>> {
-        let sequence = path.sequence.unwrap_or(1);
-        let segment = self.named(path.segment.as_str()).find(|segment| segment.sequence() == sequence)?;
-        Some(segment.at(path))
+    /// What stands at a place: of a field its first repetition and component, of a component the whole. `None` where there
+    /// is no such segment.
+    pub fn at(&self, place: Place) -> Option<Element<'_>> {
+        let mut alike = self.named(place.segment.as_str());
+        let segment = alike.find(|segment| segment.sequence() == place.sequence)?;
+        let repetition = segment.field(place.field).repetition(place.repetition.max(1));
+        let component = repetition.component(place.component.max(1));
+        Some(if place.subcomponent == 0 { component } else { component.subcomponent(place.subcomponent) })
     }
 
     pub fn delimiters(&self) -> &Delimiters {

@@ -30,6 +30,6 @@ pub use error::{ErrCode, Fault, SyntaxError, Warning, WarningKind};
 pub use header::{Header, Version};
 pub use index::LineEnd;
 pub use message::{Limits, Message, Reading};
-pub use place::{Path, Place, SegmentId};
+pub use place::{Place, SegmentId};
 pub use structure::Trigger;
 pub use write::Builder;

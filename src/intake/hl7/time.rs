@@ -16,13 +16,6 @@ pub enum Precision {
     Second,
 }
 
-/// Whether `1977-01-01` and `1977-01-01 10:30:00` are read too, which no version of HL7 allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dashes {
-    Refused,
-    Accepted,
-}
-
 /// A time as it was written. Parts that were not given are those of the earliest time it can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dtm {
@@ -42,11 +35,8 @@ pub enum TimeError {
 
 impl Dtm {
     /// Reads the first component of a TS, or a DTM, escapes resolved.
-    pub fn parse(text: &str, dashes: Dashes) -> Result<Self, TimeError> {
+    pub fn parse(text: &str) -> Result<Self, TimeError> {
         let text = text.trim();
-        if dashes == Dashes::Accepted && text.as_bytes().get(4) == Some(&b'-') && text.len() >= 10 {
-            return Self::dashed(text);
-        }
         let (local, offset) = match text.find(['+', '-']) {
             Some(at) => (&text[..at], Some(offset_of(&text[at..])?)),
             None => (text, None),
@@ -69,23 +59,7 @@ impl Dtm {
         Ok(Self { precision, civil: civil_of(digits, nanosecond)?, offset })
     }
 
-    fn dashed(text: &str) -> Result<Self, TimeError> {
-        let (date, time) = text.split_at_checked(10).ok_or(TimeError::Shape)?;
-        let well_placed = date.as_bytes()[7] == b'-' && (time.is_empty() || time.starts_with([' ', 'T']));
-        let time = time.get(1..).unwrap_or_default();
-        if !well_placed || (!time.is_empty() && !matches!(time.len(), 5 | 8)) {
-            return Err(TimeError::Shape);
-        }
-        Self::parse(&format!("{}{}", date.replace('-', ""), time.replace(':', "")), Dashes::Refused)
-    }
-
-    /// The civil date, in Shanghai where the sender gave an offset and a time of day.
-    /// `None` where no day was given.
-    pub fn date(self) -> Option<Date> {
-        self.moment().map(|moment| moment.date)
-    }
-
-    /// The same as the stay's own kind of time, on the wall clock in Shanghai. `None` where no day was given.
+    /// The stay's own kind of time, on the wall clock in Shanghai. `None` where no day was given.
     pub fn moment(self) -> Option<Moment> {
         match self.precision {
             Precision::Year | Precision::Month => None,
@@ -167,7 +141,7 @@ mod tests {
     use super::*;
 
     fn moment(text: &str) -> Result<Option<String>, TimeError> {
-        Dtm::parse(text, Dashes::Refused).map(|read| read.moment().map(|moment| moment.to_string()))
+        Dtm::parse(text).map(|read| read.moment().map(|moment| moment.to_string()))
     }
 
     #[test]
@@ -206,21 +180,6 @@ mod tests {
             ("20260814093060", TimeError::Calendar),
         ] {
             assert_eq!(moment(text), Err(error), "{text}");
-        }
-    }
-
-    #[test]
-    fn dashes_are_read_where_the_profile_allows_them() {
-        for (text, expected) in [
-            ("1977-01-01", Some("1977-01-01")),
-            ("1977-01-01 10:30:00", Some("1977-01-01T10:30:00")),
-            ("1977-01-01T10:30", Some("1977-01-01T10:30:00")),
-            ("1977-1-1", None),
-            ("1977-01-01 10", None),
-            ("1977-02-30", None),
-        ] {
-            let read = Dtm::parse(text, Dashes::Accepted).ok().and_then(Dtm::moment);
-            assert_eq!(read.map(|moment| moment.to_string()).as_deref(), expected, "{text}");
         }
     }
 

@@ -7,12 +7,12 @@ use serde::Deserialize;
 use yizhan_contract::Text;
 use yizhan_contract::claim::HospitalLevel;
 
+use super::super::hl7::ack::AckMode;
 use super::super::hl7::charset::Named;
 use super::super::hl7::{Charset, SegmentId};
 use super::select::{Hl7Selector, XmlListMap, XmlMap, XmlPath};
 use super::{
-    Acknowledge, BillInAck, Hl7Paths, OddCharges, Profile, ReturnAddress, Sender, SeveralPatients, ValueMap,
-    ValueMaps,
+    BillInAck, Hl7Paths, OddCharges, Profile, ReturnAddress, Sender, SeveralPatients, ValueMap, ValueMaps,
 };
 use crate::settlement::message::{Hospital, Mode, Period, RepeatedLine, SettleOn};
 use crate::settlement::names::{DiagnosisField, Head, LineField, List, Name, PayerField};
@@ -72,7 +72,7 @@ struct File {
     currency: Option<String>,
     processing_ids: Option<Vec<String>>,
     #[serde(default)]
-    acknowledge: Acknowledge,
+    acknowledge: AckMode,
     #[serde(default)]
     settle_on: SettleOn,
     #[serde(default)]

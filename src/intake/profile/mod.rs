@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::hl7::ack::AckMode;
 use super::hl7::{Charset, Header};
 use crate::settlement::message::Hospital;
 use crate::settlement::names::{DiagnosisField, Head, LineField, Name, PayerField};
@@ -50,18 +51,6 @@ macro_rules! choice {
     };
 }
 
-choice!(
-    /// Which acknowledgements the sender understands (HL7 chapter 2.9).
-    Acknowledge {
-        /// Original mode if MSH-15 and MSH-16 are empty, else enhanced.
-        #[default]
-        BySender,
-        Original,
-        Enhanced,
-        /// AA, AE or AR at once, whatever MSH-15 and MSH-16 ask for.
-        AaOnly,
-    }
-);
 choice!(
     /// Charge lines without a code, and FT1-6 outside table 0017.
     OddCharges {
@@ -142,7 +131,8 @@ pub struct Profile {
     pub currency: String,
     /// MSH-11 values taken.
     pub processing_ids: Vec<String>,
-    pub acknowledge: Acknowledge,
+    /// Which acknowledgements the sender understands.
+    pub acknowledge: AckMode,
     pub odd_charges: OddCharges,
     pub several_patients: SeveralPatients,
     pub bill_in_ack: BillInAck,
