@@ -144,6 +144,40 @@ async fn a_profile_may_keep_warnings_out_of_the_acknowledgement() {
     assert_eq!(answered(&bytes, "warnings_in_ack = false").await.unwrap(), ["AA"]);
 }
 
+/// A profile's word on acknowledgements, what the sender puts into MSH-15 and MSH-16, whether its message is taken:
+/// MSA-1 of every answer.
+#[tokio::test]
+async fn a_profile_says_which_answers_its_hospital_understands() {
+    let (_, bytes) = own_messages().into_iter().find(|(name, _)| name == "discharge").unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    for (word, [accept, application], is_taken, expected) in [
+        ("by_sender", ["", ""], true, "AA"),
+        ("by_sender", ["AL", "NE"], true, "CA"),
+        ("by_sender", ["AL", "AL"], true, "CA AA"),
+        ("by_sender", ["AL", "AL"], false, "CE"),
+        ("by_sender", ["NE", "NE"], true, ""),
+        ("original", ["AL", "AL"], true, "AA"),
+        ("original", ["NE", "NE"], false, "AE"),
+        ("enhanced", ["", ""], true, "CA AA"),
+        ("enhanced", ["AL", ""], true, "CA"),
+        ("aa_only", ["AL", "NE"], true, "AA"),
+        ("aa_only", ["AL", "AL"], false, "AE"),
+        ("aa_only", ["ER", "NE"], true, ""),
+    ] {
+        let mode = format!("|P|2.5.1|||{accept}|{application}|CHN|");
+        let mut sent = text.replacen("|P|2.5.1|||||CHN|", &mode, 1);
+        assert!(sent.contains(&mode));
+        if !is_taken {
+            sent = sent.replace("PV1|", "ZV1|");
+        }
+        let house = House::new(profiles(&format!("acknowledge = {word:?}"), None), false).await;
+        let received = house.receive(sent.as_bytes(), Format::Hl7, None).await;
+        let answers = hl7_answer::answers(&received, || "A1".to_owned());
+        let codes: Vec<String> = answers.iter().map(|answer| read_answer(answer).remove(0)).collect();
+        assert_eq!(codes.join(" "), expected, "{word} {accept} {application} taken {is_taken}");
+    }
+}
+
 #[test]
 fn every_message_has_a_line() {
     let lines: BTreeSet<String> = cases().into_iter().map(|case| case.file).collect();

@@ -5,7 +5,10 @@ use proptest::prelude::*;
 use serde::Deserialize;
 use yizhan::intake::hl7::Charset;
 use yizhan::intake::hl7::charset::Named;
-use yizhan::intake::limits::{LINES_MAX, MESSAGE_BYTES_MAX, PROBLEMS_MAX, XML_ATTRIBUTES_MAX, XML_DEPTH_MAX};
+use yizhan::intake::limits::{
+    DIAGNOSES_MAX, LINES_MAX, MESSAGE_BYTES_MAX, PROBLEMS_MAX, SETTLED_ELSEWHERE_MAX, XML_ATTRIBUTES_MAX,
+    XML_DEPTH_MAX,
+};
 use yizhan::intake::{Channel, Format, Inbound, Profile, Profiles, Rejected, door, split};
 use yizhan::settlement::meaning::{differing_lines, meaning};
 use yizhan::settlement::message::Trigger;
@@ -288,6 +291,29 @@ fn more_lines_than_a_stay_may_have_are_refused_once() {
             - if file.ends_with("xml") { "<lines>".len() } else { 0 };
         let crowded = format!("{}{many}{}", &text[..at], &text[at..]);
         assert_eq!(places(read_with(crowded.as_bytes(), &profiles)), [place]);
+    }
+}
+
+/// One entry of a list more than is taken.
+#[test]
+fn lists_have_an_end() {
+    let profiles = profiles();
+    let diagnosis = |n| format!(r#"{{"code":"J{n}"}}"#);
+    let payer = |n| format!(r#"{{"payer":"payer_{n}","amount":"0.00","reference":"R{n}"}}"#);
+    let list =
+        |entry: &dyn Fn(usize) -> String, count: usize| (0..count).map(entry).collect::<Vec<_>>().join(",");
+    let json = String::from_utf8(message("stay.json")).unwrap();
+    for (name, entry, most) in [
+        ("diagnoses", &diagnosis as &dyn Fn(usize) -> String, DIAGNOSES_MAX),
+        ("settled_elsewhere", &payer, SETTLED_ELSEWHERE_MAX),
+    ] {
+        let with = |count| {
+            let mut stay: serde_json::Value = serde_json::from_str(&json).unwrap();
+            stay[name] = serde_json::from_str(&format!("[{}]", list(entry, count))).unwrap();
+            places(read_with(stay.to_string().as_bytes(), &profiles))
+        };
+        assert_eq!(with(most), ["read"], "{name}");
+        assert_eq!(with(most + 1), [format!("too_large @ $.{name}[{most}]")]);
     }
 }
 

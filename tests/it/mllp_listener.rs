@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -259,13 +260,16 @@ async fn whoever_does_not_speak_mllp_is_not_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn a_trickle_does_not_hold_a_seat() {
     let settings = Settings { idle: Duration::from_secs(60), ..Settings::default() };
-    for (first, trickle, pause_s, closed_s) in [
-        (&b"x"[..], &b"x"[..], 29, 30),
-        (b"\x0ba\x1c\r", b"x", 29, 60),
-        (b"\x0b", b"x", 50, 120),
-        (b"\x0ba\x1c\r\x0b", b"x", 50, 120),
-        (b"\x0b", b"x\x0b", 50, 180),
+    for (first, trickle, pause_s, closed_s, told) in [
+        (&b"x"[..], &b"x"[..], 29, 30, "no_mllp"),
+        (b"\x0ba\x1c\r", b"x", 29, 60, "idle"),
+        (b"\x0b", b"x", 50, 120, "idle"),
+        (b"\x0ba\x1c\r\x0b", b"x", 50, 120, "idle"),
+        (b"\x0b", b"x\x0b", 50, 180, "idle"),
     ] {
+        // Each line of the log has its counter.
+        let log = PrometheusBuilder::new().build_recorder();
+        let _logging = metrics::set_default_local_recorder(&log);
         let begun = Instant::now();
         let (near, task, _stop) = conversation(settings);
         let (mut heard, mut near) = tokio::io::split(near);
@@ -288,6 +292,8 @@ async fn a_trickle_does_not_hold_a_seat() {
         let (closed, ()) = tokio::join!(reading, dripping);
         task.await.unwrap();
         assert_eq!((closed - begun).as_secs(), closed_s, "{first:?} {trickle:?}");
+        let counted = log.handle().render();
+        assert!(counted.contains(&format!("yizhan_mllp_trouble_total{{what=\"{told}\"}} 1")), "{counted}");
     }
 }
 
