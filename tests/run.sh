@@ -34,21 +34,29 @@ have_postgresql() {
 }
 
 install_postgresql() { # the programs alone: the tests start servers of their own, Debian's must not start one
-    say "PostgreSQL is missing; installing postgresql-15 from Debian, without a server that runs"
+    say "PostgreSQL is missing; installing Debian's postgresql, without a server that runs"
     from_debian postgresql-common || return 1
     "${as_root[@]}" sed -i -E 's/^#?create_main_cluster .*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf || return 1
-    from_debian postgresql-15
+    from_debian postgresql # whichever version this Debian has: 15 in bookworm, 17 in trixie
 }
 
 command -v cargo >/dev/null 2>&1 || fail "cargo is missing: install the Rust toolchain named in rust-toolchain.toml"
 install cc gcc libc6-dev || fail "no C compiler: install gcc (bundled SQLite and ring are built from C)"
-have_postgresql || install_postgresql || fail "no PostgreSQL: install postgresql-15, or name the folder of its programs by YIZHAN_TEST_PG_BIN"
+have_postgresql || install_postgresql || fail "no PostgreSQL: install postgresql (15 or later), or name the folder of its programs by YIZHAN_TEST_PG_BIN"
 
-# The answer EHC^E10 is checked by a second HL7 library where Python is there; the tests say when it is not.
+# The answer EHC^E10 is checked by a second HL7 library where Python can be had; the tests say when it cannot.
 say "independent HL7 library (hl7apy)"
 venv=$PWD/target/hl7apy
+make_venv() { # Debian's python3 alone makes a folder that lacks pip
+    rm -rf "$venv"
+    command -v python3 >/dev/null 2>&1 && python3 -m venv "$venv" >/dev/null 2>&1
+}
+install_python() {
+    say "python3 with venv is missing; installing python3 python3-venv from Debian"
+    from_debian python3 python3-venv
+}
 if [ ! -x "$venv/bin/python" ]; then
-    if command -v python3 >/dev/null 2>&1 && python3 -m venv "$venv" >/dev/null 2>&1 \
+    if { make_venv || { install_python && make_venv; }; } \
         && "$venv/bin/pip" install -q --disable-pip-version-check 'hl7apy==1.3.5'; then
         echo "installed into target/hl7apy"
     else
