@@ -32,6 +32,7 @@ mod old_stores;
 mod outbox;
 mod postgres;
 mod profiles;
+mod readme;
 mod refusal;
 mod sealed;
 mod serve;
