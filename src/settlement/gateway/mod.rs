@@ -5,9 +5,10 @@
 //!
 //! Reading order: this page (what can be asked of a gateway), `step` (one step through the store), `standing` (what
 //! is stored, and waiting for it), `pursue` (stays that need outside payers), `quote` (asking them), `drive`
-//! (carrying the saga out), `deliver` (those that were left out), `attended` (what a person orders).
+//! (carrying the saga out), `deliver` (those that were left out), `attended` (what a person orders), `bells` (who waits for what in this process).
 
 mod attended;
+mod bells;
 mod deliver;
 mod drive;
 mod pursue;
@@ -25,6 +26,7 @@ use yizhan_contract::{Money, Personal, Text};
 use yizhan_rules::PolicyShelf;
 
 pub use attended::{Order, OrderError, Waiting};
+use bells::Bells;
 pub use pursue::{Handled, Pursuit};
 use step::{Stepped, Work};
 
@@ -60,6 +62,7 @@ pub struct Gateway {
     stepping: Stepping,
     outbox_written: Arc<Notify>,
     turns: Arc<Semaphore>,
+    bells: Arc<Bells>,
 }
 
 /// A settlement as stored, for reading and printing.
@@ -88,8 +91,8 @@ impl Gateway {
     ) -> Self {
         let stepping = Stepping(saga::step);
         let turns = Arc::new(Semaphore::new(store.steps_beside_messages()));
-        let outbox_written = Arc::default();
-        Self { store, policies, hospitals, payers, name, runtime, stepping, outbox_written, turns }
+        let (outbox_written, bells) = (Arc::default(), Arc::default());
+        Self { store, policies, hospitals, payers, name, runtime, stepping, outbox_written, turns, bells }
     }
 
     /// The same gateway whose sagas move by another function: for proving that a wrong one is found out.

@@ -23,7 +23,7 @@ use crate::settlement::message::{Hospital, Mode};
 use crate::settlement::outcome::Outcome;
 use crate::settlement::record::{Pricing, Settlement, StayRecord};
 use crate::settlement::refusals;
-use crate::settlement::saga::COMMIT_DEADLINE;
+use crate::settlement::saga::{COMMIT_DEADLINE, LEASE, UNKNOWN_ATTENTION};
 use crate::store::{Done, Due, Facts, Hold, Lease, StayRef, Step, StoreError};
 use crate::telemetry;
 
@@ -33,6 +33,10 @@ const POSTPONED_S: [i64; 6] = [2, 5, 15, 60, 120, 300];
 const REARM_PAGE: u32 = 256;
 /// How often a stay is looked at again because it, or the person's year, moved while payers were asked.
 const ROUNDS_MAX: usize = 50;
+
+/// How long a stay that somebody else drives is waited for; by then a person has heard of what is still unknown.
+const WAITED_FOR_AT_MOST: SignedDuration = SignedDuration::from_mins(10);
+const _: () = assert!(UNKNOWN_ATTENTION.as_secs() + LEASE.as_secs() < WAITED_FOR_AT_MOST.as_secs());
 
 /// A stay whose outside payers are to be asked, and the right to do it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,11 +116,13 @@ impl Gateway {
         let stay_id = pursuit.lease.stay_id;
         let Pursuit { lease, until, is_holder_gone, as_of } = pursuit;
         let mut drive = Drive { gateway: self, lease, until, has_intended: false, is_holder_gone, as_of };
-        match drive.run().await {
+        let ended = drive.run().await;
+        self.bells.ring(&stay_id);
+        match ended {
             Ok(outcome) => outcome,
             Err(Stop::LeaseLost) => {
                 telemetry::stay_taken_over(&stay_id);
-                self.settle_down(StayRef::Stay(stay_id)).await
+                self.settle_down(StayRef::Stay(stay_id), self.waited_for_until()).await
             }
             Err(Stop::Store(error)) => {
                 telemetry::stay_left(&stay_id, &error);
@@ -181,12 +187,16 @@ impl Gateway {
         what_was_taken(pursuits, failed)
     }
 
+    fn waited_for_until(&self) -> Timestamp {
+        later(self.runtime().now(), WAITED_FOR_AT_MOST)
+    }
+
     /// Sees a message or an order through to its end: drives it, or waits for whoever does.
     pub async fn see_through(&self, handled: Handled) -> Outcome {
         match handled {
             Handled { pursuit: Some(pursuit), .. } => self.pursue(pursuit).await,
             Handled { outcome, stay: Some(stay), .. } if outcome.is_under_way() => {
-                self.settle_down(stay).await
+                self.settle_down(stay, self.waited_for_until()).await
             }
             Handled { outcome, .. } => outcome,
         }

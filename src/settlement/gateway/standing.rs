@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::pursue::{Handled, later};
@@ -14,8 +14,10 @@ use crate::settlement::outcome::{Beneficiary, Kept, Noted, Outcome};
 use crate::settlement::record::{Settlement, StayRecord};
 use crate::store::{OutboxEntry, PersonRef, StayRef, StoreError, StoredSettlement, StoredStay};
 
-/// How often a stay that another task or gateway drives is looked at.
-const LOOK_PAUSE: SignedDuration = SignedDuration::from_millis(100);
+/// Pause before a stay that another gateway drives is looked at again; each further one doubles it. What this process
+/// drives is heard of at once.
+const LOOK_PAUSE_FIRST: SignedDuration = SignedDuration::from_millis(100);
+const LOOK_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(1);
 
 impl Gateway {
     /// A settlement as issued, and what has to be said of it since.
@@ -59,13 +61,6 @@ impl Gateway {
     }
 
     /// A stay as it stands by now: its bill, or that its payers are being asked for one.
-    async fn standing(&self, stay: StayRef) -> Result<Outcome, StoreError> {
-        match self.read(stay).await? {
-            Some(record) => self.stands(&record).await,
-            None => Ok(no_such_settlement().into()),
-        }
-    }
-
     async fn stands(&self, record: &StayRecord) -> Result<Outcome, StoreError> {
         Ok(match record.standing_bill() {
             Some(bill) => Outcome::Bill(Box::new(bill.clone())),
@@ -110,19 +105,33 @@ impl Gateway {
         Noted::of(record, 0, beneficiary).map_err(|why| StoreError::Damaged(why.to_string()))
     }
 
-    /// Waits while somebody else asks the payers of a stay; answers what it came to. A stay that waits for a payer
-    /// to be there again is not waited for.
-    pub async fn settle_down(&self, stay: StayRef) -> Outcome {
+    /// Waits while somebody else asks the payers of a stay, until `deadline`; answers what it came to, or how it stands
+    /// then. A stay that waits for a payer to be there again is not waited for.
+    pub async fn settle_down(&self, stay: StayRef, deadline: Timestamp) -> Outcome {
+        let settled = self.settled_down(stay, deadline).await;
+        settled.unwrap_or_else(|error| unread_refusal(&error).into())
+    }
+
+    async fn settled_down(&self, stay: StayRef, deadline: Timestamp) -> Result<Outcome, StoreError> {
+        let look = || self.in_turn(self.read(stay.clone()));
+        let Some(first) = look().await? else { return Ok(no_such_settlement().into()) };
+        if !first.is_asked_now() {
+            return self.stands(&first).await;
+        }
+        let (bell, mut pause) = (self.bells.of(first.stay_id), LOOK_PAUSE_FIRST);
         loop {
-            let is_waiting = match self.read(stay.clone()).await {
-                Ok(Some(record)) => record.is_asked_now(),
-                Ok(None) => false,
-                Err(error) => return unread_refusal(&error).into(),
-            };
-            if !is_waiting {
-                return self.standing(stay).await.unwrap_or_else(|error| unread_refusal(&error).into());
+            // Heard also where it rings between looking and waiting.
+            let rung = bell.notified();
+            let Some(record) = look().await? else { return Ok(no_such_settlement().into()) };
+            if !record.is_asked_now() || deadline <= self.runtime.now() {
+                return self.stands(&record).await;
             }
-            self.runtime.clock.sleep_until(later(self.runtime.now(), LOOK_PAUSE)).await;
+            let again = later(self.runtime.now(), pause).min(deadline);
+            tokio::select! {
+                biased;
+                () = rung => {}
+                () = self.runtime.clock.sleep_until(again) => pause = pause.saturating_mul(2).min(LOOK_PAUSE_MAX),
+            }
         }
     }
 

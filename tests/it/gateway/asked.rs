@@ -1,12 +1,14 @@
 //! What messages and a desk may do to a stay while its outside payer is being asked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use yizhan::intake::reception::Arrival;
 use yizhan::runtime::{Clock as _, CountedIds};
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::Outcome;
+use yizhan::store::StayRef;
 use yizhan::store::sqlite::Sqlite;
 use yizhan::telemetry::Channel;
 use yizhan_contract::Money;
@@ -162,4 +164,58 @@ async fn while_a_commit_is_being_confirmed_the_desk_is_told_so() {
     assert!(said(&ended).starts_with("settled A v2 total 90000.00 "), "{}", said(&ended));
     assert_eq!(said(&gateway.commit(id, share).await.outcome), said(&ended));
     assert_eq!(insurer.commits(), 1);
+}
+
+/// Who waits for what another task of this process drives hears of its end, and looks no more often than it must: the
+/// clock stands still here.
+#[tokio::test]
+async fn what_this_process_drives_is_heard_of_at_once() {
+    let insurer = Generous::gated(false);
+    let house = house(&insurer, "").await;
+    let (bytes, format) = sent("json", "1", "1 CG SUR09 90000.00").bytes();
+    let first = house.receive(&bytes, format, Some(Mode::Settle));
+    let second = async {
+        insurer.asked().await;
+        let waits = house.receive(&bytes, format, Some(Mode::Settle));
+        let answers = async {
+            // Let the other one look first.
+            tokio::task::yield_now().await;
+            insurer.answer(10);
+        };
+        tokio::join!(Box::pin(waits), answers).0
+    };
+    let both = async { tokio::join!(Box::pin(first), Box::pin(second)) };
+    let (first, second) = tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+    assert!(said(&first.outcome).starts_with("settled A v1 "), "{}", said(&first.outcome));
+    assert_eq!(first.outcome, second.outcome);
+    assert_eq!(insurer.commits(), 1);
+}
+
+#[tokio::test]
+async fn a_stay_is_waited_for_no_longer_than_was_said() {
+    let insurer = Generous::gated(false);
+    let house = house(&insurer, "").await;
+    let (bytes, format) = sent("json", "1", "1 CG SUR09 90000.00").bytes();
+    let handled = async {
+        insurer.asked().await;
+        let stay = StayRef::Visit {
+            hospital: "H37132301".into(),
+            number: "Z1".into(),
+            admitted: Some(jiff::civil::date(2020, 6, 1)),
+        };
+        let deadline = house.clock.now() + SignedDuration::from_secs(2);
+        let waits = house.reception.gateway().settle_down(stay, deadline);
+        let time = async {
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+                house.clock.put(house.clock.now() + SignedDuration::from_millis(500));
+            }
+        };
+        let (stands, ()) = tokio::join!(Box::pin(waits), time);
+        assert_eq!(said(&stands), "noted settling lines 1 total 90000.00");
+        insurer.answer(10);
+    };
+    let (settled, ()) =
+        tokio::join!(Box::pin(house.receive(&bytes, format, Some(Mode::Settle))), Box::pin(handled));
+    assert!(said(&settled.outcome).starts_with("settled A v1 "), "{}", said(&settled.outcome));
 }

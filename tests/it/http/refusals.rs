@@ -178,7 +178,8 @@ async fn without_its_store_the_gateway_says_so() {
         assert_eq!(next.contains("No money moved"), money == nothing, "{next}");
     }
     // Nor is it of a stay that is waited for.
-    let waited_for = served.gateway.settle_down(StayRef::Settlement(id.parse().unwrap())).await;
+    let waited_for =
+        served.gateway.settle_down(StayRef::Settlement(id.parse().unwrap()), jiff::Timestamp::MAX).await;
     let Outcome::Refused(refused) = waited_for else { panic!("{waited_for:?}") };
     assert_eq!(refused.refusals[0].money, Money::BeingConfirmed);
     assert_eq!(served.ask(Ask::get("/healthz")).await.status, 200);
