@@ -20,10 +20,10 @@ use super::xml::tree::Tree;
 use super::xml::{discharge, map};
 use super::{hl7_map, json, xml};
 use crate::refusal::{Code, Refusal};
-use crate::settlement::complete::Dialect;
-use crate::settlement::message::{self as settlement, Places, Trigger};
+use crate::settlement::message::{self as settlement, Trigger};
 use crate::settlement::names::Head;
 use crate::settlement::part::StayPart;
+use crate::settlement::places::{Dialect, Places};
 
 /// What is known of a message while it is read.
 struct Known {
@@ -131,6 +131,16 @@ fn charset_named(name: &str) -> Option<Charset> {
     match Charset::named(name) {
         Named::Charset(charset) => Some(charset),
         Named::Unframable | Named::Unknown => None,
+    }
+}
+
+/// As a person reads it: which system of the hospital, where that is said.
+fn sent_by(header: Option<&Header>, profile: &Profile) -> String {
+    let application = header.map(Header::sending_application).unwrap_or_default();
+    if application.is_empty() {
+        profile.code().to_owned()
+    } else {
+        format!("{application} ({})", profile.code())
     }
 }
 
@@ -356,6 +366,7 @@ impl Read {
             message: settlement::Message {
                 hospital: Arc::clone(&profile.hospital),
                 sender: known.sender,
+                sent_by: sent_by(known.header.as_ref(), &profile),
                 message_id,
                 // HL7 senders may leave MSH-7 empty; then it was sent when it came.
                 sent_at: self.envelope.sent_at.unwrap_or(now),

@@ -9,98 +9,12 @@ use yizhan_contract::{Finding, FindingCode, Personal, Text};
 use yizhan_rules::total;
 
 use super::findings;
-use super::message::{Hospital, ft1_field};
+use super::message::Hospital;
 use super::names::Head;
 use super::part::StayPart;
+use super::places::Dialect;
 use super::refusals::{self, LinePlaces};
 use crate::refusal::{Code, Refusal};
-
-/// In whose terms a missing field is named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dialect {
-    Hl7,
-    Json,
-    Xml,
-    MappedXml,
-}
-
-impl Dialect {
-    /// Where a sender of this dialect writes a field, unless its profile says otherwise.
-    pub fn place_of(self, name: Head) -> String {
-        let word = name.word();
-        match self {
-            Self::Json => format!("$.{word}"),
-            Self::Xml => format!("/discharge/{}", word.replace('.', "/")),
-            Self::MappedXml => word.to_owned(),
-            Self::Hl7 => match name {
-                Head::MessageId => "MSH-10",
-                Head::SentAt => "MSH-7",
-                Head::Hospital => "MSH-4",
-                Head::VisitNumber => "PV1-19",
-                Head::Admitted => "PV1-44",
-                Head::Discharged => "PV1-45",
-                Head::VisitClass => "PV1-2",
-                Head::CauseKind | Head::AccidentType => "ACC-2",
-                Head::PatientName => "PID-5",
-                Head::IdNumber | Head::Mrn => "PID-3",
-                Head::StatedTotal => "PV1-47",
-                _ => word,
-            }
-            .to_owned(),
-        }
-    }
-
-    /// What a payer has settled elsewhere.
-    pub fn place_of_elsewhere(self, payer: &str) -> String {
-        match self {
-            Self::Json => format!("$.settled_elsewhere[?@.payer=='{payer}']"),
-            Self::Xml => format!("/discharge/settled_elsewhere/payer_settlement[payer='{payer}']"),
-            Self::MappedXml | Self::Hl7 => format!("settled_elsewhere(payer={payer})"),
-        }
-    }
-
-    /// A line that the message at hand need not hold, by its id.
-    pub fn place_of_line(self, id: &str) -> String {
-        match self {
-            Self::Hl7 => format!("FT1-2={id}"),
-            Self::Json => format!("$.lines[?@.id=='{id}']"),
-            Self::Xml => format!("/discharge/lines/line[id='{id}']"),
-            Self::MappedXml => format!("lines(id={id})"),
-        }
-    }
-
-    /// One of its fields, by its name in the normal form.
-    pub fn place_of_line_field(self, id: &str, field: &str) -> String {
-        let line = self.place_of_line(id);
-        match self {
-            Self::Hl7 => match ft1_field(field) {
-                Some(number) => format!("FT1[{line}]-{number}"),
-                None => line,
-            },
-            Self::Json | Self::MappedXml => format!("{line}.{field}"),
-            Self::Xml => format!("{line}/{field}"),
-        }
-    }
-
-    pub fn place_of_diagnoses(self) -> &'static str {
-        match self {
-            Self::Hl7 => "DG1",
-            Self::Json => "$.diagnoses",
-            Self::Xml => "/discharge/diagnoses",
-            Self::MappedXml => "diagnoses",
-        }
-    }
-
-    pub fn place_of_lines(self) -> &'static str {
-        match self {
-            Self::Hl7 => "FT1",
-            Self::Json => "$.lines",
-            Self::Xml => "/discharge/lines",
-            Self::MappedXml => "lines",
-        }
-    }
-}
 
 /// A charge may be booked the day before the patient is admitted, or the day after they have left.
 const LINE_DAYS_OUTSIDE_MAX: i32 = 1;
@@ -135,7 +49,7 @@ impl StayPart {
         else {
             return Err(refusals);
         };
-        findings.extend(self.lines_outside(*admitted, *discharged, dialect));
+        findings.extend(self.lines_outside(*admitted, *discharged, hospital, dialect));
         let discharge = self.discharge(message_id, sent_at, *admitted, *discharged);
         Ok(Completed { discharge, findings })
     }
@@ -222,7 +136,7 @@ impl StayPart {
         need(self.name.value().is_some(), Head::PatientName);
         need(self.id_number.value().is_some() || self.mrn.value().is_some(), Head::IdNumber);
         if self.lines.is_empty() {
-            let place = dialect.place_of_lines();
+            let place = hospital.place_of_lines(dialect);
             missing.push(
                 Refusal::new(Code::MissingField, "没有任何费用明细", "there is no charge line").at(place),
             );
@@ -257,12 +171,18 @@ impl StayPart {
     }
 
     /// Charges dated before or after the stay: settled all the same, for a person to look at.
-    fn lines_outside(&self, admitted: Moment, discharged: Moment, dialect: Dialect) -> Option<Finding> {
+    fn lines_outside(
+        &self,
+        admitted: Moment,
+        discharged: Moment,
+        hospital: &Hospital,
+        dialect: Dialect,
+    ) -> Option<Finding> {
         let slack = Span::new().days(LINE_DAYS_OUTSIDE_MAX);
         let first = admitted.date.saturating_sub(slack);
         let last = discharged.date.saturating_add(slack);
         let outside = self.lines.iter().filter(|line| line.date < first || last < line.date);
-        let places: Vec<String> = outside.map(|line| dialect.place_of_line(&line.id)).collect();
+        let places: Vec<String> = outside.map(|line| hospital.place_of_line(dialect, &line.id)).collect();
         let stay = (admitted.date, discharged.date);
         (!places.is_empty()).then(|| findings::lines_outside_stay(&places, stay))
     }

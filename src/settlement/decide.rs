@@ -29,6 +29,9 @@ use super::saga::{Event, Ordered, step};
 use super::written::Issued;
 use crate::store::{Changes, Facts, Hold, Lease, PersonFacts, PersonRef, StayRef, StoreError};
 
+/// Why a settlement is taken back whose discharge its hospital cancels.
+const DISCHARGE_CANCELLED: &str = "出院已取消 | the discharge is cancelled";
+
 /// What is asked of a stay.
 #[derive(Debug, Clone)]
 pub enum Asked {
@@ -207,7 +210,9 @@ impl Decision {
             Todo::Price(mode) => self.price(record, mode, person, places),
             Todo::PriceAgain(mode) => self.price_again(record, mode, absorbed.repeated, person),
             Todo::SameBill => Ok(Verdict::issued(record)),
-            Todo::Reverse => self.reverse(record, self.ordered("ADT^A13", "HL7", true), person),
+            Todo::Reverse { by } => {
+                self.reverse(record, self.ordered(DISCHARGE_CANCELLED, &by, true), person)
+            }
             Todo::Keep | Todo::Wait { .. } | Todo::Late | Todo::InHand => {
                 self.note(record, absorbed.repeated, person)
             }

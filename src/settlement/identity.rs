@@ -179,7 +179,7 @@ fn another_person(message: &Message, record: Option<&StayRecord>) -> Refusal {
         )
     };
     let place = if message.trigger == Trigger::Merge {
-        "MRG-1".to_owned()
+        message.hospital.hl7.prior_mrn.to_owned()
     } else {
         message.hospital.place_of(message.dialect, Head::IdNumber)
     };

@@ -32,7 +32,10 @@ pub enum Todo {
     SameBill,
     /// Kept and reported; the issued bill stays as it is.
     Late,
-    Reverse,
+    /// On whose word.
+    Reverse {
+        by: String,
+    },
 }
 
 /// A stay after a message.
@@ -119,7 +122,8 @@ fn after_settlement(record: StayRecord, message: &Message) -> Result<Received, V
             Err(vec![refusals::being_settled(record.phase)])
         }
         Trigger::CancelDischarge => {
-            Ok(Received { record, todo: Todo::Reverse, absorbed: Absorbed::default() })
+            let todo = Todo::Reverse { by: message.sent_by.clone() };
+            Ok(Received { record, todo, absorbed: Absorbed::default() })
         }
         Trigger::CancelAdmit => {
             let (zh, en) =

@@ -8,9 +8,9 @@ use yizhan_contract::PayerCode;
 use yizhan_contract::revealing;
 use yizhan_contract::stay::{Discharge, Line, Moment, Visit};
 
-use super::complete::Dialect;
 use super::message::Hospital;
 use super::names::Head;
+use super::places::Dialect;
 
 /// SHA-256 of a stay's canonical form: no message id, no time of sending, no ward or bed and no time of day
 /// (two systems of one hospital differ in them, and no payer looks at them), lines in order of their ids,
@@ -94,11 +94,11 @@ pub fn differences(
     let fields = differing_fields(&before, &after);
     let mut named: Vec<String> = fields.map(|name| hospital.place_of(dialect, name)).collect();
     if before.diagnoses != after.diagnoses {
-        named.push(dialect.place_of_diagnoses().to_owned());
+        named.push(hospital.place_of_diagnoses(dialect).to_owned());
     }
     let payers = differing_payers(&before, &after);
     named.extend(payers.iter().map(|payer| dialect.place_of_elsewhere(payer.as_str())));
-    named.extend(differing_lines(&before, &after).iter().map(|id| dialect.place_of_line(id)));
+    named.extend(differing_lines(&before, &after).iter().map(|id| hospital.place_of_line(dialect, id)));
     named
 }
 

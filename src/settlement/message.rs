@@ -9,9 +9,8 @@ use yizhan_contract::claim::HospitalLevel;
 use yizhan_contract::person::Personal;
 use yizhan_contract::{Finding, Text};
 
-use super::complete::Dialect;
-use super::names::Head;
 use super::part::StayPart;
+use super::places::{Dialect, Hl7Places, Places};
 
 /// Why the message was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,6 +44,8 @@ pub struct Message {
     pub hospital: Arc<Hospital>,
     /// Sending application, facility and message kind: message ids are unique within it.
     pub sender: String,
+    /// Who sent it, for people.
+    pub sent_by: String,
     pub message_id: String,
     pub sent_at: Timestamp,
     /// SHA-256 of the content.
@@ -57,58 +58,6 @@ pub struct Message {
     pub prior_mrn: Option<Personal<String>>,
     /// What reading noticed and a person should look at.
     pub findings: Vec<Finding>,
-}
-
-/// Where each of a part's lines and payments was written, in the same order.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Places {
-    pub lines: Vec<LinePlace>,
-    pub payments: Vec<LinePlace>,
-}
-
-/// Names the fields of a line in the sender's own terms.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LinePlace {
-    /// The n-th FT1 of the message.
-    Ft1(u32),
-    /// A path to the line's element or object; fields are its children.
-    Node(Arc<str>, Separator),
-}
-
-/// Between a node's path and a field's name: `/` in XML, `.` in JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Separator {
-    Slash,
-    Dot,
-}
-
-impl LinePlace {
-    /// The place of one field of the line, by its name in the normal form.
-    pub fn field(&self, name: &str) -> String {
-        match self {
-            Self::Ft1(n) => match ft1_field(name) {
-                Some(field) => format!("FT1[{n}]-{field}"),
-                None => format!("FT1[{n}]"),
-            },
-            Self::Node(path, Separator::Slash) => format!("{path}/{name}"),
-            Self::Node(path, Separator::Dot) => format!("{path}.{name}"),
-        }
-    }
-}
-
-/// HL7 chapter 6, FT1.
-pub(super) fn ft1_field(name: &str) -> Option<u8> {
-    Some(match name {
-        "id" => 2,
-        "date" => 4,
-        "code" => 7,
-        "name" => 8,
-        "quantity" => 10,
-        "amount" => 11,
-        "unit_price" => 12,
-        "category" => 18,
-        _ => return None,
-    })
 }
 
 /// What settling needs to know of a hospital; part of its profile.
@@ -128,17 +77,11 @@ pub struct Hospital {
     pub repeated_line: RepeatedLine,
     /// Whether it has an address that bills are sent to.
     pub is_told: bool,
-    /// Fields that its HL7 messages have elsewhere than others: paths of its profile, as they are written there.
-    pub hl7_paths: Vec<(Head, String)>,
+    /// Where its HL7 messages have what.
+    pub hl7: Hl7Places,
 }
 
 impl Hospital {
-    /// Where its messages of this dialect have a field.
-    pub fn place_of(&self, dialect: Dialect, name: Head) -> String {
-        let moved = self.hl7_paths.iter().find(|(field, _)| dialect == Dialect::Hl7 && *field == name);
-        moved.map_or_else(|| dialect.place_of(name), |(_, path)| path.clone())
-    }
-
     /// What a stay is priced for whose charges are complete: where a desk settles, it commits what it was quoted.
     pub fn mode_when_quiet(&self, asked: Option<Mode>) -> Mode {
         match self.settle_on {

@@ -1,6 +1,7 @@
 //! From messages of a stay to one consolidated bill.
 //!
-//! Reading order: [`names`] (of the normal form), [`message`] and [`part`] (what one message says),
+//! Reading order: [`names`] (of the normal form), [`message`] and [`part`] (what one message says), [`places`] (where it
+//! says it),
 //! [`complete`] (parts adding up to a discharge), [`record`] (what is known of a stay) and [`document`] (its
 //! stored form), [`identity`] (whose message it is), [`lifecycle`] (what a message does to a stay), [`unpriced`]
 //! (what stands in its way once its charges are quiet), [`reserved`]
@@ -33,6 +34,7 @@ pub mod names;
 pub mod outcome;
 pub mod part;
 pub mod payers;
+pub mod places;
 pub mod price;
 pub mod record;
 pub mod refusals;

@@ -9,11 +9,12 @@ use yizhan_contract::stay::{Discharge, Line, civil_date};
 use yizhan_contract::{ChargeError, Exact, Finding, Money, PayerCode, Text};
 
 use super::bill::{Bill, BillState};
-use super::complete::{Completed, Dialect};
+use super::complete::Completed;
 use super::delivery::Deferred;
 use super::findings;
 use super::message::{Hospital, Message, Mode};
 use super::part::{Absorbed, Patch, Payment, StayPart, charged, check_paid_back};
+use super::places::Dialect;
 use super::refusals::LinePlaces;
 use super::saga::{Course, Saga};
 use super::unpriced::Unpriced;

@@ -7,11 +7,11 @@ use yizhan_contract::{Money, PayerCode, Text};
 use yizhan_rules::{AdjudicateError, AssessError, Policy};
 
 use super::bill::Unbalanced;
-use super::complete::Dialect;
 use super::findings;
-use super::message::{Hospital, Message, Places};
+use super::message::{Hospital, Message};
 use super::names::{Head, LineField};
 use super::part::Payment;
+use super::places::{Dialect, Places};
 use super::record::Phase;
 use super::saga::Why;
 use crate::refusal::{Code, Refusal};
@@ -229,12 +229,12 @@ pub fn assess(
         AssessError::Line { line, field, why } => {
             let field = field.name();
             let place = places.field(line, field);
-            let place = place.unwrap_or_else(|| dialect.place_of_line_field(line, field));
+            let place = place.unwrap_or_else(|| hospital.place_of_line_field(dialect, line, field));
             bad(why.text()).at(place)
         }
         AssessError::NothingCharged(_)
         | AssessError::TotalTooLarge(_)
-        | AssessError::NegativeBucket { .. } => bad(error.text()).at(dialect.place_of_lines()),
+        | AssessError::NegativeBucket { .. } => bad(error.text()).at(hospital.place_of_lines(dialect)),
         AssessError::StatedTotal { .. } => Refusal { code: Code::TotalDiffers, ..bad(error.text()) }
             .at(hospital.place_of(dialect, Head::StatedTotal)),
     }
@@ -257,7 +257,7 @@ pub fn adjudicate(
             refused(Code::ShareDiffers).at(hospital.place_of(dialect, Head::StatedPatientShare))
         }
         AdjudicateError::Buckets { .. } | AdjudicateError::Number { .. } | AdjudicateError::Admissions(_) => {
-            refused(Code::BadCharges).at(dialect.place_of_lines())
+            refused(Code::BadCharges).at(hospital.place_of_lines(dialect))
         }
         AdjudicateError::AnswerOutOfBounds { .. }
         | AdjudicateError::OutOfTurn

@@ -8,7 +8,7 @@ use super::super::problems::Oddity;
 use super::super::profile::Profile;
 use super::super::raw::{DiagnosisRow, Field, LineRow, Place, Raw};
 use super::super::read::Reader;
-use super::{field, place_of, select};
+use super::{field, place_of, places, select};
 use crate::refusal::Code;
 use crate::settlement::names::{DiagnosisField, LineField};
 
@@ -69,27 +69,12 @@ fn row<'m>(segment: Segment<'m>, profile: &Profile, reader: &mut Reader<'_, 'm>)
 
 /// Where a transaction says it, unless the profile knows better.
 fn default(segment: Segment<'_>, name: LineField) -> Option<Element<'_>> {
-    let number = match name {
-        LineField::Id => 2,
-        LineField::Date => 4,
-        LineField::Kind => 6,
-        LineField::Code => 7,
-        LineField::Quantity => 10,
-        LineField::Amount => 11,
-        LineField::UnitPrice => 12,
-        LineField::Category => 18,
-        LineField::Name => {
-            let description = segment.field(8).component(1);
-            return Some(if description.is_blank() { segment.field(7).component(2) } else { description });
-        }
-        // From the catalogue, unless the profile names a path.
-        LineField::Class
-        | LineField::UpfrontRatio
-        | LineField::Ceiling
-        | LineField::CreditOf
-        | LineField::Credit => return None,
-    };
-    Some(segment.field(number).component(1))
+    let element = segment.field(places::line(name)?).component(1);
+    Some(match name {
+        // Systems that name no item apart name it beside its code.
+        LineField::Name if element.is_blank() => segment.field(places::line(LineField::Code)?).component(2),
+        _ => element,
+    })
 }
 
 /// CP: `38512.40&CNY^TP`; before v2.3 a plain number. A currency written a component too late (`26^USD`) is a

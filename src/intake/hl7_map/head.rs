@@ -10,7 +10,7 @@ use super::super::profile::Profile;
 use super::super::profile::select::Hl7Selector;
 use super::super::raw::{Field, Place, Raw};
 use super::super::when;
-use super::{field, place_of, select, select_in, typed};
+use super::{field, place_of, places, select, select_in, typed};
 use crate::refusal::Code;
 use crate::settlement::message::Trigger;
 use crate::settlement::names::Head;
@@ -88,71 +88,50 @@ impl<'m> Segments<'m> {
     }
 
     fn default(&self, name: Head, trigger: Trigger, problems: &mut Problems) -> Field<'m> {
-        let first = |segment: Option<Segment<'m>>, id: &[u8; 3], number: u16, component: u16| match segment {
-            Some(segment) => field(segment.field(number).component(component)),
-            None => nothing(SegmentId::of(id), number),
-        };
-        match name {
-            Head::MessageId => first(self.msh, b"MSH", 10, 1),
-            Head::SentAt => self.sent_at(problems),
-            Head::Hospital => first(self.msh, b"MSH", 4, 1),
-            Head::VisitNumber => self.visit_number(),
-            Head::Admitted => first(self.pv1, b"PV1", 44, 1),
-            Head::Discharged => self.discharged(trigger, problems),
-            Head::Department => first(self.pv1, b"PV1", 10, 1),
-            Head::Ward => first(self.pv1, b"PV1", 3, 1),
-            Head::Bed => first(self.pv1, b"PV1", 3, 3),
-            Head::VisitClass => self.visit_class(),
-            Head::IdNumber => self.id_number(problems),
-            Head::Mrn => self.mrn(),
-            Head::PatientName => self.name(),
-            Head::Sex => first(self.pid, b"PID", 8, 1),
-            Head::Birth => self.birth(problems),
-            Head::Card => self
-                .pid
-                .and_then(|pid| typed(pid.field(3), &["HC"]))
-                .map_or_else(|| nothing(SegmentId::of(b"PID"), 3), |card| field(card.component(1))),
-            Head::CauseKind => self.cause(),
-            Head::AccidentType => first(self.acc, b"ACC", 2, 1),
-            Head::StatedTotal => match self.pv1 {
-                Some(pv1) => field(pv1.field(47).subcomponent(1)),
-                None => nothing(SegmentId::of(b"PV1"), 47),
-            },
-            // HL7 has no settled place for these: a profile names one, or they are not said.
-            Head::InsuredRegion
-            | Head::ThirdPartyLiable
-            | Head::Referral
-            | Head::StatedPatientShare
-            | Head::Deposit => Field::default(),
+        let Some(at) = places::head(name) else { return Field::default() };
+        let whole = self.segment(at.segment).map(|segment| segment.field(at.field));
+        let nothing = || nothing(at.segment, at.field);
+        let stated = whole.map_or_else(nothing, |whole| field(whole.component(at.component)));
+        match (name, whole) {
+            (Head::SentAt, _) => sent_at(stated, problems),
+            (Head::VisitNumber, _) => self.visit_number(stated),
+            (Head::Discharged, _) => self.discharged(stated, trigger, problems),
+            (Head::VisitClass, _) => visit_class(stated),
+            (Head::IdNumber, Some(numbers)) => self.id_number(numbers, problems),
+            (Head::Mrn, Some(numbers)) => self.mrn(numbers),
+            (Head::Card, Some(numbers)) => {
+                typed(numbers, &["HC"]).map_or_else(nothing, |card| field(card.component(1)))
+            }
+            (Head::PatientName, Some(names)) => person_name(names),
+            (Head::Birth, _) => birth(stated, problems),
+            (Head::CauseKind, _) => cause(stated),
+            (Head::StatedTotal, Some(total)) => field(total.subcomponent(1)),
+            _ => stated,
         }
     }
 
-    /// Decides nothing, so a time nobody can read is borne: the message was sent when it came.
-    fn sent_at(&self, problems: &mut Problems) -> Field<'m> {
-        let Some(msh) = self.msh else { return nothing(SegmentId::of(b"MSH"), 7) };
-        let sent_at = field(msh.field(7).component(1));
-        if sent_at.as_text().is_some_and(|text| when::moment(text).is_err()) {
-            problems.warn(&sent_at.place, Oddity::SentAtUnread);
-            return Field { raw: Raw::Absent, ..sent_at };
+    fn segment(&self, id: SegmentId) -> Option<Segment<'m>> {
+        match id.as_str() {
+            "MSH" => self.msh,
+            "PID" => self.pid,
+            "PV1" => self.pv1,
+            "ACC" => self.acc,
+            _ => None,
         }
-        sent_at
     }
 
-    fn visit_number(&self) -> Field<'m> {
-        let visit = self.pv1.map(|pv1| field(pv1.field(19).component(1)));
+    fn visit_number(&self, visit: Field<'m>) -> Field<'m> {
+        if visit.as_text().is_some() {
+            return visit;
+        }
         let account = self.pid.map(|pid| field(pid.field(18).component(1)));
-        let found = [visit, account].into_iter().flatten().find(|field| field.as_text().is_some());
-        found.unwrap_or_else(|| nothing(SegmentId::of(b"PV1"), 19))
+        account.filter(|account| account.as_text().is_some()).unwrap_or(visit)
     }
 
-    /// PV1-45, unless the patient is only coming; of a discharge that leaves it empty the time it occurred, else
+    /// As stated, unless the patient is only coming; of a discharge that leaves it empty the time it occurred, else
     /// the time it was entered. Cleared (`""`), the hospital says that it does not know the time: no other stands
     /// in for it.
-    fn discharged(&self, trigger: Trigger, problems: &mut Problems) -> Field<'m> {
-        let stated = match self.pv1 {
-            Some(pv1) => field(pv1.field(45).component(1)),
-            None => nothing(SegmentId::of(b"PV1"), 45),
-        };
+    fn discharged(&self, stated: Field<'m>, trigger: Trigger, problems: &mut Problems) -> Field<'m> {
         if trigger == Trigger::Admit && stated.as_text().is_some() {
             problems.warn(&stated.place, Oddity::DischargeOfAdmission);
             return Field { raw: Raw::Absent, ..stated };
@@ -170,23 +149,13 @@ impl<'m> Segments<'m> {
         found.unwrap_or(stated)
     }
 
-    /// U and N of table 0004 (unknown, not applicable) say nothing.
-    fn visit_class(&self) -> Field<'m> {
-        let Some(pv1) = self.pv1 else { return nothing(SegmentId::of(b"PV1"), 2) };
-        let class = field(pv1.field(2).component(1));
-        match class.as_text() {
-            Some("U" | "N") => Field { raw: Raw::Absent, ..class },
-            _ => class,
-        }
-    }
-
     /// A number that is declared to be one must be one. PID-19 held social security numbers in other
     /// countries: there only what has the form of an identity card number is taken for one.
-    fn id_number(&self, problems: &mut Problems) -> Field<'m> {
-        let Some(pid) = self.pid else { return nothing(SegmentId::of(b"PID"), 3) };
-        if let Some(declared) = typed(pid.field(3), ID_NUMBER_TYPES) {
+    fn id_number(&self, numbers: Element<'m>, problems: &mut Problems) -> Field<'m> {
+        if let Some(declared) = typed(numbers, ID_NUMBER_TYPES) {
             return field(declared.component(1));
         }
+        let Some(pid) = self.pid else { return field(numbers.component(1)) };
         let old = field(pid.field(19).component(1));
         if old.as_text().is_some_and(|text| !IdNumber::looks_like(text)) {
             problems.warn(&old.place, Oddity::NoIdentityCard);
@@ -196,45 +165,56 @@ impl<'m> Segments<'m> {
     }
 
     /// Old feeds have it in PID-2.
-    fn mrn(&self) -> Field<'m> {
-        let Some(pid) = self.pid else { return nothing(SegmentId::of(b"PID"), 3) };
-        field(own_number(pid.field(3)).unwrap_or(pid.field(2)).component(1))
+    fn mrn(&self, numbers: Element<'m>) -> Field<'m> {
+        let old = || self.pid.map(|pid| pid.field(2));
+        field(own_number(numbers).or_else(old).unwrap_or(numbers).component(1))
     }
+}
 
-    /// The ideographic name where there is one (XPN.8 `I`), else the first. Chinese names are written
-    /// together, others with a blank.
-    fn name(&self) -> Field<'m> {
-        let Some(pid) = self.pid else { return nothing(SegmentId::of(b"PID"), 5) };
-        let names = pid.field(5);
-        let ideographic = names.repetitions().find(|name| name.component(8).raw() == "I");
-        let name = ideographic.unwrap_or_else(|| names.repetition(1));
-        let family = field(name.component(1).subcomponent(1));
-        let Some(given) = name.component(2).filled() else { return family };
-        let Some(last) = family.as_text() else { return Field { raw: Raw::Text(given), ..family } };
-        let blank = if last.is_ascii() { " " } else { "" };
-        let whole = if blank.is_empty() { format!("{last}{given}") } else { format!("{given} {last}") };
-        Field { raw: Raw::Text(Cow::Owned(whole)), place: place_of(names) }
+/// Decides nothing, so a time nobody can read is borne: the message was sent when it came.
+fn sent_at<'m>(stated: Field<'m>, problems: &mut Problems) -> Field<'m> {
+    if stated.as_text().is_some_and(|text| when::moment(text).is_err()) {
+        problems.warn(&stated.place, Oddity::SentAtUnread);
+        return Field { raw: Raw::Absent, ..stated };
     }
+    stated
+}
 
-    /// A birth date may be known to the year only; that is no birth date here, and no error.
-    fn birth(&self, problems: &mut Problems) -> Field<'m> {
-        let Some(pid) = self.pid else { return nothing(SegmentId::of(b"PID"), 7) };
-        let birth = field(pid.field(7).component(1));
-        if birth.as_text().is_some_and(when::is_imprecise) {
-            problems.warn(&birth.place, Oddity::BirthImprecise);
-            return Field { raw: Raw::Absent, ..birth };
-        }
-        birth
+/// U and N of table 0004 (unknown, not applicable) say nothing.
+fn visit_class(stated: Field<'_>) -> Field<'_> {
+    match stated.as_text() {
+        Some("U" | "N") => Field { raw: Raw::Absent, ..stated },
+        _ => stated,
     }
+}
 
-    /// A stay is an accident's where ACC-2 says of which kind.
-    fn cause(&self) -> Field<'m> {
-        let code: Option<Element<'m>> = self.acc.map(|acc| acc.field(2).component(1));
-        let Some(code) = code.map(field) else { return nothing(SegmentId::of(b"ACC"), 2) };
-        match code.raw {
-            Raw::Text(_) => Field { raw: Raw::Text(Cow::Borrowed("accident")), place: code.place },
-            Raw::Absent | Raw::Null => code,
-        }
+/// The ideographic name where there is one (XPN.8 `I`), else the first. Chinese names are written
+/// together, others with a blank.
+fn person_name(names: Element<'_>) -> Field<'_> {
+    let ideographic = names.repetitions().find(|name| name.component(8).raw() == "I");
+    let name = ideographic.unwrap_or_else(|| names.repetition(1));
+    let family = field(name.component(1).subcomponent(1));
+    let Some(given) = name.component(2).filled() else { return family };
+    let Some(last) = family.as_text() else { return Field { raw: Raw::Text(given), ..family } };
+    let blank = if last.is_ascii() { " " } else { "" };
+    let whole = if blank.is_empty() { format!("{last}{given}") } else { format!("{given} {last}") };
+    Field { raw: Raw::Text(Cow::Owned(whole)), place: place_of(names) }
+}
+
+/// A birth date may be known to the year only; that is no birth date here, and no error.
+fn birth<'m>(stated: Field<'m>, problems: &mut Problems) -> Field<'m> {
+    if stated.as_text().is_some_and(when::is_imprecise) {
+        problems.warn(&stated.place, Oddity::BirthImprecise);
+        return Field { raw: Raw::Absent, ..stated };
+    }
+    stated
+}
+
+/// A stay is an accident's where the message says of which kind.
+fn cause(kind: Field<'_>) -> Field<'_> {
+    match kind.raw {
+        Raw::Text(_) => Field { raw: Raw::Text(Cow::Borrowed("accident")), place: kind.place },
+        Raw::Absent | Raw::Null => kind,
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod charges;
 mod head;
+pub(in crate::intake) mod places;
 mod words;
 
 use jiff::Timestamp;
@@ -16,10 +17,10 @@ use super::profile::{Profile, SeveralPatients};
 use super::raw::{Field, Place, Raw};
 use super::read::{Envelope, Finished, Reader};
 use crate::refusal::{Code, Refusal};
-use crate::settlement::complete::Dialect;
-use crate::settlement::message::{Places, Trigger};
+use crate::settlement::message::Trigger;
 use crate::settlement::names::Head;
 use crate::settlement::part::StayPart;
+use crate::settlement::places::{Dialect, Places};
 
 pub use words::{refusal, warnings};
 

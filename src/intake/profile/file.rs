@@ -10,12 +10,14 @@ use yizhan_contract::claim::HospitalLevel;
 use super::super::hl7::ack::AckMode;
 use super::super::hl7::charset::Named;
 use super::super::hl7::{Charset, SegmentId};
+use super::super::hl7_map::places;
 use super::select::{Hl7Selector, XmlListMap, XmlMap, XmlPath};
 use super::{
     BillInAck, Hl7Paths, OddCharges, Profile, ReturnAddress, Sender, SeveralPatients, ValueMap, ValueMaps,
 };
 use crate::settlement::message::{Hospital, Mode, Period, RepeatedLine, SettleOn};
 use crate::settlement::names::{DiagnosisField, Head, LineField, List, Name, PayerField};
+use crate::settlement::places::Hl7Places;
 use yizhan_rules::toml_file::Mistake;
 
 /// What a file that is no TOML is to be compared with.
@@ -155,7 +157,7 @@ impl File {
                 mode: self.mode,
                 repeated_line: self.repeated_line,
                 is_told: self.return_address.is_some(),
-                hl7_paths: head_paths(&self.hl7),
+                hl7: hl7_places(&self.hl7),
             }),
             senders: self.senders.iter().map(|text| sender(text)).collect(),
             charset: self.charset.as_deref().map_or(Ok(Charset::Utf8), charset)?,
@@ -269,11 +271,11 @@ fn binding(name: &str) -> Result<Head, Mistake> {
 }
 
 /// Where a sender is told that it must write a field.
-fn head_paths(texts: &BTreeMap<String, Paths>) -> Vec<(Head, String)> {
-    texts
-        .iter()
-        .filter_map(|(name, Paths(paths))| Some((Head::from_word(name)?, paths.first()?.clone())))
-        .collect()
+fn hl7_places(texts: &BTreeMap<String, Paths>) -> Hl7Places {
+    places::of(|wanted| {
+        let (_, Paths(paths)) = texts.iter().find(|(name, _)| Name::from_word(name) == Some(wanted))?;
+        paths.first().map(String::as_str)
+    })
 }
 
 fn hl7_paths(texts: &BTreeMap<String, Paths>) -> Result<Hl7Paths, Mistake> {

@@ -10,9 +10,9 @@ use super::super::raw::Field;
 use super::super::when;
 use super::{Reader, Wrong, is_beyond, words};
 use crate::refusal::Code;
-use crate::settlement::complete::Dialect;
 use crate::settlement::names::{Head, Name};
 use crate::settlement::part::Patch;
+use crate::settlement::places::Dialect;
 
 type Fields<'a> = [Field<'a>; Head::COUNT];
 

@@ -11,10 +11,10 @@ use super::super::when;
 use super::words::{self, LineKind};
 use super::{Reader, Wrong, is_beyond};
 use crate::refusal::Code;
-use crate::settlement::complete::Dialect;
 use crate::settlement::message::RepeatedLine;
 use crate::settlement::names::{LineField, Name};
 use crate::settlement::part::{Patch, Payment};
+use crate::settlement::places::Dialect;
 
 /// A figure that is there and does not read; refused at its own place already.
 struct Unread;

@@ -8,6 +8,7 @@ mod lists;
 pub mod words;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::FindingCode;
@@ -20,10 +21,9 @@ use super::profile::Profile;
 use super::raw::{Field, Place, Raw, RawStay};
 use super::when;
 use crate::refusal::Code;
-use crate::settlement::complete::Dialect;
-use crate::settlement::message::{LinePlace, Places, Separator};
 use crate::settlement::names::Name;
 use crate::settlement::part::{Patch, StayPart};
+use crate::settlement::places::{Dialect, Hl7Places, LinePlace, Places, Separator};
 
 /// What every message is called by.
 #[derive(Debug, Clone, Default)]
@@ -41,9 +41,11 @@ pub struct Finished {
 }
 
 /// The line around the place of its id.
-fn line_place(id: &Place<'_>) -> LinePlace {
+fn line_place(id: &Place<'_>, hl7: &Hl7Places) -> LinePlace {
     match id {
-        Place::Hl7(place) => LinePlace::Ft1(u32::from(place.sequence)),
+        Place::Hl7(place) => {
+            LinePlace::Row(format!("{}[{}]", hl7.lines, place.sequence).into(), Arc::clone(&hl7.line))
+        }
         Place::Json { item: Some(item), .. } => {
             LinePlace::Node(format!("$.lines[{item}]").into(), Separator::Dot)
         }
@@ -110,6 +112,8 @@ impl<'p, 'a> Reader<'p, 'a> {
         self.drop_repeated_lines();
         self.compare_identity();
         self.compare_dates();
+        let hl7 = &self.profile.hospital.hl7;
+        let line_place = |place: &Place<'_>| line_place(place, hl7);
         let places = Places {
             lines: self.line_places.iter().map(line_place).collect(),
             payments: self.payment_places.iter().map(line_place).collect(),

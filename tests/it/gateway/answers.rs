@@ -286,3 +286,15 @@ async fn the_bill_of_a_settled_stay_goes_out_as_e10() {
         assert_eq!(billed.fen(), bill.amounts.total.fen() * i64::try_from(shares.len()).unwrap());
     }
 }
+
+/// The sheet shows both: a person reads why money was given back, and whose word it was.
+#[tokio::test]
+async fn a_cancelled_discharge_gives_money_back_on_its_sender_s_word() {
+    let house = house().await;
+    send(&house, &sent("DFT^P03", "M1"), &[]).await;
+    send(&house, &sent("ADT^A03", "M2"), &[]).await;
+    let Outcome::Bill(bill) = send(&house, &sent("ADT^A13", "M3"), &[]).await.outcome else { panic!() };
+    let reversal = bill.reversal.unwrap();
+    assert_eq!(reversal.reason, "出院已取消 | the discharge is cancelled");
+    assert_eq!(reversal.operator, "HIS (H37132301)");
+}
