@@ -87,7 +87,8 @@ fn events_are_told_by_telemetry_alone() {
 fn adapters_do_not_know_the_gateway() {
     for adapter in fs::read_dir(root().join("adapters")).unwrap() {
         let manifest = adapter.unwrap().path().join("Cargo.toml");
-        let text = fs::read_to_string(&manifest).unwrap();
+        // Examples in other languages are adapters without a manifest.
+        let Ok(text) = fs::read_to_string(&manifest) else { continue };
         let names_gateway =
             text.lines().any(|line| line.starts_with("yizhan ") || line.starts_with("yizhan."));
         assert!(!names_gateway, "{} depends on the gateway", manifest.display());

@@ -148,16 +148,41 @@ impl Sum for Money {
     }
 }
 
-/// Writes a value whose scale is `decimals`, padded as `f` asks. Bills are full of amounts, and the decimal
-/// type's own writing allocates.
+/// Sign, point and the digits of the largest decimal there is, with zeros before and behind its point.
+const DECIMAL_CHARS_MAX: usize = 64;
+
+/// Writes a value whose scale is `decimals`, padded as `f` asks. Bills and requests are full of amounts: the digits are
+/// put down one by one and handed over at once.
 fn write_decimal(f: &mut fmt::Formatter<'_>, value: Decimal, decimals: u32) -> fmt::Result {
-    let sign = if value.is_sign_negative() && !value.is_zero() { "-" } else { "" };
-    let (mantissa, width) = (value.mantissa().unsigned_abs(), decimals as usize);
-    let unit = 10_u128.pow(decimals);
-    match (f.width(), u64::try_from(mantissa), u64::try_from(unit)) {
-        (None, Ok(mantissa), Ok(unit)) => write!(f, "{sign}{}.{:0width$}", mantissa / unit, mantissa % unit),
-        _ => f.pad(&format!("{sign}{}.{:0width$}", mantissa / unit, mantissa % unit)),
+    let (mut text, mut from) = ([0; DECIMAL_CHARS_MAX], DECIMAL_CHARS_MAX);
+    let point = DECIMAL_CHARS_MAX - decimals as usize - 1;
+    let mut rest = value.mantissa().unsigned_abs();
+    while rest > 0 || from >= point {
+        from -= 1;
+        if from == point {
+            text[from] = b'.';
+            continue;
+        }
+        // What fits one machine word is divided many times faster.
+        let digit = match u64::try_from(rest) {
+            Ok(small) => {
+                rest = u128::from(small / 10);
+                (small % 10) as u8
+            }
+            Err(_) => {
+                let digit = (rest % 10) as u8;
+                rest /= 10;
+                digit
+            }
+        };
+        text[from] = b'0' + digit;
     }
+    if value.is_sign_negative() && !value.is_zero() {
+        from -= 1;
+        text[from] = b'-';
+    }
+    let text = std::str::from_utf8(&text[from..]).unwrap_or_default();
+    if f.width().is_none() { f.write_str(text) } else { f.pad(text) }
 }
 
 impl fmt::Display for Money {
@@ -254,6 +279,30 @@ mod tests {
         }
         assert_eq!("-0.001".parse::<Exact>().unwrap().round().to_string(), "0.00");
         assert_eq!(money("-0").to_string(), "0.00");
+    }
+
+    #[test]
+    fn every_digit_is_written_once() {
+        for written in [
+            "0.00",
+            "0.01",
+            "0.10",
+            "9.99",
+            "10.00",
+            "-0.01",
+            "-10.50",
+            "9999999999.99",
+            "0.00000000000001",
+            "99999999999999.99999999999999",
+            "-79228162514264.33759354395",
+            "18446744073709551615.01",
+        ] {
+            assert_eq!(written.parse::<Exact>().unwrap().to_string(), written);
+        }
+        assert_eq!(
+            format!("[{:>9}|{:<8}|{:^8}]", money("-1.5"), money("0.07"), money("12")),
+            "[    -1.50|0.07    | 12.00  ]"
+        );
     }
 
     #[test]

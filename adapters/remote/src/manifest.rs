@@ -1,0 +1,66 @@
+//! Whether an adapter's promises can be kept at all.
+
+use yizhan_contract::Text;
+use yizhan_contract::payer::Manifest;
+
+/// Characters of an adapter's name, and of its version.
+const NAME_CHARS_MAX: usize = 80;
+
+/// # Errors
+/// The first promise that cannot be: its name, and what it should be.
+pub(crate) fn check(manifest: &Manifest) -> Result<(), (&'static str, Text)> {
+    let is_name = |text: &str| {
+        !text.trim().is_empty()
+            && text.chars().count() <= NAME_CHARS_MAX
+            && !text.chars().any(char::is_control)
+    };
+    for (key, text) in [("adapter", &manifest.adapter), ("version", &manifest.version)] {
+        if !is_name(text) {
+            let (zh, en) = (
+                format!("须为 1 至 {NAME_CHARS_MAX} 字"),
+                format!("must have 1 to {NAME_CHARS_MAX} characters"),
+            );
+            return Err((key, Text::new(zh, en)));
+        }
+    }
+    if manifest.serves.is_empty() {
+        return Err(("serves", Text::new("未承办任何支付方", "names no payer")));
+    }
+    for (nth, payer) in manifest.serves.iter().enumerate() {
+        if manifest.serves[..nth].contains(payer) {
+            return Err(("serves", Text::new(format!("{payer} 重复"), format!("names {payer} twice"))));
+        }
+    }
+    if manifest.concurrency_max == 0 {
+        return Err(("concurrency_max", Text::new("须至少为 1", "must be at least 1")));
+    }
+    if manifest.requests_per_second_max == Some(0) {
+        let text = Text::new("须至少为 1，不限则不填", "must be at least 1, or absent for no limit");
+        return Err(("requests_per_second_max", text));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_promised_is_named() {
+        let good = || Manifest::cautious("acme", "1", vec!["supplementary".parse().unwrap()]);
+        assert_eq!(check(&good()), Ok(()));
+        let twice = vec!["accident".parse().unwrap(), "accident".parse().unwrap()];
+        for (manifest, named) in [
+            (Manifest { adapter: " ".into(), ..good() }, "adapter"),
+            (Manifest { version: "a\nb".into(), ..good() }, "version"),
+            (Manifest { version: "1".repeat(NAME_CHARS_MAX + 1), ..good() }, "version"),
+            (Manifest { serves: Vec::new(), ..good() }, "serves"),
+            (Manifest { serves: twice, ..good() }, "serves"),
+            (Manifest { concurrency_max: 0, ..good() }, "concurrency_max"),
+            (Manifest { requests_per_second_max: Some(0), ..good() }, "requests_per_second_max"),
+        ] {
+            let (key, text) = check(&manifest).unwrap_err();
+            assert_eq!(key, named, "{text:?}");
+        }
+    }
+}
