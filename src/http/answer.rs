@@ -170,8 +170,9 @@ fn not_in_this_form(state: BillState) -> Refusal {
         BillState::Settled | BillState::Reversed => Money::Moved,
         BillState::Settling | BillState::Reversing | BillState::NeedsAttention => Money::BeingConfirmed,
     };
-    Refusal::new(Code::Internal, "结算单无法以该格式输出", "the bill cannot be written in this form")
-        .money(money)
+    let (zh, en) =
+        ("结算单无法以该格式输出，JSON 格式可以", "the bill cannot be written in this form; as JSON it can");
+    Refusal::new(Code::Internal, zh, en).money(money)
 }
 
 fn noted(asked: &Asked, wish: Wish, noted: &Noted) -> Answered {

@@ -53,7 +53,7 @@ fn whole_books_are_added_up_and_damage_is_named_with_what_to_do() {
     let text = shown(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("已核对 3 人 3 次结算，差异 0 处") && text.contains("0 differences"), "{text}");
-    assert!(text.contains("basic 371323") && text.contains("41418.64"), "{text}");
+    assert!(text.contains("371323 居民基本医疗保险") && text.contains("41418.64"), "{text}");
 
     let id = |bill: &Value| bill["settlement_id"].as_str().unwrap().to_owned();
     let blob = |bill: &Value| format!("x'{}'", id(bill).replace('-', ""));
