@@ -20,8 +20,7 @@ use super::{pass_ms, until};
 use crate::cluster;
 use crate::gateway::{Sent, profiles};
 use crate::http::client::Ask;
-use crate::simulation::look::HOSPITAL;
-use crate::simulation::workload::{Sending, discharge};
+use crate::simulation::workload::{COUNTY, Sending, discharge};
 
 const SETTLEMENTS: usize = 1_000;
 /// Senders at a time.
@@ -37,7 +36,7 @@ async fn send_all(running: &Running, stays: &[Sending], store: &dyn Store) {
     let sending = stream::iter(stays).for_each_concurrent(AT_A_TIME, async |stay| {
         let ask = Ask::post("/v1/discharges", stay.raw.clone()).token(TOKEN).with("prefer", "wait=0");
         let number = Arc::clone(&stay.visit);
-        let visit = StayRef::Visit { hospital: HOSPITAL.into(), number, admitted: None };
+        let visit = StayRef::Visit { hospital: COUNTY.into(), number, admitted: None };
         until("taken in", async || {
             let reply = ask.try_send(running.doors.http).await.unwrap();
             assert!(matches!(reply.status, 200 | 202 | 429 | 503), "{}", reply.text());

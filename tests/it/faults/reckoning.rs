@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use yizhan::settlement::bill::{Bill, BillState};
+use yizhan::settlement::bill::BillState;
 use yizhan::settlement::record::Phase;
 use yizhan::store::Store;
 
 use super::hospitals::{PEOPLE, Told};
 use super::until;
 use crate::gateway::audit;
+use crate::simulation::acknowledged::{as_issued, is_repeated, lines_are_there, nothing_left};
 use crate::simulation::books::Kept;
 use crate::simulation::look::{Known, Look, Moved, StayLook};
 use crate::simulation::promises::Promises;
-use crate::simulation::senders::{is_repeated, is_taken_back, lines_are_there, nothing_left};
-use crate::simulation::workload::{Sending, limits};
+use crate::simulation::workload::{COUNTY, Sending, limits};
 
 /// What came of a run.
 #[derive(Debug, Default)]
@@ -41,7 +41,8 @@ impl Sum {
 
 /// Waits until nothing is under way but what waits for a person.
 pub(crate) async fn quiet(store: &dyn Store, visits: &[Arc<str>]) -> Look {
-    let known = Known { visits: visits.to_vec(), people: PEOPLE.to_vec() };
+    let of_county = visits.iter().map(|visit| (Arc::clone(visit), COUNTY));
+    let known = Known { visits: of_county.collect(), people: PEOPLE.to_vec() };
     let mut look = Look::default();
     let mut open = visits.to_vec();
     until("quiet", async || {
@@ -81,7 +82,7 @@ pub(crate) async fn reckon(
     for visit in &told.reversals {
         is_taken_back(look, visit)?;
     }
-    for bill in told.bills.iter().filter(|bill| is_issued(bill)) {
+    for bill in &told.bills {
         as_issued(store, bill).await?;
     }
     let (_, differences) = audit(store).await;
@@ -102,22 +103,13 @@ pub(crate) async fn reckon(
     Ok(sum)
 }
 
-fn is_issued(bill: &Bill) -> bool {
-    matches!(bill.state, BillState::Settled | BillState::Reversed)
-}
-
-/// A bill that was handed out is in the store as it was handed out.
-async fn as_issued(store: &dyn Store, bill: &Bill) -> Result<(), String> {
-    let (id, version) = (bill.settlement_id, bill.version);
-    let stored = store.bill(id, version).await.map_err(|why| why.to_string())?;
-    let Some(stored) = stored else {
-        return Err(format!("nothing lost: bill {id} v{version} was handed out and is not there"));
-    };
-    let stored: Bill = serde_json::from_slice(&stored.bill).map_err(|why| why.to_string())?;
-    let same = stored.state == bill.state
-        && stored.patient_share == bill.patient_share
-        && stored.payers == bill.payers;
-    if same { Ok(()) } else { Err(format!("as issued: bill {id} v{version} is another in the store")) }
+/// A reversal that was acknowledged leaves nothing of what it takes back; no stay here is settled anew.
+fn is_taken_back(look: &Look, visit: &Arc<str>) -> Result<(), String> {
+    let stands = look.stays.get(visit).is_some_and(|stay| stay.record.phase == Phase::Settled);
+    if stands {
+        return Err(format!("nothing lost: the reversal of {visit} was acknowledged, it stands"));
+    }
+    Ok(())
 }
 
 /// Settled, taken back, refused, or a person's; nothing in between.

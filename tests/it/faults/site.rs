@@ -66,11 +66,11 @@ impl Place {
         match self {
             Self::File { path, .. } => {
                 let store = Arc::new(self.open_file(path));
-                filled(Arc::clone(&store)).await;
+                filled(&*store).await;
                 Arc::into_inner(store).unwrap().close().await;
             }
             Self::Postgres { address, .. } => {
-                filled(Arc::new(self.open_database(address).await)).await;
+                filled(&self.open_database(address).await).await;
             }
         }
     }

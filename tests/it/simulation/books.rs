@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use jiff::Timestamp;
 use yizhan_contract::payer::{Operation, OperationKind, Performed, Status};
 use yizhan_contract::{Money, PayerCode};
 
@@ -49,6 +50,8 @@ pub(crate) struct Books {
     pub(crate) unpromised: BTreeSet<Arc<str>>,
     /// Quote ids, and the stays they were given for.
     pub(crate) quotes: BTreeMap<String, Arc<str>>,
+    /// Until when each of them holds.
+    pub(crate) hold_until: BTreeMap<String, Timestamp>,
 }
 
 impl Books {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use jiff::SignedDuration;
 use yizhan_contract::payer::{Ask, Manifest, QuotedAmount};
 use yizhan_contract::{Money, PayerCode};
 
@@ -99,6 +100,7 @@ pub(crate) fn lines(kinds: &[Kind], dice: &mut Dice, sim: &Arc<Sim>) -> Vec<Line
         books: Arc::new(Mutex::new(Books { is_idempotent: kind.is_idempotent, ..Books::default() })),
         sim: Arc::clone(sim),
         gateway: 0,
+        ahead: SignedDuration::ZERO,
     };
     kinds.iter().map(line).collect()
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use yizhan::runtime::Clock;
 
 #[derive(Debug)]
@@ -42,6 +42,23 @@ impl Clock for VirtualClock {
 
     fn sleep_until(&self, at: Timestamp) -> yizhan::runtime::Sleep<'_> {
         Box::pin(Timer { face: Arc::clone(&self.0), at, key: None })
+    }
+}
+
+/// One gateway's own clock: it stands before or behind the others' by as much as people's clocks do.
+#[derive(Debug, Clone)]
+pub(crate) struct Skewed {
+    pub(crate) clock: VirtualClock,
+    pub(crate) ahead: SignedDuration,
+}
+
+impl Clock for Skewed {
+    fn now(&self) -> Timestamp {
+        self.clock.now() + self.ahead
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> yizhan::runtime::Sleep<'_> {
+        self.clock.sleep_until(at.saturating_sub(self.ahead).unwrap_or(at))
     }
 }
 

@@ -9,9 +9,9 @@ use std::str::FromStr;
 pub(crate) struct Cell {
     /// Where the stay's saga is.
     pub(crate) state: &'static str,
-    /// A call to a payer (`quote`, `commit`, `reverse`, `status`) or to the store.
+    /// A call to a payer (`quote`, `commit`, `reverse`, `status`), to the store, or to a hospital's receiver (`tell`).
     pub(crate) event: &'static str,
-    /// What the payer does with it; `-` for the store.
+    /// What the payer, the store or the receiver does with it.
     pub(crate) answer: &'static str,
     /// Where the gateway dies; `-` where it lives.
     pub(crate) crash: &'static str,
@@ -43,6 +43,7 @@ const COMMITS: &[&str] = &[
     "late",
     "twice",
     "other_amount",
+    "more",
     "breaks_off",
     "very_late",
     "refuses_unheard",
@@ -50,11 +51,27 @@ const COMMITS: &[&str] = &[
 const REVERSALS: &[&str] =
     &["takes_back", "refuses", "times_out_before", "times_out_after", "late", "twice", "breaks_off"];
 const STATUSES: &[&str] = &["done", "refused", "not_found", "pending", "unavailable", "hangs"];
-const QUOTES: &[&str] = &["quotes", "refuses", "unavailable", "hangs"];
-const STORED: &[&str] =
-    &["new", "waiting", "committing", "undoing", "settled", "delivering", "reversing", "reversed"];
+const QUOTES: &[&str] = &["quotes", "refuses", "not_ready", "unavailable", "hangs"];
+/// What a receiver does with what it is told.
+pub(crate) const TELLINGS: &[&str] = &["takes", "takes_unheard", "unreached", "declines", "hangs"];
+/// What else than writing it the store does with a step: nothing; or one or the other, and nobody can say which.
+pub(crate) const STORE_FAULTS: &[&str] = &["unavailable", "in_doubt", "in_doubt_lost"];
+const STORED: &[&str] = &[
+    "new",
+    "awaiting",
+    "waiting",
+    "quoted",
+    "committing",
+    "undoing",
+    "settled",
+    "delivering",
+    "reversing",
+    "reversed",
+];
 /// Where a gateway drives a stay.
-const DRIVEN: &[&str] = &["waiting", "committing", "undoing", "delivering", "reversing"];
+const DRIVEN: &[&str] = &["awaiting", "waiting", "committing", "undoing", "delivering", "reversing"];
+/// Where a desk orders something: a quote to be committed, a settlement to be taken back, either again.
+const AT_DESK: &[&str] = &["quoted", "settled", "delivering", "reversing", "reversed"];
 
 /// Every cell that a run must be able to come through; what is left out says why.
 pub(crate) fn reachable() -> Vec<Cell> {
@@ -72,10 +89,11 @@ pub(crate) fn reachable() -> Vec<Cell> {
     all(&["committing", "delivering"], "commit", COMMITS, &DEATHS);
     all(&["committing", "undoing", "delivering", "reversing"], "reverse", REVERSALS, &DEATHS);
     all(&["committing", "undoing", "delivering", "reversing"], "status", STATUSES, &DEATHS[..3]);
-    all(STORED, "message", &["-"], &["-", "before", "after"]);
-    all(&["settled", "delivering", "reversing", "reversed"], "desk", &["-"], &["-", "before", "after"]);
-    all(DRIVEN, "drive", &["-"], &["-", "before", "after"]);
-    all(DRIVEN, "take", &["-"], &["-", "before", "after"]);
+    for (event, states) in [("message", STORED), ("desk", AT_DESK), ("drive", DRIVEN), ("take", DRIVEN)] {
+        all(states, event, &["writes"], &["-", "before", "after"]);
+        all(states, event, STORE_FAULTS, &["-"]);
+    }
+    all(&["any"], "tell", TELLINGS, &DEATHS);
     cells.retain(|cell| left_out(*cell).is_none());
     cells
 }
@@ -84,6 +102,7 @@ pub(crate) fn reachable() -> Vec<Cell> {
 fn left_out(cell: Cell) -> Option<&'static str> {
     let never_arrives = matches!(cell.answer, "times_out_before");
     match (cell.state, cell.event, cell.answer, cell.crash) {
+        (_, "tell", "unreached" | "declines" | "hangs", "done") => Some("what is not taken is never done"),
         (_, _, _, "done") if never_arrives => Some("what never arrives is never done"),
         (_, "commit" | "reverse", "late" | "very_late", "done") => Some(
             "by the time a late request is done its gateway has stopped waiting: the death is another one",

@@ -1,4 +1,5 @@
-//! A store that gateways die at: before what they ask for is done, or after, before they hear of it.
+//! A store that gateways die at: before what they ask for is done, or after, before they hear of it. It may also be
+//! away, or not say whether it did what it was asked.
 //!
 //! Whatever the store behind it is, it is driven to its end at once, so that a seed gives the same run again.
 
@@ -7,15 +8,14 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use uuid::Uuid;
-use yizhan::settlement::record::{Phase, StayRecord};
-use yizhan::settlement::saga::{Course, LEASE, LEAVES_WITHIN, Part};
 use yizhan::store::{
-    Answer, BooksPage, CatalogueItem, Changes, Done, Due, Facts, Lease, MessageClaim, OutboxEntry,
-    PersonFacts, PersonRef, ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
+    Answer, BooksPage, CatalogueItem, Done, Due, Facts, Lease, MessageClaim, OutboxEntry, PersonFacts,
+    PersonRef, ReportLine, StayRef, Step, Store, StoreError, StoredSettlement, StoredStay,
 };
 use yizhan_contract::Text;
 
 use super::mutant::Mutant;
+use super::noted::Noted;
 use super::sim::Sim;
 
 pub(crate) struct Faulty {
@@ -29,10 +29,11 @@ pub(crate) struct Faulty {
 struct Call {
     state: &'static str,
     event: &'static str,
+    is_read: bool,
 }
 
-const READ: Call = Call { state: "any", event: "read" };
-const WRITE: Call = Call { state: "any", event: "write" };
+const READ: Call = Call { state: "any", event: "read", is_read: true };
+const WRITE: Call = Call { state: "any", event: "write", is_read: false };
 
 impl Faulty {
     async fn around<T>(
@@ -41,22 +42,22 @@ impl Faulty {
         done: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         self.sim.give_way().await;
-        let crash = self.sim.choose_at_store(call.state, call.event);
-        if crash == "before" {
-            self.sim.die(self.gateway).await;
+        let cell = self.sim.choose_at_store((call.state, call.event), call.is_read);
+        if cell.answer != "writes" {
+            self.sim.log(|| format!("gateway {} at the store: {cell}", self.gateway));
         }
-        if self.sim.is_store_down() {
-            return Err(StoreError::Unavailable(Text::new("停用", "down")));
-        }
-        let done = self.sim.at_once(done);
-        match crash {
-            "after" => self.sim.die(self.gateway).await,
-            // Longer than anything it meant to send may take to leave.
-            "stalls" => self.sim.stall(self.gateway, self.sim.now() + LEAVES_WITHIN + LEASE),
+        self.sim.dies_at(self.gateway, cell, "before").await;
+        let said = Text::new("停用", "down");
+        match cell.answer {
+            "unavailable" => return Err(StoreError::Unavailable(said)),
+            "in_doubt_lost" => return Err(StoreError::InDoubt(said)),
             _ => {}
         }
+        let done = self.sim.at_once(done);
+        self.sim.dies_at(self.gateway, cell, "after").await;
+        self.sim.stalls_at(self.gateway, cell);
         self.sim.give_way().await;
-        done
+        if cell.answer == "in_doubt" { Err(StoreError::InDoubt(said)) } else { done }
     }
 
     fn call(&self, step: &Step) -> Call {
@@ -65,7 +66,7 @@ impl Faulty {
             (None, Some(_)) => "drive",
             (None, None) => "desk",
         };
-        Call { state: self.sim.stored(&key(&step.stay)), event }
+        Call { state: self.sim.stored(&key(&step.stay)), event, is_read: false }
     }
 }
 
@@ -77,56 +78,6 @@ fn key(stay: &StayRef) -> String {
     }
 }
 
-/// Where a stay is, in the words of the coverage table.
-pub(crate) fn word(record: &StayRecord) -> &'static str {
-    if record.pricing.is_some() {
-        return "waiting";
-    }
-    let course = record.saga.as_ref().map(|saga| &saga.course);
-    match record.phase {
-        Phase::Committing if matches!(course, Some(Course::Undoing(_))) => "undoing",
-        Phase::Committing => "committing",
-        Phase::Reversing => "reversing",
-        Phase::Settled if record.deferred().is_some() => "delivering",
-        Phase::Settled => "settled",
-        Phase::Reversed => "reversed",
-        Phase::Open | Phase::AwaitingCharges | Phase::Quoted | Phase::Cancelled => "new",
-    }
-}
-
-/// What a step made of its stay.
-struct Noted {
-    keys: Vec<String>,
-    word: &'static str,
-    /// Operations that are durable from now on, and until when they may leave.
-    operations: Vec<(Arc<str>, Timestamp)>,
-    /// The ledger may have moved.
-    is_booked: bool,
-}
-
-fn noted(changes: &Changes, before: Option<&Vec<u8>>) -> Option<Noted> {
-    let written = changes.stay.as_ref()?;
-    let bill = changes.bill.as_ref().map(|bill| bill.document.clone()).or_else(|| before.cloned());
-    let (document, hold) = (written.document.clone(), written.hold.clone());
-    let (stay_id, person_id) = (written.stay_id, written.person_id);
-    let record = StayRecord::read(&StoredStay { stay_id, person_id, document, hold, bill }).ok()?;
-    let settlement = changes.bill.as_ref().map(|bill| bill.settlement_id.to_string());
-    let keys = [written.visit_number.to_string(), written.stay_id.to_string()];
-    let calls = record.saga.iter().flat_map(|saga| &saga.calls);
-    let operations = calls.flat_map(|call| [Part::Commit, Part::Undo].map(|part| call.operation(part)));
-    let operations = operations.flatten();
-    let operations =
-        operations.map(|operation| (Arc::clone(&operation.id), operation.leaves_before)).collect();
-    let is_booked =
-        !changes.postings.is_empty() || matches!(word(&record), "settled" | "delivering" | "reversed");
-    Some(Noted {
-        keys: keys.into_iter().chain(settlement).collect(),
-        word: word(&record),
-        operations,
-        is_booked,
-    })
-}
-
 impl Store for Faulty {
     fn step(&self, mut step: Step) -> Answer<'_, Done> {
         let call = self.call(&step);
@@ -135,27 +86,30 @@ impl Store for Faulty {
         if let Some(mutant) = &mutant {
             mutant.before(&mut step);
         }
-        let (decide, is_message) = (step.decide, step.claim.is_some());
-        step.decide = Box::new(move |facts: Facts| {
+        let (decide, claim) = (step.decide, step.claim.clone());
+        let (is_message, at) = (claim.is_some(), step.at);
+        step.decide = Box::new(move |mut facts: Facts| {
+            if let Some(mutant) = &mutant {
+                mutant.facts(&mut facts);
+            }
             let bill = facts.stay.as_ref().and_then(|stay| stay.bill.clone());
             let mut changes = decide(facts);
             if let Some(mutant) = &mutant {
-                let word = changes
-                    .as_ref()
-                    .and_then(|changes| noted(changes, bill.as_ref()))
-                    .map_or("new", |noted| noted.word);
+                let word = changes.as_ref().map_or("new", |changes| Noted::of(changes, bill.as_ref()).word);
                 changes = changes.and_then(|changes| mutant.changes(changes, word, is_message));
             }
-            *slot.lock().unwrap() = changes.as_ref().and_then(|changes| noted(changes, bill.as_ref()));
+            *slot.lock().unwrap() = changes.as_ref().map(|changes| Noted::of(changes, bill.as_ref()));
             changes
         });
         Box::pin(async move {
             let done = async {
                 let done = self.inner.step(step).await;
                 if let (Ok(Done::Decided(_)), Some(noted)) = (&done, seen.lock().unwrap().take()) {
-                    self.sim
-                        .log(|| format!("gateway {} writes {} {}", self.gateway, noted.keys[0], noted.word));
-                    self.sim.store_has(&noted.keys, noted.word, noted.operations, noted.is_booked);
+                    if let Some(keys) = &noted.keys {
+                        let (gateway, word) = (self.gateway, noted.word);
+                        self.sim.log(|| format!("gateway {gateway} writes {} {word}", keys[0]));
+                    }
+                    self.sim.store_has(noted, claim.map(|claim| claim.message_id), at);
                 }
                 match (&self.mutant, done) {
                     (Some(mutant), Ok(done)) => Ok(mutant.done(done)),
@@ -174,7 +128,7 @@ impl Store for Faulty {
             self.sim.stay_moved(&key);
             taken
         };
-        Box::pin(self.around(Call { state, event: "take" }, taken))
+        Box::pin(self.around(Call { state, event: "take", is_read: false }, taken))
     }
 
     fn keep_refused(&self, at: Timestamp, claim: MessageClaim, answer: Vec<u8>) -> Answer<'_, ()> {

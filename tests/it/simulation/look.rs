@@ -27,12 +27,12 @@ pub(crate) struct Look {
 
 /// Everything a run may ever have put there.
 pub(crate) struct Known {
-    pub(crate) visits: Vec<Arc<str>>,
+    /// Visit numbers, and of which hospital.
+    pub(crate) visits: BTreeMap<Arc<str>, &'static str>,
     /// Name and identity card.
     pub(crate) people: Vec<(&'static str, &'static str)>,
 }
 
-pub(crate) const HOSPITAL: &str = "H37132301";
 const MANY: u32 = 1_000;
 
 /// What is to be looked at anew.
@@ -48,8 +48,8 @@ impl Look {
     /// Looks again where something moved: opening what is sealed is most of the work of a run.
     pub(crate) async fn again(&mut self, store: &dyn Store, known: &Known, moved: &Moved) {
         for visit in &moved.stays {
-            let stay =
-                StayRef::Visit { hospital: HOSPITAL.into(), number: Arc::clone(visit), admitted: None };
+            let hospital = known.visits[visit].into();
+            let stay = StayRef::Visit { hospital, number: Arc::clone(visit), admitted: None };
             let Some(stored) = store.stay(stay).await.unwrap() else { continue };
             let record = StayRecord::read(&stored).unwrap();
             let (visit, hold, person_id) = (Arc::clone(visit), stored.hold.clone(), stored.person_id);
@@ -69,7 +69,7 @@ impl Look {
 
     pub(crate) async fn at(store: &dyn Store, known: &Known) -> Self {
         let mut look = Self::default();
-        look.again(store, known, &Moved { stays: known.visits.iter().cloned().collect(), books: true }).await;
+        look.again(store, known, &Moved { stays: known.visits.keys().cloned().collect(), books: true }).await;
         look
     }
 }

@@ -1,29 +1,39 @@
 //! The deterministic simulation: gateways, payers and hospitals under faults, repeated by a seed.
 //!
 //! Reading order: [`world`] (one run), [`sim`] (what its parts share), [`tasks`] and [`clock`] (who runs next, and
-//! when), [`faults`] (the store gateways die at), [`payer`], [`books`] and [`chains`] (the other side), [`workload`]
-//! and [`senders`] (what is asked), [`look`] and [`promises`] (what must hold), [`coverage`] and [`schedules`] (what
-//! was come through), [`mutation`] (that mistakes are found out), [`peer_bugs`]. [`machine`] is the saga's function
-//! alone.
+//! when), [`choosing`] (what goes wrong), [`gateways`], [`faults`] and [`noted`] (the store gateways die at), [`payer`],
+//! [`books`] and [`chains`], [`receivers`] (the other sides), [`workload`], [`senders`], [`desk`] and [`operator`] (what
+//! is asked), [`look`], [`promises`], [`sums`], [`told`] and [`acknowledged`] (what must hold), [`coverage`] and
+//! [`schedules`] (what was come through), [`mutation`] (that mistakes are found out), [`peer_bugs`]. [`machine`] is the
+//! saga's function alone.
 
+pub(crate) mod acknowledged;
 pub(crate) mod books;
 pub(crate) mod chains;
+mod choosing;
 mod clock;
 mod coverage;
+mod desk;
 pub(crate) mod dice;
 mod faults;
+mod gateways;
 pub(crate) mod look;
 mod machine;
 mod mutant;
 mod mutation;
+mod noted;
 pub(crate) mod opening;
+mod operator;
 pub(crate) mod payer;
 mod peer_bugs;
 pub(crate) mod promises;
+mod receivers;
 mod schedules;
-pub(crate) mod senders;
+mod senders;
 mod sim;
+mod sums;
 mod tasks;
+mod told;
 mod watched;
 pub(crate) mod workload;
 mod world;
@@ -38,8 +48,10 @@ fn named(name: &str) -> Option<u64> {
 
 /// How to see a run again.
 fn replay_of(schedule: &Schedule) -> String {
-    let aim = schedule.aim.map_or_else(String::new, |aim| format!(" YIZHAN_TEST_AIM='{aim}'"));
-    format!("YIZHAN_TEST_SEED={}{aim} cargo test --test it simulation::replay -- --nocapture", schedule.seed)
+    let aims: Vec<String> = schedule.aims.iter().map(ToString::to_string).collect();
+    let aims =
+        if aims.is_empty() { String::new() } else { format!(" YIZHAN_TEST_AIMS='{}'", aims.join("; ")) };
+    format!("YIZHAN_TEST_SEED={}{aims} cargo test --test it simulation::replay -- --nocapture", schedule.seed)
 }
 
 /// One run that keeps every promise.
@@ -54,8 +66,9 @@ fn kept(schedule: &Schedule, open: opening::Open) -> Ran {
 #[test]
 fn replay() {
     let Some(seed) = named("YIZHAN_TEST_SEED") else { return };
-    let aim = std::env::var("YIZHAN_TEST_AIM").ok().map(|aim| aim.parse().unwrap());
-    let ran = World::run(&Schedule { aim, ..Schedule::of(seed) }, opening::in_memory);
+    let aims = std::env::var("YIZHAN_TEST_AIMS").unwrap_or_default();
+    let aims = aims.split("; ").filter(|aim| !aim.is_empty()).map(|aim| aim.parse().unwrap()).collect();
+    let ran = World::run(&Schedule::aimed(seed, aims), opening::in_memory);
     println!("{}\nends {:?}, {:?} after the last fault", ran.log, ran.ends, ran.settled_after);
     assert_eq!(ran.broken, None);
 }
@@ -66,9 +79,10 @@ fn replay() {
 fn a_request_whose_time_has_passed_does_not_leave() {
     for nth in 1.. {
         let (adapter, event) = ("store".to_owned(), "drive".to_owned());
-        let stalls = sim::Scripted { adapter, event, nth, answer: "-".into(), crash: "stalls".into() };
-        let alone = Schedule { chain: Some(1), gateways: Some(1), ..Schedule::of(1) };
-        let ran = kept(&Schedule { script: vec![stalls], ..alone }, opening::in_memory);
+        let (answer, crash) = ("writes".to_owned(), "stalls".to_owned());
+        let stalls = choosing::Scripted { adapter, event, nth, answer, crash };
+        let alone = Schedule { gateways: Some(1), ..Schedule::scripted(1, 1, vec![stalls]) };
+        let ran = kept(&alone, opening::in_memory);
         if !ran.log.contains("stands still") {
             assert!(nth > 10, "{nth} writes only: {}", ran.log);
             return;

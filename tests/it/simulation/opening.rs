@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use yizhan::catalogue::CatalogueFile;
-use yizhan::intake::Profiles;
+use yizhan::intake::{Profile, Profiles};
 use yizhan::roster::opening::OpeningFile;
 use yizhan::roster::{RosterFile, RosterMode};
 use yizhan::runtime::Ids;
@@ -17,9 +17,8 @@ use yizhan::store::seal::Key;
 use yizhan::store::sqlite::Sqlite;
 use yizhan_rules::PolicyShelf;
 
-use super::workload::OPENINGS;
+use super::workload::{HABITS, OPENINGS};
 use crate::away::policies;
-use crate::gateway::profiles;
 use crate::project;
 
 pub(crate) struct Opened {
@@ -33,7 +32,7 @@ pub(crate) struct Opened {
 pub(crate) type Open = fn(Arc<dyn Ids>) -> Pin<Box<dyn Future<Output = Opened>>>;
 
 pub(crate) fn in_memory(ids: Arc<dyn Ids>) -> Pin<Box<dyn Future<Output = Opened>>> {
-    Box::pin(async move { filled(Arc::new(Sqlite::in_memory(ids).unwrap())).await })
+    Box::pin(async move { opened(Arc::new(Sqlite::in_memory(ids).unwrap())).await })
 }
 
 /// A database of its own in the tests' cluster.
@@ -43,7 +42,7 @@ pub(crate) fn in_postgres(ids: Arc<dyn Ids>) -> Pin<Box<dyn Future<Output = Open
         let address = cluster.address(&cluster.database().await).parse().unwrap();
         let options = postgres::Options { connections_max: 2, ..postgres::Options::default() };
         let store = Postgres::open(&address, Some(Key::ephemeral().unwrap()), ids, options).await;
-        filled(Arc::new(store.unwrap())).await
+        opened(Arc::new(store.unwrap())).await
     })
 }
 
@@ -54,8 +53,28 @@ pub(crate) fn import<T>(
     Import { at, file: "file".into(), rows: Box::new(rows.unwrap()), progress: Arc::new(|_| {}) }
 }
 
+/// The sample hospitals with their habits.
+fn profiles() -> Profiles {
+    let profile = |(code, _, habits): &(&str, &str, &str)| {
+        let path = project("tests/samples/hospitals").join(format!("{code}.toml"));
+        let sample = std::fs::read_to_string(path).unwrap();
+        // Keys first: the sample may end with tables.
+        Profile::from_toml(&format!("{habits}\n{sample}")).unwrap()
+    };
+    Profiles::new(HABITS.iter().map(profile).collect()).unwrap()
+}
+
+async fn opened<S: Store + Registers + 'static>(store: Arc<S>) -> Opened {
+    filled(&*store).await;
+    let profiles = Arc::new(profiles());
+    let known = Arc::clone(&profiles);
+    let hospitals =
+        Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
+    Opened { store, policies: Arc::new(policies()), hospitals, profiles }
+}
+
 /// Fills an empty store with what every run needs.
-pub(crate) async fn filled<S: Store + Registers + 'static>(store: Arc<S>) -> Opened {
+pub(crate) async fn filled(store: &impl Registers) {
     let samples = project("tests/samples");
     let roster = import(RosterFile::open(&samples.join("roster.csv")));
     store.import_roster(roster, RosterMode::Delta).await.unwrap();
@@ -64,9 +83,4 @@ pub(crate) async fn filled<S: Store + Registers + 'static>(store: Arc<S>) -> Ope
     let path = directory.path().join("openings.csv");
     std::fs::write(&path, OPENINGS).unwrap();
     store.import_openings(import(OpeningFile::open(&path))).await.unwrap();
-    let profiles = Arc::new(profiles("", None));
-    let known = Arc::clone(&profiles);
-    let hospitals =
-        Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
-    Opened { store, policies: Arc::new(policies()), hospitals, profiles }
 }

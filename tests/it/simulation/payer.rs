@@ -27,7 +27,12 @@ pub(crate) struct Line {
     pub(crate) books: Arc<Mutex<Books>>,
     pub(crate) sim: Arc<Sim>,
     pub(crate) gateway: usize,
+    /// How far this gateway's clock is ahead.
+    pub(crate) ahead: SignedDuration,
 }
+
+/// How long a quote may hold.
+const HOLDS_S: [i64; 3] = [15, 120, 1_800];
 
 /// The part of what it may pay that a payer pays.
 pub(crate) fn share(payer: &PayerCode) -> i64 {
@@ -45,28 +50,38 @@ impl Line {
         Kept { name, serves, also_paid: self.kind.also_paid(), books: Arc::clone(&self.books) }
     }
 
+    fn gateways_time(&self) -> Timestamp {
+        self.sim.now() + self.ahead
+    }
+
     async fn quoted(&self, ask: &Ask, deadline: Timestamp) -> QuoteAnswer {
         let state = self.sim.state_of_stay(&ask.stay);
-        let faults = ["refuses", "unavailable", "hangs"];
+        let faults = ["refuses", "not_ready", "unavailable", "hangs"];
         let cell = self.sim.choose(&self.name, (state, "quote"), "quotes", &faults);
         self.sim.log(|| format!("gateway {} {} {cell}", self.gateway, self.name));
-        self.dies_at(cell, "before").await;
-        self.dies_at(cell, "on_the_way").await;
+        self.sim.dies_at(self.gateway, cell, "before").await;
+        self.sim.dies_at(self.gateway, cell, "on_the_way").await;
+        self.sim.stalls_at(self.gateway, cell);
         self.sim.within(200).await;
         match cell.answer {
             "refuses" => QuoteAnswer::Refused { code: "no".into(), message: "not covered".into() },
+            "not_ready" => QuoteAnswer::NotReady { what: "the admission".into() },
             "unavailable" => QuoteAnswer::Unavailable(unavailable()),
             "hangs" => std::future::pending().await,
             _ => {
                 let id = format!("{}-{}", self.name, self.sim.dice(super::dice::Dice::throw));
-                self.books.lock().unwrap().quotes.insert(id.clone(), Arc::clone(&ask.stay));
+                let holds_s = self.sim.dice(|dice| *dice.one_of(&HOLDS_S));
+                let valid_until = deadline + SignedDuration::from_secs(holds_s);
+                let mut books = self.books.lock().unwrap();
+                books.quotes.insert(id.clone(), Arc::clone(&ask.stay));
+                books.hold_until.insert(id.clone(), valid_until);
+                drop(books);
                 let amount = |leg: &yizhan_contract::payer::AskedLeg| QuotedAmount {
                     payer: leg.payer.clone(),
                     amount: Money::from_fen(leg.pay_at_most.fen() * share(&leg.payer) / 100),
                     steps: Vec::new(),
                 };
                 let amounts = ask.legs.iter().map(amount).collect();
-                let valid_until = deadline + SignedDuration::from_mins(30);
                 QuoteAnswer::Quote(Quote {
                     id,
                     valid_until,
@@ -89,6 +104,7 @@ impl Line {
                     "times_out_after",
                     "late",
                     "other_amount",
+                    "more",
                     "breaks_off",
                 ];
                 faults.extend(self.manifest.commits_are_idempotent.then_some("twice"));
@@ -103,11 +119,11 @@ impl Line {
             }
         };
         self.sim.log(|| format!("gateway {} {} {} {cell}", self.gateway, self.name, operation.id));
-        self.dies_at(cell, "before").await;
+        self.sim.dies_at(self.gateway, cell, "before").await;
         if !self.sim.is_durable(&operation.id) {
             self.sim.broken(format!("intent first: {} is sent and not in the store", operation.id));
         }
-        if self.sim.leaves_before(&operation.id).is_some_and(|last| last < self.sim.now()) {
+        if self.sim.leaves_before(&operation.id).is_some_and(|last| last < self.gateways_time()) {
             self.sim.broken(format!("in time: {} leaves later than the store says", operation.id));
         }
         if let Err(why) = self.books.lock().unwrap().leaves(&operation, cell.answer == "very_late") {
@@ -115,7 +131,7 @@ impl Line {
         }
         let answer = Slot::new();
         self.sim.spawner.spawn(Owner::Outside, self.clone().carry(operation, cell, answer.clone()));
-        self.dies_at(cell, "on_the_way").await;
+        self.sim.dies_at(self.gateway, cell, "on_the_way").await;
         // Longer than a lease: somebody else goes on meanwhile, and this gateway has not noticed.
         if !self.sim.is_calm() && self.sim.dice(|dice| dice.percent(8)) {
             let still = self.sim.dice(|dice| dice.between(31, 90));
@@ -168,7 +184,9 @@ impl Line {
             OperationKind::Commit => {
                 let amounts = match cell.answer {
                     "refuses" | "refuses_unheard" => None,
-                    "other_amount" => Some(self.other(&operation.amounts)),
+                    "other_amount" => Some(other(&operation.amounts, |fen| fen * 9 / 10)),
+                    // Which nobody may.
+                    "more" => Some(other(&operation.amounts, |fen| fen + 500)),
                     _ => Some(operation.amounts.clone()),
                 };
                 books.commit(operation, amounts)
@@ -181,16 +199,6 @@ impl Line {
         drop(books);
         self.sim.log(|| format!("{} {} comes to {}", self.name, operation.id, told(&done)));
         done
-    }
-
-    /// Mostly less than was quoted; sometimes more, which nobody may.
-    fn other(&self, quoted: &Amounts) -> Amounts {
-        let is_more = self.sim.dice(|dice| dice.percent(25));
-        let other = |amount: &Money| match is_more {
-            true => *amount + Money::from_fen(500),
-            false => Money::from_fen(amount.fen() * 9 / 10),
-        };
-        quoted.iter().map(|(payer, amount)| (payer.clone(), other(amount))).collect()
     }
 
     async fn asked(&self, operation: Operation) -> Status {
@@ -206,8 +214,8 @@ impl Line {
         faults.extend(is_on_the_way.then_some("pending"));
         let cell = self.sim.choose(&self.name, (state, "status"), plain, &faults);
         self.sim.log(|| format!("gateway {} {} {} {cell}", self.gateway, self.name, operation.id));
-        self.dies_at(cell, "before").await;
-        self.dies_at(cell, "on_the_way").await;
+        self.sim.dies_at(self.gateway, cell, "before").await;
+        self.sim.dies_at(self.gateway, cell, "on_the_way").await;
         self.sim.within(200).await;
         match cell.answer {
             "unavailable" => Status::Unavailable(unavailable()),
@@ -216,12 +224,10 @@ impl Line {
             _ => truth,
         }
     }
+}
 
-    async fn dies_at(&self, cell: Cell, place: &str) {
-        if cell.crash == place {
-            self.sim.die(self.gateway).await;
-        }
-    }
+fn other(quoted: &Amounts, fen: impl Fn(i64) -> i64) -> Amounts {
+    quoted.iter().map(|(payer, amount)| (payer.clone(), Money::from_fen(fen(amount.fen())))).collect()
 }
 
 fn told(done: &Performed) -> String {
@@ -250,13 +256,18 @@ impl Payer for Line {
     }
 
     fn prepare(&self, operation: &Operation) -> Result<Prepared, PrepareError> {
-        let stay = self.books.lock().unwrap().stay_of(operation);
+        let books = self.books.lock().unwrap();
+        let stay = books.stay_of(operation);
+        if let (OperationKind::Commit, Some(quote)) = (&operation.kind, &operation.quote_id) {
+            self.sim.made_ready(&operation.id, quote, books.hold_until.get(quote).copied());
+        }
+        drop(books);
         self.sim.belongs(&operation.id, &stay);
         serde_json::to_vec(operation).map(Prepared::from).map_err(|why| PrepareError(why.to_string()))
     }
 
     fn perform<'a>(&'a self, prepared: &'a Prepared, deadline: Timestamp) -> Answer<'a, Performed> {
-        if deadline <= self.sim.clock.now() {
+        if deadline <= self.gateways_time() {
             self.sim.broken("a request leaves after its deadline".to_owned());
         }
         Box::pin(self.performed(read(prepared)))

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use super::chains::CHAINS;
+use super::choosing::Scripted;
 use super::opening;
-use super::sim::Scripted;
+use super::promises::NAMES;
 use super::world::{Schedule, World};
 use crate::project;
 
@@ -22,6 +23,9 @@ struct Bug {
     what: String,
     /// What we promise instead.
     promise: String,
+    /// By these of the simulation's promises.
+    #[serde(default)]
+    held_by: Vec<String>,
     /// Absent where it cannot occur here.
     run: Option<Run>,
     cannot_occur: Option<String>,
@@ -30,7 +34,6 @@ struct Bug {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Run {
-    seed: u64,
     /// Which of the chains.
     chain: usize,
     /// `adapter event nth answer crash`.
@@ -41,7 +44,8 @@ struct Run {
     ends: Vec<String>,
 }
 
-fn fault(text: &str) -> Scripted {
+/// `adapter event nth answer crash`
+pub(super) fn fault(text: &str) -> Scripted {
     let words: Vec<&str> = text.split_whitespace().collect();
     let [adapter, event, nth, answer, crash] = words[..] else { panic!("not a fault: {text}") };
     let owned = str::to_owned;
@@ -64,12 +68,10 @@ fn no_bug_of_a_peer_is_ours() {
             assert!(bug.cannot_occur.is_some(), "{} has neither a run nor a reason", bug.of);
             continue;
         };
-        assert!(run.chain < CHAINS.len());
+        assert!(run.chain < CHAINS.len() && !bug.held_by.is_empty(), "{}", bug.of);
+        assert!(bug.held_by.iter().all(|name| NAMES.contains(&name.as_str())), "{}", bug.of);
         let script = run.faults.iter().map(|text| fault(text)).collect();
-        let ran = World::run(
-            &Schedule { script, chain: Some(run.chain), ..Schedule::of(run.seed) },
-            opening::in_memory,
-        );
+        let ran = World::run(&Schedule::scripted(1, run.chain, script), opening::in_memory);
         let unseen: Vec<_> = run.seen.iter().filter(|words| !ran.log.contains(words.as_str())).collect();
         if ran.broken.is_some() || !unseen.is_empty() || ran.ends != run.ends {
             failures.push(format!(

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use uuid::Uuid;
 use yizhan::settlement::record::{Phase, StayRecord};
 use yizhan::settlement::saga::{Call, Part};
 use yizhan::store::ledger::balances;
@@ -14,9 +13,44 @@ use yizhan_contract::{Money, PayerCode};
 use super::books::Kept;
 use super::look::{Look, StayLook};
 
-/// What a year had used up before, by person and payer; and the caps that a person's sums stay under.
+/// What is promised, by the word that a broken promise begins with.
+pub(crate) const NAMES: [&str; 20] = [
+    // A request leaves only once it is durable, and only as late as what is durable says.
+    "intent first",
+    "in time",
+    // Under a quote that holds.
+    "while it holds",
+    // At every payer an operation has one effect at most, and an id is one payer's.
+    "one effect",
+    "one id",
+    // Nothing is fenced off while it may still arrive.
+    "quiet",
+    // Bill, legs, ledger and the payers' own books are the same.
+    "same money",
+    "same legs",
+    "paid once",
+    "ledger",
+    // Sums of the year are what stands, what is set aside is what is in flight, both under the caps.
+    "accumulators",
+    "reservations",
+    "caps",
+    // What is not over is somebody's, and is over in bounded time.
+    "an owner",
+    "liveness",
+    // Who lost a lease writes nothing.
+    "fencing",
+    // Nobody pays more than a desk agreed to.
+    "agreed",
+    // What was acknowledged or handed out stays, and hospitals are told of it.
+    "nothing lost",
+    "as issued",
+    "told",
+];
+
+/// What a year had used up before, base and payments by person and payer; and the caps that a person's sums stay
+/// under.
 pub(crate) struct Limits {
-    pub(crate) openings: Vec<(&'static str, &'static str, &'static str)>,
+    pub(crate) openings: Vec<(&'static str, &'static str, &'static str, &'static str)>,
     pub(crate) caps: Vec<(&'static str, &'static str, &'static str)>,
     pub(crate) admissions: BTreeMap<&'static str, u32>,
 }
@@ -29,7 +63,7 @@ pub(crate) struct Promises<'w> {
 
 pub(crate) const YEAR: i16 = 2020;
 
-type Held = Result<(), String>;
+pub(super) type Held = Result<(), String>;
 
 impl Promises<'_> {
     /// # Errors
@@ -66,10 +100,19 @@ impl Promises<'_> {
     /// evidence and a next step.
     fn owned(&self, stay: &StayLook) -> Held {
         let record = &stay.record;
+        let is_attended = self.look.attention.contains(&record.stay_id);
+        if record.needs_attention() && !is_attended {
+            return Err(format!("an owner: {} needs a person, and is not listed", stay.visit));
+        }
+        if record.quiet_until.is_some()
+            && record.phase == Phase::AwaitingCharges
+            && stay.hold.due_at.is_none()
+        {
+            return Err(format!("an owner: {} waits for quiet, and nobody looks", stay.visit));
+        }
         if !record.is_with_payers() {
             return Ok(());
         }
-        let is_attended = self.look.attention.contains(&record.stay_id);
         if is_attended {
             let told =
                 record.saga.as_ref().and_then(|saga| saga.attention.as_ref().map(|found| (saga, found)));
@@ -79,7 +122,9 @@ impl Promises<'_> {
                     && !found.next_step().en.is_empty()
             });
             let waits = record.pricing.as_ref().is_some_and(|pricing| pricing.waits_for.is_some());
-            if !is_told && !waits {
+            // It is tried again, and nothing has taken the place of what was in its way.
+            let is_unpriced = record.unpriced.is_some();
+            if !is_told && !waits && !is_unpriced {
                 return Err(format!("an owner: {} waits for a person without a word why", stay.visit));
             }
         }
@@ -199,84 +244,6 @@ impl Promises<'_> {
             return Ok(());
         }
         Err(format!("ledger: {} ({}) has {owed:?}, its bill says {said:?}", book.settlement_id, book.state))
-    }
-
-    /// Sums of the year are those of what stands, reservations those of what is in flight, both under the caps.
-    fn sums(&self) -> Held {
-        for (who, facts) in &self.look.people {
-            let of = |phases: &[Phase]| self.moved(facts.person_id, phases);
-            let paid = |year: &BTreeMap<i16, yizhan_contract::Accumulators>| {
-                let sums = year.get(&YEAR).cloned().unwrap_or_default();
-                let paid = sums.payers.iter().map(|(payer, used)| (payer.clone(), used.paid));
-                (paid.filter(|(_, paid)| !paid.is_zero()).collect::<BTreeMap<_, _>>(), sums.admissions)
-            };
-            let (mut settled, admissions) = of(&[Phase::Settled, Phase::Reversing]);
-            for (_, payer, amount) in self.limits.openings.iter().filter(|(of, ..)| of == who) {
-                *settled.entry(payer.parse().unwrap()).or_default() += amount.parse::<Money>().unwrap();
-            }
-            settled.retain(|_, amount| !amount.is_zero());
-            let opened = self.limits.admissions.get(who).copied().unwrap_or_default();
-            let used = paid(&facts.years);
-            if used != (settled.clone(), admissions + opened) {
-                return Err(format!(
-                    "accumulators: {who} has {used:?}, what stands is {settled:?}, {admissions}"
-                ));
-            }
-            let (mut reserved, admissions) = of(&[Phase::Committing]);
-            for (payer, paid) in self.delivered(facts.person_id) {
-                *reserved.entry(payer).or_default() += paid;
-            }
-            let kept = paid(&facts.reserved);
-            if kept != (reserved.clone(), admissions) {
-                return Err(format!(
-                    "reservations: {who} has {kept:?}, in flight is {reserved:?}, {admissions}"
-                ));
-            }
-            self.under_caps(who, &used.0, &kept.0)?;
-        }
-        Ok(())
-    }
-
-    fn under_caps(
-        &self,
-        who: &str,
-        used: &BTreeMap<PayerCode, Money>,
-        kept: &BTreeMap<PayerCode, Money>,
-    ) -> Held {
-        for (_, payer, cap) in self.limits.caps.iter().filter(|(of, ..)| *of == who) {
-            let code: PayerCode = payer.parse().unwrap();
-            let of = |sums: &BTreeMap<PayerCode, Money>| sums.get(&code).copied().unwrap_or_default();
-            let (used, kept, cap) = (of(used), of(kept), cap.parse::<Money>().unwrap());
-            if cap < used + kept {
-                return Err(format!(
-                    "caps: {payer} paid {used} for {who} and has reserved {kept}, the cap is {cap}"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// What is set aside for payers that were left out and are asked now.
-    fn delivered(&self, person: Uuid) -> Vec<(PayerCode, Money)> {
-        let stays = self.look.stays.values().filter(|stay| stay.person_id == person);
-        let settlements = stays.filter_map(|stay| stay.record.settlement.as_ref());
-        let reserved = settlements.filter_map(|settlement| settlement.deferred.as_ref());
-        let reserved = reserved.flat_map(|deferred| &deferred.reserved);
-        reserved.map(|moved| (moved.payer.clone(), moved.paid)).collect()
-    }
-
-    fn moved(&self, person: Uuid, phases: &[Phase]) -> (BTreeMap<PayerCode, Money>, u32) {
-        let mut sums: BTreeMap<PayerCode, Money> = BTreeMap::new();
-        let mut admissions = 0;
-        let stays = self.look.stays.values().filter(|stay| stay.person_id == person);
-        for stay in stays.filter(|stay| phases.contains(&stay.record.phase)) {
-            admissions += 1;
-            for moved in stay.record.settlement.iter().flat_map(|settlement| &settlement.moves) {
-                *sums.entry(moved.payer.clone()).or_default() += moved.paid;
-            }
-        }
-        sums.retain(|_, amount| !amount.is_zero());
-        (sums, admissions)
     }
 }
 

@@ -13,26 +13,28 @@ use super::world::Schedule;
 use super::{kept, named};
 use crate::project;
 
-/// Seeds that are tried for a cell before it counts as out of reach.
-const TRIES_MAX: u64 = 40;
+/// Seeds that are tried for the cells of one state before those that are left count as out of reach.
+const TRIES_MAX: u64 = 400;
+/// Cells that one run is led to.
+const AIMS_MAX: usize = 10;
 
 #[derive(Serialize, Deserialize)]
 struct File {
     schedule: Vec<Written>,
 }
 
-/// A seed and the fault it is led to; all the others follow from the seed.
+/// A seed and the faults it is led to; all the others follow from the seed.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
     seed: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    aim: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aims: Vec<String>,
 }
 
 impl Written {
     fn schedule(&self) -> Schedule {
-        Schedule { aim: self.aim.as_ref().map(|aim| aim.parse().unwrap()), ..Schedule::of(self.seed) }
+        Schedule::aimed(self.seed, self.aims.iter().map(|aim| aim.parse().unwrap()).collect())
     }
 }
 
@@ -57,14 +59,21 @@ impl Tour {
         self.runs.push((schedule, ran.coverage));
     }
 
-    /// Cells nobody came through yet, each aimed at by seeds of its own.
+    /// Cells nobody came through yet, those of one state aimed at together by seeds of its own.
     fn reach(&mut self, open: Open) -> Vec<Cell> {
-        for (nth, cell) in (1_u64..).zip(coverage::reachable()) {
+        let states: BTreeSet<&str> = coverage::reachable().iter().map(|cell| cell.state).collect();
+        for (nth, state) in (1_u64..).zip(states) {
             for seed in nth * 1_000..nth * 1_000 + TRIES_MAX {
-                if self.seen.visits(cell) > 0 {
+                let mut aims = self.seen.unvisited();
+                aims.retain(|aim| aim.state == state);
+                if aims.is_empty() {
                     break;
                 }
-                self.run(Schedule::aimed(seed, cell), open);
+                // Others first each time: one that is hard to come to holds up nobody.
+                let first = usize::try_from(seed).unwrap() % aims.len();
+                aims.rotate_left(first);
+                aims.truncate(AIMS_MAX);
+                self.run(Schedule::aimed(seed, aims), open);
             }
         }
         self.seen.unvisited()
@@ -84,7 +93,8 @@ impl Tour {
                 break;
             }
             left.retain(|cell| coverage.visits(*cell) == 0);
-            chosen.push(Written { seed: schedule.seed, aim: schedule.aim.map(|aim| aim.to_string()) });
+            let aims = schedule.aims.iter().map(ToString::to_string).collect();
+            chosen.push(Written { seed: schedule.seed, aims });
         }
         chosen
     }

@@ -5,39 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use yizhan::runtime::Clock;
+use yizhan::settlement::saga::{LEASE, LEAVES_WITHIN};
 
+use super::choosing::{Choosing, Rates, Scripted};
 use super::clock::VirtualClock;
 use super::coverage::{Cell, Coverage};
 use super::dice::Dice;
 use super::look::Moved;
+use super::noted::Noted;
 use super::tasks::{GiveWay, Owner, Spawner};
-
-/// Chances in a hundred.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rates {
-    /// A payer does not do the plain thing.
-    pub(crate) answer: u64,
-    /// A gateway dies at a call to a payer.
-    pub(crate) death: u64,
-    /// A gateway dies at a call to the store, in a thousand.
-    pub(crate) store_death: u64,
-    /// The store is not available, in a thousand.
-    pub(crate) store_down: u64,
-}
-
-impl Rates {
-    pub(crate) const NONE: Self = Self { answer: 0, death: 0, store_death: 0, store_down: 0 };
-}
-
-/// A fault at a place: the n-th time this event comes to this adapter (`*`: any, counted together).
-#[derive(Debug, Clone)]
-pub(crate) struct Scripted {
-    pub(crate) adapter: String,
-    pub(crate) event: String,
-    pub(crate) nth: u32,
-    pub(crate) answer: String,
-    pub(crate) crash: String,
-}
+use super::told::Telling;
 
 pub(crate) struct Sim {
     pub(crate) clock: VirtualClock,
@@ -48,11 +25,7 @@ pub(crate) struct Sim {
 }
 
 struct State {
-    dice: Dice,
-    rates: Rates,
-    aim: Option<Cell>,
-    script: Vec<Scripted>,
-    counts: BTreeMap<(String, String), u32>,
+    choosing: Choosing,
     dying: BTreeSet<usize>,
     stalled: BTreeMap<usize, Timestamp>,
     coverage: Coverage,
@@ -66,21 +39,23 @@ struct State {
     stays: BTreeMap<Arc<str>, Arc<str>>,
     /// Where the store has a stay, by visit number, stay and settlement.
     stored: BTreeMap<String, &'static str>,
-    /// Operations whose intent is in the store.
     /// Operations in the store, and until when each may leave.
     durable: BTreeMap<Arc<str>, Timestamp>,
+    /// Commits that were made ready: under which quote, and until when it holds.
+    ready: BTreeMap<Arc<str>, (String, Option<Timestamp>)>,
+    /// Quotes that something durable rests upon.
+    used: BTreeSet<String>,
+    /// Messages in the order in which the store took them in, and whether each changed its stay.
+    taken_in: Vec<(String, bool)>,
+    telling: Telling,
     log: Vec<String>,
 }
 
 impl Sim {
-    pub(crate) fn new(seed: u64, rates: Rates, aim: Option<Cell>, script: Vec<Scripted>) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, rates: Rates, aims: Vec<Cell>, script: Vec<Scripted>) -> Arc<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let state = State {
-            dice: Dice::of(seed),
-            rates,
-            aim,
-            script,
-            counts: BTreeMap::new(),
+            choosing: Choosing::new(Dice::of(seed), rates, aims, script),
             dying: BTreeSet::new(),
             stalled: BTreeMap::new(),
             coverage: Coverage::default(),
@@ -91,6 +66,10 @@ impl Sim {
             stays: BTreeMap::new(),
             stored: BTreeMap::new(),
             durable: BTreeMap::new(),
+            ready: BTreeMap::new(),
+            used: BTreeSet::new(),
+            taken_in: Vec::new(),
+            telling: Telling::default(),
             log: Vec::new(),
         };
         let clock = VirtualClock::at("2020-07-02T02:00:00Z".parse().unwrap());
@@ -107,7 +86,7 @@ impl Sim {
     }
 
     pub(crate) fn dice<T>(&self, throw: impl FnOnce(&mut Dice) -> T) -> T {
-        throw(&mut self.state.lock().unwrap().dice)
+        throw(&mut self.state.lock().unwrap().choosing.dice)
     }
 
     /// Waits some milliseconds of at most so many.
@@ -165,35 +144,52 @@ impl Sim {
 
     pub(crate) fn calm_down(&self) {
         let mut state = self.state.lock().unwrap();
-        state.rates = Rates::NONE;
-        state.aim = None;
-        state.script.clear();
+        state.choosing.calm_down();
         state.stalled.clear();
     }
 
     pub(crate) fn is_calm(&self) -> bool {
-        self.state.lock().unwrap().rates.answer == 0
+        self.state.lock().unwrap().choosing.is_calm()
     }
 
     pub(crate) fn stored(&self, key: &str) -> &'static str {
         self.state.lock().unwrap().stored.get(key).copied().unwrap_or("new")
     }
 
-    pub(crate) fn store_has(
-        &self,
-        keys: &[String],
-        word: &'static str,
-        operations: Vec<(Arc<str>, Timestamp)>,
-        is_booked: bool,
-    ) {
+    pub(crate) fn made_ready(&self, operation: &Arc<str>, quote: &str, until: Option<Timestamp>) {
+        self.state.lock().unwrap().ready.insert(Arc::clone(operation), (quote.to_owned(), until));
+    }
+
+    /// A step that was decided at `at` is in the store from now on.
+    pub(crate) fn store_has(&self, noted: Noted, message: Option<String>, at: Timestamp) {
         let mut state = self.state.lock().unwrap();
-        state.durable.extend(operations);
-        state.stored.extend(keys.iter().map(|key| (key.clone(), word)));
+        for (operation, _) in &noted.operations {
+            let Some((quote, until)) = state.ready.remove(operation) else { continue };
+            // Sent again under another id, it rests upon the quote it was intended under.
+            if state.used.insert(quote) && until.is_some_and(|until| until < at) {
+                let why = format!("while it holds: {operation} is intended under a quote that has lapsed");
+                state.broken.get_or_insert(why);
+            }
+        }
+        state.taken_in.extend(message.map(|id| (id, noted.changes_stay)));
+        let Some(keys) = noted.keys else { return };
+        state.durable.extend(noted.operations);
+        state.stored.extend(keys.iter().map(|key| (key.clone(), noted.word)));
         let visit: Arc<str> = keys[0].as_str().into();
         state.visits.extend(keys.iter().map(|key| (key.clone(), Arc::clone(&visit))));
+        state.telling.wrote(&visit, noted.bill, noted.outbox);
         let moved = state.moved.get_or_insert_default();
         moved.stays.insert(visit);
-        moved.books |= is_booked;
+        moved.books |= noted.is_booked;
+    }
+
+    /// Messages in the order in which the store took them in, and whether each changed its stay.
+    pub(crate) fn taken_in(&self) -> Vec<(String, bool)> {
+        self.state.lock().unwrap().taken_in.clone()
+    }
+
+    pub(crate) fn telling<T>(&self, of: impl FnOnce(&mut Telling) -> T) -> T {
+        of(&mut self.state.lock().unwrap().telling)
     }
 
     pub(crate) fn is_durable(&self, operation: &str) -> bool {
@@ -232,67 +228,28 @@ impl Sim {
     }
 }
 
-/// Faults: what a payer does, and where a gateway dies.
+/// Faults: what others do, and where a gateway dies.
 impl Sim {
-    /// What becomes of one call to a payer: the answer, and the death.
+    /// What becomes of one call to a payer or a receiver: the answer, and the death.
     pub(crate) fn choose(
         &self,
-        adapter: &str,
+        name: &str,
         (state_word, event): (&'static str, &'static str),
         plain: &'static str,
         others: &[&'static str],
     ) -> Cell {
         let mut state = self.state.lock().unwrap();
-        let scripted = state.scripted(adapter, event);
-        let may = |answer: &str| answer == plain || others.contains(&answer);
-        let aimed = state.aim.filter(|aim| aim.state == state_word && aim.event == event && may(aim.answer));
-        let led = state.lead(adapter, (state_word, event)).filter(|answer| may(answer));
-        let cell = if let Some((answer, crash)) = scripted {
-            Cell { state: state_word, event, answer, crash }
-        } else if let Some(aim) = aimed {
-            state.aim = None;
-            aim
-        } else if let Some(answer) = led {
-            Cell { state: state_word, event, answer, crash: "-" }
-        } else {
-            let is_plain = others.is_empty()
-                || !{
-                    let rate = state.rates.answer;
-                    state.dice.percent(rate)
-                };
-            let answer = if is_plain { plain } else { *state.dice.one_of(others) };
-            let dies = {
-                let rate = state.rates.death;
-                state.dice.percent(rate)
-            };
-            let crash = if dies { *state.dice.one_of(&["before", "on_the_way", "done"]) } else { "-" };
-            Cell { state: state_word, event, answer, crash }
-        };
+        let cell = state.choosing.choose(name, (state_word, event), plain, others);
         state.coverage.visit(cell);
         cell
     }
 
-    /// Where a gateway dies at a call to the store.
-    pub(crate) fn choose_at_store(&self, state_word: &'static str, event: &'static str) -> &'static str {
+    /// What becomes of one call to the store.
+    pub(crate) fn choose_at_store(&self, place: (&'static str, &'static str), is_read: bool) -> Cell {
         let mut state = self.state.lock().unwrap();
-        let scripted = state.scripted("store", event);
-        let aimed = state.aim.filter(|aim| aim.state == state_word && aim.event == event);
-        let crash = if let Some((_, crash)) = scripted {
-            crash
-        } else if let Some(aim) = aimed {
-            state.aim = None;
-            aim.crash
-        } else {
-            let dies = state.dice.below(1_000) < state.rates.store_death;
-            if dies { *state.dice.one_of(&["before", "after"]) } else { "-" }
-        };
-        state.coverage.visit(Cell { state: state_word, event, answer: "-", crash });
-        crash
-    }
-
-    pub(crate) fn is_store_down(&self) -> bool {
-        let mut state = self.state.lock().unwrap();
-        state.dice.below(1_000) < state.rates.store_down
+        let cell = state.choosing.choose_at_store(place, is_read);
+        state.coverage.visit(cell);
+        cell
     }
 
     /// The gateway dies here and now: whoever asks waits for ever.
@@ -300,6 +257,20 @@ impl Sim {
         self.log(|| format!("gateway {gateway} dies"));
         self.kill(gateway);
         std::future::pending::<()>().await;
+    }
+
+    /// Dies where the cell says so.
+    pub(crate) async fn dies_at(&self, gateway: usize, cell: Cell, place: &str) {
+        if cell.crash == place {
+            self.die(gateway).await;
+        }
+    }
+
+    /// Stands still where the cell says so, for longer than anything it meant to send may take to leave.
+    pub(crate) fn stalls_at(&self, gateway: usize, cell: Cell) {
+        if cell.crash == "stalls" {
+            self.stall(gateway, self.now() + LEAVES_WITHIN + LEASE);
+        }
     }
 
     pub(crate) fn kill(&self, gateway: usize) {
@@ -321,48 +292,4 @@ impl Sim {
         let now = self.now();
         self.state.lock().unwrap().stalled.get(&gateway).is_some_and(|until| now < *until)
     }
-}
-
-impl State {
-    /// What brings a stay to where the aim is: to be quoted again, an amount has to differ; to be taken back, a
-    /// payer has to refuse while another is not heard of; to be fenced off, a commit has to get lost; to be asked
-    /// later, the last payer has to be away first.
-    fn lead(&mut self, adapter: &str, (state, event): (&str, &str)) -> Option<&'static str> {
-        let aim = self.aim.filter(|aim| match event {
-            "quote" => aim.state == "delivering" && state == "waiting" && adapter == "insurer",
-            _ => event == "commit" && (aim.state == "delivering") == (state == "delivering"),
-        })?;
-        let ways: &[&'static str] = match (aim.state, aim.event) {
-            ("delivering", _) if event == "quote" => &["unavailable", "hangs"],
-            ("delivering", "status") if aim.answer == "refused" => &["refuses_unheard"],
-            ("delivering", "status") => &["times_out_before", "times_out_after", "late", "breaks_off"],
-            ("delivering", "reverse") => &["times_out_before", "other_amount"],
-            ("requoting", _) => &["other_amount", "commits"],
-            ("undoing", "status") if aim.answer == "refused" => &["refuses", "refuses_unheard"],
-            ("undoing", "status") => &["refuses", "refuses_unheard", "times_out_after", "commits"],
-            ("undoing", _) => &["refuses", "commits"],
-            ("committing", "reverse") => &["times_out_before", "commits"],
-            _ => return None,
-        };
-        Some(*self.dice.one_of(ways))
-    }
-
-    fn scripted(&mut self, adapter: &str, event: &str) -> Option<(&'static str, &'static str)> {
-        let mut found = None;
-        for of in [adapter, "*"] {
-            let count = self.counts.entry((of.to_owned(), event.to_owned())).or_default();
-            *count += 1;
-            let count = *count;
-            let fits = |line: &&Scripted| line.adapter == of && line.event == event && line.nth == count;
-            found = found.or_else(|| self.script.iter().find(fits));
-        }
-        found.map(|line| (word(&line.answer), word(&line.crash)))
-    }
-}
-
-/// The word as the table has it.
-fn word(text: &str) -> &'static str {
-    let cells = super::coverage::reachable();
-    let words = cells.iter().flat_map(|cell| [cell.answer, cell.crash]).chain(["stalls"]);
-    words.into_iter().find(|word| *word == text).unwrap_or_else(|| panic!("no such word: {text}"))
 }

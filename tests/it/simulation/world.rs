@@ -1,63 +1,71 @@
 //! One run: gateways over one store, payers with books of their own, hospitals that send, and faults, all of it
 //! repeated by its seed.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use yizhan::runtime::{Clock, CountedIds, Ids, Runtime};
-use yizhan::settlement::gateway::Pursuit;
-use yizhan::settlement::gateway::{Gateway, Hospitals};
-use yizhan::settlement::payers::Payers;
-use yizhan::settlement::saga::Stepping;
-use yizhan::store::Store;
-use yizhan_contract::payer::Payer;
-use yizhan_rules::PolicyShelf;
+use uuid::Uuid;
+use yizhan::runtime::{CountedIds, Ids};
+use yizhan::settlement::bill::Bill;
+use yizhan::settlement::gateway::Gateway;
+use yizhan::settlement::record::Phase;
+use yizhan::store::{OutboxEntry, Store};
+use yizhan_contract::Money;
 
+use super::acknowledged::{Acked, nothing_left};
 use super::books::Kept;
 use super::chains::{CHAINS, OPTIONAL, lines};
+use super::choosing::{Rates, Scripted};
 use super::coverage::{Cell, Coverage};
 use super::dice::Dice;
-use super::faults::Faulty;
-use super::look::{Known, Look, Moved};
+use super::look::{Known, Look, Moved, StayLook};
 use super::mutant::Mutant;
 use super::opening::{Open, Opened};
 use super::payer::Line;
 use super::promises::{Limits, Promises};
-use super::sim::{Rates, Scripted, Sim};
+use super::sim::Sim;
 use super::tasks::{Owner, Tasks};
 use super::watched;
-use super::workload::{PEOPLE, Workload, limits};
+use super::workload::{CITY, HABITS, PEOPLE, Work, Workload, limits};
 
 /// Faults happen for so long; then everything is well again.
 const TROUBLED: SignedDuration = SignedDuration::from_secs(180);
 /// So long after that, every settlement is over or with a person.
 pub(crate) const LIVENESS: SignedDuration = SignedDuration::from_mins(40);
-/// How often a gateway looks for what is due.
-const DUE: SignedDuration = SignedDuration::from_secs(7);
 const STEPS_MAX: u64 = 400_000;
+/// How far a gateway's clock stands before or behind the true time at most.
+const SKEW_MS_MAX: u64 = 5_000;
 
 /// What makes a run: everything else follows.
 #[derive(Clone)]
 pub(crate) struct Schedule {
     pub(crate) seed: u64,
-    /// A cell to come through, first chance.
-    pub(crate) aim: Option<Cell>,
+    /// Cells to come through, each at its first chance.
+    pub(crate) aims: Vec<Cell>,
     /// Instead of what dice say: these faults and no others.
     pub(crate) script: Vec<Scripted>,
     pub(crate) chain: Option<usize>,
     /// Absent: two where faults are scripted, else as dice say.
     pub(crate) gateways: Option<u64>,
+    pub(crate) work: Work,
     pub(crate) mutant: Option<Arc<Mutant>>,
 }
 
 impl Schedule {
     pub(crate) fn of(seed: u64) -> Self {
-        Self { seed, aim: None, script: Vec::new(), chain: None, gateways: None, mutant: None }
+        let (aims, script) = (Vec::new(), Vec::new());
+        Self { seed, aims, script, chain: None, gateways: None, work: Work::Any, mutant: None }
     }
 
-    pub(crate) fn aimed(seed: u64, aim: Cell) -> Self {
-        Self { aim: Some(aim), ..Self::of(seed) }
+    pub(crate) fn aimed(seed: u64, aims: Vec<Cell>) -> Self {
+        Self { aims, ..Self::of(seed) }
+    }
+
+    /// Stays of which a script knows which one its faults will meet.
+    pub(crate) fn scripted(seed: u64, chain: usize, script: Vec<Scripted>) -> Self {
+        Self { script, chain: Some(chain), work: Work::Plain, ..Self::of(seed) }
     }
 }
 
@@ -78,18 +86,29 @@ pub(crate) struct World {
     pub(crate) lines: Vec<Line>,
     pub(crate) payers: Vec<Kept>,
     pub(crate) known: Known,
-    pub(crate) acked: Mutex<Vec<super::senders::Acked>>,
+    pub(crate) acked: Mutex<Vec<Acked>>,
+    /// Bills that somebody was handed.
+    pub(crate) bills: Mutex<Vec<Bill>>,
+    /// Shares that a desk agreed to, by visit.
+    pub(crate) agreed: Mutex<BTreeMap<Arc<str>, Vec<Money>>>,
+    /// Visits and ids of whole documents: each replaces what was gathered before it.
+    pub(crate) documents: Vec<(Arc<str>, String)>,
+    pub(crate) began: Timestamp,
+    /// How far each gateway's clock is ahead.
+    pub(crate) ahead: Vec<SignedDuration>,
+    /// A hospital whose receiver is dead as long as the run lasts.
+    pub(crate) dead: Option<&'static str>,
     /// Hospitals and desks that have not been answered yet.
     pub(crate) waiting: AtomicUsize,
     /// A person works off what waits for one.
     pub(crate) is_operated: AtomicBool,
-    gateways: Mutex<Vec<Option<Gateway>>>,
-    opened: Opened,
-    ids: Arc<CountedIds>,
-    mutant: Option<Arc<Mutant>>,
+    pub(crate) gateways: Mutex<Vec<Option<Gateway>>>,
+    pub(crate) opened: Opened,
+    pub(crate) ids: Arc<CountedIds>,
+    pub(crate) mutant: Option<Arc<Mutant>>,
     limits: Limits,
     last_look: Mutex<Look>,
-    epochs: Mutex<std::collections::BTreeMap<uuid::Uuid, u64>>,
+    epochs: Mutex<BTreeMap<Uuid, u64>>,
 }
 
 impl World {
@@ -97,35 +116,45 @@ impl World {
         let mut dice = Dice::of(schedule.seed ^ 0xdead_10cc);
         let is_scripted = !schedule.script.is_empty();
         let rates = match dice.below(4) {
-            _ if is_scripted => Rates { answer: 0, ..Rates::NONE },
-            0 => Rates { answer: 15, death: 1, store_death: 2, store_down: 0 },
-            1 => Rates { answer: 35, death: 6, store_death: 6, store_down: 5 },
-            2 => Rates { answer: 60, death: 2, store_death: 2, store_down: 2 },
-            _ => Rates { answer: 25, death: 15, store_death: 15, store_down: 0 },
+            _ if is_scripted => Rates::NONE,
+            0 => Rates { answer: 15, death: 1, store_death: 2, store_fault: 0 },
+            1 => Rates { answer: 35, death: 6, store_death: 6, store_fault: 10 },
+            2 => Rates { answer: 60, death: 2, store_death: 2, store_fault: 4 },
+            _ => Rates { answer: 25, death: 15, store_death: 15, store_fault: 2 },
         };
-        let sim = Sim::new(schedule.seed, rates, schedule.aim, schedule.script.clone());
+        let sim = Sim::new(schedule.seed, rates, schedule.aims.clone(), schedule.script.clone());
         let ids: Arc<CountedIds> = Arc::default();
         let opened = sim.at_once(open(Arc::clone(&ids) as Arc<dyn Ids>));
+        let is_delivered = schedule.aims.iter().any(|aim| aim.state == "delivering");
         let any = dice.index(CHAINS.len());
-        let is_delivered = schedule.aim.is_some_and(|aim| aim.state == "delivering");
         let any = if is_delivered { *dice.one_of(&OPTIONAL) } else { any };
-        let chain = schedule.chain.unwrap_or(any);
-        let lines = lines(CHAINS[chain], &mut dice, &sim);
+        let lines = lines(CHAINS[schedule.chain.unwrap_or(any)], &mut dice, &sim);
         if let Some(mutant) = &schedule.mutant {
             mutant.at_payers(&lines);
         }
-        let work = Workload::of(schedule.seed, &opened.profiles, sim.now());
+        let work = Workload::of(schedule.work, schedule.seed, &opened.profiles, sim.now());
         let gateways = match schedule.gateways {
             Some(gateways) => gateways,
             None if is_scripted => 2,
             None => dice.between(1, 3),
         };
+        let is_skewed = !is_scripted && dice.percent(50);
+        let skew_ms = if is_skewed { SKEW_MS_MAX } else { 0 };
+        let mut ahead = || dice.between(0, 2 * skew_ms).cast_signed() - skew_ms.cast_signed();
+        let ahead = (0..gateways).map(|_| SignedDuration::from_millis(ahead())).collect();
+        let is_one_dead = !is_scripted && dice.percent(30);
         let world = Arc::new(Self {
             store: Arc::clone(&opened.store),
             payers: lines.iter().map(Line::kept).collect(),
             lines,
             known: Known { visits: work.visits.clone(), people: PEOPLE.to_vec() },
             acked: Mutex::default(),
+            bills: Mutex::default(),
+            agreed: Mutex::default(),
+            documents: work.documents(),
+            began: sim.now(),
+            ahead,
+            dead: is_one_dead.then(|| dice.one_of(&HABITS).0),
             waiting: AtomicUsize::new(0),
             is_operated: AtomicBool::new(false),
             gateways: Mutex::new((0..gateways).map(|_| None).collect()),
@@ -140,7 +169,7 @@ impl World {
         watched::by(&world.sim, world.mutant.clone());
         let gateways = world.gateways.lock().unwrap().len();
         (0..gateways).for_each(|gateway| world.start(gateway));
-        world.send_all(work);
+        world.begin(work);
         world.sim.spawner.spawn(Owner::Outside, Arc::clone(&world).weather(is_scripted));
         world.go(dice)
     }
@@ -203,7 +232,7 @@ impl World {
         Ran {
             broken: self.sim.what_is_broken(),
             coverage: self.sim.coverage(),
-            ends: look.stays.values().map(|stay| super::faults::word(&stay.record).to_owned()).collect(),
+            ends: look.stays.values().map(|stay| super::noted::word(&stay.record).to_owned()).collect(),
             log: self.sim.told(usize::MAX),
             settled_after: now.duration_since(calm_since.unwrap_or(now)),
         }
@@ -213,20 +242,35 @@ impl World {
         self.sim.at_once(Look::at(&*self.store, &self.known))
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
     /// Promises that hold at any time.
     fn check(&self, moved: &Moved) {
         let mut look = self.last_look.lock().unwrap();
         self.sim.at_once(look.again(&*self.store, &self.known, moved));
         let look = &*look;
         let promises = Promises { look, payers: &self.payers, limits: &self.limits };
-        let held = promises.check().and_then(|()| self.fenced(look)).and_then(|()| self.remembered(look));
+        let held = promises
+            .check()
+            .and_then(|()| self.fenced(look))
+            .and_then(|()| self.as_agreed(look))
+            .and_then(|()| self.remembered(look));
         if let Err(why) = held {
             self.sim.broken(why);
         }
+    }
+
+    /// What waits for a desk is settled for no more than somebody there agreed to.
+    fn as_agreed(&self, look: &Look) -> Result<(), String> {
+        let agreed = self.agreed.lock().unwrap();
+        for stay in look.stays.values().filter(|stay| stay.record.part.hospital == CITY) {
+            let Some(settlement) = &stay.record.settlement else { continue };
+            let share = settlement.bill.patient_share;
+            let most = agreed.get(&stay.visit).and_then(|shares| shares.iter().max());
+            if stay.record.phase == Phase::Settled && most.is_none_or(|most| *most < share) {
+                let visit = &stay.visit;
+                return Err(format!("agreed: {visit} is settled for {share}, its desk agreed to {most:?}"));
+            }
+        }
+        Ok(())
     }
 
     /// Nobody writes on the strength of a lease that was taken from it.
@@ -244,96 +288,58 @@ impl World {
         }
         Ok(())
     }
-
-    pub(crate) fn gateway(&self) -> Option<(usize, Gateway)> {
-        let gateways = self.gateways.lock().unwrap();
-        let nth = self.sim.dice(|dice| dice.index(gateways.len()));
-        gateways[nth].clone().map(|gateway| (nth, gateway))
-    }
-
-    /// A gateway that has died comes back after a while, under its name.
-    fn bury(self: &Arc<Self>, gateway: usize) {
-        if self.gateways.lock().unwrap()[gateway].take().is_none() {
-            return;
-        }
-        let world = Arc::clone(self);
-        self.sim.spawner.spawn(Owner::Outside, async move {
-            let most_ms = world.sim.dice(|dice| *dice.one_of(&[500, 5_000, 60_000]));
-            world.sim.within(most_ms).await;
-            world.start(gateway);
-        });
-    }
-
-    fn start(self: &Arc<Self>, nth: usize) {
-        let sim = Arc::clone(&self.sim);
-        let inner = Arc::clone(&self.store);
-        let faulty = Faulty { inner, sim: Arc::clone(&sim), gateway: nth, mutant: self.mutant.clone() };
-        let line = |line: &Line| {
-            let payer = Arc::new(Line { gateway: nth, ..line.clone() }) as Arc<dyn Payer>;
-            (Arc::clone(&line.name), payer)
-        };
-        let payers = Arc::new(Payers::new(self.lines.iter().map(line).collect()).unwrap());
-        let ids = Arc::clone(&self.ids) as Arc<dyn Ids>;
-        let runtime = Runtime { clock: Arc::new(sim.clock.clone()), ids };
-        let policies: Arc<PolicyShelf> = Arc::clone(&self.opened.policies);
-        payers.check(&policies).unwrap();
-        let hospitals: Hospitals = Arc::clone(&self.opened.hospitals);
-        let name: Arc<str> = format!("gateway-{nth}").into();
-        let gateway = Gateway::new(Arc::new(faulty), policies, hospitals, payers, name, runtime)
-            .stepping_by(Stepping(watched::step));
-        self.gateways.lock().unwrap()[nth] = Some(gateway.clone());
-        sim.log(|| format!("gateway {nth} starts"));
-        sim.spawner.spawn(Owner::Gateway(nth), serve(Arc::clone(&sim), gateway, nth));
-    }
-
-    /// Gateways die or stand still wherever they are.
-    async fn weather(self: Arc<Self>, is_scripted: bool) {
-        while !self.sim.is_calm() && !is_scripted {
-            self.sim.within(40_000).await;
-            let gateways = self.gateways.lock().unwrap().len();
-            let (nth, what) = self.sim.dice(|dice| (dice.index(gateways), dice.below(10)));
-            match what {
-                _ if self.sim.is_calm() => {}
-                0 | 1 => {
-                    self.sim.log(|| format!("gateway {nth} is killed"));
-                    self.sim.kill(nth);
-                }
-                2 | 3 => {
-                    let still = self.sim.dice(|dice| dice.between(1, 90));
-                    self.sim.stall(nth, self.sim.now() + SignedDuration::from_secs(still.cast_signed()));
-                }
-                _ => {}
-            }
-        }
-    }
 }
 
-/// What `serve` does beside its ports: takes up what it held when it died, and what is due.
-async fn serve(sim: Arc<Sim>, gateway: Gateway, nth: usize) {
-    let take_up = |pursuits: Vec<Pursuit>| {
-        for pursuit in pursuits {
-            let gateway = gateway.clone();
-            sim.spawner.spawn(Owner::Gateway(nth), async move {
-                gateway.pursue(pursuit).await;
-            });
-        }
-    };
-    loop {
-        match gateway.rearm().await {
-            Ok(held) => break take_up(held),
-            Err(_) => sim.clock.sleep_until(sim.now() + SignedDuration::from_secs(1)).await,
-        }
-    }
-    loop {
-        take_up(gateway.due(sim.now(), 20).await.unwrap_or_default());
-        sim.clock.sleep_until(sim.now() + DUE).await;
-    }
-}
-
+/// The end.
 impl World {
+    /// Whether everything asked was answered and nothing is under way but what waits for a person.
+    fn is_over(&self) -> bool {
+        let is_open = |line: &Line| line.books.lock().unwrap().on_the_way.values().any(|way| *way > 0);
+        if self.waiting.load(Ordering::Relaxed) > 0 || self.lines.iter().any(is_open) {
+            return false;
+        }
+        let look = self.look();
+        let is_operated = self.is_operated.load(Ordering::Relaxed);
+        let is_done = |stay: &StayLook| {
+            let record = &stay.record;
+            let is_waited_for = record.phase == Phase::AwaitingCharges && stay.hold.due_at.is_some();
+            let is_under_way = record.is_with_payers() || is_waited_for;
+            let is_attended = look.attention.contains(&record.stay_id);
+            if is_attended { !is_operated } else { !is_under_way }
+        };
+        look.stays.values().all(is_done) && self.untold().is_empty()
+    }
+
+    /// What waits to be told to hospitals whose receivers are there.
+    fn untold(&self) -> Vec<OutboxEntry> {
+        let mut waiting = self.sim.at_once(self.store.outbox_waiting(1_000)).unwrap();
+        waiting.retain(|entry| Some(&*entry.hospital) != self.dead);
+        waiting
+    }
+
+    /// At the end: all settled, taken back or with a person; nothing reserved but for those; everything told; what
+    /// was acknowledged is known again.
+    fn check_end(&self) {
+        let look = self.look();
+        let promises = Promises { look: &look, payers: &self.payers, limits: &self.limits };
+        let held = promises
+            .check()
+            .and_then(|()| self.remembered(&look))
+            .and_then(|()| nothing_left(&look))
+            .and_then(|()| self.sim.telling(|telling| telling.is_complete(&look, self.dead)))
+            .and_then(|()| self.known_again(&look));
+        if let Err(why) = held {
+            self.sim.broken(why);
+        }
+    }
+
+    /// What is not over, for whoever has to find out why.
     fn open(&self) -> String {
         let look = self.look();
-        let open = look.stays.values().filter(|stay| stay.record.is_with_payers());
+        let open = look
+            .stays
+            .values()
+            .filter(|stay| stay.record.is_with_payers() || stay.record.phase == Phase::AwaitingCharges);
         let calls = |saga: &yizhan::settlement::saga::Saga| {
             let call = |call: &yizhan::settlement::saga::Call| {
                 let undo = call.undo.as_ref().map(|undo| &undo.state);
@@ -346,6 +352,7 @@ impl World {
             format!("{} {:?} {:?} {saga:?}", stay.visit, stay.record.phase, stay.hold)
         });
         let waiting = self.waiting.load(Ordering::Relaxed);
-        format!("{waiting} unanswered; {}", told.collect::<Vec<_>>().join("; "))
+        let untold = self.untold();
+        format!("{waiting} unanswered; untold {untold:?}; {}", told.collect::<Vec<_>>().join("; "))
     }
 }
