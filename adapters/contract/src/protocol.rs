@@ -42,6 +42,13 @@ pub const DEADLINE_PASSED: &str = "deadline_passed";
 /// The operation id was used for other content: 409.
 pub const OPERATION_CONFLICT: &str = "operation_conflict";
 pub const TOO_LARGE: &str = "too_large";
+pub const UNKNOWN_VERB: &str = "unknown_verb";
+pub const METHOD_NOT_ALLOWED: &str = "method_not_allowed";
+pub const UNSUPPORTED_MEDIA_TYPE: &str = "unsupported_media_type";
+/// Nothing was done; to be sent again after `Retry-After`.
+pub const BUSY: &str = "busy";
+/// The service's own defect; what was done, if anything, is told by `status`.
+pub const FAILED: &str = "failed";
 
 /// The version of the protocol a message is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

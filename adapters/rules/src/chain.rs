@@ -207,6 +207,12 @@ impl<'a> Chain<'a> {
         self.payers.last().ok_or(AdjudicateError::OutOfTurn)
     }
 
+    /// What a payer may pay this person in a year, by its policy; absent: no limit, or no payer of this chain.
+    pub fn annual_cap(&self, payer: &PayerCode) -> Option<Money> {
+        let rule = self.order.iter().find(|rule| rule.code == *payer)?;
+        self.person.terms(rule).annual_cap.as_ref().map(|cap| cap.value)
+    }
+
     /// The outcome, once every payer had its turn.
     ///
     /// # Errors

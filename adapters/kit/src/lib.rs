@@ -1,0 +1,14 @@
+//! For insurers and for those who test them.
+//!
+//! Reading order: [`service`] (any [`Payer`](yizhan_contract::payer::Payer) as a service that speaks the adapter
+//! protocol), [`book`] (the file that makes answers survive), [`simulate`] (a payer that answers by a policy file).
+//! Nothing here knows the gateway.
+
+pub mod book;
+pub mod service;
+pub mod simulate;
+
+mod given;
+
+pub use given::stop_signal;
+pub use service::{ServeError, Service, serve};

@@ -1,0 +1,50 @@
+//! Certificates for tests: a CA, a service, a caller, and a caller of nobody's.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tempfile::TempDir;
+use yizhan_kit::service::TlsFiles;
+
+pub(crate) struct Certificates {
+    folder: TempDir,
+}
+
+impl Certificates {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn of_service(&self) -> TlsFiles {
+        TlsFiles {
+            certificate: self.path("service.pem"),
+            key: self.path("service.key"),
+            client_ca: self.path("ca.pem"),
+        }
+    }
+}
+
+/// Made once for all tests.
+pub(crate) fn certificates() -> &'static Certificates {
+    static MADE: OnceLock<Certificates> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        for (authority, holders) in [("ca", ["service", "caller"].as_slice()), ("stranger_ca", &["stranger"])]
+        {
+            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+            std::fs::write(folder.path().join(format!("{authority}.pem")), issuer.pem()).unwrap();
+            for holder in holders {
+                let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+                let key = KeyPair::generate().unwrap();
+                let params = CertificateParams::new(names).unwrap();
+                let certificate = params.signed_by(&key, &issuer).unwrap();
+                std::fs::write(folder.path().join(format!("{holder}.pem")), certificate.pem()).unwrap();
+                std::fs::write(folder.path().join(format!("{holder}.key")), key.serialize_pem()).unwrap();
+            }
+        }
+        Certificates { folder }
+    })
+}
