@@ -4,12 +4,12 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpMessage, HttpRequest};
 use serde::de::DeserializeOwned;
-use serde_path_to_error::{Path, Segment};
+use serde_path_to_error::Segment;
 use tokio::time::timeout;
 
 use super::asked::Asked;
 use crate::intake::Format;
-use crate::intake::json::shown;
+use crate::intake::shown::ANY;
 use crate::refusal::{Code, Refusal};
 
 /// Bytes of a commit, a reversal or a look-up.
@@ -77,7 +77,7 @@ pub(super) async fn json<T: DeserializeOwned>(asked: &Asked, payload: Payload) -
 fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let read = serde_path_to_error::deserialize(&mut reader).map_err(|why| {
-        let place = place_of(why.path());
+        let place = place_of(&why);
         match why.inner().classify() {
             serde_json::error::Category::Data => Refusal::new(
                 Code::BadValue,
@@ -92,12 +92,22 @@ fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     Ok(read)
 }
 
-fn place_of(path: &Path) -> String {
-    path.iter().fold("$".to_owned(), |place, segment| match segment {
-        Segment::Map { key } => format!("{place}.{}", shown(key)),
-        Segment::Seq { index } => format!("{place}[{index}]"),
-        Segment::Enum { .. } | Segment::Unknown => place,
-    })
+/// Names are those of our own types, but for one that none of them has.
+fn place_of(why: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let is_unknown = why.inner().to_string().starts_with("unknown field ");
+    let mut segments = why.path().iter().peekable();
+    let mut place = "$".to_owned();
+    while let Some(segment) = segments.next() {
+        match segment {
+            Segment::Map { .. } if is_unknown && segments.peek().is_none() => {
+                place.push_str(&format!(".{ANY}"))
+            }
+            Segment::Map { key } => place.push_str(&format!(".{key}")),
+            Segment::Seq { index } => place.push_str(&format!("[{index}]")),
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    place
 }
 
 fn not_json() -> Refusal {

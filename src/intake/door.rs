@@ -16,6 +16,7 @@ use super::profile::select::XmlMap;
 use super::profile::{Profile, Profiles};
 use super::raw::{Field, Place, RawStay};
 use super::read::{Envelope, Finished, Reader};
+use super::shown::shown;
 use super::xml::tree::Tree;
 use super::xml::{discharge, map};
 use super::{hl7_map, json, xml};
@@ -220,7 +221,7 @@ fn mapped_profile<'p>(
     }
     let Some((_, first)) = fitting.first() else {
         let en = "the root element is neither discharge nor one of a hospital's path maps";
-        let place = format!("/{}", json::shown(&tree.root().name));
+        let place = format!("/{}", shown(&tree.root().name));
         return Err(Refusal::new(Code::UnsupportedType, "未知的 XML 文档类型", en).at(place));
     };
     let named = fitting.iter().find(|(profile, map)| match map::hospital(map, tree) {

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::limits::{JSON_MEMBERS_MAX, LINES_MAX};
 use super::problems::Problems;
 use super::raw::{Field, Place, RawStay};
+use super::shown::ANY;
 use crate::refusal::{Code, Refusal};
 use crate::settlement::names::{
     DiagnosisField, Head, LineField, List, NUMBERS, PayerField, SECTIONS, YES_OR_NO,
@@ -56,17 +57,32 @@ pub fn read<'a>(text: &'a str, problems: &mut Problems) -> Result<RawStay<'a>, R
     }
     let mut reader = JsonReader { raw: RawStay::default(), problems };
     for (at, (key, value)) in members.iter().enumerate() {
-        if is_repeated(&members, at) {
-            reader.repeated("$", key);
-        } else if SECTIONS.contains(&key.as_ref()) {
-            reader.section(key, value)?;
-        } else if let Some(list) = List::from_word(key) {
-            reader.list(list, value)?;
-        } else {
-            reader.head(key, value);
+        match Known::of(key) {
+            None => reader.unknown("$", at),
+            Some(_) if is_repeated(&members, at) => reader.repeated("$", key),
+            Some(Known::Section) => reader.section(key, value)?,
+            Some(Known::List(list)) => reader.list(list, value)?,
+            Some(Known::Head(name)) => reader.head(name, value),
         }
     }
     Ok(reader.raw)
+}
+
+/// What a member of the document itself is.
+enum Known {
+    Section,
+    List(List),
+    Head(Head),
+}
+
+impl Known {
+    fn of(key: &str) -> Option<Self> {
+        if SECTIONS.contains(&key) {
+            return Some(Self::Section);
+        }
+        let head = || Head::from_word(key).filter(|name| !name.word().contains('.'));
+        List::from_word(key).map(Self::List).or_else(|| head().map(Self::Head))
+    }
 }
 
 fn is_repeated(members: &[(Cow<'_, str>, &RawValue)], at: usize) -> bool {
@@ -110,14 +126,9 @@ struct JsonReader<'a, 'p> {
 }
 
 impl<'a> JsonReader<'a, '_> {
-    fn head(&mut self, key: &str, value: &'a RawValue) {
-        match Head::from_word(key).filter(|name| !name.word().contains('.')) {
-            Some(name) => {
-                let place = Place::Json { section: "", item: None, name: name.word() };
-                self.raw.head[name.index()] = self.leaf(value, place);
-            }
-            None => self.unknown(format_args!("$.{}", shown(key))),
-        }
+    fn head(&mut self, name: Head, value: &'a RawValue) {
+        let place = Place::Json { section: "", item: None, name: name.word() };
+        self.raw.head[name.index()] = self.leaf(value, place);
     }
 
     fn section(&mut self, section: &str, value: &'a RawValue) -> Result<(), Refusal> {
@@ -127,15 +138,14 @@ impl<'a> JsonReader<'a, '_> {
         let Some(Members(members)) = self.object(value, format_args!("$.{section}"))? else { return Ok(()) };
         for (at, (key, value)) in members.iter().enumerate() {
             let Some(name) = Head::from_word(&format!("{section}.{key}")) else {
-                self.unknown(format_args!("$.{section}.{}", shown(key)));
+                self.unknown(&format!("$.{section}"), at);
                 continue;
             };
             if is_repeated(&members, at) {
                 self.repeated(&format!("$.{section}"), key);
                 continue;
             }
-            let place = Place::Json { section: "", item: None, name: name.word() };
-            self.raw.head[name.index()] = self.leaf(value, place);
+            self.head(name, value);
         }
         Ok(())
     }
@@ -183,7 +193,7 @@ impl<'a> JsonReader<'a, '_> {
                 // `kind` is HL7's; a document has charges, and marks its credits.
                 let name = (names.from_word)(key).filter(|_| key != "kind");
                 match name {
-                    None => self.unknown(format_args!("{path}.{}", shown(key))),
+                    None => self.unknown(&path, at),
                     Some(_) if is_repeated(&members, at) => self.repeated(&path, key),
                     Some(name) => {
                         let word = (names.word)(name);
@@ -247,23 +257,17 @@ impl<'a> JsonReader<'a, '_> {
         }
     }
 
-    fn unknown(&mut self, place: impl fmt::Display) {
-        self.problems.refuse(Code::UnknownField, place, "没有该字段", "there is no such field");
+    /// The key is the sender's and may be anything: told is which member of the object it is.
+    fn unknown(&mut self, object: &str, at: usize) {
+        let nth = at + 1;
+        let zh = format!("没有该字段（所在对象的第 {nth} 个成员）");
+        let en = format!("there is no such field (member {nth} of its object)");
+        self.problems.refuse(Code::UnknownField, format_args!("{object}.{ANY}"), &zh, &en);
     }
 
+    /// `key` is a known one.
     fn repeated(&mut self, object: &str, key: &str) {
-        let place = format!("{object}.{}", shown(key));
+        let place = format_args!("{object}.{key}");
         self.problems.refuse(Code::BadValue, place, "同一字段出现两次", "the field is given twice");
-    }
-}
-
-/// A key as far as it may be shown: it is the sender's, and may be anything.
-pub fn shown(key: &str) -> String {
-    const CHARS_MAX: usize = 40;
-    let legal = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
-    if key.chars().all(|c| legal(&c)) && key.chars().filter(char::is_ascii_digit).count() < 8 {
-        key.chars().take(CHARS_MAX).collect()
-    } else {
-        "?".to_owned()
     }
 }

@@ -21,6 +21,7 @@ pub mod profile;
 pub mod raw;
 pub mod read;
 pub mod reception;
+pub mod shown;
 pub mod when;
 pub mod xml;
 

@@ -122,6 +122,18 @@ impl List {
 /// Objects that hold part of the [`Head`] names.
 pub const SECTIONS: &[&str] = &["visit", "patient", "cause", "stated"];
 
+/// Whether the normal form calls anything so: a section, a list, an entry of one, or a field without its section.
+pub fn is_word(name: &str) -> bool {
+    let is_list = |list: &List| [list.word(), list.item()].contains(&name);
+    let is_head = |head: &Head| head.word().rsplit('.').next() == Some(name);
+    SECTIONS.contains(&name)
+        || List::ALL.iter().any(is_list)
+        || Head::ALL.iter().any(is_head)
+        || LineField::from_word(name).is_some()
+        || DiagnosisField::from_word(name).is_some()
+        || PayerField::from_word(name).is_some()
+}
+
 /// Leaves that hold a decimal number: text in every format, and in JSON also a number as it is written.
 pub const NUMBERS: &[&str] = &[
     "quantity",

@@ -239,8 +239,13 @@ fn what_is_no_message_is_refused_at_its_place_with_the_reason() {
         (Format::Json, b"[1]", "malformed @ $", "is no JSON object"),
         (Format::Json, b"\"{}\"", "malformed @ $", "is no JSON object"),
         (Format::Json, b"{\n\"a\":}", "malformed @ line 2 column 5", "is no valid JSON"),
-        (Format::Xml, b"<a>\n<b></c></a>", "malformed @ line 2 column 4", "<b> is closed by </c>"),
-        (Format::Xml, b"<a></a></b>", "malformed @ line 1 column 8", "</b> closes nothing"),
+        (
+            Format::Xml,
+            b"<a>\n<b></c></a>",
+            "malformed @ line 2 column 4",
+            "another element than the one that is open",
+        ),
+        (Format::Xml, b"<a></a></b>", "malformed @ line 1 column 8", "an end tag where nothing is open"),
         (Format::Xml, b"<a>R&D</a>", "malformed @ line 1 column 5", "write &amp;"),
         (Format::Xml, b"<a>\n<b", "malformed @ line 2 column 1", "a tag without its >"),
         (Format::Xml, b"<a b=\"c></a>", "malformed @ line 1 column 1", "closing quote"),
@@ -339,6 +344,41 @@ fn refusals_hold_no_personal_data() {
         let Err(rejected) = read_with(broken.as_bytes(), &profiles) else { panic!("{file} was read") };
         let shown = format!("{:?}", rejected.refusals);
         assert!(!shown.contains("王") && !shown.contains("3713231956"), "{file}: {shown}");
+    }
+}
+
+/// Who writes a document by hand, or by a program that is wrong, may call a member or an element by a person's name.
+#[test]
+fn refusals_tell_no_name_that_no_schema_has() {
+    let profiles = profiles();
+    for (file, from, to, said) in [
+        (
+            "stay.json",
+            "\"visit\":",
+            "\"王小明\": 1, \"visit\":",
+            "$.*: there is no such field (member 4 of its object)",
+        ),
+        (
+            "stay.json",
+            "\"bed\":",
+            "\"王小明\":",
+            "$.visit.*: there is no such field (member 6 of its object)",
+        ),
+        ("stay.json", "\"name\": \"高血压\"", "\"王小明\": \"高血压\"", "$.diagnoses[1].*: there is"),
+        ("stay.xml", "<visit>", "<王小明/><visit>", "/discharge/* (line "),
+        ("stay.xml", "<bed>12</bed>", "<王小明>12</王小明>", "/discharge/visit/* (line "),
+        ("stay.xml", "<id>L2</id>", "<id>L2</id><王小明/>", "/discharge/lines/line[2]/* (line "),
+        ("stay.xml", "<bed>", "<bed 王小明=\"1\">", "/@*: attributes are not accepted"),
+        ("stay.xml", "</bed>", "</王小明>", "an end tag of another element"),
+        ("stay_v2.xml", "</PID>", "<王小明/></PID>", "/DFT_P03/PID/*[7] (line "),
+    ] {
+        let text = String::from_utf8(message(file)).unwrap();
+        let changed = replaced(text, &[(from.to_owned(), to.to_owned())]);
+        let Err(rejected) = read_with(changed.as_bytes(), &profiles) else { panic!("{to} was read") };
+        let told: Vec<String> = rejected.refusals.iter().map(ToString::to_string).collect();
+        assert!(told[0].contains(said), "{to}: {told:?}");
+        let all = format!("{:?} {told:?}", rejected.refusals);
+        assert!(!all.contains('王') && !all.contains("小明"), "{all}");
     }
 }
 

@@ -4,10 +4,10 @@
 
 use std::borrow::Cow;
 
-use super::super::json::shown;
 use super::super::limits::LINES_MAX;
 use super::super::problems::{Oddity, Problems};
 use super::super::raw::{Field, Place, RawStay};
+use super::super::shown::shown;
 use super::tree::{Element, ElementId, Tree};
 use crate::refusal::Code;
 use crate::settlement::names::{DiagnosisField, Head, LineField, List, PayerField, SECTIONS};

@@ -12,9 +12,9 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::ResolveResult;
 
 use super::super::hl7::Charset;
-use super::super::json::shown;
 use super::super::limits::{XML_ATTRIBUTES_MAX, XML_DEPTH_MAX, XML_ELEMENTS_MAX};
 use super::super::problems::not_in_charset;
+use super::super::shown::{ANY, shown};
 use crate::refusal::{Code, Refusal};
 
 pub type ElementId = usize;
@@ -71,9 +71,10 @@ impl Tree {
         let mut path = String::new();
         for (at, id) in open.iter().enumerate() {
             let element = self.of(*id);
-            path.push_str(&format!("/{}", shown(&element.name)));
+            let name = shown(&element.name);
+            path.push_str(&format!("/{name}"));
             let Some(parent) = at.checked_sub(1).and_then(|before| open.get(before)) else { continue };
-            let alike = |(_, sibling): &(ElementId, &Element)| sibling.name == element.name;
+            let alike = |(_, sibling): &(ElementId, &Element)| name == ANY || sibling.name == element.name;
             if self.children(*parent).filter(alike).count() > 1 {
                 let before = self.children(*parent).filter(alike).take_while(|(sibling, _)| sibling != id);
                 path.push_str(&format!("[{}]", before.count() + 1));
@@ -307,17 +308,15 @@ impl<'t> Builder<'t> {
     }
 }
 
-/// Why a text is not well-formed; names of elements are the most it says of the document.
+/// Why a text is not well-formed; it says nothing of the document, whose elements may have any names.
 fn reason(why: &Error) -> (String, String) {
     let said = |zh: &str, en: &str| (zh.to_owned(), en.to_owned());
     match why {
-        Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
-            let (expected, found) = (shown(expected), shown(found));
-            (format!("<{expected}> 由 </{found}> 结束"), format!("<{expected}> is closed by </{found}>"))
+        Error::IllFormed(IllFormedError::MismatchedEndTag { .. }) => {
+            said("结束标记与所打开的元素不符", "an end tag of another element than the one that is open")
         }
-        Error::IllFormed(IllFormedError::UnmatchedEndTag(found)) => {
-            let found = shown(found);
-            (format!("</{found}> 没有对应的开始标记"), format!("</{found}> closes nothing that is open"))
+        Error::IllFormed(IllFormedError::UnmatchedEndTag(_)) => {
+            said("结束标记没有对应的开始标记", "an end tag where nothing is open")
         }
         Error::IllFormed(IllFormedError::UnclosedReference) => {
             said("& 须写作 &amp;", "a & that begins no reference; write &amp;")

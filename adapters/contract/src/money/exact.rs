@@ -130,6 +130,7 @@ impl From<UnitPrice> for Exact {
 
 impl fmt::Display for Exact {
     /// At least two decimals, no trailing zeros beyond them.
+    #[expect(clippy::disallowed_methods, reason = "the value has no more decimals than that")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = self.decimals().max(MONEY_DECIMALS);
         let mut value = self.0;

@@ -102,6 +102,7 @@ impl Money {
 impl FromStr for Money {
     type Err = NumberError;
 
+    #[expect(clippy::disallowed_methods, reason = "what was parsed has no more decimals than that")]
     fn from_str(text: &str) -> Result<Self, NumberError> {
         let mut value = parse_decimal(text, MONEY_DECIMALS)?;
         value.rescale(MONEY_DECIMALS);
