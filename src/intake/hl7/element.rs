@@ -95,6 +95,7 @@ impl<'m> Segment<'m> {
 
     /// Field `n` with all its repetitions. In a header field 1 is the separator itself (ch. 2.14.9).
     /// A field that was not sent reads as absent.
+    #[inline]
     pub fn field(self, n: u16) -> Element<'m> {
         let place = self.place.at_field(n);
         if self.is_header() {
@@ -109,6 +110,7 @@ impl<'m> Segment<'m> {
         Element { raw, syntax: self.syntax, place }
     }
 
+    #[inline]
     fn sent(self, index: usize) -> &'m str {
         let Some(&start) = self.starts.get(index) else { return "" };
         let end = self.starts.get(index + 1).map_or(self.end, |next| next - 1);
@@ -179,6 +181,7 @@ impl<'m> Element<'m> {
         self.raw.bytes().all(|byte| separators.contains(&Some(byte)))
     }
 
+    #[inline]
     pub fn repetition(self, r: u16) -> Element<'m> {
         if self.place.repetition > 0 {
             return if r == 1 { self } else { self.absent_at(Place { repetition: r, ..self.place }) };
@@ -199,23 +202,21 @@ impl<'m> Element<'m> {
         whole.into_iter().chain(divided)
     }
 
+    #[inline]
     pub fn component(self, c: u16) -> Element<'m> {
-        if self.place.repetition == 0 {
-            return self.repetition(1).component(c);
+        let whole = if self.place.repetition == 0 { self.repetition(1) } else { self };
+        let place = Place { component: c, ..whole.place };
+        if whole.place.component > 0 {
+            return if c == 1 { whole } else { whole.absent_at(place) };
         }
-        if self.place.component > 0 {
-            return if c == 1 { self } else { self.absent_at(Place { component: c, ..self.place }) };
-        }
-        let raw = piece(self.raw, self.syntax.delimiters.component, c);
-        Element { raw, place: Place { component: c, ..self.place }, ..self }
+        Element { raw: piece(whole.raw, self.syntax.delimiters.component, c), place, ..self }
     }
 
+    #[inline]
     pub fn subcomponent(self, s: u16) -> Element<'m> {
-        if self.place.component == 0 {
-            return self.component(1).subcomponent(s);
-        }
-        let raw = piece(self.raw, self.syntax.delimiters.subcomponent, s);
-        Element { raw, place: Place { subcomponent: s, ..self.place }, ..self }
+        let whole = if self.place.component == 0 { self.component(1) } else { self };
+        let raw = piece(whole.raw, self.syntax.delimiters.subcomponent, s);
+        Element { raw, place: Place { subcomponent: s, ..whole.place }, ..self }
     }
 
     /// Every component of the first repetition.
@@ -252,14 +253,21 @@ impl fmt::Debug for Element<'_> {
 
 /// Piece `n` of a text; without a delimiter the whole is piece 1. Fields are short, so bytes are
 /// looked at one by one.
+#[inline]
 fn piece(raw: &str, delimiter: Option<u8>, n: u16) -> &str {
-    let mut rest = Pieces { rest: Some(raw), delimiter, number: 0 };
-    for _ in 1..n {
-        if rest.next().is_none() {
-            return "";
+    let Some(delimiter) = delimiter else { return if n <= 1 { raw } else { "" } };
+    let bytes = raw.as_bytes();
+    let (mut start, mut before) = (0, n.saturating_sub(1));
+    for (at, byte) in bytes.iter().enumerate() {
+        if *byte != delimiter {
+            continue;
         }
+        if before == 0 {
+            return &raw[start..at];
+        }
+        (start, before) = (at + 1, before - 1);
     }
-    rest.next().map_or("", |(_, piece)| piece)
+    if before == 0 { &raw[start..] } else { "" }
 }
 
 /// All pieces with their numbers; none of an empty text.

@@ -38,25 +38,8 @@ pub(super) fn read<'m>(message: &'m Message<'_>, profile: &Profile, reader: &mut
 }
 
 fn row<'m>(segment: Segment<'m>, profile: &Profile, reader: &mut Reader<'_, 'm>) -> LineRow<'m> {
-    let mut row: LineRow<'m> = std::array::from_fn(|_| Field::default());
-    for name in LineField::ALL {
-        let selector = profile.hl7.line[name.index()].as_ref();
-        let element = match selector {
-            Some(selector) => Some(select(segment, selector)),
-            None => default(segment, *name),
-        };
-        let Some(element) = element else { continue };
-        let is_amount = matches!(name, LineField::Amount | LineField::UnitPrice);
-        row[name.index()] = match selector {
-            Some(selector) if selector.subcomponent > 0 => field(element),
-            None if is_amount => {
-                let kind = segment.field(element.place().field).component(2);
-                money(element, Some(kind), profile, reader)
-            }
-            Some(_) if is_amount => money(element, None, profile, reader),
-            _ => field(element),
-        };
-    }
+    let mut row: LineRow<'m> =
+        std::array::from_fn(|index| column(segment, LineField::ALL[index], profile, reader));
     if row[LineField::Code.index()].as_text().is_none() && profile.hl7.line[LineField::Code.index()].is_none()
     {
         procedure_code(segment, &mut row, reader);
@@ -65,6 +48,30 @@ fn row<'m>(segment: Segment<'m>, profile: &Profile, reader: &mut Reader<'_, 'm>)
         row[LineField::Id.index()].raw = composed_id(segment, &row);
     }
     row
+}
+
+fn column<'m>(
+    segment: Segment<'m>,
+    name: LineField,
+    profile: &Profile,
+    reader: &mut Reader<'_, 'm>,
+) -> Field<'m> {
+    let selector = profile.hl7.line[name.index()].as_ref();
+    let is_amount = matches!(name, LineField::Amount | LineField::UnitPrice);
+    match selector {
+        Some(selector) if is_amount && selector.subcomponent == 0 => {
+            money(select(segment, selector), || None, profile, reader)
+        }
+        Some(selector) => field(select(segment, selector)),
+        None => match default(segment, name) {
+            Some(element) if is_amount => {
+                let price_type = || Some(segment.field(element.place().field).component(2));
+                money(element, price_type, profile, reader)
+            }
+            Some(element) => field(element),
+            None => Field::default(),
+        },
+    }
 }
 
 /// Where a transaction says it, unless the profile knows better.
@@ -81,13 +88,13 @@ fn default(segment: Segment<'_>, name: LineField) -> Option<Element<'_>> {
 /// currency all the same: the price types there (table 0205) have two letters.
 fn money<'m>(
     component: Element<'m>,
-    price_type: Option<Element<'m>>,
+    price_type: impl FnOnce() -> Option<Element<'m>>,
     profile: &Profile,
     reader: &mut Reader<'_, 'm>,
 ) -> Field<'m> {
     let looks_like_one =
         |text: &Cow<'_, str>| text.len() == 3 && text.bytes().all(|b| b.is_ascii_alphabetic());
-    let misplaced = || price_type.and_then(Element::filled).filter(looks_like_one);
+    let misplaced = || price_type().and_then(Element::filled).filter(looks_like_one);
     if let Some(currency) = component.subcomponent(2).filled().or_else(misplaced)
         && !is_currency(&currency, &profile.currency)
     {

@@ -135,6 +135,7 @@ fn place_of(element: Element<'_>) -> Place<'static> {
 }
 
 /// An element as a raw field: absent, `""`, or its text with escapes resolved.
+#[inline]
 fn field(element: Element<'_>) -> Field<'_> {
     let raw = match element.value() {
         Value::Absent => Raw::Absent,
