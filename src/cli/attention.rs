@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 use yizhan_contract::{Money, PayerCode};
@@ -66,16 +67,19 @@ pub(super) struct ResolveArgs {
     #[arg(long, conflicts_with = "done")]
     not_done: bool,
     /// 支付方确认已办理：支付方=金额，可多项 | The payer says it was done: payer=amount, each payer
-    #[arg(long, value_name = "PAYER=AMOUNT", required_unless_present = "not_done")]
+    #[arg(long, value_name = "PAYER=AMOUNT", required_unless_present = "not_done", requires = "reference")]
     done: Vec<String>,
+    /// 支付方确实按与固定试算不同的金额支付：该笔结算随后全部退回 | It committed another amount than its firm quote: all of the settlement is then taken back
+    #[arg(long, requires = "done")]
+    differs: bool,
     /// 支付方凭证号 | The payer's reference
-    #[arg(long, requires = "done", default_value = "-")]
-    reference: String,
+    #[arg(long, requires = "done", value_parser = NonEmptyStringValueParser::new())]
+    reference: Option<String>,
     /// 依据 | How it is known
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     reason: String,
     /// 操作员 | Who vouches for it
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     operator: String,
 }
 
@@ -175,7 +179,10 @@ fn order(gateway: &Gateway, id: Uuid, order: Order, operator: String) -> anyhow:
             super::complain(&format!("{} | {}", text.zh, text.en));
             Ok(match error {
                 OrderError::Store(error) => house::exit_of_store(&error),
-                OrderError::NothingWaits | OrderError::NoSuchOperation(_) | OrderError::Busy => Exit::Refused,
+                OrderError::NothingWaits
+                | OrderError::NoSuchOperation(_)
+                | OrderError::OtherAmounts(_)
+                | OrderError::Busy => Exit::Refused,
             })
         }
     }
@@ -202,7 +209,11 @@ impl ResolveArgs {
             Ok((payer, amount))
         };
         let amounts = self.done.iter().map(amount).collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(Resolution::Done { amounts, reference: self.reference.clone() })
+        let reference = self.reference.clone().unwrap_or_default();
+        Ok(match self.differs {
+            true => Resolution::DoneOtherwise { amounts, reference },
+            false => Resolution::Done { amounts, reference },
+        })
     }
 }
 

@@ -62,6 +62,8 @@ pub(crate) struct Mood {
     pub(crate) asks: Vec<Ask>,
     /// By operation id; what was taken back stands with nothing.
     pub(crate) book: BTreeMap<Arc<str>, Money>,
+    /// What each reversal that came was to take back.
+    pub(crate) reversed: Vec<Vec<(PayerCode, Money)>>,
     /// Commits that came, the same one again included.
     pub(crate) commits: u32,
 }
@@ -196,6 +198,7 @@ impl Mood {
                 }
             }
             OperationKind::Reverse { original, .. } => {
+                self.reversed.push(operation.amounts.clone());
                 self.book.insert(Arc::clone(original), Money::ZERO);
                 self.book.insert(Arc::clone(&operation.id), Money::ZERO);
             }

@@ -14,7 +14,7 @@ use crate::settlement::carried::Carry;
 use crate::settlement::record::StayRecord;
 use crate::settlement::saga::Entry;
 use crate::settlement::saga::attention::{Attention, Owner};
-use crate::settlement::saga::event::{Event, Resolution};
+use crate::settlement::saga::event::{Event, Expected, Resolution};
 use crate::settlement::unpriced::Unpriced;
 use crate::store::{Due, Hold, StayRef, StoreError};
 
@@ -54,6 +54,8 @@ pub enum OrderError {
     NothingWaits,
     #[error("no operation {0} of this settlement is open")]
     NoSuchOperation(Arc<str>),
+    #[error("{}", .0.en)]
+    OtherAmounts(Text),
     #[error("the gateway is working on this stay; try again in a moment")]
     Busy,
     #[error(transparent)]
@@ -70,6 +72,7 @@ impl OrderError {
             Self::NoSuchOperation(id) => {
                 format!("该结算没有待定的业务号 {id}，请用 yizhan attention show 查看")
             }
+            Self::OtherAmounts(text) => return text.clone(),
             Self::Busy => "网关正在处理该次住院，请稍后再试".to_owned(),
             Self::Store(error) => return error.text(),
         };
@@ -165,6 +168,9 @@ impl Gateway {
                 if !saga.is_for_a_person(&operation) {
                     return Err(OrderError::NoSuchOperation(operation));
                 }
+                if let Some(expected) = saga.unlike(&operation, &as_) {
+                    return Err(OrderError::OtherAmounts(other_amounts(&expected, &as_)));
+                }
                 Event::Resolved { operation, as_, operator, reason }
             }
         };
@@ -202,6 +208,29 @@ impl Drive<'_> {
         let kept = self.carry(&seen, Carry::Kept { saga, given: None, hold }).await.map_err(stopped)?;
         kept.map(|_| ()).ok_or(OrderError::Busy)
     }
+}
+
+/// What is to be said of an operation, in the terms of the command.
+fn other_amounts(expected: &Expected, as_: &Resolution) -> Text {
+    let named: Vec<String> =
+        expected.amounts.iter().map(|(payer, amount)| format!("--done {payer}={amount}")).collect();
+    let named = named.join(" ");
+    let (zh, en) = match (expected.is_exact, as_) {
+        (true, Resolution::Done { .. }) => (
+            "；金额须与其固定试算（或已付金额）一致。支付方确实按其他金额支付的，请加 --differs，该笔结算随后全部退回",
+            "; the amounts are those of its firm quote, or those it paid. Where it really committed another amount, add \
+             --differs: all of the settlement is then taken back",
+        ),
+        (true, _) => ("", ""),
+        (false, _) => (
+            "；金额以支付方确认的为准，不得为负",
+            "; the amounts are those the payer confirms, none of them negative",
+        ),
+    };
+    Text::new(
+        format!("该业务所问的支付方与金额为 {named}：每个支付方写且只写一次{zh}"),
+        format!("this operation is about {named}: name each of these payers once, and no other{en}"),
+    )
 }
 
 /// The words of one reason to wait.

@@ -286,7 +286,11 @@ impl Drive<'_> {
                 prepared: call.commit.prepared.clone(),
             },
         };
-        self.prepare(adapter, &self.new_operation(kind, (&call.quote_id, &call.kept), &call.legs))
+        let amounts = match part {
+            Part::Commit => &call.legs,
+            Part::Undo => call.to_take_back(),
+        };
+        self.prepare(adapter, &self.new_operation(kind, (&call.quote_id, &call.kept), amounts))
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::payer::{Performed, Status};
 use yizhan_contract::{Money, PayerCode};
 
-use super::event::Part;
+use super::event::{Expected, Part, Resolution};
 use super::{Call, Operation, Sent};
 
 /// Pause before the first question about an unknown outcome; each further one doubles it.
@@ -156,6 +156,33 @@ impl Call {
         }
         let is_firm = self.terms.quotes_are_firm && is_first_answer;
         (is_firm && !self.is_as_quoted(amounts)).then_some("it confirms another amount than its firm quote")
+    }
+
+    /// What a person has to say instead, where what they say cannot be true of this operation: they are held to what the
+    /// payer's own answer is held to. A reversal takes back what was committed, or what was asked for.
+    pub(super) fn unlike(&self, part: Part, as_: &Resolution) -> Option<Expected> {
+        let (amounts, is_meant) = match as_ {
+            Resolution::Done { amounts, .. } => (amounts, false),
+            Resolution::DoneOtherwise { amounts, .. } => (amounts, true),
+            Resolution::NotDone => return None,
+        };
+        let asked = self.to_take_back();
+        let (is_believed, is_exact) = match (part, self.is_committed()) {
+            (Part::Commit, _) => (self.broken(amounts, !is_meant).is_none(), self.terms.quotes_are_firm),
+            (Part::Undo, true) => {
+                (amounts.len() == asked.len() && asked.iter().all(|leg| amounts.contains(leg)), true)
+            }
+            (Part::Undo, false) => (self.broken(amounts, false).is_none(), false),
+        };
+        (!is_believed).then(|| Expected { amounts: asked.to_vec(), is_exact })
+    }
+
+    /// What a reversal gives back: what was committed, where that is known.
+    pub fn to_take_back(&self) -> &[(PayerCode, Money)] {
+        match &self.commit.state {
+            Sent::Done { amounts, .. } => amounts,
+            _ => &self.legs,
+        }
     }
 
     /// Whether each payer's amount is the quoted one, in whatever order.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use yizhan_contract::{PayerCode, Text};
 
-use super::event::Part;
+use super::event::{Expected, Part, Resolution};
 use super::{Call, Saga, Sent, UNKNOWN_ATTENTION};
 
 /// A settlement that does not go on by itself.
@@ -109,6 +109,11 @@ impl Saga {
     /// Whether a person may say what became of this operation.
     pub fn is_for_a_person(&self, operation: &str) -> bool {
         self.found(operation).is_some_and(|(call, part)| self.is_in_doubt(call, part))
+    }
+
+    /// What has to be named of this operation instead, where `as_` cannot be true of it.
+    pub fn unlike(&self, operation: &str, as_: &Resolution) -> Option<Expected> {
+        self.found(operation).and_then(|(call, part)| self.calls[call].unlike(part, as_))
     }
 
     pub(super) fn is_in_doubt(&self, call: usize, part: Part) -> bool {

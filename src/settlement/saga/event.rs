@@ -70,8 +70,25 @@ pub enum Event {
 /// What a person found out from the payer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolution {
-    Done { amounts: Vec<(PayerCode, Money)>, reference: String },
+    Done {
+        amounts: Vec<(PayerCode, Money)>,
+        reference: String,
+    },
+    /// It committed other amounts than its firm quote, and whoever says so means it: all will be taken back.
+    DoneOtherwise {
+        amounts: Vec<(PayerCode, Money)>,
+        reference: String,
+    },
     NotDone,
+}
+
+/// What a person has to name where what was said cannot be true of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// Each payer that was asked, with what it was asked for.
+    pub amounts: Vec<(PayerCode, Money)>,
+    /// No other amounts are believed.
+    pub is_exact: bool,
 }
 
 /// Something is to be done, in this order, after the saga was made durable where [`super::Stepped`] says so.

@@ -24,7 +24,7 @@ use yizhan_contract::payer::{Manifest, Prepared};
 use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::{Money, PayerCode};
 
-pub use event::{Event, Part, Wanted};
+pub use event::{Event, Expected, Part, Wanted};
 pub use step::{Stepped, step};
 
 /// What moves sagas; the gateway's is [`step`](step()).

@@ -249,17 +249,23 @@ impl Turn {
     fn resolved(&mut self, id: &Arc<str>, as_: Resolution, operator: &str, reason: &str) {
         let Some((nth, part)) = self.saga.found(id) else { return };
         let is_given_up = self.saga.is_given_up(nth);
-        if !self.saga.is_in_doubt(nth, part) {
+        if !self.saga.is_in_doubt(nth, part) || self.saga.calls[nth].unlike(part, &as_).is_some() {
             return;
         }
         let call = &mut self.saga.calls[nth];
         let Some(operation) = call.operation_mut(part) else { return };
         match (as_, part) {
-            (Resolution::Done { amounts, reference }, Part::Commit) => {
+            (
+                Resolution::Done { amounts, reference } | Resolution::DoneOtherwise { amounts, reference },
+                Part::Commit,
+            ) => {
                 operation.state = Sent::Done { amounts, reference, at: self.at };
                 call.undo = None;
             }
-            (Resolution::Done { amounts, reference }, Part::Undo) => {
+            (
+                Resolution::Done { amounts, reference } | Resolution::DoneOtherwise { amounts, reference },
+                Part::Undo,
+            ) => {
                 operation.state = Sent::Done { amounts, reference, at: self.at };
                 if !call.is_committed() {
                     call.commit.state = Sent::Fenced;

@@ -6,9 +6,10 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use uuid::Uuid;
 use yizhan::settlement::bill::{Bill, BillState};
-use yizhan::settlement::gateway::{Order, Waiting};
+use yizhan::settlement::gateway::{Order, OrderError, Waiting};
 use yizhan::settlement::saga::event::Resolution;
 use yizhan::store::{Changes, Decide, StayRef, StayWrite, Step};
+use yizhan_contract::Money;
 use yizhan_contract::step::PayerState;
 use yizhan_rules::{PolicyShelf, SHIPPED};
 
@@ -62,6 +63,70 @@ async fn a_stuck_settlement_is_told_once_however_often_its_payer_is_asked() {
     later(&house, SOON).await;
     assert_eq!(stands(&house, settling.settlement_id).await.state, BillState::Settled);
     assert_eq!(told(&house).await, [1, 1], "it is settled, and that is told too");
+}
+
+/// Lost, and its payer says nothing when it is asked: a stay that waits for a person, and the operation.
+async fn waits_for_a_person(house: &House, insurer: &Arc<Away>) -> (Bill, Waiting) {
+    insurer.is_back(|mood| (mood.loses_commits, mood.is_mute) = (true, true));
+    let settling = send(house, "m1").await;
+    goes_by(house, ASK_AFTER).await;
+    goes_by(house, SignedDuration::from_mins(10)).await;
+    (settling, waiting(house).await.remove(0))
+}
+
+/// What a person says is held to what the payer's own answer is held to: with a slip of the pen, money that stands would
+/// be taken back.
+#[tokio::test]
+async fn what_a_person_says_names_each_payer_that_was_asked_and_its_amount() {
+    let insurer = Away::required("supplementary");
+    let house = opened(insurer.payers()).await;
+    let (settling, one) = waits_for_a_person(&house, &insurer).await;
+    let quoted = line(&settling, "supplementary").paid;
+    let other = quoted + "0.10".parse().unwrap();
+    let gateway = house.reception.gateway();
+    let order = |as_: Resolution| {
+        let (operation, reason) = (one.operation.clone().unwrap(), "telephone".to_owned());
+        gateway.order(one.stay_id, Order::Resolve { operation, as_, reason }, "operator".to_owned())
+    };
+    let (amounts, reference) = (
+        |said: &[(&str, Money)]| {
+            said.iter().map(|(payer, amount)| (payer.parse().unwrap(), *amount)).collect()
+        },
+        || "R7".to_owned(),
+    );
+    for (said, is_differing) in [
+        (&[("supplementary", other)][..], false),
+        (&[("accident", quoted)], false),
+        (&[], true),
+        (&[("supplementary", quoted), ("accident", quoted)], true),
+        (&[("supplementary", quoted), ("supplementary", quoted)], true),
+        (&[("supplementary", -quoted)], true),
+    ] {
+        let (amounts, reference) = (amounts(said), reference());
+        let as_ = match is_differing {
+            true => Resolution::DoneOtherwise { amounts, reference },
+            false => Resolution::Done { amounts, reference },
+        };
+        let refused = order(as_).await.unwrap_err();
+        let OrderError::OtherAmounts(text) = &refused else { panic!("{said:?}: {refused}") };
+        let named = format!("--done supplementary={quoted}");
+        assert!(text.en.contains(&named) && text.zh.contains(&named), "{said:?}: {text:?}");
+        assert_eq!(text.en.contains("--differs"), !is_differing, "{said:?}: {text:?}");
+        assert_eq!(waiting(&house).await[0].operation, one.operation, "{said:?}: it waits still");
+    }
+    // It is meant: the payer broke its word.
+    let (amounts, reference) = (amounts(&[("supplementary", other)]), reference());
+    order(Resolution::DoneOtherwise { amounts, reference }).await.unwrap();
+    insurer.is_back(|mood| mood.is_mute = false);
+    later(&house, SOON).await;
+    assert_eq!(stands(&house, settling.settlement_id).await.state, BillState::Refused);
+    let taken_back = insurer.mood().reversed.clone();
+    assert_eq!(
+        taken_back,
+        [vec![("supplementary".parse().unwrap(), other)]],
+        "what it committed, not what it quoted"
+    );
+    books_agree(&house).await;
 }
 
 /// The policy of the samples with a comment more: the same figures under another label.

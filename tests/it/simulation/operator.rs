@@ -48,7 +48,7 @@ impl World {
             }
             Cause::UndoRefused { .. } => Resolution::NotDone,
             _ if entry.effects > 0 => {
-                Resolution::Done { amounts: entry.amounts, reference: format!("R-{operation}") }
+                Resolution::DoneOtherwise { amounts: entry.amounts, reference: format!("R-{operation}") }
             }
             _ => Resolution::NotDone,
         };
