@@ -284,31 +284,47 @@ pub fn stay_left(stay_id: &dyn Display, error: &dyn Error) {
 /// The saga goes on without it: a commit counts as refused, a reversal waits for a person.
 pub fn operation_not_prepared(adapter: &str, why: &dyn Display) {
     error!(adapter, %why, "an adapter cannot make an operation ready");
-    payer_event(adapter, "not_prepared");
+    payer_event(adapter, None, "not_prepared");
 }
 
-pub fn quote_above_limit(payer: &PayerCode, amount: &dyn Display, pay_at_most: &dyn Display) {
-    warn!(%payer, %amount, %pay_at_most, "a payer answered what it may not pay; its quote is refused");
-    payer_event(payer.as_str(), "quote_above_limit");
+pub fn quote_above_limit(adapter: &str, payer: &PayerCode, amount: &dyn Display, pay_at_most: &dyn Display) {
+    warn!(adapter, %payer, %amount, %pay_at_most, "a payer answered what it may not pay; its quote is refused");
+    payer_event(adapter, Some(payer), "quote_above_limit");
 }
 
-pub fn quote_for_others(adapter: &str) {
+pub fn quote_for_others<'p>(adapter: &str, payer: impl Into<Option<&'p PayerCode>>) {
     warn!(adapter, "a quote answers for other payers than were asked; it is refused");
-    payer_event(adapter, "quote_for_others");
+    payer_event(adapter, payer.into(), "quote_for_others");
 }
 
-pub fn payer_refuses(adapter: &str, code: &str) {
+/// Its id, its steps or what is to be kept with it are longer than the port allows.
+pub fn quote_beyond_limits(adapter: &str, payer: Option<&PayerCode>) {
+    warn!(adapter, "a quote is longer than it may be; it is refused");
+    payer_event(adapter, payer, "quote_beyond_limits");
+}
+
+/// A payer confirmed another amount, and those behind it cannot be asked again: the settlement is taken back.
+pub fn not_quoted_again(adapter: &str, payer: &PayerCode, why: &str) {
+    warn!(adapter, %payer, why, "payers behind a confirmed one cannot be asked again; all is taken back");
+    payer_event(adapter, Some(payer), "not_quoted_again");
+}
+
+pub fn payer_refuses(adapter: &str, payer: Option<&PayerCode>, code: &str) {
     info!(adapter, code, "a payer refuses to pay for a stay");
-    payer_event(adapter, "refuses");
+    payer_event(adapter, payer, "refuses");
 }
 
-pub fn payer_deferred(adapter: &str, why: &dyn Display) {
-    warn!(adapter, %why, "an optional payer is deferred");
-    payer_event(adapter, "deferred");
+pub fn payer_deferred(adapter: &str, payer: &PayerCode, why: &dyn Display) {
+    warn!(adapter, %payer, %why, "an optional payer is deferred");
+    payer_event(adapter, Some(payer), "deferred");
 }
 
-fn payer_event(payer: &str, event: &'static str) {
-    counter!("yizhan_payer_events_total", "payer" => payer.to_owned(), "event" => event).increment(1);
+/// The payer label is the first payer that was asked; empty where all of an adapter's are meant.
+fn payer_event(adapter: &str, payer: Option<&PayerCode>, event: &'static str) {
+    let payer = payer.map_or("", PayerCode::as_str);
+    let (adapter, payer) = (adapter.to_owned(), payer.to_owned());
+    counter!("yizhan_payer_events_total", "adapter" => adapter, "payer" => payer, "event" => event)
+        .increment(1);
 }
 
 /// A policy that nobody attested prints 示例参数 on every bill.

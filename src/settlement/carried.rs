@@ -253,12 +253,12 @@ impl Decision {
                 self.write(record, owner, release.and(settled), Outcome::Bill)
             }
             Course::Undone(why) => {
-                settlement.bill.findings.push(findings::given_up(why));
+                settlement.bill.findings.push(findings::given_up(why, Some(&settlement.bill)));
                 record.phase = Phase::Reversed;
                 if let Why::ShareRose { from, .. } = why {
                     record.pricing = Some(Pricing::new(Mode::Quote, self.at, Some(*from)));
                 }
-                self.write(record, owner, release, |_| refusals::given_up(why).into())
+                self.write(record, owner, release, |bill| refusals::given_up(why, Some(&bill)).into())
             }
             Course::Reversed(ordered) => {
                 // The reversed bill takes the place of the one that said it was being reversed.

@@ -364,8 +364,8 @@ impl Decision {
         if saga.is_irreversible_under_way() {
             return Ok(Verdict::refused(refusals::being_settled(record.phase)));
         }
-        if let Some(adapter) = saga.not_reversible(self.at) {
-            return Ok(Verdict::refused(refusals::not_reversible(adapter)));
+        if let Some(call) = saga.not_reversible(self.at) {
+            return Ok(Verdict::refused(refusals::not_reversible(&record.names_of(call.payers()))));
         }
         let saga = step(saga, Event::ReverseOrdered(ordered), self.at).saga;
         record.phase = Phase::Reversing;

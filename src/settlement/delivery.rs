@@ -16,7 +16,7 @@ use super::bill::{Bill, BilledPayer};
 use super::given::{Answer, Given, Walked, legs, walk};
 use super::payers::{Adapter, Payers};
 use super::price::ToAsk;
-use super::record::{Moved, StayRecord};
+use super::record::{Moved, StayRecord, name_of};
 use super::reserved::{YearUsed, year_of};
 use crate::store::PersonFacts;
 
@@ -146,8 +146,8 @@ impl Deferred {
                 let order = policy.order(claim.cause.kind).iter().map(|rule| rule.code.clone());
                 let after =
                     order.skip_while(|code| legs.iter().all(|leg| leg.payer != *code)).skip(legs.len());
-                let after = after.collect();
-                Ok(Some(ToAsk { claim: self.claim.clone(), legs, paid_before, after }))
+                let (after, name) = (after.collect(), name_of(Some(bill), &legs[0].payer));
+                Ok(Some(ToAsk { claim: self.claim.clone(), name, legs, paid_before, after }))
             }
         }
     }
@@ -207,8 +207,8 @@ fn answered(bill: &Bill) -> Given {
 
 fn not_configured(line: &BilledPayer) -> Text {
     Text::new(
-        format!("未配置承办 {} 的适配器", line.payer),
-        format!("no adapter that serves {} is configured", line.payer),
+        format!("未配置承办{}的适配器", line.name.zh),
+        format!("no adapter that serves {} is configured", line.name.en),
     )
 }
 

@@ -3,7 +3,9 @@
 use jiff::civil::Date;
 use yizhan_rules::Named;
 
-use super::saga::Why;
+use super::bill::Bill;
+use super::record::name_of;
+use super::saga::{NOT_PREPARED, RESOLVED_AS_NOT_DONE, Why};
 use super::unpriced::{Unpriced, said};
 use yizhan_contract::{Finding, FindingCode, Money, Text, counted};
 
@@ -174,30 +176,68 @@ pub fn repeated_lines(lines: usize) -> Finding {
 }
 
 /// Why a settlement under way was given up; nobody owes or is owed anything by it.
-pub fn given_up(why: &Why) -> Finding {
+pub fn given_up(why: &Why, bill: Option<&Bill>) -> Finding {
     let (zh, en) = match why {
-        Why::Refused { payer, code, message } => (
-            format!("{payer} 拒绝支付（{code} {message}），整笔结算未成立，已确认的款项均已退回"),
-            format!(
-                "{payer} refused ({code} {message}); nothing was settled, and what was committed is taken back"
-            ),
-        ),
+        Why::Refused { payer, code, message } => {
+            let (payer, said) = (name_of(bill, payer), refused(code, message));
+            (
+                format!("{}拒绝支付（{}），整笔结算未成立，已确认的款项均已退回", payer.zh, said.zh),
+                format!(
+                    "{} refused ({}); nothing was settled, and what was committed is taken back",
+                    payer.en, said.en
+                ),
+            )
+        }
         Why::ShareRose { from, to } => (
             format!("支付方确认的金额与试算不同，个人负担将由 {from} 元升至 {to} 元，已全部退回"),
             format!(
                 "a payer confirmed another amount and the patient's share would rise from {from} to {to}; all is taken back"
             ),
         ),
-        Why::Breach { payer, quoted, committed } => (
-            format!("{payer} 确认 {committed} 元，与其固定试算 {quoted} 元不符，已全部退回"),
-            format!("{payer} committed {committed} against its firm quote of {quoted}; all is taken back"),
-        ),
-        Why::NoQuote { payer } => (
-            format!("{payer} 确认后，其后的支付方无法重新试算，已全部退回"),
-            format!(
-                "after {payer} confirmed, the payers behind it could not be asked again; all is taken back"
-            ),
-        ),
+        Why::Breach { payer, quoted, committed } => {
+            let payer = name_of(bill, payer);
+            (
+                format!("{}确认 {committed} 元，与其固定试算 {quoted} 元不符，已全部退回", payer.zh),
+                format!(
+                    "{} committed {committed} against its firm quote of {quoted}; all is taken back",
+                    payer.en
+                ),
+            )
+        }
+        Why::NoQuote { payer, why } => {
+            let payer = name_of(bill, payer);
+            let because = |of: fn(&Text) -> &str, before, behind| {
+                why.as_ref().map(|why| format!("{before}{}{behind}", of(why))).unwrap_or_default()
+            };
+            let (zh, en) = (because(|why| &why.zh, "（", "）"), because(|why| &why.en, " (", ")"));
+            (
+                format!("{}确认的金额与试算不同，其后的支付方无法重新试算{zh}，已全部退回", payer.zh),
+                format!(
+                    "{} confirmed another amount than it quoted, and the payers behind it could not be asked \
+                     again{en}; all is taken back",
+                    payer.en
+                ),
+            )
+        }
     };
     finding(FindingCode::GivenUp, zh, en)
+}
+
+/// A payer's refusal in its own words; the two that are not its own in ours.
+pub fn refused(code: &str, message: &str) -> Text {
+    let said = Text::of_line(message);
+    match code {
+        NOT_PREPARED => Text::new(
+            format!("业务请求无法生成：{}", said.zh),
+            format!("its operation could not be made ready: {}", said.en),
+        ),
+        RESOLVED_AS_NOT_DONE => Text::new(
+            format!("经人工核实未办理：{}", said.zh),
+            format!("somebody found out that it was not done: {}", said.en),
+        ),
+        _ if message == code || message.is_empty() => {
+            Text::new(format!("代码 {code}"), format!("code {code}"))
+        }
+        _ => Text::new(format!("代码 {code}：{}", said.zh), format!("code {code}: {}", said.en)),
+    }
 }

@@ -10,7 +10,7 @@ use yizhan_contract::payer::AskedLeg;
 use yizhan_contract::person::RosterEntry;
 use yizhan_contract::stay::Discharge;
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{Accumulators, Finding, Money, PayerCode, Used};
+use yizhan_contract::{Accumulators, Finding, Money, PayerCode, Text, Used};
 use yizhan_rules::{AdjudicateError, Adjudication, Assessment, Item, PayerLine, Policy, PolicyShelf, assess};
 
 use super::bill::{Bill, BillState, BilledPatient, BilledPayer, ComputedBy};
@@ -67,6 +67,8 @@ pub enum Breach {
 /// What an outside payer has to be asked.
 pub struct ToAsk {
     pub claim: Claim,
+    /// The first payer's, for people.
+    pub name: Text,
     /// Of the adapter that serves the first, each in its turn.
     pub legs: Vec<AskedLeg>,
     pub paid_before: Vec<(PayerCode, Money)>,
@@ -193,12 +195,14 @@ fn to_ask(
 ) -> Result<ToAsk, AdjudicateError> {
     let order = policy.order(claim.cause.kind);
     let at = order.iter().position(|rule| rule.code == leg.payer).unwrap_or_default();
+    let name = order.get(at).map(|rule| rule.name.clone());
+    let name = name.unwrap_or_else(|| Text::new(leg.payer.as_str(), leg.payer.as_str()));
     let legs = match ground.payers.of(&leg.payer) {
         Some(adapter) => year.legs(policy, &claim, &ground.payers.served(), ground.given, (adapter, leg))?,
         None => vec![leg],
     };
     let after = order.iter().skip(at + legs.len()).map(|rule| rule.code.clone()).collect();
-    Ok(ToAsk { claim, legs, paid_before, after })
+    Ok(ToAsk { claim, name, legs, paid_before, after })
 }
 
 /// Message, else roster, else the hospital's own.

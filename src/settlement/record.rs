@@ -226,6 +226,14 @@ impl StayRecord {
         }
     }
 
+    /// Payers as people call them; one that is on no bill of the stay goes by its code.
+    pub fn names_of<'p>(&self, payers: impl IntoIterator<Item = &'p PayerCode>) -> Text {
+        let bill = self.settlement.as_ref().map(|settlement| &settlement.bill);
+        let names: Vec<Text> = payers.into_iter().map(|payer| name_of(bill, payer)).collect();
+        let joined = |of: fn(&Text) -> &str, between| names.iter().map(of).collect::<Vec<_>>().join(between);
+        Text::new(joined(|name| &name.zh, "、"), joined(|name| &name.en, ", "))
+    }
+
     /// Somebody is at it this moment: neither waiting for a payer to be there again nor for a person.
     pub fn is_asked_now(&self) -> bool {
         let is_priced_now = self.pricing.as_ref().is_some_and(|pricing| pricing.tries == 0);
@@ -314,6 +322,12 @@ impl StayRecord {
         let LastMessage { message_id, sent_at, dialect } = &self.last;
         self.part.complete(hospital, message_id, *sent_at, *dialect)
     }
+}
+
+/// A payer as the bill calls it, else by its code.
+pub(super) fn name_of(bill: Option<&Bill>, payer: &PayerCode) -> Text {
+    let line = bill.and_then(|bill| bill.payers.iter().find(|line| line.payer == *payer));
+    line.map_or_else(|| Text::new(payer.as_str(), payer.as_str()), |line| line.name.clone())
 }
 
 impl LastMessage {

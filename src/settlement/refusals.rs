@@ -3,10 +3,10 @@
 use jiff::civil::Date;
 use yizhan_contract::payer::{PrepareError, Unavailable};
 use yizhan_contract::stay::Line;
-use yizhan_contract::{Money, PayerCode, Text};
+use yizhan_contract::{Money, Text};
 use yizhan_rules::{AdjudicateError, AssessError, Policy};
 
-use super::bill::Unbalanced;
+use super::bill::{Bill, Unbalanced};
 use super::findings;
 use super::message::{Hospital, Message};
 use super::names::{Head, LineField};
@@ -166,43 +166,57 @@ pub fn being_settled(phase: Phase) -> Refusal {
     .money(crate::refusal::Money::BeingConfirmed)
 }
 
-pub fn payer_unavailable(payer: &PayerCode, why: &Unavailable) -> Refusal {
+pub fn payer_unavailable(payer: &Text, why: &Unavailable) -> Refusal {
+    let why = Text::of_line(&why.why);
     Refusal::new(
         Code::PayerUnavailable,
-        format!("{payer} 暂时无法应答（{}）", why.why),
-        format!("{payer} cannot be asked: {}", why.why),
+        format!("{}暂时无法应答（{}）", payer.zh, why.zh),
+        format!("{} cannot be asked: {}", payer.en, why.en),
     )
 }
 
-pub fn payer_not_ready(payer: &PayerCode, what: &str) -> Refusal {
+pub fn payer_not_ready(payer: &Text, what: &str) -> Refusal {
+    let what = Text::of_line(what);
     Refusal::new(
         Code::PayerNotReady,
-        format!("{payer} 尚缺：{what}"),
-        format!("{payer} must have first: {what}"),
+        format!("{}尚缺：{}", payer.zh, what.zh),
+        format!("{} must have first: {}", payer.en, what.en),
     )
 }
 
 /// An adapter that cannot make its own operation ready: nothing was sent, and no payer said no.
 pub fn not_prepared(adapter: &str, why: &PrepareError) -> Refusal {
+    let text = cannot_prepare(adapter, why);
     Refusal::new(
         Code::Internal,
-        format!("适配器 {adapter} 无法生成业务请求（{why}），未发送任何请求"),
-        format!("adapter {adapter} cannot make its operation ready ({why}); nothing was sent"),
+        format!("{}，未发送任何请求", text.zh),
+        format!("{}; nothing was sent", text.en),
+    )
+}
+
+pub fn cannot_prepare(adapter: &str, why: &PrepareError) -> Text {
+    let why = Text::of_line(&why.0);
+    Text::new(
+        format!("适配器 {adapter} 无法生成业务请求（{}）", why.zh),
+        format!("adapter {adapter} cannot make its operation ready ({})", why.en),
     )
 }
 
 /// A settlement that was given up; everything committed for it was taken back.
-pub fn given_up(why: &Why) -> Refusal {
-    let Text { zh, en } = findings::given_up(why).message;
+pub fn given_up(why: &Why, bill: Option<&Bill>) -> Refusal {
+    let Text { zh, en } = findings::given_up(why, bill).message;
     let code = if matches!(why, Why::ShareRose { .. }) { Code::QuoteMoved } else { Code::PayerRefused };
     Refusal::new(code, zh.to_string(), en.to_string())
 }
 
-pub fn not_reversible(adapter: &str) -> Refusal {
+pub fn not_reversible(payers: &Text) -> Refusal {
     Refusal::new(
         Code::NotReversible,
-        format!("{adapter} 已确认的款项不支持撤销或已超过撤销期限，各方款项维持不变"),
-        format!("what {adapter} committed cannot be reversed, or not any more; all of it stands as it is"),
+        format!("{}已确认的款项不支持撤销或已超过撤销期限，各方款项维持不变", payers.zh),
+        format!(
+            "what {} committed cannot be reversed, or not any more; all of it stands as it is",
+            payers.en
+        ),
     )
     .money(Phase::Settled.money())
 }

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use yizhan::settlement::payers::Payers;
-use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
     Answer, Ask, AskedLeg, Manifest, Need, Operation, OperationKind, Payer, Performed, PrepareError,
     Prepared, Quote, QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable,
@@ -17,7 +16,7 @@ use yizhan_rules::{PolicyShelf, SHIPPED};
 use crate::gateway::Sent;
 
 /// How long a gateway is to wait before it asks about an answer that was lost.
-pub(crate) const ASK_AFTER: SignedDuration = SignedDuration::from_mins(10);
+pub(crate) const ASK_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
 /// Policies whose last payer is the insurer: an older one lets another be computed behind it.
 pub(crate) fn policies() -> PolicyShelf {
@@ -42,6 +41,17 @@ pub(crate) fn discharge(id: &str) -> Sent {
 #[derive(Default)]
 pub(crate) struct Mood {
     pub(crate) is_away: bool,
+    /// After so many quotes it is away.
+    pub(crate) quotes_left: Option<u32>,
+    /// What it says wherever it says something in words, and as the id of a quote; absent: something short.
+    pub(crate) words: Option<String>,
+    pub(crate) quote_id: Option<String>,
+    /// When it wishes to be asked about what it has not answered, and for a quote.
+    pub(crate) poll_after: Option<SignedDuration>,
+    pub(crate) retry_after: Option<SignedDuration>,
+    /// Bytes that are to be kept with its quotes, and beyond what is needed with its operations.
+    pub(crate) kept_bytes: usize,
+    pub(crate) padding_bytes: usize,
     pub(crate) refuses: bool,
     /// Something of the stay has not reached it.
     pub(crate) is_not_ready: bool,
@@ -142,18 +152,34 @@ fn unavailable() -> Unavailable {
     Unavailable { why: "down".into(), retry_after: None }
 }
 
+/// How an operation is made ready: what it is, and spaces.
+fn ready(operation: &Operation, padding_bytes: usize) -> Result<Prepared, PrepareError> {
+    let mut bytes = serde_json::to_vec(operation).map_err(|why| PrepareError(why.to_string()))?;
+    bytes.resize(bytes.len() + padding_bytes, b' ');
+    Ok(Prepared::from(bytes))
+}
+
 fn read(prepared: &Prepared) -> Operation {
     serde_json::from_slice(&prepared.0).unwrap()
 }
 
 impl Mood {
+    fn words(&self, short: &str) -> String {
+        self.words.clone().unwrap_or_else(|| short.to_owned())
+    }
+
+    fn unavailable(&self) -> Unavailable {
+        Unavailable { why: self.words("down"), retry_after: self.retry_after }
+    }
+
     fn quote(&mut self, ask: &Ask) -> QuoteAnswer {
         self.asks.push(ask.clone());
-        if self.is_away {
-            return QuoteAnswer::Unavailable(unavailable());
+        if self.is_away || self.quotes_left == Some(0) {
+            return QuoteAnswer::Unavailable(self.unavailable());
         }
+        self.quotes_left = self.quotes_left.map(|left| left - 1);
         if self.is_not_ready {
-            return QuoteAnswer::NotReady { what: "the admission".to_owned() };
+            return QuoteAnswer::NotReady { what: self.words("the admission") };
         }
         if self.refuses {
             return QuoteAnswer::Refused { code: "no".into(), message: "not covered".into() };
@@ -170,10 +196,10 @@ impl Mood {
             steps: Vec::new(),
         };
         QuoteAnswer::Quote(Quote {
-            id: ask.stay.to_string(),
+            id: self.quote_id.clone().unwrap_or_else(|| ask.stay.to_string()),
             valid_until: self.valid_until.unwrap_or(Timestamp::MAX),
             amounts: ask.legs.iter().map(amount).collect(),
-            kept: Opaque::default(),
+            kept: vec![0; self.kept_bytes].into(),
             also_paid: self.also_paid.iter().map(also).collect(),
         })
     }
@@ -185,7 +211,8 @@ impl Mood {
     }
 
     fn perform(&mut self, mut operation: Operation) -> Performed {
-        let lost = Performed::Unknown { poll_after: Some(ASK_AFTER), why: "no answer".into() };
+        let poll_after = Some(self.poll_after.unwrap_or(ASK_AFTER));
+        let lost = Performed::Unknown { poll_after, why: self.words("no answer") };
         match &operation.kind {
             OperationKind::Commit if self.loses_commits => return lost,
             OperationKind::Commit => {
@@ -203,7 +230,7 @@ impl Mood {
                 self.book.insert(Arc::clone(&operation.id), Money::ZERO);
             }
         }
-        let reference = format!("R{}", self.book.len());
+        let reference = self.words(&format!("R{}", self.book.len()));
         Performed::Committed { amounts: operation.amounts, reference }
     }
 }
@@ -218,7 +245,7 @@ impl Payer for Away {
     }
 
     fn prepare(&self, operation: &Operation) -> Result<Prepared, PrepareError> {
-        serde_json::to_vec(operation).map(Prepared::from).map_err(|why| PrepareError(why.to_string()))
+        ready(operation, self.mood().padding_bytes)
     }
 
     fn perform<'a>(&'a self, prepared: &'a Prepared, _: Timestamp) -> Answer<'a, Performed> {

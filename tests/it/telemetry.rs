@@ -27,7 +27,7 @@ fn everything_happens() {
     told::desk_acted("t", "H", "commit", "settled");
     told::step_failed(&why);
     told::stay_left(&"s", &why);
-    told::payer_refuses("insurer", "no");
+    told::payer_refuses("insurer", Some(&"supplementary".parse().unwrap()), "no");
     told::connection_began(&address, true);
     told::frame_broke_off(&address, 7);
 }
@@ -73,4 +73,7 @@ fn every_metric_is_described_and_counted() {
         assert!(shown.lines().any(is_sample), "{name} is counted nowhere");
     }
     assert!(shown.contains("yizhan_mllp_connections_total{security=\"tls\"} 1"), "{shown}");
+    let refused =
+        "yizhan_payer_events_total{adapter=\"insurer\",payer=\"supplementary\",event=\"refuses\"} 1";
+    assert!(shown.contains(refused), "{shown}");
 }

@@ -2,15 +2,12 @@
 
 use jiff::Timestamp;
 use yizhan_contract::payer::{
-    Ask, Coverage, CoverageQuestion, PAYER_TEXT_CHARS_MAX, Performed, Quote, QuoteAnswer, QuotedAmount,
-    StatementLine, Status, Unavailable, Visited,
+    Ask, Coverage, CoverageQuestion, PAYER_TEXT_CHARS_MAX, Performed, QUOTED_STEPS_MAX, Quote, QuoteAnswer,
+    QuotedAmount, StatementLine, Status, Unavailable, Visited, cut,
 };
 use yizhan_contract::{Money, PayerCode, Text};
 
 use crate::wire::LATER_S_MAX;
-
-/// Steps of one payer's amount; a bill prints them all.
-const STEPS_MAX: usize = 100;
 
 type Amounts = [(PayerCode, Money)];
 
@@ -96,10 +93,10 @@ fn check_whole(quote: &Quote, ask: &Ask) -> Result<(), Text> {
 
 fn check_steps(quoted: &QuotedAmount) -> Result<(), Text> {
     let QuotedAmount { payer, amount, steps } = quoted;
-    if steps.len() > STEPS_MAX {
+    if steps.len() > QUOTED_STEPS_MAX {
         return Err(Text::new(
-            format!("{payer} 的步骤超过 {STEPS_MAX} 步"),
-            format!("{payer} has more than {STEPS_MAX} steps"),
+            format!("{payer} 的步骤超过 {QUOTED_STEPS_MAX} 步"),
+            format!("{payer} has more than {QUOTED_STEPS_MAX} steps"),
         ));
     }
     match steps.last() {
@@ -276,33 +273,5 @@ fn clamp(wait: &mut Option<jiff::SignedDuration>) {
     let most = jiff::SignedDuration::from_secs(i64::try_from(LATER_S_MAX).unwrap_or(i64::MAX));
     if let Some(wait) = wait {
         *wait = (*wait).min(most);
-    }
-}
-
-/// A payer's words as they may stand on a bill and in a log: one line, not long.
-pub(crate) fn cut(words: &mut String) {
-    let is_plain = |c: char| !c.is_control();
-    if words.chars().count() > PAYER_TEXT_CHARS_MAX || !words.chars().all(is_plain) {
-        let plain = words.chars().map(|c| if is_plain(c) { c } else { ' ' });
-        *words = plain.take(PAYER_TEXT_CHARS_MAX).collect();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_payers_words_stay_on_one_line() {
-        let long = "保".repeat(PAYER_TEXT_CHARS_MAX + 7);
-        for (words, expected) in [
-            ("超过\r\n限额\u{1b}[31m", "超过  限额 [31m"),
-            ("plain", "plain"),
-            (long.as_str(), &long[..PAYER_TEXT_CHARS_MAX * "保".len()]),
-        ] {
-            let mut words = words.to_owned();
-            cut(&mut words);
-            assert_eq!(words, expected);
-        }
     }
 }

@@ -102,7 +102,8 @@ impl Gateway {
         let settlement_id = record.settlement.as_ref().map(|settlement| settlement.id);
         let hospital = record.part.hospital.clone();
         let visit_number = record.part.visit_number.clone();
-        let of_saga = record.saga.as_ref().and_then(|saga| saga.attention.as_ref()).map(Waited::of);
+        let of_saga = record.saga.as_ref().and_then(|saga| saga.attention.as_ref());
+        let of_saga = of_saga.map(|attention| Waited::of(attention, &record.names_of(&attention.payers)));
         let of_quote = || {
             let pricing = record.pricing.as_ref()?;
             pricing.waits_for.as_ref().map(|what| Waited::for_quote(what, pricing.since))
@@ -243,11 +244,11 @@ struct Waited {
 }
 
 impl Waited {
-    fn of(attention: &Attention) -> Self {
+    fn of(attention: &Attention, payers: &Text) -> Self {
         Self {
             since: attention.since,
             owner: attention.owner.text(),
-            what: attention.sentence(),
+            what: attention.sentence(payers),
             next_step: attention.next_step(),
             operation: Some(Arc::clone(&attention.operation)),
         }

@@ -9,6 +9,7 @@ use crate::settlement::carried::Carry;
 use crate::settlement::delivery::{self, Next};
 use crate::settlement::given::{Answer, Given};
 use crate::settlement::payers::Adapter;
+use crate::settlement::refusals;
 use crate::settlement::saga::Call;
 use crate::telemetry;
 
@@ -22,14 +23,17 @@ impl Drive<'_> {
         let (policies, payers) = (self.gateway.policies(), self.gateway.payers());
         let carry = match delivery::next(&seen.record, owner, policies, payers) {
             None => return Ok(Went::On),
-            Some(Next::Stuck(why)) => self.delivery_postponed(seen, why, true),
+            Some(Next::Stuck(why)) => self.delivery_postponed(seen, why, true, None),
             Some(Next::Nothing(payer)) => {
                 let given = Given::from([(payer, Answer::deferred(None))]);
                 self.delivering(given, None).await?
             }
             Some(Next::Ask(adapter, to_ask)) => match self.put(seen, &to_ask, adapter).await {
                 Ok(given) => self.answered(seen, adapter, given).await?,
-                Err(why) => self.delivery_postponed(seen, unanswered(&why), false),
+                Err(why) => {
+                    let text = unanswered(&to_ask.name, &why);
+                    self.delivery_postponed(seen, text, false, why.retry_after())
+                }
             },
         };
         let is_to_be_sent = matches!(carry, Carry::Delivering { call: Some(_), .. });
@@ -46,7 +50,7 @@ impl Drive<'_> {
     async fn answered(&mut self, seen: &Seen, adapter: &Adapter, given: Given) -> Result<Carry, Stop> {
         let Some(owner) = &seen.facts.person else { return self.delivering(given, None).await };
         let Some(mut legs) = delivery::amounts(&seen.record, owner, self.gateway.policies(), &given) else {
-            telemetry::payer_refuses(&adapter.name, "above_limit");
+            telemetry::payer_refuses(&adapter.name, given.keys().next(), "above_limit");
             let refused = |payer: PayerCode| (payer, Answer::refused(None));
             return self.delivering(given.into_keys().map(refused).collect(), None).await;
         };
@@ -60,11 +64,7 @@ impl Drive<'_> {
             Ok(call) => self.delivering(given, Some(Box::new(call))).await,
             Err((name, why)) => {
                 telemetry::operation_not_prepared(&name, &why);
-                let why = Text::new(
-                    format!("适配器 {name} 无法生成业务请求（{why}）"),
-                    format!("adapter {name} cannot make its operation ready ({why})"),
-                );
-                Ok(self.delivery_postponed(seen, why, true))
+                Ok(self.delivery_postponed(seen, refusals::cannot_prepare(&name, &why), true, None))
             }
         }
     }
@@ -74,24 +74,26 @@ impl Drive<'_> {
         Ok(Carry::Delivering { given, call, hold: self.hold_until(self.until, true) })
     }
 
-    fn delivery_postponed(&self, seen: &Seen, waits_for: Text, is_for_a_person: bool) -> Carry {
+    fn delivery_postponed(
+        &self,
+        seen: &Seen,
+        waits_for: Text,
+        is_for_a_person: bool,
+        retry_after: Option<SignedDuration>,
+    ) -> Carry {
         let now = self.gateway.runtime().now();
         let again = match seen.record.deferred() {
             Some(deferred) if deferred.is_overdue_at(now) => later(now, OVERDUE_PAUSE),
-            deferred => self.pause(deferred.map_or(0, |deferred| deferred.tries)),
+            deferred => self.pause(deferred.map_or(0, |deferred| deferred.tries), retry_after),
         };
         Carry::DeliveryPostponed { waits_for, is_for_a_person, hold: self.hold_until(again, false) }
     }
 }
 
-fn unanswered(why: &Unanswered) -> Text {
+fn unanswered(payer: &Text, why: &Unanswered) -> Text {
     match why {
-        Unanswered::NotReady(what) => {
-            Text::new(format!("尚缺：{what}"), format!("it must have first: {what}"))
-        }
-        Unanswered::Unavailable(why) => Text::new(
-            format!("支付方暂时无法应答（{}）", why.why),
-            format!("the payer cannot be asked: {}", why.why),
-        ),
+        Unanswered::NotReady(what) => refusals::payer_not_ready(payer, what),
+        Unanswered::Unavailable(why) => refusals::payer_unavailable(payer, why),
     }
+    .detail
 }

@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use yizhan_contract::payer::{Performed, Status};
+use yizhan_contract::Text;
+use yizhan_contract::payer::{Performed, Status, Unavailable};
 
-use super::Gateway;
 use super::pursue::{Drive, Seen, Stop, Went, later};
-use super::quote::{ASK_DEADLINE, Quoted, no_answer};
+use super::quote::{ASK_DEADLINE, Quoted, no_answer, not_configured};
+use super::{Gateway, heard};
 use crate::settlement::carried::Carry;
 use crate::settlement::given::{Answer, Given};
 use crate::settlement::message::Mode;
 use crate::settlement::outcome::Outcome;
+use crate::settlement::refusals;
 use crate::settlement::saga::event::{Event, Part, Wanted};
 use crate::settlement::saga::{COMMIT_DEADLINE, Course, Saga, Sent, Why};
 use crate::store::StoreError;
@@ -110,7 +112,7 @@ impl Drive<'_> {
                 Ok(operation) => self.step(turn, Event::Prepared { call, part, operation }),
                 Err((adapter, why)) => {
                     telemetry::operation_not_prepared(&adapter, &why);
-                    self.step(turn, Event::NotPrepared { call, part, why: why.to_string() });
+                    self.step(turn, Event::NotPrepared { call, part, why: why.0 });
                 }
             }
         }
@@ -216,14 +218,14 @@ impl Drive<'_> {
 
     /// The chain is walked again with the confirmed amounts; payers that were not sent to are asked again.
     async fn requote(&mut self, seen: &Seen, turn: &mut Turn) -> Result<Event, Stop> {
-        let no_quote = |saga: &Saga| {
-            let payer = saga.calls.iter().flat_map(|call| &call.legs).next().map(|(payer, _)| payer.clone());
-            payer.map_or(Event::Woken, |payer| Event::GivenUp(Why::NoQuote { payer }))
-        };
         let (given, settlement) = match self.quote(seen, Mode::Settle, confirmed(&turn.saga)).await? {
             Quoted::All { given, settlement } => (given, settlement),
             Quoted::Breach(why) => return Ok(Event::GivenUp(why)),
-            Quoted::Refused(_) | Quoted::Waits(_) => return Ok(no_quote(&turn.saga)),
+            Quoted::Refused(refusals) => {
+                let why = refusals.into_iter().next().map(|refusal| refusal.detail);
+                return Ok(no_quote(&turn.saga, why));
+            }
+            Quoted::Waits(refusal, _) => return Ok(no_quote(&turn.saga, Some(refusal.detail))),
         };
         // Against what was agreed to and not what it has risen to: each payer by itself would be within the tolerance.
         let before = seen.record.settlement.as_ref();
@@ -232,10 +234,27 @@ impl Drive<'_> {
         if from + self.gateway.tolerance(&settlement) < to {
             return Ok(Event::GivenUp(Why::ShareRose { from, to }));
         }
-        let Ok(calls) = self.plan(&settlement, &given) else { return Ok(no_quote(&turn.saga)) };
-        turn.given = Some(given);
-        Ok(Event::Requoted { calls })
+        match self.plan(&settlement, &given) {
+            Ok(calls) => {
+                turn.given = Some(given);
+                Ok(Event::Requoted { calls })
+            }
+            Err((adapter, why)) => {
+                telemetry::operation_not_prepared(&adapter, &why);
+                Ok(no_quote(&turn.saga, Some(refusals::cannot_prepare(&adapter, &why))))
+            }
+        }
     }
+}
+
+/// The payer whose amount moved, and why those behind it cannot be asked again.
+fn no_quote(saga: &Saga, why: Option<Text>) -> Event {
+    let committed = || saga.calls.iter().filter(|call| call.is_committed());
+    let moved = committed().find(|call| call.has_moved()).or_else(|| committed().next_back());
+    let Some(call) = moved else { return Event::Woken };
+    let Some(payer) = call.payers().next().cloned() else { return Event::Woken };
+    telemetry::not_quoted_again(&call.adapter, &payer, why.as_ref().map_or("", |why| &why.en));
+    Event::GivenUp(Why::NoQuote { payer, why })
 }
 
 /// What payers have confirmed, as answers that stand, with what their quotes said of payers behind them.
@@ -260,21 +279,22 @@ impl Gateway {
         let sent = call.operation(part)?;
         let (operation, prepared) = (Arc::clone(&sent.id), sent.prepared.clone());
         let leaves_before = sent.leaves_before;
-        let adapter = self.payers().named(&call.adapter);
+        let (adapter, name) = (self.payers().named(&call.adapter), Arc::clone(&call.adapter));
         Some(Box::pin(async move {
             let unknown = |why| Performed::Unknown { poll_after: None, why };
             let now = self.runtime().now();
             // Whoever took over may by now believe that it never left.
             if leaves_before < now {
-                let why = "it was not sent: its time to leave had passed".to_owned();
+                let why = "未发送：已过发送时限 | it was not sent: its time to leave had passed".to_owned();
                 return Event::Performed { operation, answer: unknown(why) };
             }
             let deadline = later(now, COMMIT_DEADLINE);
-            let answer = match adapter {
-                Some(adapter) => self.within(deadline, adapter.payer.perform(&prepared, deadline)).await,
-                None => None,
+            let Some(adapter) = adapter else {
+                return Event::Performed { operation, answer: unknown(not_configured(&name)) };
             };
-            Event::Performed { operation, answer: answer.unwrap_or_else(|| unknown(no_answer().why)) }
+            let answer = self.within(deadline, adapter.payer.perform(&prepared, deadline)).await;
+            let answer = answer.map_or_else(|| unknown(no_answer().why), heard::performed);
+            Event::Performed { operation, answer }
         }))
     }
 
@@ -282,14 +302,16 @@ impl Gateway {
         let call = saga.calls.get(call)?;
         let sent = call.operation(part)?;
         let (operation, prepared) = (Arc::clone(&sent.id), sent.prepared.clone());
-        let adapter = self.payers().named(&call.adapter);
+        let (adapter, name) = (self.payers().named(&call.adapter), Arc::clone(&call.adapter));
         Some(Box::pin(async move {
-            let deadline = later(self.runtime().now(), ASK_DEADLINE);
-            let answer = match adapter {
-                Some(adapter) => self.within(deadline, adapter.payer.status(&prepared, deadline)).await,
-                None => None,
+            let Some(adapter) = adapter else {
+                let why = Unavailable { why: not_configured(&name), retry_after: None };
+                return Event::Asked { operation, answer: Status::Unavailable(why) };
             };
-            Event::Asked { operation, answer: answer.unwrap_or_else(|| Status::Unavailable(no_answer())) }
+            let deadline = later(self.runtime().now(), ASK_DEADLINE);
+            let answer = self.within(deadline, adapter.payer.status(&prepared, deadline)).await;
+            let answer = answer.map_or_else(|| Status::Unavailable(no_answer()), heard::status);
+            Event::Asked { operation, answer }
         }))
     }
 

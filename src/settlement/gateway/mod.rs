@@ -4,13 +4,15 @@
 //! looking up before, the trying again where a stay moved meanwhile, and the waiting for outside payers.
 //!
 //! Reading order: this page (what can be asked of a gateway), `step` (one step through the store), `standing` (what
-//! is stored, and waiting for it), `pursue` (stays that need outside payers), `quote` (asking them), `drive`
+//! is stored, and waiting for it), `pursue` (stays that need outside payers), `quote` (asking them), `heard` (what of their
+//! answers goes further), `drive`
 //! (carrying the saga out), `deliver` (those that were left out), `attended` (what a person orders), `bells` (who waits for what in this process).
 
 mod attended;
 mod bells;
 mod deliver;
 mod drive;
+mod heard;
 mod pursue;
 mod quote;
 mod standing;

@@ -29,6 +29,8 @@ use crate::telemetry;
 
 /// Pauses before a stay that waits for a payer is tried again; the last one repeats.
 const POSTPONED_S: [i64; 6] = [2, 5, 15, 60, 120, 300];
+/// A payer's wish to be left alone is heard up to this.
+const RETRY_AFTER_MAX: SignedDuration = SignedDuration::from_mins(5);
 /// Stays taken up at a time when a gateway begins.
 const REARM_PAGE: u32 = 256;
 /// How often a stay is looked at again because it, or the person's year, moved while payers were asked.
@@ -239,12 +241,15 @@ impl Drive<'_> {
                 Err(refusal) => Carry::Dropped { refusals: vec![refusal] },
             },
             Quoted::Refused(refusals) => Carry::Dropped { refusals },
-            Quoted::Breach(why) => Carry::Dropped { refusals: vec![refusals::given_up(&why)] },
-            Quoted::Waits(waits_for) if pricing.mode == Mode::Quote => {
+            Quoted::Breach(why) => {
+                let bill = seen.record.settlement.as_ref().map(|settlement| &settlement.bill);
+                Carry::Dropped { refusals: vec![refusals::given_up(&why, bill)] }
+            }
+            Quoted::Waits(waits_for, _) if pricing.mode == Mode::Quote => {
                 Carry::Dropped { refusals: vec![waits_for] }
             }
-            Quoted::Waits(waits_for) => {
-                let hold = self.hold_until(self.pause(pricing.tries), false);
+            Quoted::Waits(waits_for, retry_after) => {
+                let hold = self.hold_until(self.pause(pricing.tries, retry_after), false);
                 Carry::Postponed { waits_for, hold }
             }
         };
@@ -357,10 +362,12 @@ impl Drive<'_> {
         Hold { due_at: Some(at), epoch: self.lease.epoch, held_by }
     }
 
-    pub(super) fn pause(&self, tries: u32) -> Timestamp {
+    /// When a payer is tried again: after our own pause, or when it wishes, within bounds.
+    pub(super) fn pause(&self, tries: u32, retry_after: Option<SignedDuration>) -> Timestamp {
         let nth = usize::try_from(tries).unwrap_or(usize::MAX).min(POSTPONED_S.len() - 1);
-        let pause_s = POSTPONED_S.get(nth).copied().unwrap_or_default();
-        later(self.gateway.runtime().now(), SignedDuration::from_secs(pause_s))
+        let ours = SignedDuration::from_secs(POSTPONED_S.get(nth).copied().unwrap_or_default());
+        let wished = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
+        later(self.gateway.runtime().now(), ours.max(wished))
     }
 }
 

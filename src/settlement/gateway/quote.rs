@@ -9,8 +9,9 @@ use yizhan_contract::payer::{
     Unavailable,
 };
 use yizhan_contract::stay::SettledElsewhere;
-use yizhan_contract::{Money, PayerCode};
+use yizhan_contract::{Money, PayerCode, Text};
 
+use super::heard;
 use super::pursue::{Drive, Seen, Stop, later};
 use crate::refusal::Refusal;
 use crate::settlement::decide::Asked;
@@ -38,8 +39,8 @@ pub(super) enum Quoted {
         settlement: Box<Settlement>,
     },
     Refused(Vec<Refusal>),
-    /// A payer that is needed cannot be asked now.
-    Waits(Refusal),
+    /// A payer that is needed cannot be asked now, and asks to be left alone for so long.
+    Waits(Refusal, Option<SignedDuration>),
     /// What a payer has confirmed already is more than it may pay.
     Breach(Why),
 }
@@ -48,6 +49,15 @@ pub(super) enum Quoted {
 pub(super) enum Unanswered {
     NotReady(String),
     Unavailable(Unavailable),
+}
+
+impl Unanswered {
+    pub(super) fn retry_after(&self) -> Option<SignedDuration> {
+        match self {
+            Self::NotReady(_) => None,
+            Self::Unavailable(why) => why.retry_after,
+        }
+    }
 }
 
 impl Drive<'_> {
@@ -78,15 +88,18 @@ impl Drive<'_> {
             Breach::Above { payer, amount, pay_at_most } if is_confirmed(&payer) => {
                 return Some(Why::Breach { payer, quoted: pay_at_most, committed: amount });
             }
-            Breach::AlsoPaid { by } if is_confirmed(&by) => return Some(Why::NoQuote { payer: by }),
+            Breach::AlsoPaid { by } if is_confirmed(&by) => {
+                return Some(Why::NoQuote { payer: by, why: Some(others_cannot_have_paid()) });
+            }
             Breach::Above { payer, amount, pay_at_most } => {
-                telemetry::quote_above_limit(&payer, &amount, &pay_at_most);
+                let adapter = self.gateway.payers().of(&payer).map_or("", |adapter| &adapter.name);
+                telemetry::quote_above_limit(adapter, &payer, &amount, &pay_at_most);
                 given.insert(payer, Answer::refused(None));
             }
             // The quote as a whole: its other payers rest on it too.
             Breach::AlsoPaid { by } => {
                 let adapter = self.gateway.payers().of(&by);
-                telemetry::quote_for_others(adapter.map_or(by.as_str(), |adapter| &adapter.name));
+                telemetry::quote_for_others(adapter.map_or("", |adapter| &adapter.name), &by);
                 let is_of_it =
                     |payer: &PayerCode| *payer == by || adapter.is_some_and(|one| one.serves(payer));
                 for (payer, answer) in given.iter_mut() {
@@ -105,17 +118,18 @@ impl Drive<'_> {
         match self.put(seen, to_ask, adapter).await {
             Ok(answers) => given.extend(answers),
             Err(Unanswered::NotReady(what)) => {
-                return Some(Quoted::Refused(vec![refusals::payer_not_ready(&first.payer, &what)]));
+                return Some(Quoted::Refused(vec![refusals::payer_not_ready(&to_ask.name, &what)]));
             }
             // It is the first of a tail whose payers are all optional: with it, the whole tail is left out.
             Err(Unanswered::Unavailable(why)) if adapter.manifest().optional => {
-                telemetry::payer_deferred(&adapter.name, &why);
+                telemetry::payer_deferred(&adapter.name, &first.payer, &why);
                 for payer in to_ask.legs.iter().map(|leg| &leg.payer).chain(&to_ask.after) {
                     given.entry(payer.clone()).or_insert_with(|| Answer::deferred(None));
                 }
             }
             Err(Unanswered::Unavailable(why)) => {
-                return Some(Quoted::Waits(refusals::payer_unavailable(&first.payer, &why)));
+                let refusal = refusals::payer_unavailable(&to_ask.name, &why);
+                return Some(Quoted::Waits(refusal, why.retry_after));
             }
         }
         None
@@ -131,26 +145,31 @@ impl Drive<'_> {
         let deadline = later(self.gateway.runtime().now(), ASK_DEADLINE);
         let ask = told::ask(self.stay(), &seen.record, to_ask, &adapter.manifest().needs);
         let answer = self.gateway.within(deadline, adapter.payer.quote(&ask, deadline)).await;
+        let first = to_ask.legs.first().map(|leg| &leg.payer);
         let given = |answer: &dyn Fn(&PayerCode, Option<_>) -> Answer| {
             let of = |(nth, leg): (usize, &AskedLeg)| {
                 (leg.payer.clone(), answer(&leg.payer, (nth == 0).then(|| leg.clone())))
             };
             to_ask.legs.iter().enumerate().map(of).collect()
         };
-        match answer.unwrap_or_else(|| QuoteAnswer::Unavailable(no_answer())) {
+        match answer.map_or_else(|| QuoteAnswer::Unavailable(no_answer()), heard::quote) {
             // What cannot be committed is no quote; the payer is asked again.
             QuoteAnswer::Quote(quote) if quote.valid_until < self.gateway.runtime().now() => {
                 Err(Unanswered::Unavailable(lapsed()))
+            }
+            QuoteAnswer::Quote(quote) if !heard::is_within_limits(&quote) => {
+                telemetry::quote_beyond_limits(&adapter.name, first);
+                Ok(given(&|_, asked| Answer::refused(asked)))
             }
             QuoteAnswer::Quote(quote) if answers_all(&quote, to_ask) => {
                 Ok(given(&|payer, asked| quoted(&quote, to_ask, payer, asked)))
             }
             QuoteAnswer::Quote(_) => {
-                telemetry::quote_for_others(&adapter.name);
+                telemetry::quote_for_others(&adapter.name, first);
                 Ok(given(&|_, asked| Answer::refused(asked)))
             }
             QuoteAnswer::Refused { code, .. } => {
-                telemetry::payer_refuses(&adapter.name, &code);
+                telemetry::payer_refuses(&adapter.name, first, &code);
                 Ok(given(&|_, asked| Answer::refused(asked)))
             }
             QuoteAnswer::NotCovered => Ok(given(&|_, asked| Answer::not_covered(asked))),
@@ -264,7 +283,8 @@ impl Drive<'_> {
 
     /// Ready to be made durable.
     fn prepare(&self, adapter: &Adapter, ordered: &Ordered) -> Result<Operation, (Arc<str>, PrepareError)> {
-        let prepared = adapter.payer.prepare(ordered).map_err(|why| (Arc::clone(&adapter.name), why))?;
+        let prepared = heard::prepared(adapter.payer.prepare(ordered));
+        let prepared = prepared.map_err(|why| (Arc::clone(&adapter.name), why))?;
         Ok(Operation::intended(Arc::clone(&ordered.id), prepared, self.gateway.runtime().now()))
     }
 
@@ -274,10 +294,7 @@ impl Drive<'_> {
         part: Part,
     ) -> Result<Operation, (Arc<str>, PrepareError)> {
         let Some(adapter) = self.gateway.payers().named(&call.adapter) else {
-            return Err((
-                Arc::clone(&call.adapter),
-                PrepareError("no such adapter is configured".to_owned()),
-            ));
+            return Err((Arc::clone(&call.adapter), PrepareError(not_configured(&call.adapter))));
         };
         let kind = match part {
             Part::Commit => OperationKind::Commit,
@@ -320,9 +337,22 @@ fn quoted(quote: &Quote, to_ask: &ToAsk, payer: &PayerCode, asked: Option<AskedL
 }
 
 fn lapsed() -> Unavailable {
-    Unavailable { why: "its quote had lapsed when it came".to_owned(), retry_after: None }
+    let why = "试算到达时已过有效期 | its quote had lapsed when it came".to_owned();
+    Unavailable { why, retry_after: None }
 }
 
 pub(super) fn no_answer() -> Unavailable {
-    Unavailable { why: "no answer in time".to_owned(), retry_after: None }
+    Unavailable { why: "规定时间内未应答 | no answer in time".to_owned(), retry_after: None }
+}
+
+/// Of a stay that was begun while it was.
+pub(super) fn not_configured(adapter: &str) -> String {
+    format!("未配置适配器 {adapter} | adapter {adapter} is not configured")
+}
+
+fn others_cannot_have_paid() -> Text {
+    Text::new(
+        "其试算所述后续支付方已付的金额按确认后的金额无法成立",
+        "what its quote said of payers behind it cannot be true with the amount it confirmed",
+    )
 }

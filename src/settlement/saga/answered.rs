@@ -15,6 +15,12 @@ const ASK_LOST: SignedDuration = SignedDuration::from_secs(30);
 /// Doublings after which the pause stays at its longest.
 const DOUBLINGS_MAX: u32 = 7;
 
+const PENDING: &str = "支付方仍在办理 | the payer is still working on it";
+const NOT_FOUND: &str = "支付方查无此业务 | the payer does not know it";
+const OTHER_PAYERS: &str = "所确认的支付方与所问不符 | it confirms other payers than were asked";
+const NEGATIVE: &str = "所确认的金额为负 | it confirms a negative amount";
+const NOT_AS_QUOTED: &str = "所确认的金额与其固定试算不符 | it confirms another amount than its firm quote";
+
 /// What follows for a call whose outcome the payer says it never saw, once that may be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
@@ -40,9 +46,11 @@ impl Operation {
         }
     }
 
-    fn ask_again(&mut self, at: Timestamp, because: &str) {
+    /// After our own pause, or when the payer wishes, within the same bounds.
+    fn ask_again(&mut self, at: Timestamp, because: &str, wished: Option<SignedDuration>) {
         if let Sent::Unknown { asked, ask_at, why, .. } = &mut self.state {
-            *ask_at = later(at, pause_after(*asked));
+            let wished = wished.unwrap_or_default().min(ASK_PAUSE_MAX);
+            *ask_at = later(at, pause_after(*asked).max(wished));
             *asked = asked.saturating_add(1);
             because.clone_into(why);
         }
@@ -67,7 +75,9 @@ impl Call {
             }
             (Performed::Refused { code, message }, None) => operation.state = Sent::Refused { code, message },
             (Performed::Unknown { poll_after, why }, None) => {
+                // A payer that wishes to be asked in ten years is asked all the same.
                 let pause = poll_after.unwrap_or_else(|| pause_after(0));
+                let pause = pause.clamp(SignedDuration::ZERO, ASK_PAUSE_MAX);
                 operation.begin_unknown(since, why, later(at, pause));
             }
         }
@@ -81,7 +91,11 @@ impl Call {
         let Some(operation) = self.operation_mut(part) else { return false };
         let is_new = matches!(operation.state, Sent::Intended | Sent::Awaited);
         if is_new {
-            operation.begin_unknown(since, "another gateway had it before".to_owned(), at);
+            operation.begin_unknown(
+                since,
+                "此前由另一网关办理 | another gateway had it before".to_owned(),
+                at,
+            );
             self.note_doubt();
         }
         is_new
@@ -108,18 +122,18 @@ impl Call {
         let settles_after = i64::try_from(self.terms.not_found_settles_after_s).unwrap_or(i64::MAX);
         let Some(operation) = self.operation_mut(part) else { return Missing::Wait };
         match (answer, broken) {
-            (_, Some(why)) => operation.ask_again(at, why),
+            (_, Some(why)) => operation.ask_again(at, why, None),
             (Status::Done { amounts, reference }, None) => {
                 operation.state = Sent::Done { amounts, reference, at };
             }
             (Status::Refused { code }, None) => {
                 operation.state = Sent::Refused { message: code.clone(), code };
             }
-            (Status::Pending, None) => operation.ask_again(at, "the payer is still working on it"),
-            (Status::Unavailable(why), None) => operation.ask_again(at, &why.to_string()),
+            (Status::Pending, None) => operation.ask_again(at, PENDING, None),
+            (Status::Unavailable(why), None) => operation.ask_again(at, &why.why, why.retry_after),
             (Status::NotFound, None) => {
                 let believed_from = later(operation.leaves_before, SignedDuration::from_secs(settles_after));
-                operation.ask_again(at, "the payer does not know it");
+                operation.ask_again(at, NOT_FOUND, None);
                 if believed_from <= at {
                     return Missing::Believed;
                 }
@@ -149,13 +163,13 @@ impl Call {
         let is_complete = amounts.len() == self.legs.len()
             && self.legs.iter().all(|(leg, _)| amounts.iter().filter(|(code, _)| code == leg).count() == 1);
         if !is_complete || !amounts.iter().all(|(code, _)| is_asked(code)) {
-            return Some("it confirms other payers than were asked");
+            return Some(OTHER_PAYERS);
         }
         if amounts.iter().any(|(_, amount)| amount.is_negative()) {
-            return Some("it confirms a negative amount");
+            return Some(NEGATIVE);
         }
         let is_firm = self.terms.quotes_are_firm && is_first_answer;
-        (is_firm && !self.is_as_quoted(amounts)).then_some("it confirms another amount than its firm quote")
+        (is_firm && !self.is_as_quoted(amounts)).then_some(NOT_AS_QUOTED)
     }
 
     /// What a person has to say instead, where what they say cannot be true of this operation: they are held to what the
@@ -183,6 +197,11 @@ impl Call {
             Sent::Done { amounts, .. } => amounts,
             _ => &self.legs,
         }
+    }
+
+    /// It committed other amounts than were asked for.
+    pub fn has_moved(&self) -> bool {
+        matches!(&self.commit.state, Sent::Done { amounts, .. } if !self.is_as_quoted(amounts))
     }
 
     /// Whether each payer's amount is the quoted one, in whatever order.

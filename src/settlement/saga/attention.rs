@@ -55,36 +55,36 @@ impl Owner {
 }
 
 impl Attention {
-    /// What is the matter, in one sentence.
-    pub fn sentence(&self) -> Text {
-        let (adapter, operation) = (&self.adapter, &self.operation);
+    /// What is the matter, in one sentence; `payers` as people call them.
+    pub fn sentence(&self, payers: &Text) -> Text {
+        let (Text { zh, en }, operation) = (payers, &self.operation);
         match &self.cause {
             Cause::CommitUnknown => Text::new(
-                format!("{adapter} 是否已确认支付（业务号 {operation}）至今未知，网关仍在查询"),
+                format!("{zh}是否已确认支付（业务号 {operation}）至今未知，网关仍在查询"),
                 format!(
-                    "whether {adapter} committed operation {operation} is still unknown; the gateway goes on asking"
+                    "whether {en} committed operation {operation} is still unknown; the gateway goes on asking"
                 ),
             ),
             Cause::UndoUnknown => Text::new(
-                format!("{adapter} 是否已退回款项（业务号 {operation}）至今未知，网关仍在查询"),
+                format!("{zh}是否已退回款项（业务号 {operation}）至今未知，网关仍在查询"),
                 format!(
-                    "whether {adapter} took operation {operation} back is still unknown; the gateway goes on asking"
+                    "whether {en} took operation {operation} back is still unknown; the gateway goes on asking"
                 ),
             ),
             Cause::UndoRefused { code } => Text::new(
-                format!("{adapter} 拒绝退回款项（业务号 {operation}，代码 {code}）"),
-                format!("{adapter} refuses to take its payment back (operation {operation}, code {code})"),
+                format!("{zh}拒绝退回款项（业务号 {operation}，代码 {code}）"),
+                format!("{en} refuses to take its payment back (operation {operation}, code {code})"),
             ),
             Cause::Stuck => Text::new(
-                format!("{adapter} 查无此业务（业务号 {operation}），且该支付方既不能重发也不能撤销"),
+                format!("{zh}查无此业务（业务号 {operation}），且该支付方既不能重发也不能撤销"),
                 format!(
-                    "{adapter} does not know operation {operation}, and it can be neither sent again nor reversed"
+                    "{en} does not know operation {operation}, and it can be neither sent again nor reversed"
                 ),
             ),
             Cause::Irreversible => Text::new(
-                format!("{adapter} 确认的金额与试算不符且不支持撤销（业务号 {operation}）"),
+                format!("{zh}确认的金额与试算不符且不支持撤销（业务号 {operation}）"),
                 format!(
-                    "{adapter} committed another amount than it quoted and cannot take it back (operation {operation})"
+                    "{en} committed another amount than it quoted and cannot take it back (operation {operation})"
                 ),
             ),
         }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{Manifest, Prepared};
 use yizhan_contract::stay::SettledElsewhere;
-use yizhan_contract::{Money, PayerCode};
+use yizhan_contract::{Money, PayerCode, Text};
 
 pub use event::{Event, Expected, Part, Wanted};
 pub use step::{Stepped, step};
@@ -38,6 +38,10 @@ pub const LEASE: SignedDuration = SignedDuration::from_secs(30);
 /// A request leaves the gateway within this time of being wanted, or not at all: it is kept and sent under one lease.
 pub const LEAVES_WITHIN: SignedDuration = SignedDuration::from_secs(45);
 const _: () = assert!(LEASE.as_secs() + COMMIT_DEADLINE.as_secs() <= LEAVES_WITHIN.as_secs());
+/// Code of a refusal that is the adapter's: its operation could not be made ready.
+pub const NOT_PREPARED: &str = "not_prepared";
+/// Code of a refusal that is a person's word: the payer was asked by other means.
+pub const RESOLVED_AS_NOT_DONE: &str = "resolved_as_not_done";
 /// An outcome that is unknown for longer needs a person to look; the gateway goes on asking.
 pub const UNKNOWN_ATTENTION: SignedDuration = SignedDuration::from_mins(5);
 /// Entries of the log kept as evidence; the oldest go first.
@@ -95,9 +99,12 @@ pub enum Why {
         quoted: Money,
         committed: Money,
     },
-    /// The payers after a confirmed one cannot be asked again.
+    /// This one confirmed another amount than it quoted, and the payers after it cannot be asked again.
     NoQuote {
         payer: PayerCode,
+        /// Absent where it was given up before this was kept.
+        #[serde(default)]
+        why: Option<Text>,
     },
 }
 
@@ -246,8 +253,8 @@ impl Saga {
         }
     }
 
-    /// The first adapter that cannot take its commit back, or not any more.
-    pub fn not_reversible(&self, at: Timestamp) -> Option<&str> {
+    /// The first call whose commit cannot be taken back, or not any more.
+    pub fn not_reversible(&self, at: Timestamp) -> Option<&Call> {
         let is_kept = |call: &&Call| match (&call.commit.state, call.terms.reverse_window_s) {
             (Sent::Done { .. }, None) => true,
             (Sent::Done { at: done, .. }, Some(window_s)) => {
@@ -256,7 +263,7 @@ impl Saga {
             }
             _ => false,
         };
-        self.calls.iter().find(is_kept).map(|call| &*call.adapter)
+        self.calls.iter().find(is_kept)
     }
 
     /// Where an operation is; a reversal that could not be made ready carries the id of its commit.
@@ -284,6 +291,10 @@ impl Call {
     pub fn is_clear(&self) -> bool {
         let is_taken_back = self.undo.as_ref().is_some_and(|undo| matches!(undo.state, Sent::Done { .. }));
         is_taken_back || matches!(self.commit.state, Sent::Refused { .. } | Sent::Fenced | Sent::Dropped)
+    }
+
+    pub fn payers(&self) -> impl Iterator<Item = &PayerCode> {
+        self.legs.iter().map(|(payer, _)| payer)
     }
 
     pub fn is_committed(&self) -> bool {

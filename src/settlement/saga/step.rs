@@ -7,7 +7,10 @@ use yizhan_contract::Money;
 
 use super::answered::Missing;
 use super::event::{Event, Part, Resolution, Wanted};
-use super::{Call, Course, LEASE, Operation, Ordered, Saga, Sent, Why, leaves_before};
+use super::{
+    Call, Course, LEASE, NOT_PREPARED, Operation, Ordered, RESOLVED_AS_NOT_DONE, Saga, Sent, Why,
+    leaves_before,
+};
 
 /// A saga after an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,7 +198,7 @@ impl Turn {
         let said = format!("an operation cannot be made ready: {why}");
         let Some(call) = self.saga.calls.get_mut(nth) else { return };
         let commit = Arc::clone(&call.commit.id);
-        let refused = Sent::Refused { code: "not_prepared".to_owned(), message: why };
+        let refused = Sent::Refused { code: NOT_PREPARED.to_owned(), message: why };
         match part {
             Part::Commit if call.commit.state == Sent::Fenced => call.commit.state = refused,
             Part::Undo if call.is_to_be_undone() => {
@@ -273,7 +276,7 @@ impl Turn {
             }
             (Resolution::NotDone, Part::Commit) if is_given_up => operation.state = Sent::Dropped,
             (Resolution::NotDone, Part::Commit) => {
-                let code = "resolved_as_not_done".to_owned();
+                let code = RESOLVED_AS_NOT_DONE.to_owned();
                 operation.state = Sent::Refused { code, message: reason.to_owned() };
             }
             (Resolution::NotDone, Part::Undo) => call.undo = None,
@@ -300,14 +303,10 @@ impl Turn {
     }
 
     fn commit(&mut self) {
-        let is_moved = |call: &&Call| match &call.commit.state {
-            Sent::Done { amounts, .. } => !call.is_as_quoted(amounts),
-            _ => false,
-        };
         // Who takes over may hear of a later wave first: one that nobody knows of must not be quoted away.
         let is_next =
             |moved: &Call| self.saga.calls.iter().all(|call| call.is_committed() || moved.wave < call.wave);
-        if self.saga.calls.iter().filter(is_moved).any(is_next) {
+        if self.saga.calls.iter().filter(|call| call.has_moved()).any(is_next) {
             self.saga.course = Course::Requoting;
             self.wanted.push(Wanted::Requote);
             return;

@@ -232,8 +232,12 @@ async fn a_person_says_what_became_of_a_delivery_nobody_knows_of() {
             (mood.loses_answers, mood.loses_commits, mood.is_mute) = (is_done, !is_done, true);
         });
         later(&house, SOON).await;
+        let five_minutes = async {
+            later(&house, ASK_AFTER).await;
+            later(&house, A_WHILE).await;
+        };
         tokio::select! {
-            _ = later(&house, ASK_AFTER) => {}
+            () = five_minutes => {}
             () = runs(&house) => {}
         }
         let gateway = house.reception.gateway();

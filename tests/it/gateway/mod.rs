@@ -7,6 +7,7 @@ mod books;
 mod corpus;
 mod delivery;
 mod found;
+mod heard;
 mod house;
 mod insurer;
 mod outside;

@@ -7,6 +7,7 @@ mod manifest;
 mod operation;
 mod quote;
 mod visit;
+mod words;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,6 +22,7 @@ pub use quote::{Ask, AskedLeg, Quote, QuoteAnswer, QuotedAmount};
 pub use visit::{
     Cover, Coverage, CoverageQuestion, Memo, Person, Purpose, VisitEvent, VisitEventKind, Visited,
 };
+pub use words::cut;
 
 /// Largest [`Prepared`], so that it can be stored with the intent.
 pub const PREPARED_BYTES_MAX: usize = 64 * 1024;
@@ -28,6 +30,8 @@ pub const PREPARED_BYTES_MAX: usize = 64 * 1024;
 pub const KEPT_BYTES_MAX: usize = 16 * 1024;
 /// Characters of each reference, code and sentence a payer answers with; what is longer is cut off.
 pub const PAYER_TEXT_CHARS_MAX: usize = 200;
+/// Steps of one payer's quoted amount; a bill prints them all.
+pub const QUOTED_STEPS_MAX: usize = 100;
 
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use yizhan_contract::payer::{
     Ask, Cover, Coverage, CoverageQuestion, KEPT_BYTES_MAX, Memo, Operation, Performed, PrepareError,
-    Prepared, Quote, QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable, VisitEvent, Visited,
+    Prepared, Quote, QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable, VisitEvent, Visited, cut,
 };
 use yizhan_contract::{Money, PayerCode, Text, revealing};
 
@@ -299,6 +299,6 @@ fn visited(memo: &Memo) -> Value {
 
 fn unavailable(said: &Said<'_>) -> Unavailable {
     let mut why = said.message();
-    answers::cut(&mut why);
+    cut(&mut why);
     Unavailable { why, retry_after: None }
 }

@@ -131,11 +131,11 @@ impl Trouble {
 
     /// Both languages in one line, as reasons stand in evidence and logs.
     pub fn sentence(&self) -> String {
-        let Text { zh, en } = self.text();
+        let text = self.text();
         if self.was_not_sent() {
-            format!("未发送：{zh} | not sent: {en}")
+            Text::new(format!("未发送：{}", text.zh), format!("not sent: {}", text.en)).line()
         } else {
-            format!("{zh} | {en}")
+            text.line()
         }
     }
 

@@ -33,7 +33,7 @@ fn event(saga: &Saga, wanted: &[Wanted], dice: &mut Dice, ids: &mut Ids, at: Tim
         11 | 12 => Event::TakenOver { is_gone: dice.percent(50) },
         13 => Event::Begun,
         14 => requoted(saga, dice, ids, at),
-        15 => Event::GivenUp(Why::NoQuote { payer: saga.calls[call].legs[0].0.clone() }),
+        15 => Event::GivenUp(Why::NoQuote { payer: saga.calls[call].legs[0].0.clone(), why: None }),
         16 => Event::ReverseOrdered(Ordered {
             reason: "test".into(),
             operator: "desk".into(),

@@ -100,7 +100,7 @@ impl Watched {
     fn is_attended(&self, at: Timestamp) -> Result<(), String> {
         let Some(attention) = &self.saga.attention else { return Ok(()) };
         let is_known = self.saga.calls.iter().any(|call| of_id(call, &attention.operation).is_some());
-        let is_said = !attention.sentence().zh.is_empty()
+        let is_said = !attention.sentence(&yizhan_contract::Text::new("居民", "residents")).zh.is_empty()
             && !attention.next_step().zh.is_empty()
             && !attention.owner.text().zh.is_empty();
         if is_known && is_said && attention.since <= at && !self.saga.log.is_empty() {
