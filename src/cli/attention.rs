@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::desk::figures::shanghai_to_the_second;
 use crate::runtime::Runtime;
 use crate::settlement::gateway::{Gateway, Order, OrderError, Waiting};
+use crate::settlement::saga::Entry;
 use crate::settlement::saga::event::Resolution;
 use crate::settlement::unpriced;
 
@@ -51,8 +52,11 @@ pub(super) struct OneArgs {
 pub(super) struct RetryArgs {
     #[command(flatten)]
     one: OneArgs,
+    /// 事由 | Why it is to be tried again
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    reason: String,
     /// 操作员 | Who orders it
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     operator: String,
 }
 
@@ -87,8 +91,8 @@ pub(super) fn run(command: AttentionCommand) -> anyhow::Result<Exit> {
     match command {
         AttentionCommand::List(config) => list(&gateway(&config)?),
         AttentionCommand::Show(one) => show(&gateway(&one.config)?, one.id),
-        AttentionCommand::Retry(RetryArgs { one, operator }) => {
-            order(&gateway(&one.config)?, one.id, Order::Retry, operator)
+        AttentionCommand::Retry(RetryArgs { one, reason, operator }) => {
+            order(&gateway(&one.config)?, one.id, Order::Retry { reason }, operator)
         }
         AttentionCommand::Resolve(args) => {
             let as_ = args.resolution()?;
@@ -138,7 +142,7 @@ fn show(gateway: &Gateway, id: Uuid) -> anyhow::Result<Exit> {
         super::say("此编号没有等待人工处理的事项 | nothing waits for a person under this id");
         return Ok(Exit::Ok);
     };
-    let Waiting { owner, what, next_step, operation, log, refusals, .. } = &one;
+    let Waiting { owner, what, next_step, operation, log, former, refusals, .. } = &one;
     super::say(&format!("医院 hospital     {}  {}", one.hospital, one.visit_number));
     super::say(&format!("自   since        {}", shanghai_to_the_second(one.since)));
     super::say(&format!("由   owner        {} | {}", owner.zh, owner.en));
@@ -146,13 +150,10 @@ fn show(gateway: &Gateway, id: Uuid) -> anyhow::Result<Exit> {
     super::say(&format!("事由 what\n  {}\n  {}", what.zh, what.en));
     super::say(&format!("下一步 next\n  {}\n  {}", next_step.zh, next_step.en));
     super::say("经过 evidence");
-    for entry in log {
-        super::say(&format!(
-            "  {}  {:<38}{}",
-            shanghai_to_the_second(entry.at),
-            entry.operation.as_deref().unwrap_or("-"),
-            entry.what
-        ));
+    evidence(log);
+    for (settlement_id, log) in former {
+        super::say(&format!("此前的结算 an earlier settlement  {settlement_id}"));
+        evidence(log);
     }
     for refusal in refusals {
         let (what, next) = (unpriced::said(refusal), refusal.next_step());
@@ -166,6 +167,16 @@ fn show(gateway: &Gateway, id: Uuid) -> anyhow::Result<Exit> {
         ));
     }
     Ok(Exit::NeedsAttention)
+}
+
+fn evidence(log: &[Entry]) {
+    for entry in log {
+        let (text, operation) = (entry.text(), entry.operation.as_deref().unwrap_or("-"));
+        let last = entry.until.map(shanghai_to_the_second);
+        let times = last.map(|last| format!("  ×{}，最近 last {last}", entry.times)).unwrap_or_default();
+        let at = shanghai_to_the_second(entry.at);
+        super::say(&format!("  {at}  {operation}{times}\n    {}\n    {}", text.zh, text.en));
+    }
 }
 
 fn order(gateway: &Gateway, id: Uuid, order: Order, operator: String) -> anyhow::Result<Exit> {
@@ -238,6 +249,7 @@ mod tests {
             next_step: text(),
             operation: None,
             log: Vec::new(),
+            former: Vec::new(),
             refusals: Vec::new(),
         };
         for (waiting, said) in

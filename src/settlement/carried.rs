@@ -16,7 +16,7 @@ use super::payers::Payers;
 use super::price::{Priced, price};
 use super::record::{Phase, Pricing, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
-use super::saga::{Call, Course, Saga, Sent, Why};
+use super::saga::{Call, Course, Saga, Sent, Why, evidence};
 use crate::refusal::Refusal;
 use crate::store::{Hold, PersonFacts};
 
@@ -35,7 +35,9 @@ pub enum Carry {
     Delivering { given: Given, call: Option<Box<Call>>, hold: Hold },
     /// A payer that was left out cannot be asked yet, or not before a person has acted.
     DeliveryPostponed { waits_for: Text, is_for_a_person: bool, hold: Hold },
-    /// The saga is over.
+    /// What a person orders of a stay of which nothing is sent to payers; `has_seen`: what the hospital bears is known.
+    Ordered { note: Text, has_seen: bool, hold: Hold },
+    /// The saga is over, or nothing but payers whose part is advanced is waited for.
     Over { saga: Saga, given: Option<Given> },
 }
 
@@ -51,6 +53,9 @@ impl Decision {
             }
             Carry::DeliveryPostponed { waits_for, is_for_a_person, hold } => {
                 self.delivery_postponed(record, waits_for, *is_for_a_person, hold, owner)
+            }
+            Carry::Ordered { note, has_seen, hold } => {
+                self.ordered_by_person(record, note, *has_seen, hold, owner)
             }
             Carry::Over { saga, .. } if record.is_delivering() => self.delivery_over(record, saga, owner),
             Carry::Over { saga, given } => self.over(record, saga, given.as_ref(), owner),
@@ -90,7 +95,8 @@ impl Decision {
                 self.moved(record, quote, pricing.is_expired, expected, owner)
             }
             (Mode::Quote, None) => {
-                (record.pricing, record.settlement) = (None, Some(settlement));
+                record.pricing = None;
+                record.price_as(settlement);
                 self.quoted(record, owner)
             }
             (Mode::Settle, None) if !covers(calls, &settlement.bill, &self.payers) => {
@@ -98,7 +104,8 @@ impl Decision {
             }
             (Mode::Settle, None) => {
                 let agreed = expected.or(Some(settlement.bill.patient_share));
-                (record.pricing, record.settlement) = (None, Some(Settlement { agreed, ..settlement }));
+                record.pricing = None;
+                record.price_as(Settlement { agreed, ..settlement });
                 self.intended(record, calls, hold, owner)
             }
         }
@@ -115,6 +122,27 @@ impl Decision {
         record.phase = Phase::Committing;
         let effect = record.settlement.as_ref().map(Effect::by_reserving).unwrap_or_default();
         self.under_way(record, Saga::new(calls.to_vec()), hold, effect, owner)
+    }
+
+    /// Durable before the stay is let go, to be tried at once.
+    fn ordered_by_person(
+        &self,
+        mut record: StayRecord,
+        note: &Text,
+        has_seen: bool,
+        hold: &Hold,
+        owner: &PersonFacts,
+    ) -> Decided {
+        evidence::note(&mut record.orders, self.at, None, note);
+        if let Some(borne) = record.settlement.as_mut().and_then(|settlement| settlement.borne.as_mut()) {
+            borne.is_seen |= has_seen;
+        }
+        let is_to_be_tried = !has_seen;
+        let mut verdict = self.note_beside_bill(record, Effect::default(), owner)?;
+        if let Some(stay) = verdict.changes.stay.as_mut().filter(|_| is_to_be_tried) {
+            stay.hold = hold.clone();
+        }
+        Ok(verdict)
     }
 
     fn settlement(
@@ -246,7 +274,8 @@ impl Decision {
         settlement.bill.issued_at = self.at;
         let release = anew.and(Effect::by_releasing(settlement));
         match &saga.course {
-            Course::Committed => {
+            Course::Committed | Course::Delivering => {
+                settlement.bill.advance(saga);
                 let settled = Effect::by_settling(settlement);
                 record.phase = Phase::Settled;
                 self.owe_delivery(&mut record);
@@ -266,11 +295,9 @@ impl Decision {
                 record.phase = Phase::Reversed;
                 self.take_back(record, owner, ordered)
             }
-            Course::Committing
-            | Course::Requoting
-            | Course::Delivering
-            | Course::Undoing(_)
-            | Course::Reversing(_) => Err(Undecided::defect("a saga that is not over was said to be")),
+            Course::Committing | Course::Requoting | Course::Undoing(_) | Course::Reversing(_) => {
+                Err(Undecided::defect("a saga that is not over was said to be"))
+            }
         }
     }
 }

@@ -237,7 +237,7 @@ impl Decision {
             Err(refusals) => return Ok(Verdict::answer(refusals.into())),
         };
         record.pricing = None;
-        record.settlement = Some(settlement);
+        record.price_as(settlement);
         match mode {
             Mode::Quote => self.quoted(record, person),
             Mode::Settle => self.settled(record, person),
@@ -299,7 +299,7 @@ impl Decision {
             };
             return self.moved(record, again, is_expired, expected, person);
         }
-        record.settlement = Some(Settlement { agreed: Some(expected), ..settled });
+        record.price_as(Settlement { agreed: Some(expected), ..settled });
         self.settled(record, person)
     }
 
@@ -314,7 +314,7 @@ impl Decision {
     ) -> Decided {
         let refusals = vec![refusals::quote_moved(is_expired, expected, again.bill.patient_share)];
         record.phase = Phase::Quoted;
-        record.settlement = Some(again);
+        record.price_as(again);
         let refused = |quote| Outcome::Refused(Refused { refusals, quote: Some(quote) });
         self.write(record, person, Effect::default(), refused)
     }

@@ -27,7 +27,7 @@ const STUCK_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 impl Decision {
     /// Payers that were left out are asked from now on.
     pub(super) fn owe_delivery(&self, record: &mut StayRecord) {
-        if record.deferred().is_some() {
+        if record.deferred().is_some() || record.is_delivering() {
             let due_at = self.at.saturating_add(FIRST_PAUSE).ok();
             record.hold = Hold { due_at, epoch: record.hold.epoch, held_by: None };
         }
@@ -100,6 +100,9 @@ impl Decision {
 
     /// A payer that was left out has committed, or holds no money and never will.
     pub(super) fn delivery_over(&self, record: StayRecord, saga: &Saga, owner: &PersonFacts) -> Decided {
+        if let Some(decided) = self.advances_over(&record, saga, owner) {
+            return decided;
+        }
         let (Some(mut settlement), Some(call)) = (record.settlement.clone(), saga.calls.last()) else {
             return Err(Undecided::LookAgain);
         };

@@ -42,6 +42,9 @@ pub struct Deferred {
     /// Of the payer that is being asked to commit: what is set aside for it, and what it quoted for others.
     pub reserved: Vec<Moved>,
     pub also_paid: Vec<SettledElsewhere>,
+    /// What the hospital bears in the place of payers before these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub borne: Vec<(PayerCode, Money)>,
 }
 
 /// What is to be done next for payers that were left out.
@@ -72,6 +75,7 @@ impl Deferred {
             is_overdue: false,
             reserved: Vec::new(),
             also_paid: Vec::new(),
+            borne: Vec::new(),
         }
     }
 
@@ -121,9 +125,25 @@ impl Deferred {
         Claim { settled_elsewhere, ..self.claim.clone() }
     }
 
+    /// What the bill says of payers that were asked, as answers that stand; one that is left out still stays so. What the
+    /// hospital bears in a payer's place is paid, for those behind it.
+    fn answered(&self, bill: &Bill) -> Given {
+        let borne = |payer: &PayerCode| self.borne.iter().find(|(code, _)| code == payer);
+        let answer = |line: &BilledPayer| {
+            let answer = match (line.state, borne(&line.payer)) {
+                (PayerState::Refused, Some((_, amount))) => Answer::confirmed(*amount, "".into()),
+                (PayerState::Refused, None) => Answer::refused(None),
+                (PayerState::Deferred, _) => Answer::deferred(None),
+                _ => Answer::confirmed(line.paid, line.payer_reference.clone().unwrap_or_default()),
+            };
+            (line.payer.clone(), answer)
+        };
+        bill.payers.iter().map(answer).collect()
+    }
+
     /// The whole chain, with these answers for payers that were left out; absent where they may not pay that.
     pub(super) fn walk(&self, policy: &Policy, bill: &Bill, answers: &Given) -> Option<Adjudication> {
-        let mut given = answered(bill);
+        let mut given = self.answered(bill);
         given.extend(answers.iter().map(|(payer, answer)| (payer.clone(), answer.clone())));
         match walk(policy, &self.claim_by(bill), &self.used, &self.outside, &given) {
             Ok(Walked::Done(adjudication)) => Some(*adjudication),
@@ -167,7 +187,7 @@ pub fn next<'a>(
     let group = || bill.deferred().map(|line| &line.payer).filter(|payer| adapter.serves(payer));
     let now = year_of(owner, record, bill.benefit_year);
     let deferred = deferred.as_of(&now, group())?;
-    let mut given = answered(bill);
+    let mut given = deferred.answered(bill);
     for payer in group() {
         given.remove(payer);
     }
@@ -190,19 +210,6 @@ pub fn amounts(
     let walked = deferred.walk(&*deferred.policy(bill, policies)?, bill, given)?;
     let lines = walked.payers.into_iter().filter(|line| given.contains_key(&line.payer));
     Some(lines.map(|line| (line.payer, line.paid)).collect())
-}
-
-/// What the bill says of payers that were asked, as answers that stand; one that is left out still stays so.
-fn answered(bill: &Bill) -> Given {
-    let answer = |line: &BilledPayer| {
-        let answer = match line.state {
-            PayerState::Refused => Answer::refused(None),
-            PayerState::Deferred => Answer::deferred(None),
-            _ => Answer::confirmed(line.paid, line.payer_reference.clone().unwrap_or_default()),
-        };
-        (line.payer.clone(), answer)
-    };
-    bill.payers.iter().map(answer).collect()
 }
 
 fn not_configured(line: &BilledPayer) -> Text {

@@ -9,11 +9,12 @@ use uuid::Uuid;
 use yizhan_contract::stay::{Discharge, Line};
 use yizhan_contract::{Finding, Money, revealing};
 
+use super::advanced::Borne;
 use super::bill::Bill;
 use super::delivery::Deferred;
 use super::part::{Payment, StayPart};
-use super::record::{LastMessage, Moved, Phase, Pricing, Settlement, StayRecord};
-use super::saga::Saga;
+use super::record::{Former, LastMessage, Moved, Phase, Pricing, Settlement, StayRecord};
+use super::saga::{Entry, Saga};
 use super::unpriced::Unpriced;
 use crate::store::StoredStay;
 
@@ -44,6 +45,10 @@ struct Document {
     unpriced: Option<Unpriced>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     saga: Option<Saga>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former: Vec<Former>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    orders: Vec<Entry>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,6 +68,8 @@ struct Settled {
     insured_region: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deferred: Option<Deferred>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    borne: Option<Borne>,
 }
 
 /// A stay document that cannot be read.
@@ -91,6 +98,7 @@ impl StayRecord {
                     agreed,
                     insured_region,
                     deferred,
+                    borne,
                 } = settled;
                 let bill = match bill {
                     Some(bill) => Some(bill),
@@ -100,7 +108,7 @@ impl StayRecord {
                     discharge.lines.clone_from(&document.part.lines);
                 }
                 let bill = bill.ok_or_else(|| Unreadable("its bill is not there".to_owned()))?;
-                Some(Settlement { id, bill, discharge, moves, agreed, insured_region, deferred })
+                Some(Settlement { id, bill, discharge, moves, agreed, insured_region, deferred, borne })
             }
         };
         Ok(Self {
@@ -118,6 +126,8 @@ impl StayRecord {
             pricing: document.pricing,
             unpriced: document.unpriced,
             saga: document.saga,
+            former: document.former,
+            orders: document.orders,
             hold: stored.hold.clone(),
         })
     }
@@ -129,7 +139,7 @@ impl StayRecord {
     pub fn into_document(self) -> serde_json::Result<(Vec<u8>, Option<Bill>)> {
         let (settlement, bill) = match self.settlement {
             None => (None, None),
-            Some(Settlement { id, bill, mut discharge, moves, agreed, insured_region, deferred }) => {
+            Some(Settlement { id, bill, mut discharge, moves, agreed, insured_region, deferred, borne }) => {
                 let has_lines_of_part = discharge.lines == self.part.lines;
                 if has_lines_of_part {
                     discharge.lines = Vec::new();
@@ -143,6 +153,7 @@ impl StayRecord {
                     agreed,
                     insured_region,
                     deferred,
+                    borne,
                 };
                 (Some(settled), Some(bill))
             }
@@ -163,6 +174,8 @@ impl StayRecord {
             pricing: self.pricing,
             unpriced: self.unpriced,
             saga: self.saga,
+            former: self.former,
+            orders: self.orders,
         };
         Ok((revealing(|| serde_json::to_vec(&document))?, bill))
     }

@@ -116,6 +116,42 @@ pub fn deferred_payer(payer: &Text) -> Finding {
     )
 }
 
+/// A payer that quoted firmly, and of whose commit nobody knows yet: its hospital does not let the patient wait for it.
+pub fn advanced(payer: &Text, amount: Money) -> Finding {
+    finding(
+        FindingCode::DeferredPayer,
+        format!("{}应付的 {amount} 元尚未确认，由医院垫付，个人无需支付；其确认后出具新版结算单", payer.zh),
+        format!(
+            "{} has not confirmed its {amount} yet; the hospital advances it and the patient does not pay it: a new \
+             version of this bill will say what became of it",
+            payer.en
+        ),
+    )
+}
+
+/// What became of it.
+pub fn advance_ended(payer: &Text, amount: Money, is_paid: bool) -> Finding {
+    let (zh, en) = if is_paid {
+        (
+            format!("{}已确认支付医院垫付的 {amount} 元，个人负担不变", payer.zh),
+            format!(
+                "{} has confirmed the {amount} that the hospital advanced; the patient's share stands",
+                payer.en
+            ),
+        )
+    } else {
+        (
+            format!("{}不予支付医院垫付的 {amount} 元，由医院承担，个人负担不变", payer.zh),
+            format!(
+                "{} does not pay the {amount} that the hospital advanced: the hospital bears it, and the patient's share \
+                 stands",
+                payer.en
+            ),
+        )
+    };
+    finding(FindingCode::DeferredPayer, zh, en)
+}
+
 /// What became of a payer that was deferred; absent amount: it refused.
 pub fn delivered(payer: &Text, paid: Option<Money>) -> Finding {
     let (zh, en) = match paid {

@@ -75,6 +75,8 @@ pub struct Hospital {
     pub charges_quiet_s: u32,
     pub mode: Mode,
     pub repeated_line: RepeatedLine,
+    /// It advances the part of optional payers that quoted firmly and do not answer in time.
+    pub hospital_advances: bool,
     /// Whether it has an address that bills are sent to.
     pub is_told: bool,
     /// Where its HL7 messages have what.

@@ -11,8 +11,9 @@
 //!
 //! With outside payers: [`payers`] (who they are), [`saga`] (what is remembered of them, and the function that
 //! moves it), [`carried`] (what is written), [`delivery`] (payers that were left out, and what they are asked later) and
-//! `delivered` (what becomes of it). [`audit`] holds the books against each other.
+//! `delivered` (what becomes of it), [`advanced`] (payers whose part the hospital advances). [`audit`] holds the books against each other.
 
+pub mod advanced;
 pub mod audit;
 pub mod bill;
 pub mod carried;

@@ -132,6 +132,7 @@ pub fn price(
         agreed: None,
         insured_region: claim.insured_region.clone(),
         deferred: deferred(&bill, claim, policy, &year, ground),
+        borne: None,
         bill,
         discharge,
     })))

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use yizhan_contract::stay::{Discharge, Line, civil_date};
 use yizhan_contract::{ChargeError, Exact, Finding, Money, PayerCode, Text};
 
+use super::advanced::Borne;
 use super::bill::{Bill, BillState};
 use super::complete::Completed;
 use super::delivery::Deferred;
@@ -16,7 +17,7 @@ use super::message::{Hospital, Message, Mode};
 use super::part::{Absorbed, Patch, Payment, StayPart, charged, check_paid_back};
 use super::places::Dialect;
 use super::refusals::LinePlaces;
-use super::saga::{Course, Saga};
+use super::saga::{Course, Entry, Saga};
 use super::unpriced::Unpriced;
 use crate::refusal::{self, Refusal};
 use crate::store::Hold;
@@ -52,8 +53,22 @@ pub struct StayRecord {
     pub unpriced: Option<Unpriced>,
     /// The newest settlement's dealings with outside payers; absent where there were none.
     pub saga: Option<Saga>,
+    /// Those of settlements before it, oldest first.
+    pub former: Vec<Former>,
+    /// What persons ordered of the stay while nothing of it was sent to payers, oldest first.
+    pub orders: Vec<Entry>,
     /// When and by whom the stay is looked at next; kept beside the document.
     pub hold: Hold,
+}
+
+/// Earlier settlements of a stay whose dealings with payers are kept; beyond, the oldest go.
+const FORMER_MAX: usize = 20;
+
+/// A settlement's dealings with outside payers once another has taken its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    pub settlement_id: Uuid,
+    pub saga: Saga,
 }
 
 /// What is wanted of the outside payers' quotes.
@@ -158,6 +173,8 @@ pub struct Settlement {
     pub insured_region: String,
     /// What is owed to it by payers that were left out; absent where none is left.
     pub deferred: Option<Deferred>,
+    /// What payers refused after the hospital had advanced it.
+    pub borne: Option<Borne>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,13 +206,15 @@ impl StayRecord {
             pricing: None,
             unpriced: None,
             saga: None,
+            former: Vec::new(),
+            orders: Vec::new(),
             hold: Hold::default(),
         }
     }
 
     /// Outside payers are being asked, for a quote or for their money.
     pub fn is_with_payers(&self) -> bool {
-        self.pricing.is_some() || self.phase.is_under_way() || self.deferred().is_some()
+        self.pricing.is_some() || self.is_carried_out() || self.deferred().is_some()
     }
 
     /// The settlement stands, and payers that were left out are still to be asked.
@@ -204,9 +223,28 @@ impl StayRecord {
         settlement.deferred.as_ref()
     }
 
-    /// A payer that was left out was sent its part, and the settlement stands meanwhile.
+    /// A settlement takes the place of the one before, whose dealings with payers are kept.
+    pub(super) fn price_as(&mut self, settlement: Settlement) {
+        let before =
+            self.settlement.as_ref().map(|before| before.id).filter(|before| *before != settlement.id);
+        if let Some((settlement_id, saga)) = before.zip(self.saga.take_if(|_| before.is_some())) {
+            self.former.push(Former { settlement_id, saga: saga.as_evidence() });
+            let beyond = self.former.len().saturating_sub(FORMER_MAX);
+            self.former.drain(..beyond);
+        }
+        self.settlement = Some(settlement);
+    }
+
+    /// What payers refused after the hospital had advanced it, and nobody has looked at yet.
+    pub fn borne(&self) -> Option<&Borne> {
+        let settlement = self.settlement.as_ref().filter(|_| self.phase == Phase::Settled)?;
+        settlement.borne.as_ref().filter(|borne| !borne.is_seen)
+    }
+
+    /// A payer that was left out was sent its part, or one whose part is advanced has not answered; the settlement stands
+    /// meanwhile.
     pub fn is_delivering(&self) -> bool {
-        self.deferred().is_some() && self.saga.as_ref().is_some_and(Saga::is_delivering)
+        self.phase == Phase::Settled && self.saga.as_ref().is_some_and(Saga::is_delivering)
     }
 
     /// Its saga is to be carried on.
@@ -252,6 +290,7 @@ impl StayRecord {
         is_stuck
             || self.deferred().is_some_and(|deferred| deferred.is_overdue)
             || self.unpriced.is_some()
+            || self.borne().is_some()
             || self.pricing.as_ref().is_some_and(|pricing| TRIES_ATTENTION <= pricing.tries)
     }
 

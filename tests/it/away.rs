@@ -53,6 +53,8 @@ pub(crate) struct Mood {
     pub(crate) kept_bytes: usize,
     pub(crate) padding_bytes: usize,
     pub(crate) refuses: bool,
+    /// Commits that come, whatever it quoted.
+    pub(crate) refuses_commits: bool,
     /// Something of the stay has not reached it.
     pub(crate) is_not_ready: bool,
     /// Of what it may pay; else half of it.
@@ -215,6 +217,9 @@ impl Mood {
         let lost = Performed::Unknown { poll_after, why: self.words("no answer") };
         match &operation.kind {
             OperationKind::Commit if self.loses_commits => return lost,
+            OperationKind::Commit if self.refuses_commits => {
+                return Performed::Refused { code: "E7".into(), message: "not insured".into() };
+            }
             OperationKind::Commit => {
                 self.commits += 1;
                 operation.amounts = self.drifted(operation.amounts);

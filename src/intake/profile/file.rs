@@ -82,6 +82,8 @@ struct File {
     #[serde(default)]
     mode: Mode,
     #[serde(default)]
+    hospital_advances: bool,
+    #[serde(default)]
     repeated_line: RepeatedLine,
     #[serde(default)]
     odd_charges: OddCharges,
@@ -156,6 +158,7 @@ impl File {
                 charges_quiet_s: self.charges_quiet_s,
                 mode: self.mode,
                 repeated_line: self.repeated_line,
+                hospital_advances: self.hospital_advances,
                 is_told: self.return_address.is_some(),
                 hl7: hl7_places(&self.hl7),
             }),

@@ -10,11 +10,12 @@ use super::Gateway;
 use super::pursue::{Drive, Seen, Stop};
 use super::standing::record;
 use crate::refusal::Refusal;
+use crate::settlement::advanced::Borne;
 use crate::settlement::carried::Carry;
 use crate::settlement::record::StayRecord;
-use crate::settlement::saga::Entry;
 use crate::settlement::saga::attention::{Attention, Owner};
 use crate::settlement::saga::event::{Event, Expected, Resolution};
+use crate::settlement::saga::{Entry, evidence};
 use crate::settlement::unpriced::Unpriced;
 use crate::store::{Due, Hold, StayRef, StoreError};
 
@@ -34,6 +35,8 @@ pub struct Waiting {
     pub operation: Option<Arc<str>>,
     /// What was sent, asked and answered, oldest first.
     pub log: Vec<Entry>,
+    /// The same of earlier settlements of the stay.
+    pub former: Vec<(Uuid, Vec<Entry>)>,
     /// What keeps the stay from being priced, where that is the matter.
     pub refusals: Vec<Refusal>,
 }
@@ -42,7 +45,7 @@ pub struct Waiting {
 #[derive(Debug, Clone)]
 pub enum Order {
     /// Ask again now, and send again what was refused.
-    Retry,
+    Retry { reason: String },
     /// The payer was asked by other means: this is what became of the operation.
     Resolve { operation: Arc<str>, as_: Resolution, reason: String },
 }
@@ -113,8 +116,16 @@ impl Gateway {
             let deferred = record.deferred().filter(|deferred| deferred.is_overdue)?;
             deferred.waits_for.as_ref().map(|what| Waited::for_delivery(what, deferred.since))
         };
-        let about = of_saga.or_else(of_quote).or_else(of_hospital).or_else(of_delivery);
-        let log = record.saga.map(|saga| saga.log).unwrap_or_default();
+        let of_advance = || {
+            let borne = record.borne()?;
+            Some(Waited::for_advance(borne, &record.names_of(borne.parts.iter().map(|(payer, _)| payer))))
+        };
+        let about = of_saga.or_else(of_quote).or_else(of_hospital).or_else(of_delivery).or_else(of_advance);
+        let mut log = record.saga.map(|saga| saga.log).unwrap_or_default();
+        log.extend(record.orders);
+        log.sort_by_key(|entry| entry.at);
+        let former =
+            record.former.into_iter().map(|former| (former.settlement_id, former.saga.log)).collect();
         let refusals = record.unpriced.map(|unpriced| unpriced.refusals).unwrap_or_default();
         Ok(about.map(|Waited { since, owner, what, next_step, operation }| Waiting {
             stay_id,
@@ -127,6 +138,7 @@ impl Gateway {
             next_step,
             operation,
             log,
+            former,
             refusals,
         }))
     }
@@ -151,20 +163,27 @@ impl Gateway {
             is_held: hold.held_by.is_some(),
         };
         let is_carried_out = record.is_carried_out();
-        let is_owed = record.deferred().is_some();
-        let Some(saga) = record.saga.filter(|_| is_carried_out) else {
-            // Nothing was sent: to be tried again now is all there is to order.
-            if record.pricing.is_none() && record.unpriced.is_none() && !is_owed {
-                return Err(OrderError::NothingWaits);
-            }
-            if let Order::Resolve { operation, .. } = order {
-                return Err(OrderError::NoSuchOperation(operation));
-            }
-            let taken = self.store().take(due, Arc::from("-"), now).await?;
-            return taken.map(|_| ()).ok_or(OrderError::Busy);
+        let until = self.lease_end();
+        let take = async || {
+            let lease = self.store().take(due.clone(), Arc::clone(self.name()), until).await?;
+            let lease = lease.ok_or(OrderError::Busy)?;
+            let (has_intended, is_holder_gone) = (false, false);
+            Ok::<_, OrderError>(Drive {
+                gateway: self,
+                lease,
+                until,
+                has_intended,
+                is_holder_gone,
+                as_of: None,
+            })
         };
+        if !is_carried_out {
+            let (note, has_seen) = noted(&record, &order, &operator)?;
+            return take().await?.noted(note, has_seen).await;
+        }
+        let Some(saga) = record.saga else { return Err(OrderError::NothingWaits) };
         let event = match order {
-            Order::Retry => Event::RetryOrdered { operator },
+            Order::Retry { reason } => Event::RetryOrdered { operator, reason },
             Order::Resolve { operation, as_, reason } => {
                 if !saga.is_for_a_person(&operation) {
                     return Err(OrderError::NoSuchOperation(operation));
@@ -175,11 +194,7 @@ impl Gateway {
                 Event::Resolved { operation, as_, operator, reason }
             }
         };
-        let until = self.lease_end();
-        let lease = self.store().take(due, Arc::clone(self.name()), until).await?.ok_or(OrderError::Busy)?;
-        let drive =
-            Drive { gateway: self, lease, until, has_intended: false, is_holder_gone: false, as_of: None };
-        drive.ordered(event).await
+        take().await?.ordered(event).await
     }
 
     async fn found(&self, id: Uuid) -> Result<Option<(Uuid, Uuid, StayRecord, Hold)>, StoreError> {
@@ -194,13 +209,35 @@ impl Gateway {
     }
 }
 
+/// What is written down of an order where nothing was sent to payers: to be tried again now, or that what the hospital
+/// bears was seen, is all there is to order.
+fn noted(record: &StayRecord, order: &Order, operator: &str) -> Result<(Text, bool), OrderError> {
+    let is_open = record.pricing.is_some() || record.unpriced.is_some() || record.deferred().is_some();
+    match (order, record.borne()) {
+        (Order::Resolve { operation, as_: as_ @ Resolution::NotDone, reason }, Some(borne))
+            if *operation == borne.operation =>
+        {
+            Ok((evidence::resolved(as_, operator, reason), true))
+        }
+        (Order::Resolve { operation, .. }, borne) if is_open || borne.is_some() => {
+            Err(OrderError::NoSuchOperation(Arc::clone(operation)))
+        }
+        (Order::Retry { reason }, _) if is_open => Ok((evidence::retry_ordered(operator, reason), false)),
+        _ => Err(OrderError::NothingWaits),
+    }
+}
+
 impl Drive<'_> {
+    /// Keeps an order of a stay of which nothing is sent, and lets the stay go.
+    async fn noted(&self, note: Text, has_seen: bool) -> Result<(), OrderError> {
+        let seen = self.look().await.map_err(stopped)?.ok_or(OrderError::NothingWaits)?;
+        let hold = self.hold_until(self.gateway.runtime().now(), false);
+        let kept = self.carry(&seen, Carry::Ordered { note, has_seen, hold }).await.map_err(stopped)?;
+        kept.map(|_| ()).ok_or(OrderError::Busy)
+    }
+
     /// Keeps what an order makes of the saga, and lets the stay go, to be taken up at once.
     async fn ordered(&self, event: Event) -> Result<(), OrderError> {
-        let stopped = |stop: Stop| match stop {
-            Stop::LeaseLost => OrderError::Busy,
-            Stop::Store(error) => OrderError::Store(error),
-        };
         let seen: Seen = self.look().await.map_err(stopped)?.ok_or(OrderError::NothingWaits)?;
         let saga = seen.record.saga.clone().ok_or(OrderError::NothingWaits)?;
         let now = self.gateway.runtime().now();
@@ -208,6 +245,13 @@ impl Drive<'_> {
         let hold = self.hold_until(now, false);
         let kept = self.carry(&seen, Carry::Kept { saga, given: None, hold }).await.map_err(stopped)?;
         kept.map(|_| ()).ok_or(OrderError::Busy)
+    }
+}
+
+fn stopped(stop: Stop) -> OrderError {
+    match stop {
+        Stop::LeaseLost => OrderError::Busy,
+        Stop::Store(error) => OrderError::Store(error),
     }
 }
 
@@ -251,6 +295,16 @@ impl Waited {
             what: attention.sentence(payers),
             next_step: attention.next_step(),
             operation: Some(Arc::clone(&attention.operation)),
+        }
+    }
+
+    fn for_advance(borne: &Borne, payers: &Text) -> Self {
+        Self {
+            since: borne.since,
+            owner: borne.owner(),
+            what: borne.sentence(payers),
+            next_step: borne.next_step(),
+            operation: Some(Arc::clone(&borne.operation)),
         }
     }
 

@@ -234,7 +234,7 @@ impl Drive<'_> {
         if from + self.gateway.tolerance(&settlement) < to {
             return Ok(Event::GivenUp(Why::ShareRose { from, to }));
         }
-        match self.plan(&settlement, &given) {
+        match self.plan(seen, &settlement, &given) {
             Ok(calls) => {
                 turn.given = Some(given);
                 Ok(Event::Requoted { calls })

@@ -236,10 +236,12 @@ impl Drive<'_> {
 
     async fn price_with_payers(&mut self, seen: &Seen, pricing: &Pricing) -> Result<Went, Stop> {
         let carry = match self.quote(seen, pricing.mode, Given::new()).await? {
-            Quoted::All { given, settlement } => match self.intent(pricing.mode, given, &settlement).await? {
-                Ok(carry) => carry,
-                Err(refusal) => Carry::Dropped { refusals: vec![refusal] },
-            },
+            Quoted::All { given, settlement } => {
+                match self.intent(seen, pricing.mode, given, &settlement).await? {
+                    Ok(carry) => carry,
+                    Err(refusal) => Carry::Dropped { refusals: vec![refusal] },
+                }
+            }
             Quoted::Refused(refusals) => Carry::Dropped { refusals },
             Quoted::Breach(why) => {
                 let bill = seen.record.settlement.as_ref().map(|settlement| &settlement.bill);
@@ -294,6 +296,7 @@ impl Drive<'_> {
     /// The intent with its operations made ready, or why an adapter cannot make one.
     async fn intent(
         &mut self,
+        seen: &Seen,
         mode: Mode,
         given: Given,
         settlement: &Settlement,
@@ -301,7 +304,7 @@ impl Drive<'_> {
         self.renew().await?;
         let calls = match mode {
             Mode::Quote => Ok(Vec::new()),
-            Mode::Settle => self.plan(settlement, &given),
+            Mode::Settle => self.plan(seen, settlement, &given),
         };
         let hold = self.hold_until(self.until, true);
         Ok(match calls {

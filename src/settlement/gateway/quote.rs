@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
-    AskedLeg, Operation as Ordered, OperationKind, PrepareError, Quote, QuoteAnswer, QuotedAmount,
+    AskedLeg, Manifest, Operation as Ordered, OperationKind, PrepareError, Quote, QuoteAnswer, QuotedAmount,
     Unavailable,
 };
 use yizhan_contract::stay::SettledElsewhere;
@@ -206,6 +206,7 @@ impl Drive<'_> {
     /// One call for each adapter that pays something, in the order of the chain.
     pub(super) fn plan(
         &self,
+        seen: &Seen,
         settlement: &Settlement,
         given: &Given,
     ) -> Result<Vec<Call>, (Arc<str>, PrepareError)> {
@@ -225,7 +226,14 @@ impl Drive<'_> {
         let manifests: Vec<_> = planned.iter().map(|(adapter, _)| adapter.manifest()).collect();
         let waves = plan::waves(&manifests);
         let planned = planned.into_iter().zip(waves);
-        planned.map(|((adapter, legs), wave)| self.call(adapter, legs, wave, given)).collect()
+        let is_advanced = |manifest: &Manifest| {
+            seen.hospital.hospital_advances && manifest.optional && manifest.quotes_are_firm
+        };
+        let call = |((adapter, legs), wave): ((&Adapter, Legs), u8)| {
+            let call = self.call(adapter, legs, wave, given)?;
+            Ok(Call { is_advanced: is_advanced(adapter.manifest()), ..call })
+        };
+        planned.map(call).collect()
     }
 
     /// What an adapter is to commit, with an operation of its own.
@@ -256,6 +264,7 @@ impl Drive<'_> {
             commit,
             undo: None,
             tombstones: Vec::new(),
+            is_advanced: false,
             in_doubt_since: None,
         })
     }

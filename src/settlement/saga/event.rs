@@ -57,6 +57,7 @@ pub enum Event {
     /// A person says: ask again now, send again what was refused.
     RetryOrdered {
         operator: String,
+        reason: String,
     },
     /// A person knows what became of an operation.
     Resolved {

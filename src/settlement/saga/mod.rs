@@ -6,10 +6,11 @@
 //!
 //! Reading order: this page (what is remembered), [`event`] (what can happen, what can be asked for), `step`
 //! (the transitions), `answered` (what an answer makes of an operation), [`plan`] (in which order payers
-//! commit), [`attention`] (what a person is told).
+//! commit), [`attention`] (what a person is told), [`evidence`] (what is kept of it).
 
 pub mod attention;
 pub mod event;
+pub mod evidence;
 pub mod plan;
 
 mod answered;
@@ -25,6 +26,7 @@ use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::{Money, PayerCode, Text};
 
 pub use event::{Event, Expected, Part, Wanted};
+pub use evidence::Entry;
 pub use step::{Stepped, step};
 
 /// What moves sagas; the gateway's is [`step`](step()).
@@ -44,8 +46,6 @@ pub const NOT_PREPARED: &str = "not_prepared";
 pub const RESOLVED_AS_NOT_DONE: &str = "resolved_as_not_done";
 /// An outcome that is unknown for longer needs a person to look; the gateway goes on asking.
 pub const UNKNOWN_ATTENTION: SignedDuration = SignedDuration::from_mins(5);
-/// Entries of the log kept as evidence; the oldest go first.
-pub const LOG_ENTRIES_MAX: usize = 100;
 
 /// Everything durable of one settlement's dealings with outside payers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -139,6 +139,9 @@ pub struct Call {
     pub undo: Option<Operation>,
     /// Commits that were fenced off and replaced: an answer to one of these is nobody's any more.
     pub tombstones: Vec<Arc<str>>,
+    /// Where nobody knows in time whether it committed, its hospital advances its part and the settlement stands.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_advanced: bool,
     /// Since when nobody knows what the payer did, over every operation sent again, fenced off or taken over.
     /// Absent: it was not asked yet, or said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -195,14 +198,6 @@ pub enum Sent {
     Dropped,
 }
 
-/// One line of the evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Entry {
-    pub at: Timestamp,
-    pub operation: Option<Arc<str>>,
-    pub what: String,
-}
-
 impl Saga {
     pub fn new(calls: Vec<Call>) -> Self {
         Self { course: Course::Committing, calls, attention: None, log: Vec::new() }
@@ -248,7 +243,7 @@ impl Saga {
     fn is_given_up(&self, nth: usize) -> bool {
         match self.course {
             Course::Undoing(_) | Course::Reversing(_) => true,
-            Course::Delivering => self.calls.get(nth).is_some_and(Call::is_above_quote),
+            Course::Delivering => self.calls.get(nth).is_some_and(Call::is_not_to_stand),
             _ => false,
         }
     }
@@ -278,11 +273,25 @@ impl Saga {
         })
     }
 
-    fn note(&mut self, at: Timestamp, operation: Option<&Arc<str>>, what: impl Into<String>) {
-        if self.log.len() >= LOG_ENTRIES_MAX {
-            self.log.remove(0);
+    /// Calls whose part the hospital advances while nobody knows whether their payers committed.
+    pub fn advanced(&self) -> impl Iterator<Item = &Call> {
+        self.calls.iter().filter(|call| call.is_advanced)
+    }
+
+    /// Without what is needed to send anything: it is over, and kept for whoever wants to know.
+    #[must_use]
+    pub fn as_evidence(mut self) -> Self {
+        for call in &mut self.calls {
+            for operation in call.undo.iter_mut().chain([&mut call.commit]) {
+                operation.prepared = Prepared::from(Vec::new());
+            }
+            call.kept = Opaque::default();
         }
-        self.log.push(Entry { at, operation: operation.cloned(), what: what.into() });
+        self
+    }
+
+    fn note(&mut self, at: Timestamp, operation: Option<&Arc<str>>, what: &Text) {
+        evidence::note(&mut self.log, at, operation, what);
     }
 }
 
@@ -301,7 +310,16 @@ impl Call {
         matches!(self.commit.state, Sent::Done { .. })
     }
 
-    /// It committed more than it quoted: more may have no room under its caps.
+    /// It committed more than it quoted, which may have no room under its caps, or not what its hospital has advanced.
+    fn is_not_to_stand(&self) -> bool {
+        self.is_above_quote() || (self.is_advanced && self.has_moved())
+    }
+
+    /// Its hospital waits for it, and not the patient.
+    fn waits_alone(&self) -> bool {
+        self.is_advanced && matches!(self.commit.state, Sent::Unknown { .. })
+    }
+
     fn is_above_quote(&self) -> bool {
         let quoted = |payer: &PayerCode| self.legs.iter().find(|(code, _)| code == payer);
         match &self.commit.state {
@@ -343,6 +361,11 @@ impl Terms {
             not_found_settles_after_s: manifest.not_found_settles_after_s,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference to the field")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn is_empty(kept: &Opaque) -> bool {

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use yizhan_contract::Money;
+use yizhan_contract::{Money, Text};
 
 use super::answered::Missing;
 use super::event::{Event, Part, Resolution, Wanted};
+use super::evidence::{self, resolved, retry_ordered};
 use super::{
     Call, Course, LEASE, NOT_PREPARED, Operation, Ordered, RESOLVED_AS_NOT_DONE, Saga, Sent, Why,
     leaves_before,
 };
+use crate::settlement::findings::{given_up, refused};
 
 /// A saga after an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,14 +60,14 @@ impl Turn {
             Event::Begun | Event::Woken => {}
             Event::TakenOver { is_gone } => self.taken_over(is_gone),
             Event::Performed { operation, answer } => {
-                let said = format!("answered: {answer:?}");
+                let said = evidence::answered(&answer);
                 if let Some((call, part)) = self.still_open(&operation, &said) {
                     self.saga.calls[call].performed(part, answer, self.at);
                     self.is_to_be_kept |= self.is_unknown(call, part);
                 }
             }
             Event::Asked { operation, answer } => {
-                let said = format!("asked about, the payer says: {answer:?}");
+                let said = evidence::said(&answer);
                 if let Some((call, part)) = self.unknown(&operation, &said)
                     && self.saga.calls[call].asked(part, answer, self.at) == Missing::Believed
                 {
@@ -77,7 +79,7 @@ impl Turn {
             Event::Requoted { calls } => self.requoted(calls),
             Event::GivenUp(why) => self.give_up(why),
             Event::ReverseOrdered(ordered) => self.reverse(ordered),
-            Event::RetryOrdered { operator } => self.retry(&operator),
+            Event::RetryOrdered { operator, reason } => self.retry(&operator, &reason),
             Event::Resolved { operation, as_, operator, reason } => {
                 self.resolved(&operation, as_, &operator, &reason);
             }
@@ -87,7 +89,7 @@ impl Turn {
     /// What a gateway that is gone meant to send may have been sent.
     fn taken_over(&mut self, is_gone: bool) {
         let at = self.at;
-        self.saga.note(at, None, "taken over from another gateway");
+        self.saga.note(at, None, &Text::new("由另一网关接手", "taken over from another gateway"));
         for call in &mut self.saga.calls {
             for part in [Part::Undo, Part::Commit] {
                 if let Some(operation) = call.operation_mut(part).filter(|_| is_gone) {
@@ -115,7 +117,7 @@ impl Turn {
 
     /// Finds the operation an answer belongs to, and writes the answer down. An answer to an operation that was
     /// replaced, or that a fence is about to settle, is evidence and nothing else.
-    fn still_open(&mut self, id: &Arc<str>, said: &str) -> Option<(usize, Part)> {
+    fn still_open(&mut self, id: &Arc<str>, said: &Text) -> Option<(usize, Part)> {
         let found = self.saga.found(id);
         let counts = found.is_some_and(|(call, part)| {
             let call = &self.saga.calls[call];
@@ -124,12 +126,13 @@ impl Turn {
             let is_fenced_off = part == Part::Commit && call.undo.is_some();
             call.operation(part).is_some_and(is_open) && !is_fenced_off
         });
-        self.saga.note(self.at, Some(id), if counts { said.to_owned() } else { format!("too late, {said}") });
+        let late = (!counts).then(|| evidence::too_late(said));
+        self.saga.note(self.at, Some(id), late.as_ref().unwrap_or(said));
         found.filter(|_| counts)
     }
 
     /// The same for the answer to a question.
-    fn unknown(&mut self, id: &Arc<str>, said: &str) -> Option<(usize, Part)> {
+    fn unknown(&mut self, id: &Arc<str>, said: &Text) -> Option<(usize, Part)> {
         let (call, part) = self.still_open(id, said)?;
         self.is_unknown(call, part).then_some((call, part))
     }
@@ -195,7 +198,7 @@ impl Turn {
     /// A commit that cannot be made ready is refused by its adapter; a reversal that cannot is refused as well, and
     /// somebody has to look.
     fn not_prepared(&mut self, nth: usize, part: Part, why: String) {
-        let said = format!("an operation cannot be made ready: {why}");
+        let said = refused(NOT_PREPARED, &why);
         let Some(call) = self.saga.calls.get_mut(nth) else { return };
         let commit = Arc::clone(&call.commit.id);
         let refused = Sent::Refused { code: NOT_PREPARED.to_owned(), message: why };
@@ -206,7 +209,7 @@ impl Turn {
             }
             _ => return,
         }
-        self.saga.note(self.at, Some(&commit), said);
+        self.saga.note(self.at, Some(&commit), &said);
         self.is_to_be_kept = true;
     }
 
@@ -228,14 +231,14 @@ impl Turn {
 
     fn give_up(&mut self, why: Why) {
         if matches!(self.saga.course, Course::Committing | Course::Requoting) {
-            self.saga.note(self.at, None, format!("given up: {why:?}"));
+            self.saga.note(self.at, None, &given_up(&why, None).message);
             self.saga.course = Course::Undoing(why);
             self.is_to_be_kept = true;
         }
     }
 
-    fn retry(&mut self, operator: &str) {
-        self.saga.note(self.at, None, format!("{operator} asks to try again"));
+    fn retry(&mut self, operator: &str, reason: &str) {
+        self.saga.note(self.at, None, &retry_ordered(operator, reason));
         for call in &mut self.saga.calls {
             if call.undo.as_ref().is_some_and(|undo| matches!(undo.state, Sent::Refused { .. })) {
                 call.undo = None;
@@ -255,6 +258,7 @@ impl Turn {
         if !self.saga.is_in_doubt(nth, part) || self.saga.calls[nth].unlike(part, &as_).is_some() {
             return;
         }
+        let said = resolved(&as_, operator, reason);
         let call = &mut self.saga.calls[nth];
         let Some(operation) = call.operation_mut(part) else { return };
         match (as_, part) {
@@ -282,7 +286,7 @@ impl Turn {
             (Resolution::NotDone, Part::Undo) => call.undo = None,
         }
         call.note_doubt();
-        self.saga.note(self.at, Some(id), format!("resolved by {operator}: {reason}"));
+        self.saga.note(self.at, Some(id), &said);
         self.is_to_be_kept = true;
     }
 
@@ -311,9 +315,10 @@ impl Turn {
             self.wanted.push(Wanted::Requote);
             return;
         }
-        let open = self.saga.calls.iter().filter(|call| !call.is_committed());
+        let open = self.saga.calls.iter().filter(|call| !call.is_committed() && !call.waits_alone());
         let Some(wave) = open.map(|call| call.wave).min() else {
-            self.saga.course = Course::Committed;
+            let is_all = self.saga.calls.iter().all(Call::is_committed);
+            self.saga.course = if is_all { Course::Committed } else { Course::Delivering };
             return self.finish();
         };
         for nth in 0..self.saga.calls.len() {

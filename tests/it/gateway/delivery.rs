@@ -216,7 +216,10 @@ async fn one_that_stays_away_is_somebody_s_to_look_after() {
     );
     assert_eq!(later(&house, A_WHILE).await, 0, "it is asked on, slowly");
     insurer.is_back(|_| {});
-    gateway.order(waiting.stay_id, Order::Retry, "operator".to_owned()).await.unwrap();
+    gateway
+        .order(waiting.stay_id, Order::Retry { reason: "它恢复了".to_owned() }, "operator".to_owned())
+        .await
+        .unwrap();
     assert_eq!(later(&house, SignedDuration::ZERO).await, 1);
     assert_eq!(stands(&house, first.settlement_id).await.version, 2);
     assert!(gateway.attention(10).await.unwrap().is_empty());

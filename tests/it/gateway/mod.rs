@@ -1,6 +1,7 @@
 //! Messages of hospitals through the whole gateway: the cases of `tests/cases/gateway.toml`, over a store in
 //! memory and one on disk.
 
+mod advance;
 mod answers;
 mod asked;
 mod books;
@@ -178,7 +179,10 @@ impl Step {
             Self { retry: Some(visit), .. } => {
                 let waiting = gateway.attention(100).await.unwrap();
                 let one = waiting.iter().find(|one| one.visit_number == *visit).unwrap();
-                gateway.order(one.stay_id, Order::Retry, "desk 7".to_owned()).await.unwrap();
+                gateway
+                    .order(one.stay_id, Order::Retry { reason: "它恢复了".to_owned() }, "desk 7".to_owned())
+                    .await
+                    .unwrap();
                 vec![]
             }
             Self { send: Some(sent), .. } => {

@@ -29,6 +29,16 @@ pub(super) fn over(
     House::over(Arc::clone(store), policies, profiles, payers, name, Arc::clone(ids))
 }
 
+/// Of a hospital that advances what optional payers have not confirmed in time.
+pub(super) async fn advancing(payers: Payers) -> House {
+    let ids = Arc::<CountedIds>::default();
+    let store: Arc<dyn Ports> = Arc::new(Sqlite::in_memory(ids.clone()).unwrap());
+    let profiles = profiles("hospital_advances = true\nreturn_address = \"127.0.0.1:1\"", None);
+    let house = House::over(store, policies(), profiles, payers, "test", ids);
+    house.fill().await;
+    house
+}
+
 pub(super) async fn opened(payers: Payers) -> House {
     opened_under(policies(), payers).await
 }

@@ -14,7 +14,7 @@ use yizhan_contract::step::PayerState;
 use yizhan_rules::{PolicyShelf, SHIPPED};
 
 use super::House;
-use super::outside::{books_agree, later, line, opened, over, policies, runs, send, stands};
+use super::outside::{books_agree, later, line, opened, over, policies, reversed, runs, send, stands};
 use crate::away::{ASK_AFTER, Away};
 use crate::stays::stay_write;
 
@@ -50,6 +50,13 @@ async fn a_stuck_settlement_is_told_once_however_often_its_payer_is_asked() {
         looks += goes_by(&house, SignedDuration::from_mins(1)).await;
     }
     assert!(looks >= 50, "it is asked about all the while: {looks}");
+    let log = waiting(&house).await.remove(0).log;
+    assert!(log.len() < 10 && log.iter().any(|entry| entry.times >= 50), "what repeats is counted: {log:?}");
+    let texts: Vec<_> = log.iter().map(|entry| entry.text()).collect();
+    for text in &texts {
+        assert!(text.zh.chars().any(|c| c > '\u{2e80}') && !text.en.contains("Unknown {"), "{text:?}");
+    }
+    assert!(texts.iter().any(|text| text.en.contains("it cannot be asked (“down”)")), "{texts:?}");
     assert_eq!(stands(&house, settling.settlement_id).await.state, BillState::NeedsAttention);
     assert_eq!(told(&house).await, [1]);
 
@@ -127,6 +134,24 @@ async fn what_a_person_says_names_each_payer_that_was_asked_and_its_amount() {
         "what it committed, not what it quoted"
     );
     books_agree(&house).await;
+}
+
+/// Settled anew after a reversal: what payers did before is still there to be read.
+#[tokio::test]
+async fn the_evidence_of_an_earlier_settlement_is_kept() {
+    let insurer = Away::required("supplementary");
+    let house = opened(insurer.payers()).await;
+    let first = send(&house, "m1").await;
+    assert_eq!(reversed(&house, &first).await.state, BillState::Reversed);
+    insurer.is_back(|mood| (mood.loses_commits, mood.is_mute) = (true, true));
+    assert_eq!(send(&house, "m2").await.state, BillState::Settling);
+    goes_by(&house, ASK_AFTER).await;
+    goes_by(&house, SignedDuration::from_mins(10)).await;
+    let former = waiting(&house).await.remove(0).former;
+    let (id, log) = &former[0];
+    assert_eq!((former.len(), *id), (1, first.settlement_id));
+    let done = format!("done, supplementary {}, reference R1", line(&first, "supplementary").paid);
+    assert!(log.iter().any(|entry| entry.text().en.contains(&done)), "{log:?}");
 }
 
 /// The policy of the samples with a comment more: the same figures under another label.

@@ -104,7 +104,10 @@ async fn what_a_payer_lacks_is_told_to_the_hospital_that_was_acknowledged() {
     assert!(said(&again).starts_with("noted needs_attention"), "{}", said(&again));
 
     insurer.mood().is_not_ready = false;
-    gateway.order(waiting[0].stay_id, Order::Retry, "desk 7".to_owned()).await.unwrap();
+    gateway
+        .order(waiting[0].stay_id, Order::Retry { reason: "它恢复了".to_owned() }, "desk 7".to_owned())
+        .await
+        .unwrap();
     let settled = an_hour_later(&house).await;
     assert!(said(&settled[0]).starts_with("settled A v1 "), "{}", said(&settled[0]));
     assert!(gateway.attention(10).await.unwrap().is_empty());

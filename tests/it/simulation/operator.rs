@@ -30,7 +30,7 @@ impl World {
         let id = waits.stay_id;
         // Nothing was sent: to be tried again is all there is to order.
         let Some(attention) = stay.record.saga.as_ref().and_then(|saga| saga.attention.as_ref()) else {
-            return Some((Order::Retry, id));
+            return Some((Order::Retry { reason: "telephone".to_owned() }, id));
         };
         let reason = "telephone".to_owned();
         let operation = Arc::clone(&attention.operation);
@@ -39,7 +39,7 @@ impl World {
         let entry = books.entries.get(&operation).cloned().unwrap_or_default();
         let as_ = match attention.cause {
             Cause::UndoRefused { .. } if self.sim.dice(|dice| dice.percent(50)) => {
-                return Some((Order::Retry, id));
+                return Some((Order::Retry { reason: "telephone".to_owned() }, id));
             }
             // The payer agrees to pay back by other means.
             Cause::Irreversible => {

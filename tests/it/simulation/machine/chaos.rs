@@ -40,7 +40,9 @@ fn event(saga: &Saga, wanted: &[Wanted], dice: &mut Dice, ids: &mut Ids, at: Tim
             at,
             is_discharge_cancelled: false,
         }),
-        17 if dice.percent(50) => Event::RetryOrdered { operator: "operator".into() },
+        17 if dice.percent(50) => {
+            Event::RetryOrdered { operator: "operator".into(), reason: "telephone".into() }
+        }
         18 if dice.percent(30) => resolved(&saga.calls[call], operation, dice),
         18 if dice.percent(20) => {
             let part = *dice.one_of(&[Part::Commit, Part::Undo]);

@@ -154,7 +154,10 @@ fn a_retry_is_asked_as_soon_as_it_is_taken_up() {
     let losing = Losing { commits_are_idempotent: true, reversals_arrive: false, dies_every: None };
     let mut play = Play::new(losing);
     play.run(start() + SignedDuration::from_mins(6));
-    let wanted = play.watched.step(Event::RetryOrdered { operator: "operator".into() }, play.at).unwrap();
+    let wanted = play
+        .watched
+        .step(Event::RetryOrdered { operator: "operator".into(), reason: "telephone".into() }, play.at)
+        .unwrap();
     assert_eq!(wanted, [], "who hears the order only takes it down");
     play.watched.saga = play.watched.durable.clone();
     let wanted = play.watched.step(Event::TakenOver { is_gone: false }, play.at).unwrap();

@@ -66,6 +66,7 @@ fn call(manifest: &Manifest, wave: u8, amount: Money, ids: &mut Ids, at: Timesta
         commit: ids.operation(at),
         undo: None,
         tombstones: Vec::new(),
+        is_advanced: false,
         in_doubt_since: None,
     }
 }
