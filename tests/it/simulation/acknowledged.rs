@@ -9,8 +9,10 @@ use yizhan::settlement::message::Trigger;
 use yizhan::settlement::outcome::Outcome;
 use yizhan::settlement::record::Phase;
 use yizhan::store::{Done, MessageClaim, StayRef, Step, Store};
+use yizhan_contract::Money;
+use yizhan_contract::stay::Line;
 
-use super::look::Look;
+use super::look::{Look, StayLook};
 use super::workload::Sending;
 use super::world::World;
 
@@ -69,7 +71,7 @@ impl World {
                 lines_are_there(look, sending)?;
             }
         }
-        Ok(())
+        look.stays.values().try_for_each(all_is_billed)
     }
 
     /// When all is over, every acknowledged message is known again, every bill handed out is as it was, and every
@@ -107,13 +109,29 @@ pub(crate) fn lines_are_there(look: &Look, sending: &Sending) -> Result<(), Stri
         return Err(format!("nothing lost: {visit} was acknowledged and is not there"));
     };
     let known = stay.record.part.lines.iter().chain(&stay.record.late_lines);
-    let known: Vec<&str> = known.map(|line| line.id.as_str()).collect();
-    let is_there = |id: &str| known.contains(&id);
-    match sending.message.part.lines.iter().find(|line| !is_there(&line.id)) {
+    let known: Vec<_> = known.map(|line| (line.id.as_str(), line.amount)).collect();
+    let is_there = |line: &&Line| known.contains(&(line.id.as_str(), line.amount));
+    match sending.message.part.lines.iter().find(|line| !is_there(line)) {
         Some(line) => {
             Err(format!("nothing lost: line {} of {visit} was acknowledged and is not there", line.id))
         }
         None => Ok(()),
+    }
+}
+
+/// What stands settled is everything that was sent for the stay, but for what came later.
+fn all_is_billed(stay: &StayLook) -> Result<(), String> {
+    let Some(settlement) = stay.record.settlement.as_ref().filter(|_| stay.record.phase == Phase::Settled)
+    else {
+        return Ok(());
+    };
+    let sent: Money = stay.record.part.lines.iter().filter_map(|line| line.amount).sum();
+    let billed = settlement.bill.amounts.total;
+    match sent == billed {
+        true => Ok(()),
+        false => {
+            Err(format!("nothing lost: charges of {sent} were sent for {}, {billed} is billed", stay.visit))
+        }
     }
 }
 
@@ -122,7 +140,7 @@ pub(crate) fn lines_are_there(look: &Look, sending: &Sending) -> Result<(), Stri
 /// # Errors
 /// Where it stands.
 pub(crate) fn is_taken_back(look: &Look, settlement: Uuid) -> Result<(), String> {
-    let stands = |stay: &&super::look::StayLook| {
+    let stands = |stay: &&StayLook| {
         stay.record.phase == Phase::Settled
             && stay.record.settlement.as_ref().is_some_and(|own| own.id == settlement)
     };

@@ -95,14 +95,14 @@ impl Choosing {
             return aim;
         }
         let at_rate = |dice: &mut Dice, rate: u64| dice.below(1_000) < rate;
-        let faults = if is_read { &STORE_FAULTS[..1] } else { STORE_FAULTS };
+        let (plain, faults) = if is_read { ("reads", &STORE_FAULTS[..1]) } else { ("writes", STORE_FAULTS) };
         if at_rate(&mut self.dice, self.rates.store_fault) {
             let answer = *self.dice.one_of(faults);
             return Cell { state, event, answer, crash: "-" };
         }
         let dies = at_rate(&mut self.dice, self.rates.store_death);
         let crash = if dies { *self.dice.one_of(&["before", "after"]) } else { "-" };
-        Cell { state, event, answer: "writes", crash }
+        Cell { state, event, answer: plain, crash }
     }
 
     fn aimed(&mut self, (state, event): (&str, &str), may: impl Fn(&str) -> bool) -> Option<Cell> {

@@ -9,7 +9,8 @@ use std::str::FromStr;
 pub(crate) struct Cell {
     /// Where the stay's saga is.
     pub(crate) state: &'static str,
-    /// A call to a payer (`quote`, `commit`, `reverse`, `status`), to the store, or to a hospital's receiver (`tell`).
+    /// A call to a payer (`quote`, `commit`, `reverse`, `status`), to a hospital's receiver (`tell`), or to the store: a
+    /// step (`message`, `desk`, `drive`), a lease (`take`), anything else (`read`, `write`).
     pub(crate) event: &'static str,
     /// What the payer, the store or the receiver does with it.
     pub(crate) answer: &'static str,
@@ -89,7 +90,11 @@ pub(crate) fn reachable() -> Vec<Cell> {
     all(&["committing", "delivering"], "commit", COMMITS, &DEATHS);
     all(&["committing", "undoing", "delivering", "reversing"], "reverse", REVERSALS, &DEATHS);
     all(&["committing", "undoing", "delivering", "reversing"], "status", STATUSES, &DEATHS[..3]);
-    for (event, states) in [("message", STORED), ("desk", AT_DESK), ("drive", DRIVEN), ("take", DRIVEN)] {
+    all(&["any"], "read", &["reads"], &["-", "before", "after"]);
+    all(&["any"], "read", &STORE_FAULTS[..1], &["-"]);
+    for (event, states) in
+        [("write", &["any"][..]), ("message", STORED), ("desk", AT_DESK), ("drive", DRIVEN), ("take", DRIVEN)]
+    {
         all(states, event, &["writes"], &["-", "before", "after"]);
         all(states, event, STORE_FAULTS, &["-"]);
     }
@@ -142,6 +147,25 @@ impl Coverage {
     pub(crate) fn unvisited(&self) -> Vec<Cell> {
         reachable().into_iter().filter(|cell| self.visits(*cell) == 0).collect()
     }
+
+    /// A row for each event: how many cells it has, how often they were come through, and the visits by state.
+    pub(crate) fn summary(&self) -> String {
+        let mut events: BTreeMap<&str, Vec<Cell>> = BTreeMap::new();
+        for cell in reachable() {
+            events.entry(cell.event).or_default().push(cell);
+        }
+        let row = |(event, cells): (&&str, &Vec<Cell>)| {
+            let visits = |cell: &Cell| self.visits(*cell);
+            let mut states: BTreeMap<&str, u32> = BTreeMap::new();
+            cells.iter().for_each(|cell| *states.entry(cell.state).or_default() += visits(cell));
+            let (all, fewest) = (cells.iter().map(visits).sum::<u32>(), cells.iter().map(visits).min());
+            let by_state: Vec<_> = states.iter().map(|(state, count)| format!("{state} {count}")).collect();
+            let (count, fewest) = (cells.len(), fewest.unwrap_or_default());
+            format!("{event:8} {count:>5} {all:>7} {fewest:>6}  {}", by_state.join(", "))
+        };
+        let head = format!("{:8} {:>5} {:>7} {:>6}  visits by state", "event", "cells", "visits", "fewest");
+        [head].into_iter().chain(events.iter().map(row)).collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// A row for each state, event and answer; a column for each death. `·`: left out.
@@ -169,4 +193,14 @@ impl Display for Coverage {
         }
         Ok(())
     }
+}
+
+#[test]
+fn a_cell_that_nobody_comes_through_is_told() {
+    let [cells @ .., missed] = &reachable()[..] else { panic!("no cells") };
+    let mut seen = Coverage::default();
+    cells.iter().for_each(|cell| seen.visit(*cell));
+    assert_eq!(seen.unvisited(), [*missed]);
+    let row = format!("{:8} {:10} {:17} {:>7}", missed.event, missed.state, missed.answer, 1);
+    assert!(seen.to_string().lines().any(|line| line.starts_with(&row) && line.contains(" 0 ")), "{seen}");
 }

@@ -14,7 +14,8 @@ use yizhan::store::{
 };
 use yizhan_contract::Text;
 
-use super::mutant::Mutant;
+use super::coverage::STORE_FAULTS;
+use super::mutant::{Mutant, newest_first};
 use super::noted::Noted;
 use super::sim::Sim;
 
@@ -43,7 +44,7 @@ impl Faulty {
     ) -> Result<T, StoreError> {
         self.sim.give_way().await;
         let cell = self.sim.choose_at_store((call.state, call.event), call.is_read);
-        if cell.answer != "writes" {
+        if STORE_FAULTS.contains(&cell.answer) {
             self.sim.log(|| format!("gateway {} at the store: {cell}", self.gateway));
         }
         self.sim.dies_at(self.gateway, cell, "before").await;
@@ -174,7 +175,13 @@ impl Store for Faulty {
     }
 
     fn outbox_due(&self, now: Timestamp, busy: Vec<Arc<str>>, limit: u32) -> Answer<'_, Vec<OutboxEntry>> {
-        Box::pin(self.around(READ, self.inner.outbox_due(now, busy, limit)))
+        let due = async move {
+            match self.mutant.as_ref().filter(|mutant| mutant.tells_the_newest_first()) {
+                Some(_) => Ok(newest_first(self.inner.outbox_waiting(limit).await?, now, &busy)),
+                None => self.inner.outbox_due(now, busy, limit).await,
+            }
+        };
+        Box::pin(self.around(READ, due))
     }
 
     fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool> {

@@ -3,7 +3,7 @@
 //! Reading order: [`world`] (one run), [`sim`] (what its parts share), [`tasks`] and [`clock`] (who runs next, and
 //! when), [`choosing`] (what goes wrong), [`gateways`], [`faults`] and [`noted`] (the store gateways die at), [`payer`],
 //! [`books`] and [`chains`], [`receivers`] (the other sides), [`workload`], [`senders`], [`desk`] and [`operator`] (what
-//! is asked), [`look`], [`promises`], [`sums`], [`told`] and [`acknowledged`] (what must hold), [`coverage`] and
+//! is asked), [`look`], [`held`], [`promises`], [`sums`], [`told`] and [`acknowledged`] (what must hold), [`coverage`] and
 //! [`schedules`] (what was come through), [`mutation`] (that mistakes are found out), [`peer_bugs`]. [`machine`] is the
 //! saga's function alone.
 
@@ -17,6 +17,7 @@ mod desk;
 pub(crate) mod dice;
 mod faults;
 mod gateways;
+mod held;
 pub(crate) mod look;
 mod machine;
 mod mutant;

@@ -56,6 +56,7 @@ const MISTAKES: &[(Mistake, &str, Way)] = &[
     (Mistake::LoseLateLines, "nothing lost", Any),
     (Mistake::ForgetToTell, "told", Any),
     (Mistake::TellUnderNewId, "told", Any),
+    (Mistake::TellTheNewestFirst, "told", Any),
     (Mistake::LookPastReservations, "caps", Any),
     (Mistake::KeepAnEarlierTime, "in time", Any),
     (Mistake::ForgetWhatElseIsPaid, "paid once", Script(4, 2, &["bureau commit 1 other_amount -"])),

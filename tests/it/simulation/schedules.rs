@@ -125,7 +125,7 @@ fn every_promise_holds_under_every_fault() {
     }
     let out_of_reach = tour.reach(opening::in_memory);
     let (runs, took) = (tour.runs.len(), began.elapsed());
-    println!("{}", tour.seen);
+    println!("{}\n{}", tour.seen, tour.seen.summary());
     println!(
         "{runs} runs, {} a minute; over {:?} after the last fault at most",
         per_minute(runs, took),

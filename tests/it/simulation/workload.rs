@@ -182,6 +182,11 @@ impl Stay<'_> {
         self.sending(discharge(self.who, &self.visit, id, self.amount), at_ms)
     }
 
+    /// The same stay, with other charges: in time it takes the place of what was sent before, too late it is refused.
+    fn corrected(&self, nth: u64, at_ms: u64) -> Sending {
+        self.sending(discharge(self.who, &self.visit, format!("corrected{nth}"), self.amount + 77), at_ms)
+    }
+
     fn piece(&self, kind: &str, id: String, lines: &[String], at_ms: u64) -> Sending {
         let discharged = (kind == "ADT^A03").then(|| "2020-06-11".to_owned());
         let lines = lines.to_vec();
@@ -209,8 +214,8 @@ impl Stay<'_> {
         }
     }
 
-    /// One document, and what may come beside it: the same again, under its id or another; a late charge; the
-    /// discharge taken back, at a desk or by the ward, and the same sent anew.
+    /// One document, and what may come beside it: the same again, under its id or another; a late charge; other
+    /// charges; the discharge taken back, at a desk or by the ward, and the same sent anew.
     fn whole(mut self, nth: u64, dice: &mut Dice) {
         let at_ms = self.at_ms;
         let mut beside = vec![self.document(format!("m{nth}"), at_ms)];
@@ -222,6 +227,9 @@ impl Stay<'_> {
         }
         if dice.percent(40) {
             beside.push(self.late(nth, at_ms + dice.below(60_000)));
+        }
+        if dice.percent(30) {
+            beside.push(self.corrected(nth, at_ms + dice.below(20_000)));
         }
         beside.into_iter().for_each(|sending| self.send(vec![sending]));
         let anew_ms = 100_000 + dice.below(60_000);

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 use yizhan::outbox::Letter;
 use yizhan::runtime::Clock;
+use yizhan::store::OutboxEntry;
 use yizhan_contract::payer::{
     Answer, Ask, Manifest, Memo, Operation, Payer, Performed, PrepareError, Prepared, QuoteAnswer,
     StatementLine, Status, Unavailable, VisitEvent, Visited,
@@ -31,6 +32,10 @@ impl Mutant {
         }
     }
 
+    pub(crate) fn tells_the_newest_first(&self) -> bool {
+        self.mistake == Mistake::TellTheNewestFirst
+    }
+
     /// What is told, on its way out.
     pub(crate) fn letter(&self, letter: Letter) -> Letter {
         match self.mistake {
@@ -38,6 +43,17 @@ impl Mutant {
             _ => letter,
         }
     }
+}
+
+/// Everything that is due, as if no stay had a queue.
+pub(crate) fn newest_first(
+    mut waiting: Vec<OutboxEntry>,
+    now: Timestamp,
+    busy: &[Arc<str>],
+) -> Vec<OutboxEntry> {
+    waiting.retain(|entry| entry.due_at <= now && !busy.contains(&entry.hospital));
+    waiting.reverse();
+    waiting
 }
 
 impl Adapter {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 use yizhan::store::AccumulatorMove;
 
-pub(crate) use at_payers::Adapter;
+pub(crate) use at_payers::{Adapter, newest_first};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mistake {
@@ -47,6 +47,7 @@ pub(crate) enum Mistake {
     LoseLateLines,
     ForgetToTell,
     TellUnderNewId,
+    TellTheNewestFirst,
     LookPastReservations,
     KeepAnEarlierTime,
     ForgetWhatElseIsPaid,
