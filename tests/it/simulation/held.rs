@@ -70,7 +70,8 @@ impl World {
         if self.waiting.load(Ordering::Relaxed) > 0 || self.lines.iter().any(is_open) {
             return false;
         }
-        let look = self.look();
+        // Everything that has moved was looked at.
+        let look = self.last_look.lock().unwrap();
         let is_operated = self.is_operated.load(Ordering::Relaxed);
         let is_done = |stay: &StayLook| {
             let record = &stay.record;

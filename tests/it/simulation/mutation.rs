@@ -40,10 +40,14 @@ const MISTAKES: &[(Mistake, &str, Way)] = &[
     // The store takes no postings that are not the bill's, so it never goes on.
     (Mistake::PostAtIntent, "liveness", Any),
     (Mistake::DeliverTwice, "same money", Aim("delivering / commit / times_out_after / on_the_way")),
-    (Mistake::FinishTooEarly, "same legs", Any),
+    (Mistake::FinishTooEarly, "same legs", Script(0, 2, &["critical commit 1 times_out_after -"])),
     (Mistake::TakeOverAsOwn, "one effect", Aim("committing / commit / commits / done")),
     (Mistake::UnknownIsNo, "same money", Aim("committing / commit / times_out_after / -")),
-    (Mistake::PendingIsNo, "same money", Aim("committing / status / pending / -")),
+    (
+        Mistake::PendingIsNo,
+        "same money",
+        Script(1, 2, &["bureau commit 1 late -", "bureau status 1 pending -"]),
+    ),
     (Mistake::ForgetToWake, "an owner", Aim("committing / commit / times_out_before / -")),
     (Mistake::ReverseTheFirstOnly, "same money", Any),
     (Mistake::SendAgainInTheCall, "one effect", Aim("committing / commit / times_out_after / -")),
