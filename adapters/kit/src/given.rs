@@ -1,11 +1,19 @@
 //! What is not deterministic enters here only: clocks, random numbers, the signal to stop.
 
+use std::time::Instant;
+
 use jiff::Timestamp;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 #[expect(clippy::disallowed_methods, reason = "the one place of the kit that reads the machine's clock")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
+}
+
+/// The machine's steady clock, which nobody sets: only for how long something took.
+#[expect(clippy::disallowed_methods, reason = "the one place of the kit that reads the steady clock")]
+pub(crate) fn steady() -> Instant {
+    Instant::now()
 }
 
 /// Random bytes that nobody can guess.

@@ -39,6 +39,7 @@ pub use bridge::Bridge;
 pub use desk::Desk;
 pub use door::{Asked, Handler, Reply, open};
 pub use problem::{Problem, ProblemKind};
+pub(crate) use tls::certificates;
 pub use tls::{TlsError, TlsFiles, server_config};
 pub use verbs::{Refusal, Replied, Verbs};
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 use yizhan_kit::service::TlsFiles;
 
@@ -25,6 +25,14 @@ impl Certificates {
     }
 }
 
+/// Who a certificate is of: no two have the same name.
+fn named(names: Vec<String>, holder: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(names).unwrap();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, holder);
+    params
+}
+
 /// Made once for all tests.
 pub(crate) fn certificates() -> &'static Certificates {
     static MADE: OnceLock<Certificates> = OnceLock::new();
@@ -32,15 +40,14 @@ pub(crate) fn certificates() -> &'static Certificates {
         let folder = tempfile::tempdir().unwrap();
         for (authority, holders) in [("ca", ["service", "caller"].as_slice()), ("stranger_ca", &["stranger"])]
         {
-            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            let mut params = named(Vec::new(), authority);
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
             std::fs::write(folder.path().join(format!("{authority}.pem")), issuer.pem()).unwrap();
             for holder in holders {
                 let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
                 let key = KeyPair::generate().unwrap();
-                let params = CertificateParams::new(names).unwrap();
-                let certificate = params.signed_by(&key, &issuer).unwrap();
+                let certificate = named(names, holder).signed_by(&key, &issuer).unwrap();
                 std::fs::write(folder.path().join(format!("{holder}.pem")), certificate.pem()).unwrap();
                 std::fs::write(folder.path().join(format!("{holder}.key")), key.serialize_pem()).unwrap();
             }

@@ -8,6 +8,8 @@ mod bridge;
 #[cfg(test)]
 mod certificates;
 #[cfg(test)]
+mod certified;
+#[cfg(test)]
 mod door;
 #[cfg(test)]
 mod insurer;

@@ -1,0 +1,225 @@
+//! What a gateway does with an adapter, in the steps that trials are made of.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde_json::json;
+use yizhan_contract::payer::{Performed, Quote, QuoteAnswer, StatementLine, Status};
+use yizhan_contract::protocol::Statement;
+use yizhan_contract::stay::civil_date;
+use yizhan_contract::{Money, PayerCode, Text};
+
+use super::bench::{Bench, Quoted};
+use super::came::Came;
+use super::data::TestPerson;
+use super::verdict::{Stop, Verdict, failed, not_applicable, not_run};
+use crate::given;
+
+/// Between two questions about what is still being worked on.
+const POLL_EACH: Duration = Duration::from_millis(200);
+const POLLS_MAX: usize = 150;
+/// Pages of a statement that are read; past it, its end is not believed in.
+const PAGES_MAX: usize = 10_000;
+/// After a restart, before the adapter is given up.
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+const START_POLL_EACH: Duration = Duration::from_millis(50);
+
+/// What came of an operation in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    Done { amounts: Vec<(PayerCode, Money)>, reference: String },
+    Refused { code: String },
+}
+
+impl End {
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self, Self::Done { .. })
+    }
+}
+
+impl Bench {
+    /// A quote of every payer the adapter serves.
+    pub(super) async fn quote(&self, person: &TestPerson, most: Option<Money>) -> Result<Quoted, Stop> {
+        self.quote_of(person, &self.manifest().serves, most).await
+    }
+
+    pub(super) async fn quote_of(
+        &self,
+        person: &TestPerson,
+        payers: &[PayerCode],
+        most: Option<Money>,
+    ) -> Result<Quoted, Stop> {
+        let stay = self.id("stay");
+        let came = self.caller.post("/v1/quote", &self.ask(person, &stay, payers, most)).await;
+        match came.answer()? {
+            QuoteAnswer::Quote(Quote { id, valid_until, amounts, .. }) => {
+                Ok(Quoted { id, stay, amounts, valid_until, came })
+            }
+            _ => came.is_not("answer 为 quote", "an answer of the kind quote"),
+        }
+    }
+
+    /// A quote of more than nothing.
+    pub(super) async fn quote_some(&self, person: &TestPerson, most: Option<Money>) -> Result<Quoted, Stop> {
+        let quoted = self.quote(person, most).await?;
+        let zh = "金额大于 0 的试算（请检查测试数据中的人员）";
+        quoted.came.holds(
+            quoted.total().is_positive(),
+            zh,
+            "a quote of more than 0.00; see to the people of the test data",
+        )?;
+        Ok(quoted)
+    }
+
+    /// Sends a commit and waits for its end.
+    pub(super) async fn commit(&self, id: &str, quoted: &Quoted) -> Result<(End, Came), Stop> {
+        let came = self.caller.post("/v1/commit", &self.commit_body(id, quoted)).await;
+        self.end_of(id, came).await
+    }
+
+    /// Commits a new quote of a covered person; it is done.
+    pub(super) async fn committed(&self) -> Result<(String, Quoted, End), Stop> {
+        let quoted = self.quote_some(&self.data.people.covered, None).await?;
+        let id = self.id("commit");
+        let (end, came) = self.commit(&id, &quoted).await?;
+        came.holds(end.is_done(), "支付成功（done）", "the commit is done")?;
+        Ok((id, quoted, end))
+    }
+
+    pub(super) async fn reverse(
+        &self,
+        id: &str,
+        original: &str,
+        quoted: &Quoted,
+    ) -> Result<(End, Came), Stop> {
+        let came = self.caller.post("/v1/reverse", &self.reverse_body(id, original, quoted)).await;
+        self.end_of(id, came).await
+    }
+
+    pub(super) async fn status(&self, id: &str) -> Came {
+        self.caller.post("/v1/status", &json!({"operation_id": id})).await
+    }
+
+    /// What an answer to a commit or a reversal says; of "unknown", what status says in the end.
+    async fn end_of(&self, id: &str, came: Came) -> Result<(End, Came), Stop> {
+        match came.answer()? {
+            Performed::Committed { amounts, reference } => Ok((End::Done { amounts, reference }, came)),
+            Performed::Refused { code, .. } => Ok((End::Refused { code }, came)),
+            Performed::Unknown { .. } => self.settled(id).await,
+        }
+    }
+
+    /// Asks until the outcome of an operation is known; one that nobody has heard of has none.
+    pub(super) async fn settled(&self, id: &str) -> Result<(End, Came), Stop> {
+        let mut came = self.status(id).await;
+        for _ in 0..POLLS_MAX {
+            match came.answer()? {
+                Status::Done { amounts, reference } => return Ok((End::Done { amounts, reference }, came)),
+                Status::Refused { code } => return Ok((End::Refused { code }, came)),
+                Status::NotFound => break,
+                Status::Pending | Status::Unavailable(_) => tokio::time::sleep(POLL_EACH).await,
+            }
+            came = self.status(id).await;
+        }
+        came.is_not("status 给出最终结果", "an outcome, by status")
+    }
+
+    /// Gives back what a trial has moved, where that is possible.
+    pub(super) async fn give_back(&self, original: &str, quoted: &Quoted) -> Verdict {
+        if self.manifest().reverse_window_s.is_none() {
+            return Ok(());
+        }
+        let (end, came) = self.reverse(&self.id("back"), original, quoted).await?;
+        came.holds(end.is_done(), "冲正成功（done）", "the reversal is done")
+    }
+
+    pub(super) fn reversible(&self) -> Verdict {
+        match self.manifest().reverse_window_s {
+            Some(_) => Ok(()),
+            None => not_applicable("该支付方不支持冲正", "this payer takes nothing back"),
+        }
+    }
+
+    /// One day's book, all pages.
+    pub(super) async fn statement(&self, day: Date) -> Result<(Vec<StatementLine>, Came), Stop> {
+        let mut path = format!("/v1/statement?day={day}");
+        let mut lines = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let came = self.caller.get(&path).await;
+            let page: Statement = came.answer()?;
+            lines.extend(page.lines);
+            match page.next {
+                None => return Ok((lines, came)),
+                Some(next) => path = format!("/v1/statement?day={day}&after={next}"),
+            }
+        }
+        not_run("当日账翻页没有终点", "the pages of the statement do not end")
+    }
+
+    /// The lines of this run, whatever day they were written on.
+    pub(super) async fn our_lines(&self) -> Result<(Vec<StatementLine>, Came), Stop> {
+        let (first, last) = (civil_date(self.began), civil_date(given::now()));
+        let (mut lines, mut came) = self.statement(first).await?;
+        if first != last {
+            let (more, came_last) = self.statement(last).await?;
+            lines.extend(more);
+            came = came_last;
+        }
+        lines.retain(|line| self.is_ours(&line.operation_id));
+        Ok((lines, came))
+    }
+
+    /// What the book says that some operations moved together, each counted as often as it stands there.
+    pub(super) async fn booked(&self, ids: &[&str]) -> Result<(Money, Came), Stop> {
+        let (lines, came) = self.our_lines().await?;
+        let of_these = lines.iter().filter(|line| ids.contains(&line.operation_id.as_str()));
+        Ok((of_these.map(|line| line.amount).sum(), came))
+    }
+
+    /// Ends the adapter without a warning, starts it again and waits until it answers.
+    pub(super) async fn restarted(&self) -> Verdict {
+        let Some(restart) = &self.restart else {
+            return not_run(
+                "需要 --start 或 --restart，评测工具才能中断并重启适配器",
+                "needs --start or --restart, so that the kit can end the adapter and start it again",
+            );
+        };
+        if let Err(why) = restart.restart().await {
+            let zh = format!("无法重启：{why}");
+            return not_run(zh, format!("cannot be started again: {why}"));
+        }
+        self.answers_again().await
+    }
+
+    /// Waits until an adapter that was just started says what it is.
+    pub(super) async fn answers_again(&self) -> Verdict {
+        let until = tokio::time::Instant::now() + STARTS_WITHIN;
+        loop {
+            if self.caller.begin_anew().is_ok() && self.caller.called.connect().await.is_ok() {
+                let came = self.caller.get("/v1/describe").await;
+                if came.status() == Some(200) {
+                    return Ok(());
+                }
+            }
+            if until <= tokio::time::Instant::now() {
+                return failed(
+                    Text::new("重启后 30 秒内恢复服务", "answers again within 30 s of its start"),
+                    Text::new("没有应答", "no answer"),
+                    None,
+                );
+            }
+            tokio::time::sleep(START_POLL_EACH).await;
+        }
+    }
+
+    /// Whether the adapter still says anything at all.
+    pub(super) async fn is_alive(&self) -> bool {
+        self.caller.called.connect().await.is_ok() && self.caller.get("/v1/describe").await.status().is_some()
+    }
+}
+
+/// An instant that lies ahead.
+pub(super) fn is_ahead(at: Timestamp) -> bool {
+    given::now() < at
+}

@@ -1,0 +1,214 @@
+//! Where trials stand: the adapter, the people of the test data, and the messages a gateway would send about them.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde_json::{Value, json};
+use yizhan_contract::claim::HospitalLevel;
+use yizhan_contract::payer::{Ask, AskedLeg, CoverageQuestion, Manifest, Memo, Need, Person, QuotedAmount};
+use yizhan_contract::stay::{
+    CatalogueClass, Cause, CauseKind, Diagnosis, Referral, Sex, VisitClass, civil_date,
+};
+use yizhan_contract::{Buckets, Claim, ClaimLine, Money, PayerCode, Personal, revealing};
+
+use super::caller::Caller;
+use super::came::Came;
+use super::data::{TestData, TestPerson};
+use super::restart::Restart;
+use crate::given;
+
+pub(super) struct Bench {
+    pub(super) caller: Caller,
+    pub(super) data: TestData,
+    pub(super) restart: Option<Box<dyn Restart>>,
+    /// How long the adapter is kept busy to see how fast it is.
+    pub(super) load: Duration,
+    pub(super) began: Timestamp,
+    /// No two runs use the same ids.
+    run: String,
+    next: AtomicU32,
+    manifest: OnceLock<Manifest>,
+    pub(super) loaded: tokio::sync::OnceCell<super::trials::Loaded>,
+}
+
+/// What a stay may be paid at most where there are many at once, so that a covered person's year is not used up, fen.
+const SMALL_FEN: i64 = 1_000;
+
+/// A quote that was asked for: enough to commit it.
+#[derive(Debug, Clone)]
+pub(super) struct Quoted {
+    pub(super) id: String,
+    pub(super) stay: String,
+    pub(super) amounts: Vec<QuotedAmount>,
+    pub(super) valid_until: Timestamp,
+    pub(super) came: Came,
+}
+
+impl Quoted {
+    pub(super) fn total(&self) -> Money {
+        self.amounts.iter().map(|part| part.amount).sum()
+    }
+
+    pub(super) fn by_payer(&self) -> Vec<(PayerCode, Money)> {
+        self.amounts.iter().map(|part| (part.payer.clone(), part.amount)).collect()
+    }
+
+    fn parts(&self) -> Value {
+        let part =
+            |part: &QuotedAmount| json!({"payer": part.payer.as_str(), "amount": part.amount.to_string()});
+        self.amounts.iter().map(part).collect()
+    }
+}
+
+impl Bench {
+    pub(super) fn of(
+        caller: Caller,
+        data: TestData,
+        restart: Option<Box<dyn Restart>>,
+        load: Duration,
+    ) -> std::io::Result<Self> {
+        Ok(Self {
+            caller,
+            data,
+            restart,
+            load,
+            began: given::now(),
+            run: given::hex(&given::drawn::<6>()?),
+            next: AtomicU32::new(1),
+            manifest: OnceLock::new(),
+            loaded: tokio::sync::OnceCell::new(),
+        })
+    }
+
+    /// What the adapter promises, from now on held to.
+    pub(super) fn learn(&self, manifest: Manifest) {
+        self.caller.keep_to(&manifest);
+        let _ = self.manifest.set(manifest);
+    }
+
+    /// What the adapter promises. Before it has said so, nothing.
+    pub(super) fn manifest(&self) -> &Manifest {
+        self.manifest.get_or_init(|| Manifest::cautious("?", "?", Vec::new()))
+    }
+
+    /// What one of many stays may be paid at most: no two of the first hundred the same.
+    pub(super) fn small(number: usize) -> Option<Money> {
+        Some(Money::from_fen(SMALL_FEN.saturating_add(i64::try_from(number).unwrap_or_default())))
+    }
+
+    /// An id of this run alone.
+    pub(super) fn id(&self, what: &str) -> String {
+        format!("kit-{}-{what}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Whether an operation id was made by this run.
+    pub(super) fn is_ours(&self, operation_id: &str) -> bool {
+        operation_id.starts_with(&format!("kit-{}-", self.run))
+    }
+
+    fn discharged(&self) -> Date {
+        self.data.discharged.unwrap_or_else(|| civil_date(self.began))
+    }
+
+    /// Of a person, what the manifest needs.
+    fn person(&self, person: &TestPerson) -> Person {
+        let needs = |need| self.manifest().needs.contains(&need);
+        let number = person.id_number.reveal();
+        let sex = if number.is_male() { Sex::Male } else { Sex::Female };
+        Person {
+            id_number: needs(Need::IdNumber).then(|| person.id_number.clone()),
+            name: person.name.clone().filter(|_| needs(Need::Name)),
+            birth: number.birth().map(Personal::new).filter(|_| needs(Need::Birth)),
+            sex: needs(Need::Sex).then_some(sex),
+            card: person.card.clone().filter(|_| needs(Need::Card)),
+        }
+    }
+
+    fn claim(&self, person: &TestPerson) -> Claim {
+        let needs = |need| self.manifest().needs.contains(&need);
+        let (total, day) = (self.data.total, self.discharged());
+        let line = ClaimLine {
+            id: "1".into(),
+            code: "TEST01".into(),
+            category: None,
+            class: CatalogueClass::A,
+            amount: total,
+            self_funded: Money::ZERO,
+            over_limit: Money::ZERO,
+            upfront_copay: Money::ZERO,
+            in_scope: total,
+        };
+        let roster = || person.roster(&self.data.insured_region, &self.manifest().serves, day);
+        Claim {
+            hospital_level: HospitalLevel::Two,
+            hospital_region: self.data.hospital_region.clone(),
+            insured_region: self.data.insured_region.clone(),
+            class: VisitClass::Inpatient,
+            admitted: day.yesterday().unwrap_or(day),
+            discharged: day,
+            cause: Cause { kind: CauseKind::Illness, accident_type: None },
+            third_party_liable: false,
+            referral: Referral::None,
+            roster: needs(Need::Standing).then(roster),
+            buckets: Buckets { total, in_scope: total, ..Buckets::default() },
+            lines: if needs(Need::Lines) { vec![line] } else { Vec::new() },
+            settled_elsewhere: Vec::new(),
+        }
+    }
+
+    /// A request for a quote, without its head. `most`: what may be paid at most; absent: everything.
+    pub(super) fn ask(
+        &self,
+        person: &TestPerson,
+        stay: &str,
+        payers: &[PayerCode],
+        most: Option<Money>,
+    ) -> Value {
+        let needs = |need| self.manifest().needs.contains(&need);
+        let total = self.data.total;
+        let leg = |payer: &PayerCode| AskedLeg {
+            payer: payer.clone(),
+            base: total.exact(),
+            in_scope_left: total,
+            out_of_scope_left: Money::ZERO,
+            pay_at_most: most.unwrap_or(total),
+        };
+        let (code, name) = ("K35.900".to_owned(), "急性阑尾炎".to_owned());
+        let diagnosis = Diagnosis { code: code.into(), name: name.into(), principal: true };
+        let ask = Ask {
+            stay: stay.into(),
+            hospital: self.data.hospital.as_str().into(),
+            visit_number: needs(Need::VisitNumber).then(|| Personal::new(format!("ZY{stay}"))),
+            person: self.person(person),
+            claim: self.claim(person),
+            diagnoses: if needs(Need::Diagnoses) { vec![diagnosis] } else { Vec::new() },
+            legs: payers.iter().map(leg).collect(),
+            paid_before: Vec::new(),
+            memo: Memo::default(),
+        };
+        json!({"ask": revealed(&ask)})
+    }
+
+    pub(super) fn coverage_question(&self, person: &TestPerson) -> Value {
+        let (person, payers) = (self.person(person), self.manifest().serves.clone());
+        json!({"question": revealed(&CoverageQuestion { person, payers, on: self.discharged() })})
+    }
+
+    pub(super) fn commit_body(&self, id: &str, quoted: &Quoted) -> Value {
+        json!({"operation_id": id, "stay": quoted.stay, "quote_id": quoted.id, "amounts": quoted.parts()})
+    }
+
+    pub(super) fn reverse_body(&self, id: &str, original: &str, quoted: &Quoted) -> Value {
+        json!({
+            "operation_id": id, "original_operation_id": original, "stay": quoted.stay, "amounts": quoted.parts(),
+        })
+    }
+}
+
+/// As it goes to the adapter: with what is a person's.
+fn revealed(message: &impl serde::Serialize) -> Value {
+    revealing(|| serde_json::to_value(message)).unwrap_or_default()
+}

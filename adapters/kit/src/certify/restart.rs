@@ -1,0 +1,98 @@
+//! Ending an adapter the hard way, and starting it again.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+
+/// How long a command may take to stop and start an adapter.
+const RESTART_WAIT: Duration = Duration::from_secs(60);
+
+pub type Restarting<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
+/// Whoever can end an adapter without a warning (`kill -9`, or the plug) and start it on what it has kept.
+pub trait Restart: Send + Sync {
+    fn restart(&self) -> Restarting<'_>;
+}
+
+/// `--start`: the kit starts the adapter, kills it and starts it again. Dropped, it kills it for good.
+#[derive(Debug)]
+pub struct Started {
+    command: String,
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    group: Option<Pid>,
+}
+
+impl Running {
+    fn start(command: &str) -> io::Result<Self> {
+        let mut shell = Command::new("sh");
+        // A group of its own: whatever the command starts ends with it.
+        shell.arg("-c").arg(command).process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
+        let child = shell.spawn()?;
+        let group = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        Ok(Self { child, group })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Started {
+    /// # Errors
+    /// Where no shell can be started.
+    pub fn begin(command: &str) -> io::Result<Self> {
+        let running = Mutex::new(Some(Running::start(command)?));
+        Ok(Self { command: command.to_owned(), running })
+    }
+}
+
+impl Restart for Started {
+    fn restart(&self) -> Restarting<'_> {
+        Box::pin(async move {
+            let mut running = self.running.lock().await;
+            if let Some(mut ended) = running.take() {
+                if let Some(group) = ended.group.take() {
+                    let _ = kill_process_group(group, Signal::KILL);
+                }
+                let _ = ended.child.wait().await;
+            }
+            *running = Some(Running::start(&self.command).map_err(|why| why.to_string())?);
+            Ok(())
+        })
+    }
+}
+
+/// `--restart`: a command that ends the adapter without a warning and starts it again.
+#[derive(Debug, Clone)]
+pub struct Commanded(pub String);
+
+impl Restart for Commanded {
+    fn restart(&self) -> Restarting<'_> {
+        Box::pin(async move {
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(&self.0).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+            let ended = tokio::time::timeout(RESTART_WAIT, shell.status()).await;
+            match ended {
+                Ok(Ok(status)) if status.success() => Ok(()),
+                Ok(Ok(status)) => Err(format!("{}: {status}", self.0)),
+                Ok(Err(why)) => Err(why.to_string()),
+                Err(_) => Err(format!("{}: longer than {} s", self.0, RESTART_WAIT.as_secs())),
+            }
+        })
+    }
+}

@@ -1,0 +1,204 @@
+//! L0: messages have the shape the protocol says.
+
+use serde_json::{Value, json};
+use yizhan_contract::payer::QuoteAnswer;
+use yizhan_contract::protocol::{
+    MALFORMED, METHOD_NOT_ALLOWED, REQUEST_BYTES_MAX, TOO_LARGE, UNKNOWN_VERB, UNSUPPORTED_MEDIA_TYPE,
+};
+
+use super::Trial;
+use crate::certify::bench::Bench;
+use crate::certify::exchange::{Answered, JSON};
+use crate::certify::verdict::Verdict;
+
+const DESCRIBED: &[&str] = &["L0-01"];
+
+pub(super) const TRIALS: &[Trial] = &[
+    Trial {
+        id: "L0-01",
+        zh: "describe 给出协议版本 1 与完整的 manifest",
+        en: "describe gives version 1 of the protocol and a whole manifest",
+        clause: "describe",
+        after: &[],
+        check: |bench| Box::pin(describes_itself(bench)),
+    },
+    Trial {
+        id: "L0-02",
+        zh: "每个应答的 Content-Type 均为 application/json",
+        en: "every answer has the content type application/json",
+        clause: "messages",
+        after: DESCRIBED,
+        check: |bench| Box::pin(answers_in_json(bench)),
+    },
+    Trial {
+        id: "L0-03",
+        zh: "金额为带两位小数的字符串",
+        en: "money is a string with two decimals",
+        clause: "messages",
+        after: DESCRIBED,
+        check: |bench| Box::pin(money_is_a_string(bench)),
+    },
+    Trial {
+        id: "L0-04",
+        zh: "时间带时区偏移（RFC 3339）",
+        en: "times have an offset (RFC 3339)",
+        clause: "messages",
+        after: DESCRIBED,
+        check: |bench| Box::pin(times_have_an_offset(bench)),
+    },
+    Trial {
+        id: "L0-05",
+        zh: "不认识的成员被忽略",
+        en: "members it does not know are ignored",
+        clause: "messages",
+        after: &["L0-01", "L0-03", "L0-04"],
+        check: |bench| Box::pin(ignores_unknown_members(bench)),
+    },
+    Trial {
+        id: "L0-06",
+        zh: "无法读取的请求得到 400 malformed",
+        en: "a request that cannot be read gets 400 malformed",
+        clause: "refusals",
+        after: DESCRIBED,
+        check: |bench| Box::pin(refuses_the_unreadable(bench)),
+    },
+    Trial {
+        id: "L0-07",
+        zh: "不存在的接口得到 404，方法不符得到 405",
+        en: "an unknown verb gets 404, another method 405",
+        clause: "refusals",
+        after: DESCRIBED,
+        check: |bench| Box::pin(refuses_other_verbs(bench)),
+    },
+    Trial {
+        id: "L0-08",
+        zh: "非 JSON 的请求体得到 415",
+        en: "a body that is not JSON gets 415",
+        clause: "refusals",
+        after: DESCRIBED,
+        check: |bench| Box::pin(refuses_other_types(bench)),
+    },
+    Trial {
+        id: "L0-09",
+        zh: "超过 4 MiB 的请求体得到 413",
+        en: "a body longer than 4 MiB gets 413",
+        clause: "refusals",
+        after: DESCRIBED,
+        check: |bench| Box::pin(refuses_the_endless(bench)),
+    },
+];
+
+async fn describes_itself(bench: &Bench) -> Verdict {
+    let came = bench.caller.get("/v1/describe").await;
+    let described: yizhan_contract::protocol::Description = came.answer()?;
+    let manifest = described.manifest;
+    let told = !manifest.adapter.is_empty() && !manifest.version.is_empty();
+    came.holds(told, "adapter 与 version 不为空", "adapter and version are told")?;
+    came.holds(!manifest.serves.is_empty(), "serves 至少一个支付方", "serves names a payer")?;
+    let limits = [u32::from(manifest.concurrency_max), manifest.quote_p95_ms, manifest.commit_p95_ms];
+    came.holds(
+        limits.iter().all(|limit| 0 < *limit) && manifest.requests_per_second_max != Some(0),
+        "concurrency_max、requests_per_second_max、quote_p95_ms、commit_p95_ms 均大于 0",
+        "concurrency_max, requests_per_second_max, quote_p95_ms and commit_p95_ms are more than 0",
+    )?;
+    bench.learn(manifest);
+    Ok(())
+}
+
+async fn answers_in_json(bench: &Bench) -> Verdict {
+    let asked = bench.ask(&bench.data.people.covered, &bench.id("stay"), &bench.manifest().serves, None);
+    let answers = [
+        bench.caller.get("/v1/describe").await,
+        bench.status(&bench.id("unknown")).await,
+        bench.caller.post("/v1/quote", &asked).await,
+    ];
+    for came in answers {
+        let is_json = matches!(&came.0.answered, Answered::With { content_type, .. }
+            if content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(JSON)));
+        came.holds(is_json, "Content-Type: application/json", "Content-Type: application/json")?;
+    }
+    Ok(())
+}
+
+/// The quote of a covered person as it was written, before anybody reads it into types.
+async fn quote_as_written(bench: &Bench) -> (crate::certify::came::Came, Value) {
+    let asked = bench.ask(&bench.data.people.covered, &bench.id("stay"), &bench.manifest().serves, None);
+    let came = bench.caller.post("/v1/quote", &asked).await;
+    let written = came.0.json().unwrap_or_default();
+    (came, written)
+}
+
+async fn money_is_a_string(bench: &Bench) -> Verdict {
+    let (came, written) = quote_as_written(bench).await;
+    let is_money = |part: &Value| {
+        let amount = part["amount"].as_str().and_then(|amount| amount.split_once('.'));
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        amount.is_some_and(|(yuan, fen)| digits(yuan) && fen.len() == 2 && digits(fen))
+    };
+    let amounts = written["amounts"].as_array();
+    came.holds(
+        amounts.is_some_and(|amounts| !amounts.is_empty() && amounts.iter().all(is_money)),
+        r#"试算金额形如 "155.07""#,
+        r#"a quote with amounts like "155.07""#,
+    )
+}
+
+async fn times_have_an_offset(bench: &Bench) -> Verdict {
+    let (came, written) = quote_as_written(bench).await;
+    let valid_until = written["valid_until"].as_str();
+    came.holds(
+        valid_until.is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok()),
+        "valid_until 形如 2020-07-02T02:45:05Z 或 …+08:00",
+        "a quote with valid_until like 2020-07-02T02:45:05Z or …+08:00",
+    )
+}
+
+async fn ignores_unknown_members(bench: &Bench) -> Verdict {
+    let mut asked = bench.ask(&bench.data.people.covered, &bench.id("stay"), &bench.manifest().serves, None);
+    asked["head"] = bench.caller.head();
+    asked["head"]["of_a_later_version"] = json!(true);
+    asked["of_a_later_version"] = json!({"nested": [1, "二"]});
+    asked["ask"]["of_a_later_version"] = json!("…");
+    let came = bench.caller.post("/v1/quote", &asked).await;
+    let answer: QuoteAnswer = came.answer()?;
+    came.holds(
+        matches!(answer, QuoteAnswer::Quote(_)),
+        "与没有这些成员时相同的试算",
+        "the quote it gives without these members",
+    )
+}
+
+async fn refuses_the_unreadable(bench: &Bench) -> Verdict {
+    let bodies: [Vec<u8>; 5] = [
+        b"{".to_vec(),
+        b"[]".to_vec(),
+        // 王 in GB18030, which is no UTF-8.
+        b"{\"operation_id\": \"\xCD\xF5\"}".to_vec(),
+        bench.caller.bytes(&json!({})),
+        bench.caller.bytes(&json!({
+            "operation_id": bench.id("shape"), "stay": bench.id("stay"), "quote_id": "none",
+            "amounts": [{"payer": "supplementary", "amount": 1.5}],
+        })),
+    ];
+    for body in bodies {
+        bench.caller.send("POST", "/v1/commit", JSON, Some(body)).await.is_problem(400, MALFORMED)?;
+    }
+    Ok(())
+}
+
+async fn refuses_other_verbs(bench: &Bench) -> Verdict {
+    let asked = json!({"operation_id": bench.id("unknown")});
+    bench.caller.post("/v1/pay_everything", &asked).await.is_problem(404, UNKNOWN_VERB)?;
+    bench.caller.get("/v1/commit").await.is_problem(405, METHOD_NOT_ALLOWED)
+}
+
+async fn refuses_other_types(bench: &Bench) -> Verdict {
+    let body = bench.caller.bytes(&json!({"operation_id": bench.id("unknown")}));
+    let came = bench.caller.send("POST", "/v1/status", "application/xml", Some(body)).await;
+    came.is_problem(415, UNSUPPORTED_MEDIA_TYPE)
+}
+
+async fn refuses_the_endless(bench: &Bench) -> Verdict {
+    let body = vec![b' '; REQUEST_BYTES_MAX + 1];
+    bench.caller.send("POST", "/v1/status", JSON, Some(body)).await.is_problem(413, TOO_LARGE)
+}

@@ -1,0 +1,154 @@
+//! L5: who is let in, what is too late, and what must not be repeated.
+
+use std::time::Duration;
+
+use serde_json::json;
+use yizhan_contract::payer::{Need, Status};
+use yizhan_contract::protocol::DEADLINE_PASSED;
+
+use super::Trial;
+use crate::certify::bench::Bench;
+use crate::certify::came::Came;
+use crate::certify::target::Identity;
+use crate::certify::verdict::{Verdict, not_applicable, not_run};
+
+/// For a service that answers whoever asks.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+const SHAPED: &[&str] = &["L0"];
+
+pub(super) const TRIALS: &[Trial] = &[
+    Trial {
+        id: "L5-01",
+        zh: "没有客户端证书的人得不到任何应答",
+        en: "whoever shows no certificate gets no answer",
+        clause: "certificates",
+        after: SHAPED,
+        check: |bench| Box::pin(lets_nobody_in(bench, Identity::Nobody)),
+    },
+    Trial {
+        id: "L5-02",
+        zh: "证书由陌生 CA 签发的人得不到任何应答",
+        en: "whoever shows a certificate of another CA gets no answer",
+        clause: "certificates",
+        after: &["L0", "L5-01"],
+        check: |bench| Box::pin(lets_nobody_in(bench, Identity::Stranger)),
+    },
+    Trial {
+        id: "L5-03",
+        zh: "同一端口不接受明文 HTTP",
+        en: "the same port does not speak plain HTTP",
+        clause: "certificates",
+        after: SHAPED,
+        check: |bench| Box::pin(speaks_no_plain_text(bench)),
+    },
+    Trial {
+        id: "L5-04",
+        zh: "过期的请求得到 400 deadline_passed，什么都没有开始",
+        en: "a request after its deadline gets 400 deadline_passed and begins nothing",
+        clause: "deadlines",
+        after: &["L0", "L1-01", "L1-06"],
+        check: |bench| Box::pin(begins_nothing_late(bench)),
+    },
+    Trial {
+        id: "L5-05",
+        zh: "拒绝与错误中不重复个人数据",
+        en: "refusals and problems repeat nothing of a person",
+        clause: "personal-data",
+        after: SHAPED,
+        check: |bench| Box::pin(repeats_nothing_personal(bench)),
+    },
+    Trial {
+        id: "L5-06",
+        zh: "不接受网址中的个人数据",
+        en: "personal data in an address is not taken",
+        clause: "personal-data",
+        after: SHAPED,
+        check: |bench| Box::pin(takes_nothing_by_address(bench)),
+    },
+];
+
+/// Over TLS there is something to see; else the level is not reached.
+fn protected(bench: &Bench) -> Verdict {
+    if bench.caller.called.tls.is_some() {
+        return Ok(());
+    }
+    not_run(
+        "适配器以明文 http 评测；请以 https 及证书评测",
+        "the adapter is called by plain http; certify it by https, with certificates",
+    )
+}
+
+async fn lets_nobody_in(bench: &Bench, identity: Identity) -> Verdict {
+    protected(bench)?;
+    let client = match bench.caller.called.client(identity, ANSWERS_WITHIN) {
+        Ok(client) => client,
+        Err(why) => return not_run(why.to_string(), why.to_string()),
+    };
+    let came = bench.caller.get_by(&client, "/v1/describe").await;
+    came.holds(came.status().is_none(), "没有应答（TLS 握手失败）", "no answer: the TLS handshake fails")
+}
+
+async fn speaks_no_plain_text(bench: &Bench) -> Verdict {
+    protected(bench)?;
+    let asked = format!(
+        "GET /v1/describe HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+        bench.caller.called.host()
+    );
+    let said = bench.caller.called.say(asked.as_bytes(), ANSWERS_WITHIN).await.unwrap_or_default();
+    let came = Came::by_hand("GET", "/v1/describe", &said);
+    // Some say in plain HTTP that TLS is wanted; that is no answer of the protocol.
+    let is_answer = said.starts_with(b"HTTP/1.1 200") || said.starts_with(b"HTTP/1.0 200");
+    came.holds(!is_answer, "没有应答，或说明须用 TLS", "no answer, or the word that TLS is wanted")
+}
+
+async fn begins_nothing_late(bench: &Bench) -> Verdict {
+    let quoted = bench.quote_some(&bench.data.people.covered, None).await?;
+    let id = bench.id("late");
+    let mut body = bench.commit_body(&id, &quoted);
+    body["head"] = bench.caller.head();
+    body["head"]["deadline"] = json!("2020-01-01T00:00:00Z");
+    bench.caller.post("/v1/commit", &body).await.is_problem(400, DEADLINE_PASSED)?;
+    let came = bench.status(&id).await;
+    let status: Status = came.answer()?;
+    came.holds(status == Status::NotFound, "status 为 not_found", "status says not_found")
+}
+
+async fn repeats_nothing_personal(bench: &Bench) -> Verdict {
+    if !bench.manifest().needs.iter().any(|need| matches!(need, Need::IdNumber | Need::Name | Need::Card)) {
+        return not_applicable("manifest 不需要个人数据", "the manifest needs nothing of a person");
+    }
+    let person = bench.data.people.refused.as_ref().unwrap_or(&bench.data.people.covered);
+    let asked = bench.ask(person, &bench.id("stay"), &bench.manifest().serves, None);
+    let mut wrong_type = asked.clone();
+    wrong_type["ask"]["claim"]["buckets"]["total"] = json!(12000);
+    let mut wrong_number = asked.clone();
+    wrong_number["ask"]["person"]["id_number"] = json!("999999199001019999");
+    let mut cut_off = bench.caller.bytes(&asked);
+    cut_off.truncate(cut_off.len() - 5);
+    let said = [
+        bench.caller.post("/v1/quote", &asked).await,
+        bench.caller.post("/v1/quote", &wrong_type).await,
+        bench.caller.post("/v1/quote", &wrong_number).await,
+        bench.caller.send("POST", "/v1/quote", "application/json", Some(cut_off)).await,
+    ];
+    let own = [
+        Some(person.id_number.reveal().as_str().to_owned()),
+        person.name.as_ref().map(|name| name.reveal().clone()),
+        person.card.as_ref().map(|card| card.reveal().clone()),
+        Some("999999199001019999".to_owned()),
+    ];
+    for came in said {
+        let text = String::from_utf8_lossy(came.0.answer()).into_owned();
+        let repeats = own.iter().flatten().any(|own| text.contains(own.as_str()));
+        came.holds(!repeats, "不含身份证号、姓名与卡号", "no identity card number, name or card number")?;
+    }
+    Ok(())
+}
+
+async fn takes_nothing_by_address(bench: &Bench) -> Verdict {
+    let number = bench.data.people.covered.id_number.reveal().as_str();
+    let path = format!("/v1/coverage?id_number={number}");
+    let came = bench.caller.get(&path).await;
+    came.holds(came.status() != Some(200), "404 或 405", "404 or 405")
+}

@@ -1,0 +1,135 @@
+//! What can be wrong with an adapter: one thing each, and the trial that says so.
+
+/// One defect of an adapter that is right otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Fault {
+    // L0
+    AllowsNothingAtOnce,
+    AnswersInPlainText,
+    MoneyIsANumber,
+    MoneyHasOneDecimal,
+    TimesHaveNoOffset,
+    ChokesOnNewMembers,
+    FailsOnTheUnreadable,
+    AnswersUnknownVerbs,
+    ReadsAnyType,
+    // L1
+    PaysAboveTheMost,
+    PaysWhereNothingMay,
+    CoversEverybody,
+    SaysEverybodyIsCovered,
+    UnknownIsPending,
+    StatusTellsAnotherSum,
+    CommitsWithoutAQuote,
+    RefusesWithoutAReason,
+    GivesLessBack,
+    // L2
+    AnswersAnewEachTime,
+    BooksTwiceAtOnce,
+    TakesOtherContent,
+    KeepsNoTombstones,
+    RefusesItsOwnReversal,
+    ReversesTwice,
+    ForgetsRefusals,
+    // L3
+    KeepsTheCap,
+    RacesPastTheCap,
+    LeavesCommitsHanging,
+    MixesReferencesUp,
+    // L4
+    CompletesHalfRequests,
+    IsHeldUpByTheSlow,
+    DiesOfNonsense,
+    ForgetsEverything,
+    ForgetsTombstones,
+    AnswersBeforeItIsDurable,
+    // L5
+    LetsAnybodyIn,
+    BelievesAnyAuthority,
+    SpeaksPlainText,
+    BeginsWhatIsLate,
+    RepeatsThePerson,
+    TakesPersonsByAddress,
+    // L6
+    QuotesSlowlyUnderLoad,
+    CommitsSlowlyUnderLoad,
+    IsBusyWithinItsPromise,
+    // L7
+    LosesALine,
+    ReversalsArePositive,
+    BooksWhatItRefused,
+    MixesDaysUp,
+    OrdersBackwards,
+    ReadsAnyDay,
+}
+
+use Fault::*;
+
+/// Each with the one trial that it fails.
+pub(crate) const CAUGHT: &[(Fault, &str)] = &[
+    (AllowsNothingAtOnce, "L0-01"),
+    (AnswersInPlainText, "L0-02"),
+    (MoneyIsANumber, "L0-03"),
+    (MoneyHasOneDecimal, "L0-03"),
+    (TimesHaveNoOffset, "L0-04"),
+    (ChokesOnNewMembers, "L0-05"),
+    (FailsOnTheUnreadable, "L0-06"),
+    (AnswersUnknownVerbs, "L0-07"),
+    (ReadsAnyType, "L0-08"),
+    (PaysAboveTheMost, "L1-02"),
+    (PaysWhereNothingMay, "L1-03"),
+    (CoversEverybody, "L1-04"),
+    (SaysEverybodyIsCovered, "L1-05"),
+    (UnknownIsPending, "L1-06"),
+    (StatusTellsAnotherSum, "L1-07"),
+    (CommitsWithoutAQuote, "L1-08"),
+    (RefusesWithoutAReason, "L1-09"),
+    (GivesLessBack, "L1-10"),
+    (AnswersAnewEachTime, "L2-01"),
+    (BooksTwiceAtOnce, "L2-02"),
+    (TakesOtherContent, "L2-03"),
+    (KeepsNoTombstones, "L2-04"),
+    (RefusesItsOwnReversal, "L2-05"),
+    (ReversesTwice, "L2-06"),
+    (ForgetsRefusals, "L2-08"),
+    (KeepsTheCap, "L3-01"),
+    (RacesPastTheCap, "L3-02"),
+    (LeavesCommitsHanging, "L3-03"),
+    (MixesReferencesUp, "L3-04"),
+    (CompletesHalfRequests, "L4-01"),
+    (IsHeldUpByTheSlow, "L4-02"),
+    (DiesOfNonsense, "L4-03"),
+    (ForgetsEverything, "L4-04"),
+    (ForgetsTombstones, "L4-05"),
+    (AnswersBeforeItIsDurable, "L4-06"),
+    (LetsAnybodyIn, "L5-01"),
+    (BelievesAnyAuthority, "L5-02"),
+    (SpeaksPlainText, "L5-03"),
+    (BeginsWhatIsLate, "L5-04"),
+    (RepeatsThePerson, "L5-05"),
+    (TakesPersonsByAddress, "L5-06"),
+    (QuotesSlowlyUnderLoad, "L6-01"),
+    (CommitsSlowlyUnderLoad, "L6-02"),
+    (IsBusyWithinItsPromise, "L6-03"),
+    (LosesALine, "L7-01"),
+    (ReversalsArePositive, "L7-02"),
+    (BooksWhatItRefused, "L7-03"),
+    (MixesDaysUp, "L7-04"),
+    (OrdersBackwards, "L7-05"),
+    (ReadsAnyDay, "L7-06"),
+];
+
+impl Fault {
+    /// Faults of connections, before anything is read.
+    pub(crate) fn is_in_front(self) -> bool {
+        matches!(
+            self,
+            CompletesHalfRequests
+                | IsHeldUpByTheSlow
+                | DiesOfNonsense
+                | LetsAnybodyIn
+                | BelievesAnyAuthority
+                | SpeaksPlainText
+        )
+    }
+}

@@ -1,0 +1,305 @@
+//! A simulated payer with one fault in what it does, and with one in what it says.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use yizhan_contract::Money;
+use yizhan_contract::payer::{Coverage, Manifest, Performed, QuoteAnswer, StatementLine, Status, Visited};
+use yizhan_contract::protocol::{
+    CommitRequest, CoverageRequest, QuoteRequest, ReverseRequest, Statement, StatusRequest, VisitRequest,
+};
+use yizhan_contract::stay::civil_date;
+use yizhan_kit::service::{Refusal, Replied, Verbs};
+use yizhan_kit::simulate::{Magic, Simulator};
+
+use super::faults::Fault;
+use super::memory::{InHand, Memory};
+
+/// What a slow answer takes longer than its manifest promises.
+const SLOW: Duration = Duration::from_millis(150);
+const PROMISED_MS: u32 = 75;
+/// Amounts in fen whose references are mixed up: only many stays at once have them.
+const MIXED_UP: std::ops::Range<i64> = 1_020..1_030;
+
+pub(crate) struct Faulty {
+    inner: Simulator,
+    manifest: Manifest,
+    fault: Option<Fault>,
+    memory: Arc<Memory>,
+    quotes_in_hand: AtomicUsize,
+    /// Faults that would race with themselves take one operation at a time.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Faulty {
+    pub(crate) fn of(inner: Simulator, fault: Option<Fault>, memory: Arc<Memory>) -> Self {
+        let mut manifest = inner.manifest().clone();
+        match fault {
+            Some(Fault::AllowsNothingAtOnce) => manifest.concurrency_max = 0,
+            Some(Fault::QuotesSlowlyUnderLoad) => manifest.quote_p95_ms = PROMISED_MS,
+            Some(Fault::CommitsSlowlyUnderLoad) => manifest.commit_p95_ms = PROMISED_MS,
+            _ => {}
+        }
+        let (quotes_in_hand, turn) = Default::default();
+        Self { inner, manifest, fault, memory, quotes_in_hand, turn }
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    /// The request as the fault reads it.
+    fn misread(&self, asked: &QuoteRequest) -> QuoteRequest {
+        let mut asked = asked.clone();
+        let total = asked.ask.claim.buckets.total;
+        let magic = asked.ask.person.id_number.as_ref().and_then(|number| Magic::of(number.reveal()));
+        for leg in &mut asked.ask.legs {
+            if self.has(Fault::PaysAboveTheMost) && leg.pay_at_most.is_positive() {
+                leg.pay_at_most = total;
+            }
+            if self.has(Fault::PaysWhereNothingMay) && leg.pay_at_most.is_zero() {
+                leg.pay_at_most = Money::FEN;
+            }
+            if magic == Some(Magic::Capped) && self.memory.of().is_cap_kept {
+                leg.pay_at_most = Money::ZERO;
+            }
+        }
+        if self.has(Fault::CoversEverybody) && magic == Some(Magic::NotCovered) {
+            let number = Magic::Covered.number().clone();
+            asked.ask.person.id_number = Some(yizhan_contract::Personal::new(number));
+        }
+        asked
+    }
+
+    async fn quoted(&self, asked: &QuoteRequest, at: Timestamp) -> Result<QuoteAnswer, Refusal> {
+        let others = self.quotes_in_hand.fetch_add(1, Ordering::Relaxed);
+        if self.has(Fault::QuotesSlowlyUnderLoad) && 0 < others {
+            dawdle().await;
+        }
+        let asked = self.misread(asked);
+        let answer = self.inner.quote(&asked, at).await;
+        self.quotes_in_hand.fetch_sub(1, Ordering::Relaxed);
+        let magic = asked.ask.person.id_number.as_ref().and_then(|number| Magic::of(number.reveal()));
+        if let (Some(Magic::Capped), Ok(QuoteAnswer::Quote(quote))) = (magic, &answer) {
+            self.memory.of().capped_quotes.insert(quote.id.clone());
+        }
+        answer
+    }
+
+    /// Whether nobody has heard of an operation.
+    async fn is_unknown(&self, id: &str, asked: &ReverseRequest, at: Timestamp) -> bool {
+        let question = StatusRequest { head: asked.head.clone(), operation_id: id.into() };
+        self.inner.status(&question, at).await == Ok(Status::NotFound)
+    }
+
+    async fn committed(&self, asked: &CommitRequest, at: Timestamp) -> Result<Performed, Refusal> {
+        let id = asked.operation_id.to_string();
+        let done = |reference: &str| {
+            let (amounts, reference) = (asked.amounts.clone(), reference.to_owned());
+            Ok(Performed::Committed { amounts, reference })
+        };
+        let is_first = self.memory.of().commits.insert(id.clone());
+        let _in_hand = InHand::of(&self.memory, &id);
+        let _turn = if self.has(Fault::ForgetsTombstones) { Some(self.turn.lock().await) } else { None };
+        if self.memory.of().fenced.contains(&id) {
+            let code = "reversed_before".to_owned();
+            return Ok(Performed::Refused { message: code.clone(), code });
+        }
+        let is_of_no_quote = asked.quote_id.as_deref().is_some_and(|quote| quote.contains("no-quote"));
+        if self.has(Fault::CommitsWithoutAQuote) && is_of_no_quote {
+            return done(&format!("P-{id}"));
+        }
+        let is_beside_others = self.memory.of().in_hand.len() > 1;
+        if self.has(Fault::CommitsSlowlyUnderLoad) && is_beside_others {
+            dawdle().await;
+        }
+        let answer = self.inner.commit(asked, at).await;
+        let is_beside_others = is_beside_others || self.memory.of().in_hand.len() > 1;
+        let mut memory = self.memory.of();
+        if memory.in_hand.get(&id).is_some_and(|times| 1 < *times) {
+            memory.twice.insert(id.clone());
+        }
+        if is_beside_others {
+            memory.committed_beside_others.insert(id.clone());
+        }
+        if asked.quote_id.as_ref().is_some_and(|quote| memory.capped_quotes.contains(quote)) {
+            memory.capped_commits.insert(id.clone());
+        }
+        match answer {
+            Err(Refusal::Conflict) if self.has(Fault::TakesOtherContent) => done("P-conflict"),
+            Ok(Performed::Committed { amounts, reference }) => {
+                let reference = match self.fault {
+                    Some(Fault::AnswersAnewEachTime) if !is_first => format!("{reference}-again"),
+                    Some(Fault::MixesReferencesUp) if MIXED_UP.contains(&amounts[0].1.fen()) => {
+                        "P-1".to_owned()
+                    }
+                    _ => reference,
+                };
+                Ok(Performed::Committed { amounts, reference })
+            }
+            Ok(Performed::Refused { code, message }) => {
+                memory.refused.push(line(&id, asked.amounts[0].1, at));
+                if self.has(Fault::RacesPastTheCap) && code == "cap_reached" && is_beside_others {
+                    return done(&format!("P-{id}"));
+                }
+                let code =
+                    if self.has(Fault::ForgetsRefusals) && !is_first { "again".to_owned() } else { code };
+                let message = if self.has(Fault::RefusesWithoutAReason) { String::new() } else { message };
+                Ok(Performed::Refused { code, message })
+            }
+            other => other,
+        }
+    }
+
+    async fn reversed(&self, asked: &ReverseRequest, at: Timestamp) -> Result<Performed, Refusal> {
+        let (id, original) = (asked.operation_id.to_string(), asked.original_operation_id.to_string());
+        let nothing = || Ok(Performed::Committed { amounts: Vec::new(), reference: format!("R-{id}") });
+        if self.memory.of().commits.contains(&id) {
+            return self.inner.reverse(asked, at).await;
+        }
+        let is_first = self.memory.of().reversals.insert(id.clone());
+        let _turn = if self.has(Fault::ForgetsTombstones) { Some(self.turn.lock().await) } else { None };
+        match self.fault {
+            Some(Fault::RefusesItsOwnReversal) if !is_first => {
+                let code = "already_reversed".to_owned();
+                return Ok(Performed::Refused { message: code.clone(), code });
+            }
+            Some(Fault::KeepsNoTombstones) if self.is_unknown(&original, asked, at).await => {
+                return nothing();
+            }
+            Some(Fault::ForgetsTombstones) if self.is_unknown(&original, asked, at).await => {
+                self.memory.of().fenced.insert(original);
+                return nothing();
+            }
+            Some(Fault::LeavesCommitsHanging) if self.memory.of().in_hand.contains_key(&original) => {
+                return nothing();
+            }
+            _ => {}
+        }
+        let answer = self.inner.reverse(asked, at).await;
+        let mut memory = self.memory.of();
+        memory.is_cap_kept |= self.has(Fault::KeepsTheCap) && memory.capped_commits.contains(&original);
+        match (self.fault, answer) {
+            (Some(Fault::GivesLessBack), Ok(Performed::Committed { mut amounts, reference })) => {
+                amounts.iter_mut().for_each(|(_, amount)| *amount -= Money::FEN);
+                Ok(Performed::Committed { amounts, reference })
+            }
+            (Some(Fault::ReversesTwice), Ok(Performed::Refused { code, .. }))
+                if code == "already_reversed" =>
+            {
+                let amounts = asked.amounts.clone();
+                memory.extra.push(line(&id, -amounts[0].1, at));
+                Ok(Performed::Committed { amounts, reference: format!("R-{id}") })
+            }
+            (_, answer) => answer,
+        }
+    }
+
+    fn status_of(&self, id: &str, status: Status) -> Status {
+        let memory = self.memory.of();
+        match (self.fault, status) {
+            (Some(Fault::UnknownIsPending), Status::NotFound) => Status::Pending,
+            (Some(Fault::StatusTellsAnotherSum), Status::Done { mut amounts, reference }) => {
+                amounts.iter_mut().for_each(|(_, amount)| *amount += Money::FEN);
+                Status::Done { amounts, reference }
+            }
+            (Some(Fault::AnswersBeforeItIsDurable), _) if memory.hidden.contains(id) => Status::NotFound,
+            (Some(Fault::ForgetsTombstones), _) if memory.fenced.contains(id) => {
+                Status::Refused { code: "reversed_before".to_owned() }
+            }
+            (_, status) => status,
+        }
+    }
+
+    fn bookkeep(&self, page: &mut Statement) {
+        let memory = self.memory.of();
+        match self.fault {
+            Some(Fault::LosesALine) => drop(page.lines.pop()),
+            Some(Fault::ReversalsArePositive) => {
+                page.lines.iter_mut().for_each(|line| line.amount = line.amount.abs());
+            }
+            Some(Fault::BooksWhatItRefused) => {
+                let of_day = memory.refused.iter().filter(|line| civil_date(line.at) == page.day);
+                page.lines.extend(of_day.cloned());
+                page.lines.sort_by_key(|line| line.at);
+            }
+            Some(Fault::ReversesTwice) => page.lines.extend(memory.extra.iter().cloned()),
+            Some(Fault::OrdersBackwards) => page.lines.reverse(),
+            Some(Fault::BooksTwiceAtOnce) => {
+                let twice = page.lines.iter().filter(|line| memory.twice.contains(&line.operation_id));
+                let twice: Vec<_> = twice.cloned().collect();
+                page.lines.extend(twice);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn line(id: &str, amount: Money, at: Timestamp) -> StatementLine {
+    let (operation_id, reference) = (id.to_owned(), format!("X-{id}"));
+    StatementLine { operation_id, reference, payer: "supplementary".parse().unwrap(), amount, at }
+}
+
+/// Nothing comes of it for a while.
+async fn dawdle() {
+    let _ = tokio::time::timeout(SLOW, std::future::pending::<()>()).await;
+}
+
+impl Verbs for Faulty {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn coverage<'a>(&'a self, asked: &'a CoverageRequest, at: Timestamp) -> Replied<'a, Coverage> {
+        Box::pin(async move {
+            let mut answer = self.inner.coverage(asked, at).await?;
+            if let (true, Coverage::Covers { covers }) =
+                (self.has(Fault::SaysEverybodyIsCovered), &mut answer)
+            {
+                covers.iter_mut().for_each(|cover| cover.in_force = true);
+            }
+            Ok(answer)
+        })
+    }
+
+    fn visit<'a>(&'a self, asked: &'a VisitRequest, at: Timestamp) -> Replied<'a, Visited> {
+        self.inner.visit(asked, at)
+    }
+
+    fn quote<'a>(&'a self, asked: &'a QuoteRequest, at: Timestamp) -> Replied<'a, QuoteAnswer> {
+        Box::pin(self.quoted(asked, at))
+    }
+
+    fn commit<'a>(&'a self, asked: &'a CommitRequest, at: Timestamp) -> Replied<'a, Performed> {
+        Box::pin(self.committed(asked, at))
+    }
+
+    fn reverse<'a>(&'a self, asked: &'a ReverseRequest, at: Timestamp) -> Replied<'a, Performed> {
+        Box::pin(self.reversed(asked, at))
+    }
+
+    fn status<'a>(&'a self, asked: &'a StatusRequest, at: Timestamp) -> Replied<'a, Status> {
+        Box::pin(async move {
+            let status = self.inner.status(asked, at).await?;
+            Ok(self.status_of(&asked.operation_id, status))
+        })
+    }
+
+    fn statement<'a>(&'a self, day: Date, after: Option<&'a str>, at: Timestamp) -> Replied<'a, Statement> {
+        Box::pin(async move {
+            let asked = if self.has(Fault::MixesDaysUp) { civil_date(at) } else { day };
+            let mut page = self.inner.statement(asked, after, at).await?;
+            page.day = day;
+            self.bookkeep(&mut page);
+            Ok(page)
+        })
+    }
+}
+
+/// What is boxed and sent between threads.
+pub(super) type Sent<T> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -1,0 +1,223 @@
+//! Faults of connections: what stands between the network and an adapter that is right otherwise.
+
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use yizhan_kit::service::{Handler, open, server_config};
+
+use super::faults::Fault;
+use crate::certificates::certificates;
+
+/// The first byte of a TLS handshake.
+const HANDSHAKE: u8 = 0x16;
+
+pub(crate) async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, fault: Fault) {
+    match fault {
+        Fault::LetsAnybodyIn | Fault::BelievesAnyAuthority => {
+            let tls = Arc::new(careless(fault));
+            open(listener, Some(tls), handler, std::future::pending()).await;
+        }
+        fault => Front::of(handler, fault).await.accept(listener).await,
+    }
+}
+
+/// A service that asks nobody for a certificate, or takes any.
+fn careless(fault: Fault) -> ServerConfig {
+    let files = certificates().of_service();
+    let certificate = CertificateDer::from_pem_file(&files.certificate).unwrap();
+    let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = match fault {
+        Fault::LetsAnybodyIn => builder.with_no_client_auth(),
+        _ => builder.with_client_cert_verifier(Arc::new(Anybody)),
+    };
+    let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config
+}
+
+/// Wants a certificate, and does not care whose.
+#[derive(Debug)]
+struct Anybody;
+
+impl ClientCertVerifier for Anybody {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let algorithms = ring::default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, &algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        let algorithms = ring::default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, &algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Takes TLS off, looks at the requests, and hands them on to the adapter behind it.
+#[derive(Clone)]
+struct Front {
+    fault: Fault,
+    tls: TlsAcceptor,
+    behind: std::net::SocketAddr,
+    /// Connections that said half a request and no more.
+    halves: watch::Sender<usize>,
+    dead: watch::Sender<bool>,
+}
+
+impl Front {
+    async fn of(handler: Arc<dyn Handler>, fault: Fault) -> Self {
+        let mut config = server_config(&certificates().of_service()).unwrap();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let behind = listener.local_addr().unwrap();
+        tokio::spawn(open(listener, None, handler, std::future::pending()));
+        let (halves, dead) = (watch::Sender::new(0), watch::Sender::new(false));
+        Self { fault, tls: TlsAcceptor::from(Arc::new(config)), behind, halves, dead }
+    }
+
+    async fn accept(self, listener: TcpListener) {
+        let mut dying = self.dead.subscribe();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = dying.wait_for(|dead| *dead) => return,
+            };
+            let (stream, _) = accepted.unwrap();
+            let (front, mut dying) = (self.clone(), self.dead.subscribe());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = front.take(stream) => {}
+                    _ = dying.wait_for(|dead| *dead) => {}
+                }
+            });
+        }
+    }
+
+    async fn take(&self, stream: TcpStream) {
+        let mut first = [0];
+        if !matches!(stream.peek(&mut first).await, Ok(1)) {
+            return;
+        }
+        if first != [HANDSHAKE] {
+            return match self.fault {
+                Fault::SpeaksPlainText => self.hand_on(stream).await,
+                Fault::DiesOfNonsense => drop(self.dead.send_replace(true)),
+                _ => {}
+            };
+        }
+        if self.fault == Fault::IsHeldUpByTheSlow {
+            let _ = self.halves.subscribe().wait_for(|halves| *halves == 0).await;
+        }
+        if let Ok(stream) = self.tls.accept(stream).await {
+            self.hand_on(stream).await;
+        }
+    }
+
+    /// Bytes both ways, with an eye on whether requests are whole.
+    async fn hand_on(&self, stream: impl AsyncRead + AsyncWrite) {
+        let (mut from_client, mut to_client) = tokio::io::split(stream);
+        let (mut from_behind, mut to_behind) = TcpStream::connect(self.behind).await.unwrap().into_split();
+        let there = async {
+            let (mut requests, mut bytes) = (Requests::default(), vec![0; 16 * 1024]);
+            loop {
+                let read = from_client.read(&mut bytes).await.unwrap_or(0);
+                if read == 0 {
+                    break;
+                }
+                let was_half = requests.is_half();
+                requests.saw(&bytes[..read]);
+                self.count(was_half, requests.is_half());
+                if to_behind.write_all(&bytes[..read]).await.is_err() {
+                    break;
+                }
+            }
+            self.count(requests.is_half(), false);
+            if self.fault == Fault::CompletesHalfRequests {
+                let _ = to_behind.write_all(&vec![b' '; requests.missing]).await;
+                // What was begun is finished, though nobody hears of it.
+                let () = std::future::pending().await;
+            }
+        };
+        let back = async {
+            let _ = tokio::io::copy(&mut from_behind, &mut to_client).await;
+            let _ = to_client.shutdown().await;
+        };
+        tokio::select! {
+            () = there => {}
+            () = back => {}
+        }
+    }
+
+    fn count(&self, was_half: bool, is_half: bool) {
+        match (was_half, is_half) {
+            (false, true) => self.halves.send_modify(|halves| *halves += 1),
+            (true, false) => self.halves.send_modify(|halves| *halves -= 1),
+            _ => {}
+        }
+    }
+}
+
+/// How far the requests on a connection have come.
+#[derive(Default)]
+struct Requests {
+    head: Vec<u8>,
+    /// Bytes of the body that are still to come.
+    missing: usize,
+}
+
+impl Requests {
+    fn saw(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let of_body = self.missing.min(bytes.len());
+            self.missing -= of_body;
+            bytes = &bytes[of_body..];
+            let Some((first, rest)) = bytes.split_first() else { return };
+            self.head.push(*first);
+            bytes = rest;
+            if self.head.ends_with(b"\r\n\r\n") {
+                let head = String::from_utf8_lossy(&std::mem::take(&mut self.head)).to_ascii_lowercase();
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                self.missing = length.map_or(0, |length| length.trim().parse().unwrap());
+            }
+        }
+    }
+
+    fn is_half(&self) -> bool {
+        0 < self.missing || !self.head.is_empty()
+    }
+}

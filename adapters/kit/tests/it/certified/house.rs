@@ -1,0 +1,112 @@
+//! Where an adapter under test lives: a runtime of its own that can be ended at any moment, on a port that stays.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use yizhan_kit::certify::{ClientFiles, Restart, Restarting, Target};
+use yizhan_kit::service::{Desk, open, server_config};
+use yizhan_kit::simulate::{Simulated, Simulator};
+
+use super::faults::Fault;
+use super::faulty::Faulty;
+use super::front;
+use super::memory::Memory;
+use super::twisted::Twisted;
+use crate::certificates::certificates;
+
+/// For everything of an ended adapter to be gone.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
+
+/// An adapter with at most one fault, served over TLS.
+pub(crate) struct House {
+    folder: tempfile::TempDir,
+    pub(crate) address: SocketAddr,
+    fault: Option<Fault>,
+    /// What a fault remembers across restarts.
+    memory: Arc<Memory>,
+    running: Mutex<Option<Runtime>>,
+}
+
+impl House {
+    pub(crate) async fn of(fault: Option<Fault>) -> Arc<Self> {
+        // Nobody else gets the port between two lives of the adapter: it is asked for again by number.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let house = Self {
+            folder: tempfile::tempdir().unwrap(),
+            address: listener.local_addr().unwrap(),
+            fault,
+            memory: Arc::default(),
+            running: Mutex::new(None),
+        };
+        drop(listener);
+        house.begin().await;
+        Arc::new(house)
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        let path = |name: &str| certificates().path(name);
+        let tls =
+            ClientFiles { ca: path("ca.pem"), certificate: path("caller.pem"), key: path("caller.key") };
+        Target { url: format!("https://localhost:{}", self.address.port()), tls: Some(tls) }
+    }
+
+    fn book(&self) -> PathBuf {
+        self.folder.path().join("book")
+    }
+
+    async fn begin(&self) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.unwrap();
+        let simulated = Simulated::by_default(vec!["supplementary".parse().unwrap()]).unwrap();
+        let inner = Simulator::open(simulated, &self.book()).unwrap();
+        let desk = Arc::new(Desk::of(Faulty::of(inner, self.fault, Arc::clone(&self.memory))));
+        let handler = Arc::new(Twisted::of(desk, self.fault));
+        let tls = Arc::new(server_config(&certificates().of_service()).unwrap());
+        let (address, fault) = (self.address, self.fault);
+        let listening = runtime.spawn(async move {
+            let listener = TcpListener::bind(address).await.unwrap();
+            let serving = match fault.filter(|fault| fault.is_in_front()) {
+                Some(fault) => tokio::spawn(front::serve(listener, handler, fault)),
+                None => tokio::spawn(open(listener, Some(tls), handler, std::future::pending())),
+            };
+            drop(serving);
+        });
+        listening.await.unwrap();
+        *self.running.lock().unwrap() = Some(runtime);
+    }
+
+    async fn end(&self) {
+        let Some(runtime) = self.running.lock().unwrap().take() else { return };
+        // Tasks are dropped where they stand, as by kill -9; the book alone keeps what it was handed.
+        tokio::task::spawn_blocking(move || runtime.shutdown_timeout(ENDS_WITHIN)).await.unwrap();
+        if self.fault == Some(Fault::ForgetsEverything) {
+            std::fs::remove_file(self.book()).unwrap();
+        }
+        self.memory.restarted();
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.running.lock().unwrap().take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Ends the house and begins it anew, as a process control would.
+pub(crate) struct Control(pub(crate) Arc<House>);
+
+impl Restart for Control {
+    fn restart(&self) -> Restarting<'_> {
+        Box::pin(async move {
+            self.0.end().await;
+            self.0.begin().await;
+            Ok(())
+        })
+    }
+}

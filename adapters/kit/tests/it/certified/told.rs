@@ -1,0 +1,159 @@
+//! What the kit says of an adapter: on a terminal, as a page, to machines, and under a signature.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde_json::Value;
+use yizhan_kit::certify::attestation::{AttestationError, PublicKey, make_key, sign, verify};
+use yizhan_kit::certify::{Certify, Level, Report, Standing, Terminal, TestData, certify};
+
+use super::faults::Fault;
+use super::house::House;
+
+/// L0 and L1 of an adapter with at most one fault, and what the terminal showed.
+async fn tried(fault: Option<Fault>) -> (std::sync::Arc<House>, Report, String) {
+    let house = House::of(fault).await;
+    let asked = Certify {
+        target: house.target(),
+        data: TestData::default(),
+        levels: vec![Level::L1],
+        restart: None,
+        load: Duration::ZERO,
+        patience: Duration::from_secs(5),
+    };
+    let terminal = Terminal::of(Vec::new());
+    let report = certify(asked, &terminal).await.unwrap();
+    (house, report, String::from_utf8(terminal.into_inner()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_says_what_was_expected_what_came_and_how_to_see_it_again() {
+    let (_house, report, shown) = tried(Some(Fault::CoversEverybody)).await;
+    assert_eq!((report.reached(), report.is_good()), (Some(Level::L0), false));
+    let standing = |level: usize| report.levels[level].standing;
+    assert_eq!([0, 1, 2].map(standing), [Standing::Passed, Standing::Failed, Standing::NotAsked]);
+    let trial = report.trials.iter().find(|trial| trial.id == "L1-04").unwrap();
+    let replay = trial.replay.as_deref().unwrap();
+    let clause = "adapters/README.md#quote";
+    let page = report.html();
+    let words =
+        ["L1-04", "不在保的人得到 not_covered", "a person who is not covered gets not_covered", clause];
+    for said in words.into_iter().chain(["the answer not_covered", "answer 为 not_covered"]) {
+        assert!(shown.contains(said), "terminal: {said}\n{shown}");
+        assert!(page.contains(said), "page: {said}\n{page}");
+    }
+    assert!(shown.contains(replay) && shown.ends_with("达到等级 level reached: L0\n"), "{shown}");
+    assert!(!page.contains("<script") && !page.contains("src=") && !page.contains("href="), "{page}");
+
+    let json: Value = serde_json::from_str(&report.json()).unwrap();
+    let of_json = json["trials"].as_array().unwrap().iter().find(|trial| trial["id"] == "L1-04").unwrap();
+    assert_eq!((&of_json["outcome"], &of_json["replay"]), (&"failed".into(), &replay.into()));
+    let junit = report.junit();
+    let failing = junit.lines().filter(|line| line.contains("<failure")).count();
+    assert_eq!((failing, junit.matches("<testcase").count()), (1, report.trials.len()), "{junit}");
+    assert!(junit.contains(r#"tests="10" failures="1" skipped="0" timestamp="#), "{junit}");
+    let xml = well_formed(&junit);
+    assert!(xml.is_ok(), "{xml:?}\n{junit}");
+}
+
+/// Every element is closed by its own end; attributes hold no bare mark.
+fn well_formed(text: &str) -> Result<(), String> {
+    let mut open = Vec::new();
+    for tag in text.split('<').skip(1).map(|rest| rest.split('>').next().unwrap()) {
+        let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
+        match tag {
+            tag if tag.starts_with('?') || tag.ends_with('/') => {}
+            tag if tag.starts_with('/') => {
+                if open.pop() != Some(name) {
+                    return Err(format!("</{name}> closes another element"));
+                }
+            }
+            _ => open.push(name),
+        }
+    }
+    if open.is_empty() { Ok(()) } else { Err(format!("{open:?} are not closed")) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_sends_the_request_again() {
+    let (_house, report, _) = tried(None).await;
+    let trial = report.trials.iter().find(|trial| trial.id == "L1-01").unwrap();
+    let replay = trial.replay.clone().unwrap();
+    if Command::new("curl").arg("--version").output().is_err() {
+        eprintln!("curl is not there: the command was not run: {replay}");
+        return;
+    }
+    let again = tokio::process::Command::new("sh").arg("-c").arg(&replay).output().await.unwrap();
+    let said = String::from_utf8_lossy(&again.stdout);
+    assert!(said.contains(" 200") && said.contains(r#""answer":"quote""#), "{replay}\n{said}\n{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_reached_is_signed_and_nothing_of_it_can_be_changed() {
+    let (_house, report, _) = tried(None).await;
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("certify.key");
+    let public = make_key(&key).unwrap();
+    assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(matches!(make_key(&key), Err(AttestationError::Exists(_))));
+    let text = sign(&report, &key, SignedDuration::from_hours(24)).unwrap();
+    let now = report.began + SignedDuration::from_mins(5);
+
+    let preview = verify(&text, &[], now).unwrap();
+    assert_eq!((&preview.by, preview.is_trusted), (&public, false));
+    let attestation = preview.attestation;
+    assert_eq!((attestation.reached, attestation.passed), (Some(Level::L1), vec![Level::L0, Level::L1]));
+    assert_eq!(attestation.transcript_sha256, report.transcript_sha256);
+    let trusted = verify(&text, std::slice::from_ref(&public), now).unwrap();
+    assert!(trusted.is_trusted);
+
+    let forged = text.replace(r#""reached": "L1""#, r#""reached": "L7""#);
+    assert_ne!(forged, text);
+    let PublicKey(own) = &public;
+    let PublicKey(other) = make_key(&folder.path().join("other.key")).unwrap();
+    for wrong in [forged, text.replace(own, &other), text.replace(own, "…")] {
+        let why = verify(&wrong, std::slice::from_ref(&public), now).unwrap_err();
+        assert!(matches!(why, AttestationError::WrongSignature), "{why}");
+    }
+    let later = now + SignedDuration::from_hours(24);
+    assert!(matches!(verify(&text, &[], later), Err(AttestationError::Lapsed(_))));
+    let before = now - SignedDuration::from_hours(24);
+    assert!(matches!(verify(&text, &[], before), Err(AttestationError::NotYet(_))));
+    assert!(matches!(verify("{}", &[], now), Err(AttestationError::NoAttestation(_))));
+    std::fs::write(&key, "no key").unwrap();
+    assert!(matches!(sign(&report, &key, SignedDuration::ZERO), Err(AttestationError::NoKey(_))));
+}
+
+#[test]
+fn test_data_are_read_with_the_place_of_every_mistake() {
+    let example = include_str!("../../../../../schemas/certify.example.toml");
+    let data = TestData::read(example).unwrap();
+    assert_eq!(format!("{:?}", data.people), format!("{:?}", with_the_defaults_names(&data)));
+    for (from, to, place) in [
+        ("no_annual_cap", "no_anual_cap", "no_anual_cap"),
+        (r#"left = "1000.00""#, "left = 1000", "people.capped.left"),
+        ("99990019560101001X", "999900195601010011", "people.covered.id_number"),
+        ("[people.covered]", "[people.covered", "certify.example.toml"),
+    ] {
+        let why = TestData::read(&example.replace(from, to)).unwrap_err().to_string();
+        assert!(why.contains(place), "{why}");
+    }
+}
+
+/// What stands in the example is what is taken where nothing is given, but for names nobody is asked.
+fn with_the_defaults_names(read: &TestData) -> yizhan_kit::certify::People {
+    let mut people = yizhan_kit::certify::People::default();
+    let read = &read.people;
+    let pairs = [
+        (people.not_covered.as_mut(), read.not_covered.as_ref()),
+        (people.refused.as_mut(), read.refused.as_ref()),
+        (people.capped.as_mut(), read.capped.as_ref()),
+    ];
+    for (person, read) in pairs {
+        let (Some(person), Some(read)) = (person, read) else { continue };
+        (person.name, person.card, person.payer) = (read.name.clone(), read.card.clone(), read.payer.clone());
+    }
+    people
+}

@@ -1,0 +1,128 @@
+//! A right adapter whose words are twisted on their way in or out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+use yizhan_kit::service::{Asked, Desk, Handler, Problem, ProblemKind, Reply};
+
+use super::faults::Fault;
+use super::faulty::{Faulty, Sent};
+
+/// Requests in hand from which on every so many are told that it is busy.
+const BUSY_FROM: usize = 8;
+const BUSY_EACH: usize = 7;
+
+pub(crate) struct Twisted {
+    desk: Arc<Desk<Faulty>>,
+    fault: Option<Fault>,
+    in_hand: AtomicUsize,
+    asked: AtomicUsize,
+}
+
+impl Twisted {
+    pub(crate) fn of(desk: Arc<Desk<Faulty>>, fault: Option<Fault>) -> Self {
+        Self { desk, fault, in_hand: AtomicUsize::new(0), asked: AtomicUsize::new(0) }
+    }
+
+    /// An answer that comes before anybody has read the request.
+    fn at_once(&self, asked: &Asked) -> Option<Reply> {
+        let contains = |text: &str| String::from_utf8_lossy(&asked.body).contains(text);
+        let busy = || Problem { retry_after_s: Some(0), ..Problem::of(ProblemKind::Busy) };
+        match self.fault? {
+            Fault::ChokesOnNewMembers if contains("of_a_later_version") => {
+                Some(Problem::of(ProblemKind::Malformed).reply())
+            }
+            Fault::TakesPersonsByAddress if asked.path == "/v1/coverage" && asked.query.is_some() => {
+                Some(json_reply(&json!({"answer": "not_said"})))
+            }
+            Fault::IsBusyWithinItsPromise
+                if BUSY_FROM < self.in_hand.load(Ordering::Relaxed)
+                    && self.asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(BUSY_EACH) =>
+            {
+                Some(busy().reply())
+            }
+            _ => None,
+        }
+    }
+
+    fn misread(&self, mut asked: Asked) -> Asked {
+        match self.fault {
+            Some(Fault::ReadsAnyType) => asked.content_type = Some("application/json".to_owned()),
+            Some(Fault::BeginsWhatIsLate) => {
+                if let Ok(mut body) = serde_json::from_slice::<Value>(&asked.body)
+                    && body["head"]["deadline"].is_string()
+                {
+                    body["head"]["deadline"] = json!("2100-01-01T00:00:00Z");
+                    asked.body = body.to_string().into();
+                }
+            }
+            _ => {}
+        }
+        asked
+    }
+
+    fn twist(&self, asked: &Asked, reply: Reply) -> Reply {
+        let Some(fault) = self.fault else { return reply };
+        let is_quote = asked.path == "/v1/quote";
+        match (fault, reply.status) {
+            (Fault::AnswersInPlainText, 200) => Reply { content_type: "text/plain", ..reply },
+            (Fault::MoneyIsANumber, 200) if is_quote => {
+                edited(reply, |quote| quote["amounts"][0]["amount"] = json!(1.5))
+            }
+            (Fault::MoneyHasOneDecimal, 200) if is_quote => edited(reply, |quote| {
+                quote["amounts"][0]["amount"] = json!("1.5");
+            }),
+            (Fault::TimesHaveNoOffset, 200) if is_quote => {
+                edited(reply, |quote| quote["valid_until"] = json!("2100-01-01T00:00:00"))
+            }
+            (Fault::FailsOnTheUnreadable, 400) if asked.path == "/v1/commit" && !is_late(&reply) => {
+                Problem::of(ProblemKind::Failed).reply()
+            }
+            (Fault::AnswersUnknownVerbs, 404) => json_reply(&json!({})),
+            (Fault::RepeatsThePerson, 400) if is_quote => {
+                let said = String::from_utf8_lossy(&asked.body).into_owned();
+                edited(reply, |problem| problem["detail"] = json!(said))
+            }
+            (Fault::ReadsAnyDay, 400) if asked.path == "/v1/statement" => {
+                json_reply(&json!({"day": "2020-02-28", "lines": []}))
+            }
+            _ => reply,
+        }
+    }
+}
+
+fn is_late(reply: &Reply) -> bool {
+    String::from_utf8_lossy(&reply.body).contains("deadline_passed")
+}
+
+fn json_reply(body: &Value) -> Reply {
+    Reply::of(200, "application/json", body.to_string().into_bytes())
+}
+
+fn edited(reply: Reply, edit: impl FnOnce(&mut Value)) -> Reply {
+    let mut body: Value = serde_json::from_slice(&reply.body).unwrap();
+    if body.get("amounts").is_some() || body.get("type").is_some() {
+        edit(&mut body);
+    }
+    Reply { body: body.to_string().into_bytes(), ..reply }
+}
+
+impl Handler for Twisted {
+    fn handle(self: Arc<Self>, asked: Asked) -> Sent<Option<Reply>> {
+        Box::pin(async move {
+            self.in_hand.fetch_add(1, Ordering::Relaxed);
+            let at_once = self.at_once(&asked);
+            let reply = match at_once {
+                Some(reply) => Some(reply),
+                None => {
+                    let asked = self.misread(asked);
+                    let reply = Arc::clone(&self.desk).handle(asked.clone()).await;
+                    reply.map(|reply| self.twist(&asked, reply))
+                }
+            };
+            self.in_hand.fetch_sub(1, Ordering::Relaxed);
+            reply
+        })
+    }
+}
