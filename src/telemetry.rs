@@ -108,7 +108,10 @@ pub fn describe() {
     describe_counter!("yizhan_messages_total", "Messages answered, by channel and what they ended in");
     describe_counter!("yizhan_refusals_total", "Refused messages and requests, by code");
     describe_counter!("yizhan_warnings_total", "Oddities of messages that were taken, by what was odd");
-    describe_counter!("yizhan_stays_taken_up_total", "Stays taken up without a message, by their end");
+    describe_counter!(
+        "yizhan_stays_taken_up_total",
+        "Stays driven on without anybody who waits, by their end"
+    );
     describe_counter!("yizhan_mllp_connections_total", "MLLP connections that began, in plain text or TLS");
     describe_counter!(
         "yizhan_refused_not_kept_total",
@@ -189,13 +192,14 @@ pub fn gateway_without_lasting_name(why: &dyn std::fmt::Display) {
     warn!(%why, "no lasting name: what this gateway leaves behind waits until its leases have run out");
 }
 
-/// A stay was taken up without a message and came to this; `ended` is the bill's state.
+/// A stay that nobody waits for, because its message was acknowledged before or there was none, came to this; `ended` is
+/// the bill's state.
 pub fn stay_ended(stay_id: &dyn Display, hospital: &str, ended: &'static str) {
     info!(%stay_id, hospital, ended, "stay taken up: {ended}");
     counter!("yizhan_stays_taken_up_total", "ended" => ended).increment(1);
 }
 
-/// A stay was taken up without a message and is refused; the outbox tells its hospital, and it is tried again later.
+/// A stay that nobody waits for is refused; the outbox tells its hospital, and it is tried again later.
 pub fn stay_refused(stay_id: &dyn Display, code: &'static str, place: Option<&str>) {
     warn!(%stay_id, code, place, "stay taken up and refused: {code}");
     counter!("yizhan_stays_taken_up_total", "ended" => "refused").increment(1);

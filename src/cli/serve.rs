@@ -22,7 +22,6 @@ use crate::intake::reception::Reception;
 use crate::outbox::Outbox;
 use crate::runtime::{Runtime, Shutdown};
 use crate::settlement::gateway::{Gateway, Pursuit};
-use crate::settlement::outcome::Outcome;
 use crate::settlement::payers::Payers;
 use crate::store::address::Address;
 use crate::store::postgres;
@@ -283,23 +282,7 @@ async fn take_up_stays(gateway: Gateway, mut stopped: Shutdown) {
 fn drive(gateway: &Gateway, pursuits: Vec<Pursuit>) {
     for pursuit in pursuits {
         let gateway = gateway.clone();
-        tokio::spawn(async move {
-            let outcome = gateway.pursue(pursuit).await;
-            tell(&pursuit.lease.stay_id, &outcome);
-        });
-    }
-}
-
-/// The hospital is told through the outbox, where it has an address; here the log is told.
-fn tell(stay_id: &dyn std::fmt::Display, outcome: &Outcome) {
-    match outcome {
-        Outcome::Bill(bill) => telemetry::stay_ended(stay_id, &bill.hospital, bill.state.word()),
-        Outcome::Noted(_) => {}
-        Outcome::Refused(refused) => {
-            for refusal in &refused.refusals {
-                telemetry::stay_refused(stay_id, refusal.code.slug(), refusal.place.as_deref());
-            }
-        }
+        tokio::spawn(async move { gateway.pursue_unheard(pursuit).await });
     }
 }
 

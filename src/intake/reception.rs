@@ -158,7 +158,7 @@ impl Reception {
         }
         if let Some(pursuit) = handled.pursuit {
             let gateway = self.gateway.clone();
-            tokio::spawn(async move { gateway.pursue(pursuit).await });
+            tokio::spawn(async move { gateway.pursue_unheard(pursuit).await });
         }
         handled.outcome
     }

@@ -73,8 +73,8 @@ impl Bill {
             for line in self.payers.iter_mut().filter(|line| call.payers().any(|payer| *payer == line.payer))
             {
                 line.state = PayerState::Deferred;
-                let finding = findings::advanced(&line.name, line.paid);
-                self.findings.push(finding);
+                let finding = line.paid.is_positive().then(|| findings::advanced(&line.name, line.paid));
+                self.findings.extend(finding);
             }
         }
     }
@@ -89,9 +89,7 @@ struct Ended<'s> {
 
 impl Settlement {
     fn advances_of<'s>(&self, saga: &'s Saga) -> Vec<Ended<'s>> {
-        let is_waited_for = |payer: &PayerCode| {
-            self.bill.deferred().any(|line| line.payer == *payer && line.paid.is_positive())
-        };
+        let is_waited_for = |payer: &PayerCode| self.bill.deferred().any(|line| line.payer == *payer);
         let parts = saga.advanced().flat_map(|call| call.legs.iter().map(move |leg| (call, leg)));
         parts
             .filter(|(_, (payer, _))| is_waited_for(payer))
@@ -107,12 +105,17 @@ impl Settlement {
             let outdated = findings::advanced(&line.name, line.paid);
             let is_paid = call.is_committed() && !call.is_clear();
             self.bill.findings.retain(|finding| *finding != outdated);
-            self.bill.findings.push(findings::advance_ended(&line.name, *amount, is_paid));
+            if amount.is_positive() {
+                self.bill.findings.push(findings::advance_ended(&line.name, *amount, is_paid));
+            }
             if let (true, Sent::Done { reference, .. }) = (is_paid, &call.commit.state) {
                 (line.state, line.payer_reference) = (PayerState::Committed, Some(reference.as_str().into()));
                 continue;
             }
             (line.state, line.paid) = (PayerState::Refused, Money::ZERO);
+            if amount.is_zero() {
+                continue;
+            }
             self.bill.borne_by_hospital(*amount);
             self.bear(payer, *amount, call, at);
             given_back.extend(self.give_back(payer, *amount));

@@ -59,6 +59,7 @@ pub(crate) struct Mood {
     pub(crate) is_not_ready: bool,
     /// Of what it may pay; else half of it.
     pub(crate) pays_a_tenth: bool,
+    pub(crate) pays_nothing: bool,
     /// Commits never come, and nobody hears of it.
     pub(crate) loses_commits: bool,
     /// What becomes of a commit, it does not say.
@@ -186,7 +187,11 @@ impl Mood {
         if self.refuses {
             return QuoteAnswer::Refused { code: "no".into(), message: "not covered".into() };
         }
-        let part = if self.pays_a_tenth { 10 } else { 2 };
+        let part = match (self.pays_nothing, self.pays_a_tenth) {
+            (true, _) => i64::MAX,
+            (false, true) => 10,
+            (false, false) => 2,
+        };
         let amount = |leg: &AskedLeg| QuotedAmount {
             payer: leg.payer.clone(),
             amount: Money::from_fen(leg.pay_at_most.fen() / part),

@@ -133,6 +133,21 @@ impl Gateway {
         }
     }
 
+    /// The same where nobody waits for the answer: its hospital is told through the outbox, where it has an address, and
+    /// log and metrics here.
+    pub async fn pursue_unheard(&self, pursuit: Pursuit) {
+        let stay_id = pursuit.lease.stay_id;
+        match self.pursue(pursuit).await {
+            Outcome::Bill(bill) => telemetry::stay_ended(&stay_id, &bill.hospital, bill.state.word()),
+            Outcome::Noted(_) => {}
+            Outcome::Refused(refused) => {
+                for refusal in &refused.refusals {
+                    telemetry::stay_refused(&stay_id, refusal.code.slug(), refusal.place.as_deref());
+                }
+            }
+        }
+    }
+
     /// Takes up, oldest first, what this gateway's name held when it died; to be called before anything else is.
     ///
     /// # Errors

@@ -141,6 +141,31 @@ async fn what_it_refuses_later_is_the_hospitals_and_never_the_patients() {
     }
 }
 
+/// One that is to be told of 0.00 too is waited for like any other, and bears nothing on anybody where it refuses.
+#[tokio::test]
+async fn nothing_is_borne_of_nothing() {
+    for loses_commits in [false, true] {
+        let insurer = Away::of("supplementary", |manifest| manifest.commits_zero = true);
+        let house = advancing(insurer.payers()).await;
+        let lost = |mood: &mut Mood| (mood.loses_commits, mood.loses_answers) = (loses_commits, true);
+        insurer.is_back(lost);
+        insurer.mood().pays_nothing = true;
+        let first = send(&house, "m1").await;
+        assert_eq!(
+            (first.state, line(&first, "supplementary").state),
+            (BillState::Settled, PayerState::Deferred)
+        );
+        insurer.is_back(|mood| (mood.loses_commits, mood.refuses_commits) = (false, true));
+        later(&house, ASK_AFTER).await;
+        let second = stands(&house, first.settlement_id).await;
+        let state = if loses_commits { PayerState::Refused } else { PayerState::Committed };
+        assert_eq!((second.version, line(&second, "supplementary").state), (2, state));
+        is_same_for_the_patient(&first, &second);
+        assert!(waiting(&house).await.is_empty() && second.payers.len() == first.payers.len());
+        books_agree(&house).await;
+    }
+}
+
 #[tokio::test]
 async fn a_reversal_settles_first_what_nobody_knows_of_an_advance() {
     let insurer = Away::new();

@@ -166,6 +166,26 @@ async fn while_a_commit_is_being_confirmed_the_desk_is_told_so() {
     assert_eq!(insurer.commits(), 1);
 }
 
+/// Acknowledged over MLLP, nobody waits for what becomes of it: log and metrics tell.
+#[tokio::test]
+async fn what_becomes_of_an_acknowledged_stay_is_counted() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let shown = recorder.handle();
+    let _counted = metrics::set_default_local_recorder(&recorder);
+    let insurer = Generous::gated(false);
+    let house = house(&insurer, "").await;
+    let noted = send(&house, "json", "1", "1 CG SUR09 90000.00").await;
+    assert_eq!(said(&noted), "noted settling lines 1 total 90000.00");
+    assert!(!shown.render().contains("yizhan_stays_taken_up_total"));
+    insurer.answer(10);
+    let counted = async {
+        while !shown.render().contains("yizhan_stays_taken_up_total{ended=\"settled\"} 1") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), counted).await.unwrap();
+}
+
 /// Who waits for what another task of this process drives hears of its end, and looks no more often than it must: the
 /// clock stands still here.
 #[tokio::test]
