@@ -248,6 +248,19 @@ impl Saga {
         }
     }
 
+    /// What becomes of a call that is advanced is its hospital's alone while nobody knows it; and once payers of later
+    /// waves were sent their part, for those may not be able to take it back, also where it refuses or breaks its word.
+    fn is_hospitals(&self, nth: usize) -> bool {
+        let Some(call) = self.calls.get(nth).filter(|call| call.is_advanced) else { return false };
+        let is_begun = |other: &Call| call.wave < other.wave && other.commit.state != Sent::Intended;
+        match call.commit.state {
+            Sent::Unknown { .. } => true,
+            Sent::Refused { .. } | Sent::Dropped => self.calls.iter().any(is_begun),
+            Sent::Done { .. } => call.has_moved() && self.calls.iter().any(is_begun),
+            Sent::Intended | Sent::Awaited | Sent::Fenced => false,
+        }
+    }
+
     /// The first call whose commit cannot be taken back, or not any more.
     pub fn not_reversible(&self, at: Timestamp) -> Option<&Call> {
         let is_kept = |call: &&Call| match (&call.commit.state, call.terms.reverse_window_s) {
@@ -313,11 +326,6 @@ impl Call {
     /// It committed more than it quoted, which may have no room under its caps, or not what its hospital has advanced.
     fn is_not_to_stand(&self) -> bool {
         self.is_above_quote() || (self.is_advanced && self.has_moved())
-    }
-
-    /// Its hospital waits for it, and not the patient.
-    fn waits_alone(&self) -> bool {
-        self.is_advanced && matches!(self.commit.state, Sent::Unknown { .. })
     }
 
     fn is_above_quote(&self) -> bool {

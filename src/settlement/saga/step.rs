@@ -292,7 +292,7 @@ impl Turn {
 
     fn advance(&mut self) {
         if self.saga.course == Course::Committing
-            && let Some(why) = self.saga.calls.iter().find_map(failed)
+            && let Some(why) = self.failed()
         {
             self.give_up(why);
         }
@@ -306,18 +306,27 @@ impl Turn {
         }
     }
 
+    /// Why the settlement cannot come to be.
+    fn failed(&self) -> Option<Why> {
+        let calls = self.saga.calls.iter().enumerate();
+        calls.filter(|(nth, _)| !self.saga.is_hospitals(*nth)).find_map(|(_, call)| failed(call))
+    }
+
     fn commit(&mut self) {
         // Who takes over may hear of a later wave first: one that nobody knows of must not be quoted away.
         let is_next =
             |moved: &Call| self.saga.calls.iter().all(|call| call.is_committed() || moved.wave < call.wave);
-        if self.saga.calls.iter().filter(|call| call.has_moved()).any(is_next) {
+        let is_moved = |call: &&Call| call.has_moved() && !call.is_advanced;
+        if self.saga.calls.iter().filter(is_moved).any(is_next) {
             self.saga.course = Course::Requoting;
             self.wanted.push(Wanted::Requote);
             return;
         }
-        let open = self.saga.calls.iter().filter(|call| !call.is_committed() && !call.waits_alone());
-        let Some(wave) = open.map(|call| call.wave).min() else {
-            let is_all = self.saga.calls.iter().all(Call::is_committed);
+        let is_waited_for =
+            |(nth, call): &(usize, &Call)| !call.is_committed() && !self.saga.is_hospitals(*nth);
+        let open = self.saga.calls.iter().enumerate().filter(is_waited_for);
+        let Some(wave) = open.map(|(_, call)| call.wave).min() else {
+            let is_all = (0..self.saga.calls.len()).all(|nth| !self.saga.is_hospitals(nth));
             self.saga.course = if is_all { Course::Committed } else { Course::Delivering };
             return self.finish();
         };

@@ -121,7 +121,10 @@ fn resolved(call: &Call, operation: Arc<str>, dice: &mut Dice) -> Event {
 fn run(seed: u64) -> Result<(), String> {
     let mut dice = Dice::of(seed);
     let mut ids = Ids::default();
-    let saga = saga(&mut dice, &mut ids);
+    let mut saga = saga(&mut dice, &mut ids);
+    for call in saga.calls.iter_mut().filter(|call| seed % 4 == 1 && call.terms.quotes_are_firm) {
+        call.is_advanced = dice.percent(60);
+    }
     let mut watched = Watched::new(if seed % 4 == 3 { delivering(saga) } else { saga });
     let mut at = start();
     let mut wanted = watched.step(Event::Begun, at)?;

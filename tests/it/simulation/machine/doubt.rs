@@ -22,7 +22,7 @@ struct Losing {
     dies_every: Option<SignedDuration>,
 }
 
-fn saga_of(waves: &[u8], terms: Terms, ids: &mut Ids) -> Saga {
+pub(super) fn saga_of(waves: &[u8], terms: Terms, ids: &mut Ids) -> Saga {
     let mut dice = Dice::of(1);
     let calls = waves.iter().enumerate().map(|(nth, wave)| {
         let manifest = manifest(nth, &mut dice);
@@ -32,7 +32,7 @@ fn saga_of(waves: &[u8], terms: Terms, ids: &mut Ids) -> Saga {
     Saga::new(calls.collect())
 }
 
-const TERMS: Terms = Terms {
+pub(super) const TERMS: Terms = Terms {
     quotes_are_firm: true,
     commits_are_idempotent: true,
     reverse_window_s: Some(86_400),

@@ -2,8 +2,9 @@
 //!
 //! [`rules`] is what must hold after every step whatever happens; [`chaos`] lets anything happen, in any order;
 //! [`truthful`] plays payers that tell the truth, with gateways dying in between, and compares the ends; [`doubt`] plays
-//! one that loses everything.
+//! one that loses everything, [`advanced`] one whose hospital advances its part.
 
+mod advanced;
 mod chaos;
 mod doubt;
 mod rules;

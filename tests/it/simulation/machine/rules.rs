@@ -77,7 +77,8 @@ impl Watched {
         if !matches!(self.saga.course, Course::Committing | Course::Delivering) {
             return Err("a commit is sent while the settlement is not being committed".to_owned());
         }
-        if self.saga.calls.iter().any(|other| other.wave < call.wave && !other.is_committed()) {
+        let is_awaited = |other: &Call| other.wave < call.wave && !other.is_committed() && !other.is_advanced;
+        if self.saga.calls.iter().any(is_awaited) {
             return Err("a commit is sent before those of earlier waves are confirmed".to_owned());
         }
         Ok(())
@@ -87,8 +88,16 @@ impl Watched {
         let is_right = match self.saga.course {
             Course::Committed => {
                 let may_be_clear = self.saga.calls.last().filter(|call| self.is_delivery && call.is_clear());
-                let is_done = |call: &Call| call.is_committed() || may_be_clear == Some(call);
+                let is_done = |call: &Call| {
+                    let may_be_clear = may_be_clear == Some(call) || (call.is_advanced && call.is_clear());
+                    call.is_committed() || may_be_clear
+                };
                 self.saga.calls.iter().all(is_done)
+            }
+            // Settled, but for what the hospital advances.
+            Course::Delivering => {
+                self.saga.calls.iter().all(|call| call.is_committed() || call.is_advanced)
+                    && self.saga.calls.iter().any(|call| call.is_advanced)
             }
             Course::Undone(_) | Course::Reversed(_) => self.saga.calls.iter().all(Call::is_clear),
             _ => false,
