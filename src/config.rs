@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -27,6 +28,8 @@ pub use crate::tls::Tls;
 
 /// What a file that is no TOML is to be compared with.
 const EXAMPLE: &str = "schemas/yizhan.example.toml";
+/// What computes a payer that no adapter is asked for.
+const RULES: &str = "rules";
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +47,8 @@ pub struct Config {
     #[serde(default)]
     pub mllp: Mllp,
     pub tls: Option<Tls>,
+    /// Folder of adapters, one file each; absent: there are none.
+    pub adapters: Option<PathBuf>,
     /// For each payer of the policies an adapter, or `rules`.
     #[serde(default)]
     pub payers: BTreeMap<PayerCode, String>,
@@ -154,7 +159,9 @@ impl Config {
         for payer in payers {
             match self.payers.get(payer).map(String::as_str) {
                 None => return Err(ConfigError::PayerNotNamed { payer: payer.clone() }),
-                Some("rules") => {}
+                Some(RULES) => {}
+                // Whether the folder has one of this name its reader says.
+                Some(_) if self.adapters.is_some() => {}
                 Some(named) => {
                     let named = named.to_owned();
                     return Err(ConfigError::UnknownAdapter { payer: payer.clone(), named });
@@ -164,6 +171,12 @@ impl Config {
         Ok(())
     }
 
+    /// The payers that are given to adapters, with their names.
+    pub fn given_to_adapters(&self) -> BTreeMap<PayerCode, Arc<str>> {
+        let given = self.payers.iter().filter(|(_, named)| *named != RULES);
+        given.map(|(payer, named)| (payer.clone(), Arc::from(named.as_str()))).collect()
+    }
+
     fn resolve_paths(&mut self, folder: &Path) {
         let resolve = |path: &mut PathBuf| *path = folder.join(&path);
         if let Address::File(path) = &mut self.store {
@@ -171,9 +184,8 @@ impl Config {
         }
         resolve(&mut self.key_file);
         resolve(&mut self.hospitals);
-        if let Some(policies) = &mut self.policies {
-            resolve(policies);
-        }
+        self.policies.as_mut().map(resolve);
+        self.adapters.as_mut().map(resolve);
         if let Some(tls) = &mut self.tls {
             resolve(&mut tls.certificate);
             resolve(&mut tls.key);
@@ -293,6 +305,11 @@ mod tests {
             |payer: &str| config.check_payers([&payer.parse().unwrap()]).map_err(|why| why.to_string());
         assert_eq!(check("basic"), Ok(()));
         assert!(check("disaster").unwrap_err().contains("payers.disaster is not set"));
-        assert!(check("accident").unwrap_err().contains("\"acme\" is not known"));
+        assert!(check("accident").unwrap_err().contains("adapters is not set"));
+        let config =
+            parse("adapters = \"a\"\n[payers]\nbasic = \"rules\"\naccident = \"acme\"\n", &[]).unwrap();
+        assert!(config.check_payers([&"accident".parse().unwrap()]).is_ok());
+        let given = config.given_to_adapters();
+        assert_eq!(given, BTreeMap::from([("accident".parse().unwrap(), "acme".into())]));
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! - [`cli`]: one file per subcommand; [`config`]: what the operator decides; [`samples`]: what is shipped to try it.
 //! - [`http`] and [`desk`]: requests, and what people see; [`outbox`]: telling hospitals what became of their stays.
+//! - [`registry`]: the folder of adapters, as it is now: who is asked, compared, or left alone.
 //! - [`intake`]: hospital messages of every format, by one door, into parts of a stay.
 //! - [`settlement`]: what a stay comes to. Pure but for its `gateway`, which waits for the store and for payers.
 //! - [`store`]: its port, and SQLite and PostgreSQL behind it; everything personal is sealed.
@@ -22,6 +23,7 @@ pub mod http;
 pub mod intake;
 pub mod outbox;
 pub mod refusal;
+pub mod registry;
 pub mod roster;
 pub mod runtime;
 pub mod samples;

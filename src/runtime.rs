@@ -94,11 +94,16 @@ pub struct RandomIds;
 impl Ids for RandomIds {
     fn next(&self, at: Timestamp) -> Uuid {
         let mut random = [0_u8; 10];
-        if getrandom::fill(&mut random).is_err() {
-            // Without random numbers no key could have been made either; the process cannot go on.
-            std::process::abort();
-        }
+        fill_random(&mut random);
         uuid_v7(at, random)
+    }
+}
+
+/// Random numbers of the operating system, which nobody can guess.
+pub fn fill_random(bytes: &mut [u8]) {
+    if getrandom::fill(bytes).is_err() {
+        // Without random numbers no key could have been made either; the process cannot go on.
+        std::process::abort();
     }
 }
 

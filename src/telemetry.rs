@@ -125,6 +125,10 @@ pub fn describe() {
     describe_counter!("yizhan_steps_failed_total", "Steps that failed in the store");
     describe_counter!("yizhan_stays_left_total", "Stays under way that this gateway let go of, by why");
     describe_counter!("yizhan_payer_events_total", "Quotes and operations of outside payers that went amiss");
+    describe_counter!(
+        "yizhan_adapter_files_total",
+        "Files of adapters that were taken, refused or went away"
+    );
     describe_counter!("yizhan_mllp_trouble_total", "MLLP connections and frames that went amiss, by what");
     describe_gauge!("yizhan_outbox_oldest_seconds", "Age of the oldest bill that waits to be told");
     describe_histogram!("yizhan_http_request_seconds", "Seconds from an HTTP request's head to its answer");
@@ -329,6 +333,62 @@ fn payer_event(adapter: &str, payer: Option<&PayerCode>, event: &'static str) {
     let (adapter, payer) = (adapter.to_owned(), payer.to_owned());
     counter!("yizhan_payer_events_total", "adapter" => adapter, "payer" => payer, "event" => event)
         .increment(1);
+}
+
+/// The folder of adapters cannot be read; those that are known stay.
+pub fn adapters_not_read(folder: &dyn Display, error: &dyn Error) {
+    warn!(%folder, %error, "the folder of adapters cannot be read; those that are known stay");
+    adapter_event("folder_not_read");
+}
+
+pub fn adapter_taken(adapter: &str, mode: &'static str, standing: &dyn Display) {
+    info!(adapter, mode, %standing, "adapter {adapter}: {mode}");
+    adapter_event("taken");
+}
+
+/// What was good before stays.
+pub fn adapter_not_taken(file: &dyn Display, why: &dyn Display) {
+    error!(%file, %why, "an adapter's file cannot be used; what was good before stays");
+    adapter_event("not_taken");
+}
+
+pub fn adapter_gone(file: &dyn Display) {
+    warn!(%file, "an adapter's file is gone: nobody is asked for its payers, and stays in flight wait for it");
+    adapter_event("gone");
+}
+
+/// It has used its budget up: what stands in its place decides for new stays, until it is taken back by order.
+pub fn adapter_fell(adapter: &str, why: &dyn Display) {
+    error!(adapter, %why, "adapter {adapter} is not asked any more; `yizhan adapter reset {adapter}` takes it back");
+    payer_event(adapter, None, "fell");
+}
+
+pub fn adapter_reset(adapter: &str) {
+    info!(adapter, "adapter {adapter} is asked again");
+    payer_event(adapter, None, "reset");
+}
+
+pub fn shadow_differs(
+    adapter: &str,
+    stay_id: &dyn Display,
+    payer: &PayerCode,
+    by_rules: &dyn Display,
+    quoted: Option<&dyn Display>,
+) {
+    let quoted = quoted.map(ToString::to_string);
+    info!(adapter, %stay_id, %payer, %by_rules, quoted, "a shadow's quote differs from the rules");
+}
+
+pub fn shadow_compared(adapter: &str, agrees: bool) {
+    payer_event(adapter, None, if agrees { "shadow_agrees" } else { "shadow_differs" });
+}
+
+pub fn shadow_unanswered(adapter: &str) {
+    payer_event(adapter, None, "shadow_unanswered");
+}
+
+fn adapter_event(event: &'static str) {
+    counter!("yizhan_adapter_files_total", "event" => event).increment(1);
 }
 
 /// A policy that nobody attested prints 示例参数 on every bill.

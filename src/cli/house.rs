@@ -16,8 +16,8 @@ use crate::intake::reception::Reception;
 use crate::intake::{Profile, Profiles};
 use crate::runtime::Runtime;
 use crate::samples;
+use crate::settlement::directory::Directory;
 use crate::settlement::gateway::Gateway;
-use crate::settlement::payers::Payers;
 use crate::store::StoreError;
 use crate::store::key_file::KeyError;
 use crate::store::registers::ImportError;
@@ -31,16 +31,16 @@ pub(super) fn reception(
     runtime: Runtime,
 ) -> Reception {
     let name = store.command_name(&runtime);
-    reception_of(store, policies, profiles, runtime, Payers::none(), name.as_str())
+    reception_of(store, Arc::new(policies), profiles, runtime, Directory::default(), name.as_str())
 }
 
 /// The same with outside payers, under the name this gateway holds leases by.
 pub(super) fn reception_of(
     store: &Opened,
-    policies: PolicyShelf,
+    policies: Arc<PolicyShelf>,
     profiles: Profiles,
     runtime: Runtime,
-    payers: Payers,
+    directory: Directory,
     name: &str,
 ) -> Reception {
     let profiles = Arc::new(profiles);
@@ -48,7 +48,7 @@ pub(super) fn reception_of(
     let hospitals =
         Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
     let name = Arc::from(name);
-    let gateway = Gateway::new(store.share(), Arc::new(policies), hospitals, Arc::new(payers), name, runtime);
+    let gateway = Gateway::new(store.share(), policies, hospitals, directory, name, runtime);
     Reception::new(gateway, profiles)
 }
 

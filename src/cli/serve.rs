@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use yizhan_rules::PolicyShelf;
 
@@ -20,9 +20,9 @@ use crate::intake::Profiles;
 use crate::intake::mllp;
 use crate::intake::reception::Reception;
 use crate::outbox::Outbox;
+use crate::registry::{Kept, Registry, Setting};
 use crate::runtime::{Runtime, Shutdown};
 use crate::settlement::gateway::{Gateway, Pursuit};
-use crate::settlement::payers::Payers;
 use crate::store::address::Address;
 use crate::store::postgres;
 use crate::system;
@@ -61,19 +61,45 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     };
     let store = opened::open_store(&config.store, &config.key_file, options, &runtime)?;
     let name = store.gateway_name(&config.key_file, &runtime);
-    let reception = house::reception_of(&store, policies, profiles, runtime, Payers::none(), name.as_str());
+    let policies = Arc::new(policies);
+    let adapters = adapters(&config, &policies, &profiles, &runtime)?;
+    let directory = adapters.as_ref().map(|(registry, _)| registry.directory().clone()).unwrap_or_default();
+    let reception = house::reception_of(&store, policies, profiles, runtime, directory, name.as_str());
     let (stop, stopped) = Shutdown::new();
     block_on(async {
         tokio::spawn(stop_on_signal(stop));
+        let registry =
+            adapters.map(|(registry, _)| tokio::spawn(registry.serve(again_on_signal(), stopped.clone())));
         let listeners = Listeners::bind(&config)?;
         let passes = opened::passes(&config.key_file)?;
         let front = Front { reading: http::Reading::Token, metrics, passes, recent: Arc::default() };
-        serve(&config, listeners, reception, front, stopped).await
+        serve(&config, listeners, reception, front, stopped).await?;
+        match registry {
+            Some(registry) => registry.await.context("适配器登记中断 | the registry of adapters broke off"),
+            None => Ok(()),
+        }
     })?;
     store.close();
     // Stays that are still driven end with the process: until then nobody else may bear the name.
     std::mem::forget(name);
     Ok(Exit::Ok)
+}
+
+/// The folder of adapters, where there is one.
+fn adapters(
+    config: &Config,
+    policies: &Arc<PolicyShelf>,
+    profiles: &Profiles,
+    runtime: &Runtime,
+) -> anyhow::Result<Option<(Registry, Kept)>> {
+    let Some(folder) = config.adapters.clone() else { return Ok(None) };
+    let setting = Setting {
+        folder,
+        given: config.given_to_adapters(),
+        policies: Arc::clone(policies),
+        hospitals: profiles.iter().map(|profile| Arc::clone(&profile.hospital.code)).collect(),
+    };
+    Ok(Some(block_on(Registry::open(setting, runtime.clone()))?))
 }
 
 pub(super) fn policies(config: &Config) -> anyhow::Result<PolicyShelf> {
@@ -284,6 +310,21 @@ fn drive(gateway: &Gateway, pursuits: Vec<Pursuit>) {
         let gateway = gateway.clone();
         tokio::spawn(async move { gateway.pursue_unheard(pursuit).await });
     }
+}
+
+/// Rings for every SIGHUP.
+fn again_on_signal() -> Arc<Notify> {
+    let again = Arc::<Notify>::default();
+    #[cfg(unix)]
+    if let Ok(mut hung_up) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+        let again = Arc::clone(&again);
+        tokio::spawn(async move {
+            while hung_up.recv().await.is_some() {
+                again.notify_one();
+            }
+        });
+    }
+    again
 }
 
 async fn stop_on_signal(stop: watch::Sender<bool>) {

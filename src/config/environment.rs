@@ -30,6 +30,7 @@ const KEYS: &[(&str, Keys)] = &[
             ("key_file", Text),
             ("policies", Text),
             ("hospitals", Text),
+            ("adapters", Text),
             ("plain_text_beyond_loopback", Switch),
         ],
     ),

@@ -31,7 +31,7 @@ pub enum ConfigError {
     )]
     PayerNotNamed { payer: PayerCode },
     #[error(
-        "payers.{payer} = {named:?} 未知：本网关只按 \"rules\" 计算，请改为 \"rules\" | payers.{payer} = {named:?} is not known: this gateway computes by \"rules\"; write that"
+        "payers.{payer} = {named:?} 未知：未配置 adapters（适配器文件夹），请配置，或改为 \"rules\" | payers.{payer} = {named:?} is not known: adapters is not set; name the folder of adapters there, or write \"rules\""
     )]
     UnknownAdapter { payer: PayerCode, named: String },
 }

@@ -1,7 +1,8 @@
 //! What is about the gateway itself: whether it is well, its figures, its description, its pages.
 
 use actix_web::HttpResponse;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use yizhan_contract::Text;
 
 use super::accept::Form;
 use super::answer::{self, HTML, JSON};
@@ -40,9 +41,21 @@ pub(super) async fn health() -> HttpResponse {
 /// The store answers, too: messages can be taken in.
 pub(super) async fn ready(asked: Asked) -> HttpResponse {
     match asked.reception().gateway().store().ping().await {
-        Ok(()) => HttpResponse::Ok().content_type(JSON).body(r#"{"status":"ready"}"#),
+        Ok(()) => HttpResponse::Ok().json(Ready { status: "ready", adapters: notes(&asked) }),
         Err(error) => asked.refuse(&store_refusal(&error).into()),
     }
+}
+
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+    /// What an operator should know of them; a gateway is ready all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    adapters: Vec<Text>,
+}
+
+fn notes(asked: &Asked) -> Vec<Text> {
+    asked.reception().gateway().directory().notes()
 }
 
 pub(super) async fn metrics(asked: Asked) -> HttpResponse {

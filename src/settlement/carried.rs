@@ -233,6 +233,8 @@ impl Decision {
         }
         (after.id, after.bill.settlement_id) = (before.id, before.id);
         after.agreed = before.agreed;
+        // It was compared when it was begun.
+        after.compared.clear();
         (after.bill.version, after.bill.replaces) = (before.bill.version, before.bill.replaces);
         let effect = Effect::by_releasing(&before).and(Effect::by_reserving(&after));
         record.settlement = Some(after);

@@ -26,6 +26,7 @@ use super::record::{Phase, Pricing, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
 use super::reserved::reserved_by_others;
 use super::saga::{Event, Ordered, step};
+use super::shadow::Shadowed;
 use super::written::Issued;
 use crate::store::{Changes, Facts, Hold, Lease, PersonFacts, PersonRef, StayRef, StoreError};
 
@@ -103,6 +104,8 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// The right to drive the stay on, where this decision took it.
     pub lease: Option<Lease>,
+    /// What adapters are to be asked once it is written, to be compared.
+    pub shadowed: Vec<Shadowed>,
 }
 
 /// What a step comes to, or why nothing is decided.

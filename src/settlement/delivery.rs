@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{Accumulators, Claim, Money, PayerCode, Text};
+use yizhan_contract::{Accumulators, Claim, Money, PayerCode, Reason, Text};
 use yizhan_rules::{AdjudicateError, Adjudication, Policy, PolicyShelf};
 
 use super::bill::{Bill, BilledPayer};
@@ -134,6 +134,10 @@ impl Deferred {
                 (PayerState::Refused, Some((_, amount))) => Answer::confirmed(*amount, "".into()),
                 (PayerState::Refused, None) => Answer::refused(None),
                 (PayerState::Deferred, _) => Answer::deferred(None),
+                (PayerState::NotApplicable, _) if line.reason == Some(Reason::CoverNotInForce) => {
+                    Answer::not_covered(None)
+                }
+                (PayerState::NotApplicable, _) => Answer::left_out(),
                 _ => Answer::confirmed(line.paid, line.payer_reference.clone().unwrap_or_default()),
             };
             (line.payer.clone(), answer)

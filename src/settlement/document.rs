@@ -13,6 +13,7 @@ use super::advanced::Borne;
 use super::bill::Bill;
 use super::delivery::Deferred;
 use super::part::{Payment, StayPart};
+use super::payers::Assigned;
 use super::record::{Former, LastMessage, Moved, Phase, Pricing, Settlement, StayRecord};
 use super::saga::{Entry, Saga};
 use super::unpriced::Unpriced;
@@ -70,6 +71,8 @@ struct Settled {
     deferred: Option<Deferred>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     borne: Option<Borne>,
+    #[serde(default, skip_serializing_if = "Assigned::is_empty")]
+    assigned: Assigned,
 }
 
 /// A stay document that cannot be read.
@@ -99,6 +102,7 @@ impl StayRecord {
                     insured_region,
                     deferred,
                     borne,
+                    assigned,
                 } = settled;
                 let bill = match bill {
                     Some(bill) => Some(bill),
@@ -108,7 +112,19 @@ impl StayRecord {
                     discharge.lines.clone_from(&document.part.lines);
                 }
                 let bill = bill.ok_or_else(|| Unreadable("its bill is not there".to_owned()))?;
-                Some(Settlement { id, bill, discharge, moves, agreed, insured_region, deferred, borne })
+                let compared = Vec::new();
+                Some(Settlement {
+                    id,
+                    bill,
+                    discharge,
+                    moves,
+                    agreed,
+                    insured_region,
+                    deferred,
+                    borne,
+                    assigned,
+                    compared,
+                })
             }
         };
         Ok(Self {
@@ -139,7 +155,9 @@ impl StayRecord {
     pub fn into_document(self) -> serde_json::Result<(Vec<u8>, Option<Bill>)> {
         let (settlement, bill) = match self.settlement {
             None => (None, None),
-            Some(Settlement { id, bill, mut discharge, moves, agreed, insured_region, deferred, borne }) => {
+            Some(settlement) => {
+                let Settlement { id, bill, mut discharge, moves, agreed, .. } = settlement;
+                let Settlement { insured_region, deferred, borne, assigned, .. } = settlement;
                 let has_lines_of_part = discharge.lines == self.part.lines;
                 if has_lines_of_part {
                     discharge.lines = Vec::new();
@@ -154,6 +172,7 @@ impl StayRecord {
                     insured_region,
                     deferred,
                     borne,
+                    assigned,
                 };
                 (Some(settled), Some(bill))
             }

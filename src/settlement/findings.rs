@@ -4,6 +4,7 @@ use jiff::civil::Date;
 use yizhan_rules::Named;
 
 use super::bill::Bill;
+use super::payers::PassedOver;
 use super::record::name_of;
 use super::saga::{NOT_PREPARED, RESOLVED_AS_NOT_DONE, Why};
 use super::unpriced::{Unpriced, said};
@@ -150,6 +151,34 @@ pub fn advance_ended(payer: &Text, amount: Money, is_paid: bool) -> Finding {
         )
     };
     finding(FindingCode::DeferredPayer, zh, en)
+}
+
+/// A payer whose adapter is not asked, and what stands in its place.
+pub fn payer_not_asked(payer: &Text, passed_over: &PassedOver) -> Finding {
+    let PassedOver { adapter, is_left_out, why, .. } = passed_over;
+    let (zh, en) = if *is_left_out {
+        (
+            format!(
+                "{}由适配器 {adapter} 承办，{}：本次按未支付结算，由个人负担；如应支付，请另行向其申请",
+                payer.zh, why.zh
+            ),
+            format!(
+                "{} is asked through adapter {adapter}, and {}: it pays nothing here and the patient does; where it should \
+                 have paid, claim it there",
+                payer.en, why.en
+            ),
+        )
+    } else {
+        (
+            format!("{}由适配器 {adapter} 承办，{}：本次由网关按政策计算，未经其确认", payer.zh, why.zh),
+            format!(
+                "{} is asked through adapter {adapter}, and {}: the gateway computed it by the policy, and nobody there has \
+                 confirmed it",
+                payer.en, why.en
+            ),
+        )
+    };
+    finding(FindingCode::PayerNotAsked, zh, en)
 }
 
 /// What became of a payer that was deferred; absent amount: it refused.

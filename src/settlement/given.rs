@@ -65,6 +65,11 @@ impl Answer {
         Self::said(asked, Answered::NotCovered)
     }
 
+    /// Whatever is asked: it is not.
+    pub fn left_out() -> Self {
+        Self::said(None, Answered::LeftOut)
+    }
+
     pub fn deferred(asked: Option<AskedLeg>) -> Self {
         Self::said(asked, Answered::Deferred)
     }

@@ -9,10 +9,12 @@
 //! [`ledger`] (what a settlement moves), [`decide`] (all of it inside one transaction, pure), [`gateway`] (the
 //! driver).
 //!
-//! With outside payers: [`payers`] (who they are), [`saga`] (what is remembered of them, and the function that
+//! With outside payers: [`payers`] (who they are), [`directory`] (which of them are asked where, as it is now),
+//! [`absent`], [`told`] (what they hear), [`shadow`] (answers that are only compared), [`saga`] (what is remembered of them, and the function that
 //! moves it), [`carried`] (what is written), [`delivery`] (payers that were left out, and what they are asked later) and
 //! `delivered` (what becomes of it), [`advanced`] (payers whose part the hospital advances). [`audit`] holds the books against each other.
 
+pub mod absent;
 pub mod advanced;
 pub mod audit;
 pub mod bill;
@@ -21,6 +23,7 @@ pub mod complete;
 pub mod decide;
 mod delivered;
 pub mod delivery;
+pub mod directory;
 pub mod document;
 mod effect;
 pub mod findings;
@@ -41,6 +44,7 @@ pub mod record;
 pub mod refusals;
 pub mod reserved;
 pub mod saga;
+pub mod shadow;
 pub mod told;
 pub mod unpriced;
 mod written;

@@ -1,12 +1,19 @@
 //! The outside payers of this gateway: adapters by name, and which payer each serves.
+//!
+//! [`Payers`] is who is asked at one hospital at one time; [`super::directory`] knows it for every hospital and lets it
+//! change while stays are settled.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use yizhan_contract::payer::{Manifest, Payer};
 use yizhan_contract::stay::CauseKind;
 use yizhan_contract::{PayerCode, Text};
 use yizhan_rules::PolicyShelf;
 
+use super::given::{Answer, Given};
 use super::saga::plan::{self, Impossible};
 
 /// One adapter under the name the configuration gives it.
@@ -14,13 +21,34 @@ use super::saga::plan::{self, Impossible};
 pub struct Adapter {
     pub name: Arc<str>,
     pub payer: Arc<dyn Payer>,
+    /// The payers it is asked about here.
+    pub serves: Vec<PayerCode>,
 }
 
-/// Every adapter; the payers none of them serves are computed by rules.
+/// Who is asked, who is left out, and whose answers are only compared; everybody else is computed by rules.
 #[derive(Clone, Default)]
 pub struct Payers {
     adapters: Vec<Adapter>,
+    shadows: Vec<Adapter>,
+    passed_over: Vec<PassedOver>,
     served: Arc<[PayerCode]>,
+}
+
+/// A payer whose adapter is not asked now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    pub payer: PayerCode,
+    pub adapter: Arc<str>,
+    /// It pays nothing; else it is computed by rules.
+    pub is_left_out: bool,
+    pub why: Text,
+}
+
+/// Who was asked when a stay was priced. A stay in flight keeps it until it is over, whatever is configured meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Assigned {
+    pub by: BTreeMap<PayerCode, Arc<str>>,
+    pub passed_over: Vec<PassedOver>,
 }
 
 /// Why adapters cannot be used together.
@@ -53,9 +81,23 @@ impl Payers {
     /// # Errors
     /// Where two adapters serve one payer.
     pub fn new(adapters: Vec<(Arc<str>, Arc<dyn Payer>)>) -> Result<Self, PayersError> {
+        let adapter = |(name, payer): (Arc<str>, Arc<dyn Payer>)| {
+            let serves = payer.manifest().serves.clone();
+            Adapter { name, payer, serves }
+        };
+        Self::of_adapters(adapters.into_iter().map(adapter).collect(), Vec::new(), Vec::new())
+    }
+
+    /// # Errors
+    /// Where two adapters serve one payer.
+    pub(super) fn of_adapters(
+        adapters: Vec<Adapter>,
+        shadows: Vec<Adapter>,
+        passed_over: Vec<PassedOver>,
+    ) -> Result<Self, PayersError> {
         let mut served: Vec<(PayerCode, Arc<str>)> = Vec::new();
-        for (name, payer) in &adapters {
-            for code in &payer.manifest().serves {
+        for Adapter { name, serves, .. } in &adapters {
+            for code in serves {
                 if let Some((_, first)) = served.iter().find(|(other, _)| other == code) {
                     let (first, second) = (Arc::clone(first), Arc::clone(name));
                     return Err(PayersError::ServedTwice { payer: code.clone(), first, second });
@@ -63,8 +105,11 @@ impl Payers {
                 served.push((code.clone(), Arc::clone(name)));
             }
         }
-        let adapters = adapters.into_iter().map(|(name, payer)| Adapter { name, payer }).collect();
-        Ok(Self { adapters, served: served.into_iter().map(|(code, _)| code).collect() })
+        let left_out = passed_over.iter().filter(|payer| payer.is_left_out);
+        let left_out = left_out.map(|payer| (payer.payer.clone(), Arc::clone(&payer.adapter)));
+        served.extend(left_out);
+        let served = served.into_iter().map(|(code, _)| code).collect();
+        Ok(Self { adapters, shadows, passed_over, served })
     }
 
     /// Whether every chain of every policy can be committed all or none.
@@ -83,17 +128,54 @@ impl Payers {
         Ok(())
     }
 
-    /// The payers that are asked and not computed.
+    /// The payers that are not computed: they are asked, or left out.
     pub fn served(&self) -> Arc<[PayerCode]> {
         Arc::clone(&self.served)
+    }
+
+    /// Those that decide.
+    pub fn adapters(&self) -> impl Iterator<Item = &Adapter> {
+        self.adapters.iter()
     }
 
     pub fn of(&self, code: &PayerCode) -> Option<&Adapter> {
         self.adapters.iter().find(|adapter| adapter.serves(code))
     }
 
-    pub fn named(&self, name: &str) -> Option<&Adapter> {
-        self.adapters.iter().find(|adapter| &*adapter.name == name)
+    /// Adapters that are asked beside the rules, so that their answers can be compared.
+    pub fn shadows(&self) -> &[Adapter] {
+        &self.shadows
+    }
+
+    /// Payers of adapters that are not asked.
+    pub fn passed_over(&self) -> &[PassedOver] {
+        &self.passed_over
+    }
+
+    /// What has been said, and that those who are left out pay nothing.
+    pub(super) fn completed<'g>(&self, given: &'g Given) -> Cow<'g, Given> {
+        let left_out = || self.passed_over.iter().filter(|payer| payer.is_left_out);
+        if left_out().next().is_none() {
+            return Cow::Borrowed(given);
+        }
+        let mut completed = given.clone();
+        completed.extend(left_out().map(|payer| (payer.payer.clone(), Answer::left_out())));
+        Cow::Owned(completed)
+    }
+
+    pub(super) fn assigned(&self) -> Assigned {
+        let of = |adapter: &Adapter| {
+            let name = Arc::clone(&adapter.name);
+            adapter.serves.clone().into_iter().map(move |payer| (payer, Arc::clone(&name)))
+        };
+        let by = self.adapters.iter().flat_map(of).collect();
+        Assigned { by, passed_over: self.passed_over.clone() }
+    }
+}
+
+impl Assigned {
+    pub fn is_empty(&self) -> bool {
+        self.by.is_empty() && self.passed_over.is_empty()
     }
 }
 
@@ -103,6 +185,6 @@ impl Adapter {
     }
 
     pub fn serves(&self, code: &PayerCode) -> bool {
-        self.manifest().serves.contains(code)
+        self.serves.contains(code)
     }
 }

@@ -24,6 +24,7 @@ use super::payers::Payers;
 use super::record::{Moved, Settlement, StayRecord};
 use super::refusals::{self, LinePlaces};
 use super::reserved::YearUsed;
+use super::shadow;
 use crate::refusal::Refusal;
 
 /// How long a quote may be committed as it stands.
@@ -65,6 +66,7 @@ pub enum Breach {
 }
 
 /// What an outside payer has to be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToAsk {
     pub claim: Claim,
     /// The first payer's, for people.
@@ -99,15 +101,16 @@ pub fn price(
         .map_err(|error| vec![refusals::assess(&error, places, ground.hospital, dialect)])?;
     let claim = claim(&discharge, region, &assessment, ground);
     let year = YearUsed::of(ground.years, &ground.reserved, day.year());
+    let given = &*ground.payers.completed(ground.given);
     let refused = |error| {
         let refusal = |error| vec![refusals::adjudicate(&error, policy, ground.hospital, dialect)];
-        breach(error, ground.given).map_err(refusal)
+        breach(error, given).map_err(refusal)
     };
-    let adjudication = match year.walk(policy, &claim, &ground.payers.served(), ground.given) {
+    let adjudication = match year.walk(policy, &claim, &ground.payers.served(), given) {
         Ok(Walked::Done(adjudication)) => *adjudication,
         Err(error) => return refused(error).map(Priced::Breach),
         Ok(Walked::Ask { leg, paid_before }) => {
-            let to_ask = to_ask(policy, claim, &year, ground, leg, paid_before);
+            let to_ask = to_ask((policy, given), claim, &year, ground, leg, paid_before);
             return to_ask
                 .map(|to_ask| Priced::Ask(Box::new(to_ask)))
                 .or_else(|error| refused(error).map(Priced::Breach));
@@ -125,7 +128,12 @@ pub fn price(
     }
     let left_out: Vec<Finding> = bill.deferred().map(|line| findings::deferred_payer(&line.name)).collect();
     bill.findings.extend(left_out);
+    bill.findings.extend(not_asked(policy, &claim, ground.payers));
     bill.check().map_err(|unbalanced| vec![refusals::unbalanced(&unbalanced)])?;
+    let compared = match mode {
+        Mode::Settle => shadow::to_compare(policy, &claim, &year, ground.payers, given),
+        Mode::Quote => Vec::new(),
+    };
     Ok(Priced::Bill(Box::new(Settlement {
         id: bill.settlement_id,
         moves: moves(&adjudication),
@@ -133,6 +141,8 @@ pub fn price(
         insured_region: claim.insured_region.clone(),
         deferred: deferred(&bill, claim, policy, &year, ground),
         borne: None,
+        assigned: ground.payers.assigned(),
+        compared,
         bill,
         discharge,
     })))
@@ -166,6 +176,19 @@ fn deferred(
     Some(Deferred::new(claim, used, &ground.payers.served(), policy, ground.at))
 }
 
+/// Payers of the stay whose adapter is not asked now, each with what stands in its place.
+fn not_asked<'g>(
+    policy: &'g Policy,
+    claim: &'g Claim,
+    payers: &'g Payers,
+) -> impl Iterator<Item = Finding> + 'g {
+    let order = policy.order(claim.cause.kind);
+    payers.passed_over().iter().filter_map(move |passed_over| {
+        let rule = order.iter().find(|rule| rule.code == passed_over.payer)?;
+        Some(findings::payer_not_asked(&rule.name, passed_over))
+    })
+}
+
 /// How much the patient's share may rise between quote and settlement, by the policy it was priced under.
 pub fn share_tolerance(policies: &PolicyShelf, settlement: &Settlement) -> Money {
     policies
@@ -187,7 +210,7 @@ fn unknown_accident(
 }
 
 fn to_ask(
-    policy: &Policy,
+    (policy, given): (&Policy, &Given),
     claim: Claim,
     year: &YearUsed,
     ground: &Ground<'_>,
@@ -199,7 +222,7 @@ fn to_ask(
     let name = order.get(at).map(|rule| rule.name.clone());
     let name = name.unwrap_or_else(|| Text::new(leg.payer.as_str(), leg.payer.as_str()));
     let legs = match ground.payers.of(&leg.payer) {
-        Some(adapter) => year.legs(policy, &claim, &ground.payers.served(), ground.given, (adapter, leg))?,
+        Some(adapter) => year.legs(policy, &claim, &ground.payers.served(), given, (adapter, leg))?,
         None => vec![leg],
     };
     let after = order.iter().skip(at + legs.len()).map(|rule| rule.code.clone()).collect();

@@ -15,9 +15,11 @@ use super::delivery::Deferred;
 use super::findings;
 use super::message::{Hospital, Message, Mode};
 use super::part::{Absorbed, Patch, Payment, StayPart, charged, check_paid_back};
+use super::payers::Assigned;
 use super::places::Dialect;
 use super::refusals::LinePlaces;
 use super::saga::{Course, Entry, Saga};
+use super::shadow::ToCompare;
 use super::unpriced::Unpriced;
 use crate::refusal::{self, Refusal};
 use crate::store::Hold;
@@ -175,6 +177,10 @@ pub struct Settlement {
     pub deferred: Option<Deferred>,
     /// What payers refused after the hospital had advanced it.
     pub borne: Option<Borne>,
+    /// Who was asked for it; empty where nobody was, and where it was settled before this was kept.
+    pub assigned: Assigned,
+    /// What adapters are to be asked that are only compared; not kept.
+    pub compared: Vec<ToCompare>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

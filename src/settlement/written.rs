@@ -40,7 +40,7 @@ impl Issued {
 impl Verdict {
     /// Answered, nothing else written.
     pub(super) fn answer(outcome: Outcome) -> Self {
-        Self { changes: Changes::default(), outcome, lease: None }
+        Self { changes: Changes::default(), outcome, lease: None, shadowed: Vec::new() }
     }
 
     pub(super) fn refused(refusal: Refusal) -> Self {
@@ -77,6 +77,9 @@ impl Decision {
         told: impl FnOnce(Box<Bill>) -> Outcome,
     ) -> Decided {
         record.unpriced = None;
+        let compared = record.settlement.iter_mut().flat_map(|one| std::mem::take(&mut one.compared));
+        let compared: Vec<_> = compared.collect();
+        let shadowed = compared.iter().filter_map(|one| one.told(&record, &self.payers)).collect();
         let (stay, bill) = self.stay(record, person)?;
         let bill = bill.ok_or_else(|| Undecided::defect("a settlement without its bill"))?;
         let changes = Changes {
@@ -87,7 +90,7 @@ impl Decision {
             postings: effect.postings,
             ..Changes::default()
         };
-        Ok(Verdict { changes, ..Verdict::answer(told(Box::new(bill))) })
+        Ok(Verdict { changes, shadowed, ..Verdict::answer(told(Box::new(bill))) })
     }
 
     /// The stay alone: no bill changes.

@@ -35,8 +35,12 @@ impl Authority {
         (certificate, key)
     }
 
+    pub(crate) fn written_at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     pub(crate) fn written(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
+        let path = self.written_at(name);
         std::fs::write(&path, text).unwrap();
         path
     }
@@ -44,6 +48,13 @@ impl Authority {
     /// Its own certificate, for whoever is to trust it.
     pub(crate) fn own_file(&self) -> PathBuf {
         self.written("ca.pem", &self.params.self_signed(&self.key).unwrap().pem())
+    }
+
+    /// Certificate and key for `name`, written as `<name>.pem` and `<name>-key.pem`.
+    pub(crate) fn issued(&self, name: &str) -> (PathBuf, PathBuf) {
+        let (certificate, key) = self.signed(name);
+        let certificate = self.written(&format!("{name}.pem"), &certificate.pem());
+        (certificate, self.written(&format!("{name}-key.pem"), &key.serialize_pem()))
     }
 
     /// As the configuration names its files.

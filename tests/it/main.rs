@@ -34,6 +34,7 @@ mod postgres;
 mod profiles;
 mod readme;
 mod refusal;
+mod registry;
 mod sealed;
 mod serve;
 mod simulation;

@@ -45,6 +45,8 @@ pub enum FindingCode {
     CapPassedElsewhere,
     ThirdPartyLiable,
     DeferredPayer,
+    /// A payer whose adapter is not asked for the time being: what stands in its place.
+    PayerNotAsked,
     StatedTotalDiffers,
     LateCharges,
     EarlierStayReversed,

@@ -60,6 +60,8 @@ pub enum Answered {
     NotCovered,
     /// Counts as 0.00 for now and moves nothing; state `deferred`.
     Deferred,
+    /// It is not asked at all: 0.00, and moves nothing; state `not_applicable` without a reason of the policy's.
+    LeftOut,
 }
 
 /// A chain under way. Borrowed facts only; it may be held across an await.
@@ -182,6 +184,7 @@ impl<'a> Chain<'a> {
         let answer = match answered {
             Answered::Refused => line(rule, PayerState::Refused, base, Money::ZERO, None),
             Answered::Deferred => line(rule, PayerState::Deferred, base, Money::ZERO, None),
+            Answered::LeftOut => line(rule, PayerState::NotApplicable, base, Money::ZERO, None),
             Answered::NotCovered => {
                 let reason = Some(Reason::CoverNotInForce);
                 line(rule, PayerState::NotApplicable, base, Money::ZERO, reason)

@@ -59,7 +59,8 @@ impl OwnGateway {
         payers.check(&policies)?;
         let profiles = profiles(workload.hospitals())?;
         let name = store.command_name(&runtime);
-        let reception = house::reception_of(&store, policies, profiles, runtime, payers, name.as_str());
+        let reception =
+            house::reception_of(&store, Arc::new(policies), profiles, runtime, payers.into(), name.as_str());
         let listen =
             || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("本机端口 | a port of this machine");
         let listeners = Listeners { http: listen()?, mllp: listen()? };

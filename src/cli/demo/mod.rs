@@ -181,6 +181,7 @@ pub(super) fn config(store: &Path, key: &Path, (http, mllp): (SocketAddr, Socket
         store: Address::File(store.to_owned()),
         key_file: key.to_owned(),
         policies: None,
+        adapters: None,
         hospitals: PathBuf::new(),
         plain_text_beyond_loopback: false,
         http: Http { listen: http, ..Http::default() },

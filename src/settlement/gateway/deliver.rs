@@ -20,8 +20,8 @@ impl Drive<'_> {
     /// The next payer that was left out: asked for its quote, and its part made ready to be sent.
     pub(super) async fn deliver(&mut self, seen: &Seen) -> Result<Went, Stop> {
         let Some(owner) = &seen.facts.person else { return Ok(Went::On) };
-        let (policies, payers) = (self.gateway.policies(), self.gateway.payers());
-        let carry = match delivery::next(&seen.record, owner, policies, payers) {
+        let policies = self.gateway.policies();
+        let carry = match delivery::next(&seen.record, owner, policies, &seen.payers) {
             None => return Ok(Went::On),
             Some(Next::Stuck(why)) => self.delivery_postponed(seen, why, true, None),
             Some(Next::Nothing(payer)) => {

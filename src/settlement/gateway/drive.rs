@@ -8,10 +8,10 @@ use std::sync::Arc;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::Text;
-use yizhan_contract::payer::{Performed, Status, Unavailable};
+use yizhan_contract::payer::{Performed, Status};
 
 use super::pursue::{Drive, Seen, Stop, Went, later};
-use super::quote::{ASK_DEADLINE, Quoted, no_answer, not_configured};
+use super::quote::{ASK_DEADLINE, Quoted, no_answer};
 use super::{Gateway, heard};
 use crate::settlement::carried::Carry;
 use crate::settlement::given::{Answer, Given};
@@ -279,7 +279,7 @@ impl Gateway {
         let sent = call.operation(part)?;
         let (operation, prepared) = (Arc::clone(&sent.id), sent.prepared.clone());
         let leaves_before = sent.leaves_before;
-        let (adapter, name) = (self.payers().named(&call.adapter), Arc::clone(&call.adapter));
+        let payer = self.directory().named(&call.adapter);
         Some(Box::pin(async move {
             let unknown = |why| Performed::Unknown { poll_after: None, why };
             let now = self.runtime().now();
@@ -289,10 +289,7 @@ impl Gateway {
                 return Event::Performed { operation, answer: unknown(why) };
             }
             let deadline = later(now, COMMIT_DEADLINE);
-            let Some(adapter) = adapter else {
-                return Event::Performed { operation, answer: unknown(not_configured(&name)) };
-            };
-            let answer = self.within(deadline, adapter.payer.perform(&prepared, deadline)).await;
+            let answer = self.within(deadline, payer.perform(&prepared, deadline)).await;
             let answer = answer.map_or_else(|| unknown(no_answer().why), heard::performed);
             Event::Performed { operation, answer }
         }))
@@ -302,14 +299,10 @@ impl Gateway {
         let call = saga.calls.get(call)?;
         let sent = call.operation(part)?;
         let (operation, prepared) = (Arc::clone(&sent.id), sent.prepared.clone());
-        let (adapter, name) = (self.payers().named(&call.adapter), Arc::clone(&call.adapter));
+        let payer = self.directory().named(&call.adapter);
         Some(Box::pin(async move {
-            let Some(adapter) = adapter else {
-                let why = Unavailable { why: not_configured(&name), retry_after: None };
-                return Event::Asked { operation, answer: Status::Unavailable(why) };
-            };
             let deadline = later(self.runtime().now(), ASK_DEADLINE);
-            let answer = self.within(deadline, adapter.payer.status(&prepared, deadline)).await;
+            let answer = self.within(deadline, payer.status(&prepared, deadline)).await;
             let answer = answer.map_or_else(|| Status::Unavailable(no_answer()), heard::status);
             Event::Asked { operation, answer }
         }))

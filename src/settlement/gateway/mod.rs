@@ -36,10 +36,10 @@ use crate::refusal::{self, Code, Refusal};
 use crate::runtime::Runtime;
 use crate::settlement::bill::BillState;
 use crate::settlement::decide::Asked;
+use crate::settlement::directory::Directory;
 use crate::settlement::message::{Hospital, Message, Mode};
 use crate::settlement::names::Head;
 use crate::settlement::outcome::{Beneficiary, Outcome};
-use crate::settlement::payers::Payers;
 use crate::settlement::price::share_tolerance;
 use crate::settlement::record::{Phase, Settlement, StayRecord};
 use crate::settlement::saga::{self, LEASE, Stepping};
@@ -57,7 +57,7 @@ pub struct Gateway {
     store: Arc<dyn Store>,
     policies: Arc<PolicyShelf>,
     hospitals: Hospitals,
-    payers: Arc<Payers>,
+    directory: Directory,
     /// Under which this gateway holds leases; no two that serve one store have the same.
     name: Arc<str>,
     runtime: Runtime,
@@ -87,14 +87,15 @@ impl Gateway {
         store: Arc<dyn Store>,
         policies: Arc<PolicyShelf>,
         hospitals: Hospitals,
-        payers: Arc<Payers>,
+        payers: impl Into<Directory>,
         name: Arc<str>,
         runtime: Runtime,
     ) -> Self {
         let stepping = Stepping(saga::step);
         let turns = Arc::new(Semaphore::new(store.steps_beside_messages()));
         let (outbox_written, bells) = (Arc::default(), Arc::default());
-        Self { store, policies, hospitals, payers, name, runtime, stepping, outbox_written, turns, bells }
+        let directory = payers.into();
+        Self { store, policies, hospitals, directory, name, runtime, stepping, outbox_written, turns, bells }
     }
 
     /// The same gateway whose sagas move by another function: for proving that a wrong one is found out.
@@ -120,8 +121,9 @@ impl Gateway {
         &self.policies
     }
 
-    fn payers(&self) -> &Payers {
-        &self.payers
+    /// Who is asked at which hospital.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     fn name(&self) -> &Arc<str> {
@@ -166,6 +168,7 @@ impl Gateway {
             admitted: message.part.admitted.value().map(|moment| moment.date),
         };
         let work = Work {
+            payers: self.directory.at(&message.hospital.code),
             hospital: Arc::clone(&message.hospital),
             persons: persons_of(&message),
             asked: Asked::Message {
@@ -218,7 +221,7 @@ impl Gateway {
         let Some(hospital) = self.hospital(&record.part.hospital) else { return Ok(None) };
         let asked = Asked::ChargesQuiet { mode: hospital.mode_when_quiet(mode), now: Timestamp::MAX };
         let stay = StayRef::Stay(record.stay_id);
-        Ok(Some(self.run(Work { hospital, persons: Vec::new(), asked, claim: None, stay }).await))
+        Ok(Some(self.run(self.without_message(hospital, asked, stay)).await))
     }
 
     async fn at_desk(&self, id: Uuid, asked: Asked) -> Handled {
@@ -237,7 +240,12 @@ impl Gateway {
             return Handled::refused(no_such_settlement());
         };
         let stay = StayRef::Settlement(id);
-        self.run(Work { hospital, persons: Vec::new(), asked, claim: None, stay }).await
+        self.run(self.without_message(hospital, asked, stay)).await
+    }
+
+    fn without_message(&self, hospital: Arc<Hospital>, asked: Asked, stay: StayRef) -> Work {
+        let payers = self.directory.at(&hospital.code);
+        Work { hospital, payers, persons: Vec::new(), asked, claim: None, stay }
     }
 
     /// What the roster says of a person on a day.

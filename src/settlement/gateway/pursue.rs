@@ -21,6 +21,7 @@ use crate::settlement::decide::Asked;
 use crate::settlement::given::Given;
 use crate::settlement::message::{Hospital, Mode};
 use crate::settlement::outcome::Outcome;
+use crate::settlement::payers::Payers;
 use crate::settlement::record::{Pricing, Settlement, StayRecord};
 use crate::settlement::refusals;
 use crate::settlement::saga::{COMMIT_DEADLINE, LEASE, UNKNOWN_ATTENTION};
@@ -103,6 +104,8 @@ pub(super) struct Seen {
     pub(super) record: StayRecord,
     pub(super) facts: Facts,
     pub(super) hospital: Arc<Hospital>,
+    /// Who is asked: those it began with, where it is in flight.
+    pub(super) payers: Arc<Payers>,
 }
 
 /// Whether a stay has to be looked at again.
@@ -202,6 +205,14 @@ impl Gateway {
             }
         }
         what_was_taken(pursuits, failed)
+    }
+
+    fn payers_of(&self, record: &StayRecord, hospital: &Hospital) -> Arc<Payers> {
+        let is_in_flight = record.is_carried_out() || record.deferred().is_some();
+        match record.settlement.as_ref().filter(|_| is_in_flight) {
+            Some(settlement) if !settlement.assigned.is_empty() => self.directory.under(&settlement.assigned),
+            _ => self.directory.at(&hospital.code),
+        }
     }
 
     fn waited_for_until(&self) -> Timestamp {
@@ -305,7 +316,8 @@ impl Drive<'_> {
         let Some(stay) = &facts.stay else { return Ok(None) };
         let record = record(stay)?;
         let Some(hospital) = self.gateway.hospital(&record.part.hospital) else { return Ok(None) };
-        Ok(Some(Seen { record, facts, hospital }))
+        let payers = self.gateway.payers_of(&record, &hospital);
+        Ok(Some(Seen { record, facts, hospital, payers }))
     }
 
     /// The intent with its operations made ready, or why an adapter cannot make one.
@@ -352,6 +364,7 @@ impl Drive<'_> {
     pub(super) fn work(&self, seen: &Seen, asked: Asked) -> Work {
         Work {
             hospital: Arc::clone(&seen.hospital),
+            payers: Arc::clone(&seen.payers),
             persons: Vec::new(),
             asked,
             claim: None,

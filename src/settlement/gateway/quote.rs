@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
-    AskedLeg, Manifest, Operation as Ordered, OperationKind, PrepareError, Quote, QuoteAnswer, QuotedAmount,
-    Unavailable,
+    AskedLeg, Manifest, Operation as Ordered, OperationKind, Payer, PrepareError, Quote, QuoteAnswer,
+    QuotedAmount, Unavailable,
 };
 use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::{Money, PayerCode, Text};
@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 use crate::settlement::decide::Asked;
 use crate::settlement::given::{Answer, Given};
 use crate::settlement::message::Mode;
-use crate::settlement::payers::Adapter;
+use crate::settlement::payers::{Adapter, Payers};
 use crate::settlement::price::{Breach, Ground, Priced, ToAsk, price};
 use crate::settlement::record::Settlement;
 use crate::settlement::refusals::{self, LinePlaces};
@@ -68,7 +68,7 @@ impl Drive<'_> {
                 Err(refusals) => return Ok(Quoted::Refused(refusals)),
                 Ok(Priced::Bill(settlement)) => return Ok(Quoted::All { given, settlement }),
                 Ok(Priced::Breach(breach)) => {
-                    if let Some(why) = self.refuse(breach, &mut given) {
+                    if let Some(why) = refuse(breach, &seen.payers, &mut given) {
                         return Ok(Quoted::Breach(why));
                     }
                 }
@@ -81,40 +81,9 @@ impl Drive<'_> {
         }
     }
 
-    /// An answer that breaks the contract is refused; why all is given up, where it is committed already.
-    fn refuse(&self, breach: Breach, given: &mut Given) -> Option<Why> {
-        let is_confirmed = |payer: &PayerCode| given.get(payer).is_some_and(Answer::is_confirmed);
-        match breach {
-            Breach::Above { payer, amount, pay_at_most } if is_confirmed(&payer) => {
-                return Some(Why::Breach { payer, quoted: pay_at_most, committed: amount });
-            }
-            Breach::AlsoPaid { by } if is_confirmed(&by) => {
-                return Some(Why::NoQuote { payer: by, why: Some(others_cannot_have_paid()) });
-            }
-            Breach::Above { payer, amount, pay_at_most } => {
-                let adapter = self.gateway.payers().of(&payer).map_or("", |adapter| &adapter.name);
-                telemetry::quote_above_limit(adapter, &payer, &amount, &pay_at_most);
-                given.insert(payer, Answer::refused(None));
-            }
-            // The quote as a whole: its other payers rest on it too.
-            Breach::AlsoPaid { by } => {
-                let adapter = self.gateway.payers().of(&by);
-                telemetry::quote_for_others(adapter.map_or("", |adapter| &adapter.name), &by);
-                let is_of_it =
-                    |payer: &PayerCode| *payer == by || adapter.is_some_and(|one| one.serves(payer));
-                for (payer, answer) in given.iter_mut() {
-                    if is_of_it(payer) && answer.is_quoted() {
-                        *answer = Answer::refused(answer.asked.take());
-                    }
-                }
-            }
-        }
-        None
-    }
-
     async fn ask(&self, seen: &Seen, to_ask: &ToAsk, given: &mut Given) -> Option<Quoted> {
         let first = to_ask.legs.first()?;
-        let adapter = self.gateway.payers().of(&first.payer)?;
+        let adapter = seen.payers.of(&first.payer)?;
         match self.put(seen, to_ask, adapter).await {
             Ok(answers) => given.extend(answers),
             Err(Unanswered::NotReady(what)) => {
@@ -197,7 +166,7 @@ impl Drive<'_> {
             reserved: reserved_by_others(owner, &seen.record),
             at,
             new_id: uuid::Uuid::nil(),
-            payers: self.gateway.payers(),
+            payers: &seen.payers,
             given,
         };
         Ok(price(&seen.record, &ground, mode, &LinePlaces::none()))
@@ -212,7 +181,7 @@ impl Drive<'_> {
     ) -> Result<Vec<Call>, (Arc<str>, PrepareError)> {
         let mut planned: Vec<(&Adapter, Legs)> = Vec::new();
         for line in &settlement.bill.payers {
-            let Some(adapter) = self.gateway.payers().of(&line.payer) else { continue };
+            let Some(adapter) = seen.payers.of(&line.payer) else { continue };
             let is_quoted = given.get(&line.payer).is_some_and(Answer::is_quoted);
             if !is_quoted || (line.paid.is_zero() && !adapter.manifest().commits_zero) {
                 continue;
@@ -252,7 +221,7 @@ impl Drive<'_> {
             first.map(|answer| (answer.quote_id.clone(), answer.kept.clone())).unwrap_or_default();
         let also_paid = answers().flat_map(|answer| answer.also_paid.iter().cloned()).collect();
         let ordered = self.new_operation(OperationKind::Commit, (&quote_id, &kept), &legs);
-        let commit = self.prepare(adapter, &ordered)?;
+        let commit = self.prepare((&adapter.name, &*adapter.payer), &ordered)?;
         Ok(Call {
             adapter: Arc::clone(&adapter.name),
             terms: Terms::of(adapter.manifest()),
@@ -291,9 +260,13 @@ impl Drive<'_> {
     }
 
     /// Ready to be made durable.
-    fn prepare(&self, adapter: &Adapter, ordered: &Ordered) -> Result<Operation, (Arc<str>, PrepareError)> {
-        let prepared = heard::prepared(adapter.payer.prepare(ordered));
-        let prepared = prepared.map_err(|why| (Arc::clone(&adapter.name), why))?;
+    fn prepare(
+        &self,
+        (name, payer): (&Arc<str>, &dyn Payer),
+        ordered: &Ordered,
+    ) -> Result<Operation, (Arc<str>, PrepareError)> {
+        let prepared = heard::prepared(payer.prepare(ordered));
+        let prepared = prepared.map_err(|why| (Arc::clone(name), why))?;
         Ok(Operation::intended(Arc::clone(&ordered.id), prepared, self.gateway.runtime().now()))
     }
 
@@ -302,9 +275,6 @@ impl Drive<'_> {
         call: &Call,
         part: Part,
     ) -> Result<Operation, (Arc<str>, PrepareError)> {
-        let Some(adapter) = self.gateway.payers().named(&call.adapter) else {
-            return Err((Arc::clone(&call.adapter), PrepareError(not_configured(&call.adapter))));
-        };
         let kind = match part {
             Part::Commit => OperationKind::Commit,
             Part::Undo => OperationKind::Reverse {
@@ -316,8 +286,40 @@ impl Drive<'_> {
             Part::Commit => &call.legs,
             Part::Undo => call.to_take_back(),
         };
-        self.prepare(adapter, &self.new_operation(kind, (&call.quote_id, &call.kept), amounts))
+        let payer = self.gateway.directory().named(&call.adapter);
+        let ordered = self.new_operation(kind, (&call.quote_id, &call.kept), amounts);
+        self.prepare((&call.adapter, &*payer), &ordered)
     }
+}
+
+/// An answer that breaks the contract is refused; why all is given up, where it is committed already.
+fn refuse(breach: Breach, payers: &Payers, given: &mut Given) -> Option<Why> {
+    let is_confirmed = |payer: &PayerCode| given.get(payer).is_some_and(Answer::is_confirmed);
+    match breach {
+        Breach::Above { payer, amount, pay_at_most } if is_confirmed(&payer) => {
+            return Some(Why::Breach { payer, quoted: pay_at_most, committed: amount });
+        }
+        Breach::AlsoPaid { by } if is_confirmed(&by) => {
+            return Some(Why::NoQuote { payer: by, why: Some(others_cannot_have_paid()) });
+        }
+        Breach::Above { payer, amount, pay_at_most } => {
+            let adapter = payers.of(&payer).map_or("", |adapter| &adapter.name);
+            telemetry::quote_above_limit(adapter, &payer, &amount, &pay_at_most);
+            given.insert(payer, Answer::refused(None));
+        }
+        // The quote as a whole: its other payers rest on it too.
+        Breach::AlsoPaid { by } => {
+            let adapter = payers.of(&by);
+            telemetry::quote_for_others(adapter.map_or("", |adapter| &adapter.name), &by);
+            let is_of_it = |payer: &PayerCode| *payer == by || adapter.is_some_and(|one| one.serves(payer));
+            for (payer, answer) in given.iter_mut() {
+                if is_of_it(payer) && answer.is_quoted() {
+                    *answer = Answer::refused(answer.asked.take());
+                }
+            }
+        }
+    }
+    None
 }
 
 /// Whether a quote speaks of every payer asked, once, and of no other; and of those it says have paid, of each once and
@@ -352,11 +354,6 @@ fn lapsed() -> Unavailable {
 
 pub(super) fn no_answer() -> Unavailable {
     Unavailable { why: "规定时间内未应答 | no answer in time".to_owned(), retry_after: None }
-}
-
-/// Of a stay that was begun while it was.
-pub(super) fn not_configured(adapter: &str) -> String {
-    format!("未配置适配器 {adapter} | adapter {adapter} is not configured")
 }
 
 fn others_cannot_have_paid() -> Text {

@@ -13,8 +13,10 @@ use crate::settlement::decide::{Asked, Decision, Leasing, Lookups, Undecided, Ve
 use crate::settlement::message::{Hospital, Mode, Trigger};
 use crate::settlement::outcome::Outcome;
 use crate::settlement::part::StayPart;
+use crate::settlement::payers::Payers;
 use crate::settlement::record::StayRecord;
 use crate::settlement::saga::LEASE;
+use crate::settlement::shadow::Shadowed;
 use crate::store::{CatalogueItem, Done, Lease, MessageClaim, PersonRef, StayRef, Step, StoreError};
 
 /// What a step came to.
@@ -27,11 +29,13 @@ pub(super) enum Stepped {
 }
 
 /// What a decision said last.
-type Said = Result<(Outcome, Option<Lease>), Undecided>;
+type Said = Result<(Outcome, Option<Lease>, Vec<Shadowed>), Undecided>;
 
 /// One thing to do to one stay.
 pub(super) struct Work {
     pub(super) hospital: Arc<Hospital>,
+    /// Who is asked for it.
+    pub(super) payers: Arc<Payers>,
     pub(super) persons: Vec<PersonRef>,
     pub(super) asked: Asked,
     pub(super) claim: Option<MessageClaim>,
@@ -59,7 +63,7 @@ impl Gateway {
             new_stay_id: self.runtime.next_id(),
             new_settlement_id: self.runtime.next_id(),
             new_outbox_id: self.runtime.next_id(),
-            payers: Arc::clone(&self.payers),
+            payers: Arc::clone(&work.payers),
             leasing: Leasing { holder: Arc::clone(&self.name), until, lease },
         };
         // What the last run came to; the store hands back only what it keeps of it.
@@ -67,7 +71,9 @@ impl Gateway {
         let told = Arc::clone(&slot);
         let decide = move |facts| {
             let (said, changes) = match decision.decide(facts) {
-                Ok(Verdict { changes, outcome, lease }) => (Ok((outcome, lease)), Some(changes)),
+                Ok(Verdict { changes, outcome, lease, shadowed }) => {
+                    (Ok((outcome, lease, shadowed)), Some(changes))
+                }
                 Err(undecided) => (Err(undecided), None),
             };
             *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
@@ -88,9 +94,10 @@ impl Gateway {
                 if work.hospital.is_told {
                     self.outbox_written.notify_one();
                 }
-                let Some(Ok((outcome, taken))) = said else {
+                let Some(Ok((outcome, taken, shadowed))) = said else {
                     return Err(StoreError::Defect("decided by nobody".to_owned()));
                 };
+                self.directory.compare(shadowed);
                 // A lease this step was made under is somebody's already.
                 let taken = taken.filter(|_| lease.is_none());
                 let pursuit = taken.map(|lease| Pursuit { lease, until, is_holder_gone: false, as_of: None });

@@ -348,6 +348,7 @@ fn every_finding() -> Vec<Finding> {
         F::CapPassedElsewhere,
         F::ThirdPartyLiable,
         F::DeferredPayer,
+        F::PayerNotAsked,
         F::StatedTotalDiffers,
         F::LateCharges,
         F::EarlierStayReversed,

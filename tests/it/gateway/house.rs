@@ -8,6 +8,7 @@ use yizhan::intake::{Format, Profile, Profiles};
 use yizhan::roster::opening::OpeningFile;
 use yizhan::roster::{RosterFile, RosterMode};
 use yizhan::runtime::{CountedIds, FixedClock, Runtime};
+use yizhan::settlement::directory::Directory;
 use yizhan::settlement::gateway::Gateway;
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::payers::Payers;
@@ -77,7 +78,7 @@ fn reception(
     clock: Arc<FixedClock>,
     policies: PolicyShelf,
     profiles: Arc<Profiles>,
-    payers: Payers,
+    payers: impl Into<Directory>,
     name: &str,
     ids: Arc<CountedIds>,
 ) -> Reception {
@@ -85,8 +86,7 @@ fn reception(
     let hospitals =
         Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
     let runtime = Runtime { clock, ids };
-    let (policies, payers) = (Arc::new(policies), Arc::new(payers));
-    let gateway = Gateway::new(store.clone(), policies, hospitals, payers, name.into(), runtime);
+    let gateway = Gateway::new(store.clone(), Arc::new(policies), hospitals, payers, name.into(), runtime);
     Reception::new(gateway, profiles)
 }
 
@@ -116,8 +116,20 @@ impl House {
         name: &str,
         ids: Arc<CountedIds>,
     ) -> Self {
-        let clock = Arc::new(FixedClock::at("2020-07-02T10:00:00+08:00".parse().unwrap()));
         payers.check(&policies).unwrap();
+        Self::asking(store, policies, profiles, Arc::new(payers), name, ids)
+    }
+
+    /// The same where who is asked may change.
+    pub(crate) fn asking(
+        store: Arc<dyn Ports>,
+        policies: PolicyShelf,
+        profiles: Profiles,
+        payers: impl Into<Directory>,
+        name: &str,
+        ids: Arc<CountedIds>,
+    ) -> Self {
+        let clock = Arc::new(FixedClock::at("2020-07-02T10:00:00+08:00".parse().unwrap()));
         let reception =
             reception(&store, Arc::clone(&clock), policies, Arc::new(profiles), payers, name, ids);
         Self { reception, store, clock, disk: None }
@@ -137,7 +149,8 @@ impl House {
         let file = Disk::opened(&directory, &key, &ids);
         let store: Arc<dyn Ports> = file.clone();
         let policies = PolicyShelf::shipped().unwrap();
-        let reception = reception(&store, clock.clone(), policies, profiles, Payers::none(), "test", ids);
+        let reception =
+            reception(&store, clock.clone(), policies, profiles, Arc::new(Payers::none()), "test", ids);
         Self { reception, store, clock, disk: Some(Disk { directory, key, store: file }) }
     }
 

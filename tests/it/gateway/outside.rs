@@ -95,6 +95,14 @@ pub(super) async fn runs(house: &House) {
     }
 }
 
+/// Takes up what is due so much later, for a gateway that asks again and again.
+pub(super) async fn goes_by(house: &House, by: SignedDuration) -> usize {
+    tokio::select! {
+        count = later(house, by) => count,
+        () = runs(house) => unreachable!("time ends"),
+    }
+}
+
 pub(super) async fn stands(house: &House, id: Uuid) -> Bill {
     house.reception.gateway().settlement(id).await.unwrap().unwrap().settlement.bill
 }

@@ -14,7 +14,7 @@ use yizhan_contract::step::PayerState;
 use yizhan_rules::{PolicyShelf, SHIPPED};
 
 use super::House;
-use super::outside::{books_agree, later, line, opened, over, policies, reversed, runs, send, stands};
+use super::outside::{books_agree, goes_by, later, line, opened, over, policies, reversed, send, stands};
 use crate::away::{ASK_AFTER, Away};
 use crate::stays::stay_write;
 
@@ -27,13 +27,6 @@ async fn told(house: &House) -> Vec<u32> {
 
 async fn waiting(house: &House) -> Vec<Waiting> {
     house.reception.gateway().attention(10).await.unwrap()
-}
-
-async fn goes_by(house: &House, by: SignedDuration) -> usize {
-    tokio::select! {
-        count = later(house, by) => count,
-        () = runs(house) => unreachable!("time ends"),
-    }
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("http", &["desk", "intake", "refusal", "runtime", "settlement", "store", "telemetry"]),
     ("desk", &["refusal", "settlement"]),
     ("outbox", &["intake", "runtime", "settlement", "store", "telemetry", "tls"]),
+    ("registry", &["runtime", "settlement", "store", "telemetry"]),
     ("config", &["intake", "store", "system", "telemetry", "tls"]),
     ("samples", &["intake"]),
     ("intake", &["refusal", "runtime", "settlement", "system", "telemetry"]),
@@ -30,7 +31,7 @@ const TOP: &str = "cli";
 /// What is behind the store's port; whoever names one of them has left the port.
 const BEHIND_THE_PORT: &[&str] = &["store::sqlite", "store::postgres"];
 /// Policies are settled by and read by these; everybody else has what bills and refusals say.
-const KNOW_RULES: &[&str] = &["settlement", "config", "intake"];
+const KNOW_RULES: &[&str] = &["settlement", "config", "intake", "registry"];
 
 /// Paths into a package that a text names by `root`, to their second part: `store`, `store::sqlite`.
 fn paths_named(text: &str, root: &str) -> BTreeSet<String> {

@@ -97,7 +97,11 @@ impl fmt::Display for TargetError {
 impl std::error::Error for TargetError {}
 
 impl Target {
-    pub(crate) fn check(&self) -> Result<(), TargetError> {
+    /// Whether it is an address at all; files are not looked at.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), TargetError> {
         self.base().map(|_| ())
     }
 

@@ -1,0 +1,156 @@
+//! How much an adapter may fail, or be slow, before what stands in its place decides for new stays.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Deserialize;
+use yizhan_contract::Text;
+use yizhan_rules::toml_file::Mistake;
+
+/// Calls remembered at a time, whatever the window.
+const CALLS_MAX: usize = 10_000;
+
+/// `[budget]` as it is written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawBudget {
+    window_s: u64,
+    calls_min: u64,
+    failed_percent_max: u64,
+    slow_ms: u64,
+    slow_percent_max: u64,
+}
+
+impl Default for RawBudget {
+    fn default() -> Self {
+        Self { window_s: 300, calls_min: 20, failed_percent_max: 20, slow_ms: 3_000, slow_percent_max: 50 }
+    }
+}
+
+/// How much is too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls count for so long.
+    pub window: Duration,
+    /// Fewer calls say nothing.
+    pub calls_min: usize,
+    pub failed_percent_max: usize,
+    /// A call that takes longer is slow.
+    pub slow: Duration,
+    pub slow_percent_max: usize,
+}
+
+impl RawBudget {
+    pub(super) fn checked(&self, mistakes: &mut Vec<Mistake>) -> Limits {
+        for (key, value, range) in [
+            ("budget.window_s", self.window_s, 10..=86_400),
+            ("budget.calls_min", self.calls_min, 1..=1_000),
+            ("budget.failed_percent_max", self.failed_percent_max, 1..=100),
+            ("budget.slow_ms", self.slow_ms, 10..=10_000),
+            ("budget.slow_percent_max", self.slow_percent_max, 1..=100),
+        ] {
+            if !range.contains(&value) {
+                let (from, to) = range.into_inner();
+                let text = Text::new(
+                    format!("{value} 超出范围，须为 {from} 至 {to}"),
+                    format!("{value} is out of range; write {from} to {to}"),
+                );
+                mistakes.push(Mistake::at(key, text));
+            }
+        }
+        let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        Limits {
+            window: Duration::from_secs(self.window_s),
+            calls_min: number(self.calls_min),
+            failed_percent_max: number(self.failed_percent_max),
+            slow: Duration::from_millis(self.slow_ms),
+            slow_percent_max: number(self.slow_percent_max),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    at: Duration,
+    has_failed: bool,
+    is_slow: bool,
+}
+
+/// What one adapter's calls came to lately.
+#[derive(Debug, Default)]
+pub(super) struct Budget(Mutex<VecDeque<Seen>>);
+
+impl Budget {
+    /// Notes a call that ended `at` a moment of the steady clock; why the budget is used up, where it is.
+    pub(super) fn note(
+        &self,
+        limits: &Limits,
+        at: Duration,
+        took: Duration,
+        has_failed: bool,
+    ) -> Option<Text> {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.push_back(Seen { at, has_failed, is_slow: limits.slow < took });
+        while calls.len() > CALLS_MAX || calls.front().is_some_and(|call| call.at + limits.window < at) {
+            calls.pop_front();
+        }
+        let all = calls.len();
+        if all < limits.calls_min {
+            return None;
+        }
+        let failed = calls.iter().filter(|call| call.has_failed).count();
+        let slow = calls.iter().filter(|call| call.is_slow).count();
+        let window_s = limits.window.as_secs();
+        if failed * 100 > all * limits.failed_percent_max {
+            return Some(Text::new(
+                format!("最近 {window_s} 秒内 {all} 次请求中有 {failed} 次没有得到应答，已自动停用"),
+                format!(
+                    "{failed} of {all} calls of the last {window_s} s were not answered, so it is not asked for now"
+                ),
+            ));
+        }
+        let slow_ms = limits.slow.as_millis();
+        (slow * 100 > all * limits.slow_percent_max).then(|| {
+            Text::new(
+                format!("最近 {window_s} 秒内 {all} 次请求中有 {slow} 次超过 {slow_ms} 毫秒，已自动停用"),
+                format!("{slow} of {all} calls of the last {window_s} s took longer than {slow_ms} ms, so it is not asked for now"),
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a number of calls, one each second, come to.
+    fn check(calls: &[(u64, bool)], expected: Option<&str>) {
+        let limits =
+            RawBudget { window_s: 10, calls_min: 4, ..RawBudget::default() }.checked(&mut Vec::new());
+        let budget = Budget::default();
+        let mut last = None;
+        for (second, (took_ms, has_failed)) in (1..).zip(calls) {
+            let (at, took) = (Duration::from_secs(second), Duration::from_millis(*took_ms));
+            last = budget.note(&limits, at, took, *has_failed);
+        }
+        match (last, expected) {
+            (Some(why), Some(expected)) => assert!(why.en.contains(expected), "{why:?}"),
+            (last, expected) => assert_eq!(last, expected.map(|text| Text::new(text, text))),
+        }
+    }
+
+    #[test]
+    fn failures_and_slowness_have_a_budget_of_their_own() {
+        let (good, bad, slow) = ((10, false), (10, true), (3_001, false));
+        check(&[bad, bad, bad], None);
+        check(&[bad, bad, bad, good], Some("3 of 4 calls of the last 10 s were not answered"));
+        check(&[good, good, good, good, bad], None);
+        check(&[good, good, good, bad, bad], Some("2 of 5"));
+        check(&[slow, slow, good, good], None);
+        check(&[slow, slow, slow, good], Some("3 of 4 calls of the last 10 s took longer than 3000 ms"));
+        check(&[(3_000, false); 8], None);
+        // What is over counts no more.
+        check(&[bad, bad, good, good, good, good, good, good, good, good, good, good, good], None);
+    }
+}

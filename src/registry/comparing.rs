@@ -1,0 +1,115 @@
+//! Adapters that are only compared: asked some time after the settlement, which does not wait for them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Semaphore, mpsc};
+use yizhan_contract::payer::QuoteAnswer;
+
+use crate::runtime::{Runtime, Shutdown};
+use crate::settlement::directory::{Comparing, Directory};
+use crate::settlement::shadow::Shadowed;
+use crate::telemetry;
+
+/// Settlements that wait for being compared; more are not.
+const WAITING_MAX: usize = 1_024;
+/// Questions under way at a time.
+const AT_ONCE_MAX: usize = 16;
+/// How long an adapter may take to answer one.
+const WITHIN: SignedDuration = SignedDuration::from_secs(5);
+
+/// What came of comparing one adapter with the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Compared {
+    /// Settlements whose quotes were compared.
+    pub compared: u64,
+    /// Of these, how many differ.
+    pub differing: u64,
+    /// Settlements for which it gave no quote to compare, or was not asked because too many waited.
+    pub unanswered: u64,
+}
+
+#[derive(Clone)]
+pub struct Comparer {
+    waiting: mpsc::Sender<Shadowed>,
+    taken: Arc<Mutex<Option<mpsc::Receiver<Shadowed>>>>,
+    counts: Arc<Mutex<BTreeMap<Arc<str>, Compared>>>,
+}
+
+impl Default for Comparer {
+    fn default() -> Self {
+        let (waiting, taken) = mpsc::channel(WAITING_MAX);
+        Self { waiting, taken: Arc::new(Mutex::new(Some(taken))), counts: Arc::default() }
+    }
+}
+
+impl Comparer {
+    pub(super) fn sink(&self) -> Comparing {
+        let comparer = self.clone();
+        Arc::new(move |shadowed| {
+            let adapter = Arc::clone(&shadowed.adapter);
+            if comparer.waiting.try_send(shadowed).is_err() {
+                comparer.count(&adapter, |counts| counts.unanswered += 1);
+            }
+        })
+    }
+
+    fn count(&self, adapter: &Arc<str>, change: impl FnOnce(&mut Compared)) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        change(counts.entry(Arc::clone(adapter)).or_default());
+    }
+
+    pub fn counts(&self, adapter: &str) -> Compared {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.get(adapter).copied().unwrap_or_default()
+    }
+
+    /// Asks what there is to ask, until the signal to stop.
+    pub(super) async fn serve(self, directory: Directory, runtime: Runtime, mut stopped: Shutdown) {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut taken) = taken else { return };
+        let places = Arc::new(Semaphore::new(AT_ONCE_MAX));
+        loop {
+            let next = tokio::select! {
+                () = stopped.requested() => return,
+                next = taken.recv() => next,
+            };
+            let (Some(shadowed), Ok(place)) = (next, Arc::clone(&places).acquire_owned().await) else {
+                return;
+            };
+            let (comparer, directory, runtime) = (self.clone(), directory.clone(), runtime.clone());
+            tokio::spawn(async move {
+                comparer.compare(&shadowed, &directory, &runtime).await;
+                drop(place);
+            });
+        }
+    }
+
+    async fn compare(&self, shadowed: &Shadowed, directory: &Directory, runtime: &Runtime) {
+        let deadline = runtime.now().saturating_add(WITHIN).unwrap_or(Timestamp::MAX);
+        let payer = directory.named(&shadowed.adapter);
+        let answer = tokio::select! {
+            answer = payer.quote(&shadowed.ask, deadline) => Some(answer),
+            () = runtime.clock.sleep_until(deadline) => None,
+        };
+        let differences = match answer {
+            Some(QuoteAnswer::Quote(quote)) => shadowed.differences(&quote.amounts),
+            Some(QuoteAnswer::NotCovered | QuoteAnswer::Refused { .. }) => shadowed.differences(&[]),
+            Some(QuoteAnswer::NotReady { .. } | QuoteAnswer::Unavailable(_)) | None => {
+                self.count(&shadowed.adapter, |counts| counts.unanswered += 1);
+                return telemetry::shadow_unanswered(&shadowed.adapter);
+            }
+        };
+        for differs in &differences {
+            let quoted = differs.quoted.as_ref().map(|amount| amount as _);
+            let stay = &shadowed.ask.stay;
+            telemetry::shadow_differs(&shadowed.adapter, stay, &differs.payer, &differs.by_rules, quoted);
+        }
+        telemetry::shadow_compared(&shadowed.adapter, differences.is_empty());
+        self.count(&shadowed.adapter, |counts| {
+            counts.compared += 1;
+            counts.differing += u64::from(!differences.is_empty());
+        });
+    }
+}

@@ -1,0 +1,119 @@
+//! How an adapter is reached: by the protocol, once its service has said what it is, or by a mapping.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use yizhan_contract::payer::Payer;
+use yizhan_contract::{PayerCode, Text};
+use yizhan_remote::{ConnectError, Connection, Host, Journal, Mapped, Remote, Standing};
+use yizhan_rules::toml_file::Mistake;
+
+use super::file::{AdapterFile, Way};
+use crate::settlement::absent::Absent;
+
+/// How long a service may take to say what it is.
+const DESCRIBE_WITHIN: SignedDuration = SignedDuration::from_secs(2);
+
+#[derive(Clone)]
+pub(super) enum Reach {
+    Protocol(Arc<Remote>),
+    /// Its service has not said yet what it is; asked again at every look.
+    UnheardOf(Arc<str>),
+    Mapped(Arc<Mapped>),
+}
+
+/// What adapters share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) host: Arc<dyn Host>,
+    pub(super) journal: Journal,
+}
+
+impl Shared {
+    fn deadline(&self) -> Timestamp {
+        self.host.now().saturating_add(DESCRIBE_WITHIN).unwrap_or(Timestamp::MAX)
+    }
+
+    /// # Errors
+    /// Every mistake of a mapping, or what is wrong with address, certificates or manifest.
+    pub(super) async fn reach(&self, file: &AdapterFile) -> Result<Reach, Vec<Mistake>> {
+        match &file.way {
+            Way::Protocol(target) => {
+                let (host, journal) = (Arc::clone(&self.host), self.journal.clone());
+                self.describe(Connection { target: target.clone(), host, journal }).await
+            }
+            Way::Mapping(path) => {
+                let loaded = Mapped::load(&file.name, path, Arc::clone(&self.host), self.journal.clone());
+                let placed = |mistake: yizhan_remote::Mistake| {
+                    Mistake::at(format!("mapping: {}", mistake.place), mistake.text)
+                };
+                loaded
+                    .map(|mapped| Reach::Mapped(Arc::new(mapped)))
+                    .map_err(|error| error.mistakes.into_iter().map(placed).collect())
+            }
+        }
+    }
+
+    async fn describe(&self, connection: Connection) -> Result<Reach, Vec<Mistake>> {
+        match Remote::connect(&connection, self.deadline()).await {
+            Ok(remote) => Ok(Reach::Protocol(Arc::new(remote))),
+            Err(ConnectError::NoAnswer(trouble)) => Ok(Reach::UnheardOf(trouble.sentence().into())),
+            Err(ConnectError::Target(why)) => Err(vec![Mistake::at("url", why.text())]),
+            Err(ConnectError::Manifest { key, what }) => {
+                Err(vec![Mistake::at(format!("describe: {key}"), what)])
+            }
+        }
+    }
+}
+
+impl Reach {
+    /// The adapter, where it has said what it is.
+    pub(super) fn known(&self) -> Option<Arc<dyn Payer>> {
+        match self {
+            Self::Protocol(remote) => Some(Arc::clone(remote) as _),
+            Self::Mapped(mapped) => Some(Arc::clone(mapped) as _),
+            Self::UnheardOf(_) => None,
+        }
+    }
+
+    /// The adapter as it can be called now.
+    pub(super) fn payer(&self, name: &str, serves: &[PayerCode]) -> Arc<dyn Payer> {
+        match self {
+            Self::UnheardOf(why) => Arc::new(Absent::unheard_of(name, serves.to_vec(), why)),
+            Self::Protocol(_) | Self::Mapped(_) => {
+                self.known().unwrap_or_else(|| Arc::new(Absent::not_configured(name, serves.to_vec())))
+            }
+        }
+    }
+
+    /// Whether it is called, or left alone because it does not answer.
+    pub(super) fn standing(&self) -> Text {
+        let standing = match self {
+            Self::Protocol(remote) => remote.standing(),
+            Self::Mapped(mapped) => mapped.standing(),
+            Self::UnheardOf(why) => {
+                return Text::new(
+                    format!("尚未应答 describe（{why}）"),
+                    format!("has not answered describe: {why}"),
+                );
+            }
+        };
+        match standing {
+            Standing::Closed => Text::new("正常应答", "answers"),
+            Standing::Open { rest } => {
+                let s = rest.as_secs();
+                Text::new(format!("不应答，{s} 秒后再试"), format!("does not answer, tried again in {s} s"))
+            }
+            Standing::HalfOpen => {
+                Text::new("不应答，下次询问时再试", "does not answer, tried with the next question")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.standing().en)
+    }
+}
