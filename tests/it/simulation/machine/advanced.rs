@@ -8,6 +8,9 @@ use super::doubt::{TERMS, saga_of};
 use super::rules::Watched;
 use super::{Ids, lowered, start};
 
+/// What a payer says of its commit when it is asked.
+type Says = fn(&Call) -> Status;
+
 /// The first is advanced, the second cannot be taken back; the first is in doubt, and the second was sent its part.
 fn both_out() -> Watched {
     let mut saga = saga_of(&[0, 1], TERMS, &mut Ids::default());
@@ -28,7 +31,7 @@ fn what_it_says_once_others_were_sent_their_part_ends_nothing() {
     let refuses = |_: &Call| Status::Refused { code: "no".into() };
     let pays_less = |call: &Call| Status::Done { amounts: lowered(&call.legs), reference: "R".into() };
     let pays = |call: &Call| Status::Done { amounts: call.legs.clone(), reference: "R".into() };
-    let answers: [(fn(&Call) -> Status, _); 3] =
+    let answers: [(Says, Course); 3] =
         [(refuses, Course::Delivering), (pays_less, Course::Delivering), (pays, Course::Committed)];
     for (says, course) in answers {
         let mut watched = both_out();
