@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use yizhan_contract::money::BASE_DECIMALS_MAX;
 use yizhan_contract::{Exact, IdNumber, Money, NumberError, PayerCode, Personal, Text, Used};
 
 use super::code_of;
@@ -74,6 +75,10 @@ fn read_row(row: &Row) -> Result<OpeningRow, Vec<Problem>> {
         Some(base) if base.is_negative() => cells.said(3, NumberError::Negative.text()),
         Some(base) if base > Money::from_fen(BASE_FEN_MAX).exact() => {
             cells.said(3, NumberError::TooLarge.text())
+        }
+        // A band's ratio adds decimals of its own: of a longer base no bill could be read back.
+        Some(base) if base.decimals() > BASE_DECIMALS_MAX => {
+            cells.said(3, NumberError::TooManyDecimals(BASE_DECIMALS_MAX).text())
         }
         _ => {}
     }

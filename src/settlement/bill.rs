@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+use yizhan_contract::money::EXACT_DECIMALS_MAX;
 use yizhan_contract::person::Masked;
 use yizhan_contract::stay::{CauseKind, Discharge};
 use yizhan_contract::step::PayerState;
@@ -170,6 +171,7 @@ impl Bill {
             (self.payers.iter().all(|payer| !payer.paid.is_negative()), "a payer pays less than nothing"),
             (self.to_collect - self.to_refund == open, "deposit, collection and refund do not fit"),
             (by_category == amounts.total, "categories do not make the total"),
+            (self.payers.iter().all(is_readable), "a figure has more decimals than can be read back"),
         ] {
             if !holds {
                 return Err(Unbalanced(what));
@@ -198,6 +200,16 @@ impl Bill {
         }
         bill
     }
+}
+
+/// Whether the figures can be read again as they are written: what cannot be read settles nothing.
+fn is_readable(payer: &BilledPayer) -> bool {
+    let figures = |step: &Step| {
+        let Step { amount, already, of, from, to, part, after, .. } = step;
+        [*amount, *already, *of, *from, *to, *part, Some(*after)]
+    };
+    let figures = payer.steps.iter().flat_map(figures).flatten().chain([payer.base]);
+    figures.map(Exact::decimals).all(|decimals| decimals <= EXACT_DECIMALS_MAX)
 }
 
 impl BilledPatient {

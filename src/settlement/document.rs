@@ -112,6 +112,7 @@ impl StayRecord {
                     discharge.lines.clone_from(&document.part.lines);
                 }
                 let bill = bill.ok_or_else(|| Unreadable("its bill is not there".to_owned()))?;
+                bill.check().map_err(|why| Unreadable(why.to_string()))?;
                 let compared = Vec::new();
                 Some(Settlement {
                     id,

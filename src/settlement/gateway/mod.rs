@@ -329,7 +329,8 @@ fn other_content(work: &Work, stay: Option<&StayRecord>) -> Refusal {
     }
 }
 
-/// A message whose step failed in the store moved nothing, unless nobody can say.
+/// A message whose step failed in the store moved nothing, unless nobody can say: of a stay that cannot be read, too,
+/// nobody can say whether it was settled before.
 pub fn store_refusal(error: &StoreError) -> Refusal {
     match error {
         StoreError::Unavailable(_) => {
@@ -347,6 +348,7 @@ pub fn store_refusal(error: &StoreError) -> Refusal {
         | StoreError::Schema(_)
         | StoreError::Taken(_) => {
             Refusal::new(Code::Internal, "存储内容无法读取", "what is stored cannot be read")
+                .money(refusal::Money::BeingConfirmed)
         }
         StoreError::Defect(_) => Refusal::new(
             Code::Internal,

@@ -154,6 +154,13 @@ impl House {
         Self { reception, store, clock, disk: Some(Disk { directory, key, store: file }) }
     }
 
+    /// Somebody writes in the file by hand.
+    pub(crate) fn damage(&self, statement: &str) {
+        let path = self.disk.as_ref().unwrap().directory.path().join("store.db");
+        let rows = rusqlite::Connection::open(path).unwrap().execute(statement, []).unwrap();
+        assert_ne!(rows, 0, "{statement}");
+    }
+
     /// The roster and the catalogue of the samples.
     pub(crate) async fn fill(&self) {
         let samples = project("tests/samples");

@@ -20,6 +20,7 @@ mod stuck;
 mod together;
 mod told;
 mod unpriced;
+mod unreadable;
 mod who_is_asked;
 mod wire;
 
