@@ -21,8 +21,8 @@ const POLL_EACH: Duration = Duration::from_millis(200);
 const POLLS_MAX: usize = 150;
 /// Pages of a statement that are read; past it, its end is not believed in.
 const PAGES_MAX: usize = 10_000;
-/// After a restart, before the adapter is given up.
-const STARTS_WITHIN: Duration = Duration::from_secs(30);
+/// After a start, before the adapter is given up.
+pub(super) const STARTS_WITHIN: Duration = Duration::from_secs(30);
 const START_POLL_EACH: Duration = Duration::from_millis(50);
 
 /// What came of an operation in the end.
@@ -189,12 +189,12 @@ impl Bench {
             let zh = format!("无法重启：{why}");
             return not_run(zh, format!("cannot be started again: {why}"));
         }
-        self.answers_again().await
+        self.answers_again(STARTS_WITHIN).await
     }
 
     /// Waits until an adapter that was just started says what it is.
-    pub(super) async fn answers_again(&self) -> Verdict {
-        let until = tokio::time::Instant::now() + STARTS_WITHIN;
+    pub(super) async fn answers_again(&self, within: Duration) -> Verdict {
+        let until = tokio::time::Instant::now() + within;
         loop {
             if self.caller.begin_anew().is_ok() && self.caller.called.connect().await.is_ok() {
                 let came = self.caller.get("/v1/describe").await;

@@ -41,6 +41,9 @@ pub const LOAD: Duration = Duration::from_secs(60);
 /// How long after a request its deadline lies, where nothing else is asked for.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// For an adapter that runs already, before it is said not to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
 /// What is tried, on whom.
 pub struct Certify {
     pub target: Target,
@@ -73,6 +76,9 @@ pub async fn certify(certify: Certify, progress: &dyn Progress) -> Result<Report
     let address = target.url.clone();
     let caller = Caller::of(target.check()?, patience)?;
     let bench = Bench::of(caller, data, restart, load).map_err(CertifyError::NoRandom)?;
+    // One that was just started needs a moment; if it never answers, L0-01 says so.
+    let within = if bench.restart.is_some() { asking::STARTS_WITHIN } else { ANSWERS_WITHIN };
+    let _ = bench.answers_again(within).await;
     let chosen: Vec<&Trial> = trials::all().filter(|trial| is_asked_for(trial, &levels)).collect();
     let mut made = Vec::with_capacity(chosen.len());
     let mut passed = HashSet::new();

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, Url};
+use rustls::client::WantsClientCert;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
 use crate::service::TlsError;
 use crate::service::certificates;
@@ -104,10 +105,7 @@ impl Called {
         for certificate in certificates(&files.ca)? {
             roots.add(certificate).map_err(TlsError::Unusable)?;
         }
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(TlsError::Unusable)?
-            .with_root_certificates(roots);
+        let builder = trusting(roots)?;
         let mut config = match identity {
             Identity::Nobody => builder.with_no_client_auth(),
             Identity::Own => {
@@ -128,12 +126,19 @@ impl Called {
     /// A client with connections of its own.
     pub(super) fn client(&self, identity: Identity, wait: Duration) -> Result<Client, TargetError> {
         let builder = Client::builder().no_proxy().timeout(wait).redirect(reqwest::redirect::Policy::none());
-        let builder = match self.tls_config(identity, &[b"h2", b"http/1.1"])? {
-            Some(config) => builder.tls_backend_preconfigured(config),
-            None => builder,
+        // A client wants TLS to be settled also where it is not used.
+        let config = match self.tls_config(identity, &[b"h2", b"http/1.1"])? {
+            Some(config) => config,
+            None => trusting(RootCertStore::empty())?.with_no_client_auth(),
         };
+        let builder = builder.tls_backend_preconfigured(config);
         builder.build().map_err(|why| TargetError::NoClient(why.to_string()))
     }
+}
+
+fn trusting(roots: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots))
 }
 
 /// A certificate that nobody vouches for.

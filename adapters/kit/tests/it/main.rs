@@ -14,6 +14,8 @@ mod door;
 #[cfg(test)]
 mod insurer;
 #[cfg(test)]
+mod python;
+#[cfg(test)]
 mod said;
 #[cfg(test)]
 mod simulator;

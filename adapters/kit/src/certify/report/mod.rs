@@ -4,7 +4,9 @@ mod html;
 mod junit;
 mod terminal;
 
+use std::path::Path;
 use std::time::Duration;
+use std::{fs, io};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
@@ -186,6 +188,17 @@ impl Report {
     /// Whether everything that was asked for has passed.
     pub fn is_good(&self) -> bool {
         self.levels.iter().all(|level| matches!(level.standing, Standing::Passed | Standing::NotAsked))
+    }
+
+    /// Writes `report.html`, `report.json` and `junit.xml` into a folder, which is made where it is not there.
+    ///
+    /// # Errors
+    /// The folder or a file cannot be written.
+    pub fn save(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join("report.html"), self.html())?;
+        fs::write(folder.join("report.json"), self.json())?;
+        fs::write(folder.join("junit.xml"), self.junit())
     }
 
     /// For machines.

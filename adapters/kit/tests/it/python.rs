@@ -1,0 +1,143 @@
+//! The example in Python: a service of its own, started, killed and started again as an insurer's would be.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use yizhan_kit::certify::{Certify, ClientFiles, Level, Outcome, Started, Target, TestData, certify};
+
+use crate::certificates::certificates;
+
+/// The headings of the handbook, as they are linked to.
+fn headings() -> Vec<String> {
+    let handbook = include_str!("../../../README.md");
+    let headings = handbook.lines().filter_map(|line| line.strip_prefix("### "));
+    headings.map(|heading| heading.to_lowercase().replace(' ', "-")).collect()
+}
+
+fn has_python() -> bool {
+    let is_new = "import sys; sys.exit(sys.version_info < (3, 11))";
+    Command::new("python3").args(["-c", is_new]).status().is_ok_and(|status| status.success())
+}
+
+fn payer() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/payer.py")
+}
+
+/// Nobody listens there. It is asked for again by number, each time the service is started.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_example_survives_kill_9_and_passes_every_level() {
+    if !has_python() {
+        eprintln!("python3 3.11 is not there: adapters/examples/payer.py was not certified");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (port, path) = (free_port(), |name: &str| certificates().path(name));
+    let command = format!(
+        "exec python3 {} --listen 127.0.0.1:{port} --book {} --certificate {} --key {} --client-ca {}",
+        payer().display(),
+        folder.path().join("payer.db").display(),
+        path("service.pem").display(),
+        path("service.key").display(),
+        path("ca.pem").display(),
+    );
+    let started = Started::begin(&command).unwrap();
+    let tls = ClientFiles { ca: path("ca.pem"), certificate: path("caller.pem"), key: path("caller.key") };
+    let asked = Certify {
+        target: Target { url: format!("https://localhost:{port}"), tls: Some(tls) },
+        data: TestData::default(),
+        levels: Level::ALL.to_vec(),
+        restart: Some(Box::new(started)),
+        load: Duration::from_secs(1),
+        patience: Duration::from_secs(10),
+    };
+    let report = certify(asked, &()).await.unwrap();
+    let not_passed: Vec<_> = report.trials.iter().filter(|trial| trial.outcome != Outcome::Passed).collect();
+    assert!(not_passed.is_empty(), "{not_passed:#?}");
+    assert_eq!(report.reached(), Some(Level::L7));
+    let headings = headings();
+    for trial in &report.trials {
+        let heading = trial.clause.strip_prefix("adapters/README.md#").unwrap();
+        assert!(headings.iter().any(|known| known == heading), "{}: no heading {heading}", trial.id);
+    }
+}
+
+/// The commands of the handbook, block by block.
+fn blocks() -> Vec<&'static str> {
+    let handbook = include_str!("../../../README.md");
+    handbook.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+/// A folder like the clone, with certificates by the names the handbook gives them.
+fn clone_with_certificates() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for part in ["adapters", "schemas"] {
+        std::os::unix::fs::symlink(project.join(part), folder.path().join(part)).unwrap();
+    }
+    let names = [("ca.pem", "ca.pem"), ("kit.pem", "caller.pem"), ("kit.key", "caller.key")];
+    for (name, made) in names.into_iter().chain([("payer.pem", "service.pem"), ("payer.key", "service.key")])
+    {
+        std::fs::copy(certificates().path(made), folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+/// Each command as it stands there, but for the port, the build, and the minute that L6 takes.
+#[test]
+fn the_handbooks_commands_do_what_they_say() {
+    let program = std::env::current_exe().unwrap();
+    let program = program.parent().unwrap().parent().unwrap().join("examples/certify");
+    if !program.exists() || !has_python() {
+        eprintln!("the example certify was not built, or python3 3.11 is not there: no command was run");
+        return;
+    }
+    for block in blocks() {
+        let folder = clone_with_certificates();
+        let built = block
+            .replace("cargo run --release -p yizhan-kit --example certify --", &program.display().to_string())
+            .replace("9443", &free_port().to_string())
+            .replace("--report try-report", "--report try-report --levels L0,L1,L4,L5,L7 --sign try.key");
+        assert_ne!(built, block);
+        let stopped = format!("{built}\ncode=$?; test -z \"$!\" || kill $!; exit $code");
+        let ended = Command::new("sh").arg("-c").arg(stopped).current_dir(&folder).output().unwrap();
+        let shown = String::from_utf8_lossy(&ended.stdout);
+        assert!(ended.status.success() && shown.contains("L1 基本功能 function: 通过 passed"), "{ended:?}");
+        for name in ["report.html", "report.json", "junit.xml", "attestation.json"] {
+            let is_written = folder.path().join("try-report").join(name).exists();
+            assert_eq!(is_written, block.contains("--report"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_python_example_is_short_and_needs_nothing_else() {
+    let text = std::fs::read_to_string(payer()).unwrap();
+    assert!(text.lines().count() <= 250, "{} lines", text.lines().count());
+    let standard = [
+        "argparse",
+        "hashlib",
+        "json",
+        "re",
+        "sqlite3",
+        "ssl",
+        "sys",
+        "threading",
+        "uuid",
+        "datetime",
+        "decimal",
+        "http.server",
+        "urllib.parse",
+    ];
+    for line in text.lines() {
+        let names = line.strip_prefix("import ").or_else(|| line.strip_prefix("from ")?.split(' ').next());
+        for name in names.into_iter().flat_map(|names| names.split(", ")) {
+            assert!(standard.contains(&name), "{name}");
+        }
+    }
+}
