@@ -1,14 +1,14 @@
 //! Where an adapter under test lives: a runtime of its own that can be ended at any moment, on a port that stays.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use yizhan_kit::certify::{ClientFiles, Restart, Restarting, Target};
-use yizhan_kit::service::{Desk, open, server_config};
+use yizhan_kit::service::{Desk, Handler, open, server_config};
 use yizhan_kit::simulate::{Simulated, Simulator};
 
 use super::faults::Fault;
@@ -21,10 +21,14 @@ use crate::certificates::certificates;
 /// For everything of an ended adapter to be gone.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
+/// Makes an adapter on its book.
+type Make = Box<dyn Fn(&Path) -> Arc<dyn Handler> + Send + Sync>;
+
 /// An adapter with at most one fault, served over TLS.
 pub(crate) struct House {
     folder: tempfile::TempDir,
     pub(crate) address: SocketAddr,
+    make: Make,
     fault: Option<Fault>,
     /// What a fault remembers across restarts.
     memory: Arc<Memory>,
@@ -32,14 +36,33 @@ pub(crate) struct House {
 }
 
 impl House {
+    /// The simulated payer with at most one fault.
     pub(crate) async fn of(fault: Option<Fault>) -> Arc<Self> {
+        let memory: Arc<Memory> = Arc::default();
+        let remembered = Arc::clone(&memory);
+        let make = move |book: &Path| -> Arc<dyn Handler> {
+            let simulated = Simulated::by_default(vec!["supplementary".parse().unwrap()]).unwrap();
+            let inner = Simulator::open(simulated, book).unwrap();
+            let desk = Arc::new(Desk::of(Faulty::of(inner, fault, Arc::clone(&remembered))));
+            Arc::new(Twisted::of(desk, fault))
+        };
+        Self::begun(Box::new(make), fault, memory).await
+    }
+
+    /// Whatever answers the protocol by its book.
+    pub(crate) async fn with(make: impl Fn(&Path) -> Arc<dyn Handler> + Send + Sync + 'static) -> Arc<Self> {
+        Self::begun(Box::new(make), None, Arc::default()).await
+    }
+
+    async fn begun(make: Make, fault: Option<Fault>, memory: Arc<Memory>) -> Arc<Self> {
         // Nobody else gets the port between two lives of the adapter: it is asked for again by number.
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let house = Self {
             folder: tempfile::tempdir().unwrap(),
             address: listener.local_addr().unwrap(),
+            make,
             fault,
-            memory: Arc::default(),
+            memory,
             running: Mutex::new(None),
         };
         drop(listener);
@@ -61,10 +84,7 @@ impl House {
     async fn begin(&self) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
-        let simulated = Simulated::by_default(vec!["supplementary".parse().unwrap()]).unwrap();
-        let inner = Simulator::open(simulated, &self.book()).unwrap();
-        let desk = Arc::new(Desk::of(Faulty::of(inner, self.fault, Arc::clone(&self.memory))));
-        let handler = Arc::new(Twisted::of(desk, self.fault));
+        let handler = (self.make)(&self.book());
         let tls = Arc::new(server_config(&certificates().of_service()).unwrap());
         let (address, fault) = (self.address, self.fault);
         let listening = runtime.spawn(async move {

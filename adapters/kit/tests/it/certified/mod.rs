@@ -1,5 +1,6 @@
 //! The kit is certified itself: by an adapter that passes everything, and by those that are wrong in one thing.
 
+mod careless;
 mod faults;
 mod faulty;
 mod front;
@@ -8,27 +9,35 @@ mod memory;
 mod told;
 mod twisted;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use yizhan_kit::certify::{Certify, Level, Outcome, Report, TestData, certify};
+use yizhan_kit::service::{Bridge, Desk};
 
+use careless::{Careless, Core};
 use faults::{CAUGHT, Fault};
 use house::{Control, House};
 
 /// Adapters certified at a time.
 const AT_ONCE: usize = 4;
 
+/// How long a request may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 async fn certified(fault: Option<Fault>, load: Duration) -> Report {
-    let house = House::of(fault).await;
+    tried(House::of(fault).await, TestData::default(), load).await
+}
+
+async fn tried(house: Arc<House>, data: TestData, load: Duration) -> Report {
     let asked = Certify {
         target: house.target(),
-        data: TestData::default(),
+        data,
         levels: Level::ALL.to_vec(),
         restart: Some(Box::new(Control(Arc::clone(&house)))),
         load,
-        patience: Duration::from_secs(5),
+        patience: PATIENCE,
     };
     certify(asked, &()).await.unwrap()
 }
@@ -47,6 +56,24 @@ async fn the_simulated_payer_passes_every_level() {
     let not_passed: Vec<_> = report.trials.iter().filter(|trial| trial.outcome != Outcome::Passed).collect();
     assert!(not_passed.is_empty(), "{not_passed:#?}");
     assert_eq!(report.reached(), Some(Level::L7));
+}
+
+/// Whoever is served by the crate need not think of being asked twice, nor of being killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_careless_payer_passes_every_level_by_the_service_over_it() {
+    let core: Arc<Mutex<Core>> = Arc::default();
+    let house = House::with(move |book| {
+        let payer = Careless::with(Arc::clone(&core));
+        Arc::new(Desk::of(Bridge::open(payer, book).unwrap()))
+    });
+    let mut data = TestData { no_annual_cap: true, ..TestData::default() };
+    (data.people.not_covered, data.people.refused, data.people.capped) = (None, None, None);
+    let report = tried(house.await, data, Duration::from_secs(1)).await;
+    assert_eq!(report.reached(), Some(Level::L7), "{:#?}", failed(&report));
+    let left_out =
+        report.trials.iter().filter(|trial| matches!(trial.outcome, Outcome::NotApplicable { .. }));
+    let left_out: Vec<_> = left_out.map(|trial| trial.id).collect();
+    assert_eq!(left_out, ["L1-04", "L1-05", "L1-09", "L3-01", "L3-02"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
