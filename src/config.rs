@@ -82,6 +82,8 @@ pub struct Limits {
     pub requests_per_second_max: u32,
     /// Connections to a database that this gateway opens.
     pub store_connections_max: u16,
+    /// How long calls of adapters are kept.
+    pub adapter_calls_days: u32,
     /// How long the gateway finishes what it holds after it was asked to stop.
     pub drain_s: u64,
 }
@@ -106,6 +108,7 @@ impl Default for Limits {
             mllp_idle_s: 300,
             requests_per_second_max: 500,
             store_connections_max: 16,
+            adapter_calls_days: 90,
             drain_s: 10,
         }
     }
@@ -283,6 +286,7 @@ mod tests {
             ("limits", "mllp_idle_s", &["1", "86400"], &["0", "86401"]),
             ("limits", "requests_per_second_max", &["1", "1000000"], &["0", "1000001"]),
             ("limits", "store_connections_max", &["1", "1000"], &["0", "1001"]),
+            ("limits", "adapter_calls_days", &["1", "3650"], &["0", "3651"]),
             ("limits", "drain_s", &["0", "3600"], &["3601"]),
         ] {
             let with = |number: &str| parse(&format!("[{table}]\n{key} = {number}\n"), &[]);

@@ -125,6 +125,7 @@ pub fn describe() {
     describe_counter!("yizhan_steps_failed_total", "Steps that failed in the store");
     describe_counter!("yizhan_stays_left_total", "Stays under way that this gateway let go of, by why");
     describe_counter!("yizhan_payer_events_total", "Quotes and operations of outside payers that went amiss");
+    describe_counter!("yizhan_adapter_calls_lost_total", "Calls of adapters that could not be written down");
     describe_counter!(
         "yizhan_adapter_files_total",
         "Files of adapters that were taken, refused or went away"
@@ -344,6 +345,25 @@ pub fn adapters_not_read(folder: &dyn Display, error: &dyn Error) {
 pub fn adapter_taken(adapter: &str, mode: &'static str, standing: &dyn Display) {
     info!(adapter, mode, %standing, "adapter {adapter}: {mode}");
     adapter_event("taken");
+}
+
+/// What is shown of adapters is as it was; who is asked where does not depend on it.
+pub fn adapter_notes_not_kept(error: &dyn Error) {
+    warn!(error = %error, "what is known of adapters could not be written down");
+    adapter_event("notes_not_kept");
+}
+
+/// Calls that found no place because they came faster than they could be written down.
+pub fn calls_not_kept(calls: u64) {
+    if calls > 0 {
+        warn!(calls, "calls of adapters were not written down: too many at once");
+        counter!("yizhan_adapter_calls_lost_total").increment(calls);
+    }
+}
+
+pub fn calls_not_written(calls: u64, error: &dyn Error) {
+    warn!(calls, error = %error, "calls of adapters could not be written down");
+    counter!("yizhan_adapter_calls_lost_total").increment(calls);
 }
 
 /// What was good before stays.

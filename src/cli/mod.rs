@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod accumulators;
+mod adapter;
 mod attention;
 mod backup;
 mod bench;
@@ -59,6 +60,9 @@ enum Command {
     /// 年中上线时的累计数 | Opening figures for going live in mid-year
     #[command(subcommand)]
     Accumulators(accumulators::AccumulatorsCommand),
+    /// 保险公司的适配器 | Insurers' adapters
+    #[command(subcommand)]
+    Adapter(adapter::AdapterCommand),
     /// 政策文件 | Policy files
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -163,6 +167,7 @@ pub fn main() -> ExitCode {
         Command::Roster(command) => roster::run(command),
         Command::Catalogue(command) => catalogue::run(command),
         Command::Accumulators(command) => accumulators::run(command),
+        Command::Adapter(command) => adapter::run(command),
         Command::Policy(command) => policy::run(command),
         Command::Report(args) => report::run(args),
         Command::Ledger(command) => ledger::run(command),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use jiff::SignedDuration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
@@ -20,9 +21,11 @@ use crate::intake::Profiles;
 use crate::intake::mllp;
 use crate::intake::reception::Reception;
 use crate::outbox::Outbox;
-use crate::registry::{Kept, Registry, Setting};
+use crate::registry::journal::Keeper;
+use crate::registry::{Registry, Setting};
 use crate::runtime::{Runtime, Shutdown};
 use crate::settlement::gateway::{Gateway, Pursuit};
+use crate::store::Ports;
 use crate::store::address::Address;
 use crate::store::postgres;
 use crate::system;
@@ -62,20 +65,25 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     let store = opened::open_store(&config.store, &config.key_file, options, &runtime)?;
     let name = store.gateway_name(&config.key_file, &runtime);
     let policies = Arc::new(policies);
-    let adapters = adapters(&config, &policies, &profiles, &runtime)?;
+    let written = (store.share(), name.as_str());
+    let adapters = adapters(&config, &policies, &profiles, &runtime, written)?;
     let directory = adapters.as_ref().map(|(registry, _)| registry.directory().clone()).unwrap_or_default();
     let reception = house::reception_of(&store, policies, profiles, runtime, directory, name.as_str());
     let (stop, stopped) = Shutdown::new();
     block_on(async {
         tokio::spawn(stop_on_signal(stop));
-        let registry =
-            adapters.map(|(registry, _)| tokio::spawn(registry.serve(again_on_signal(), stopped.clone())));
+        let registry = adapters.map(|(registry, keeper)| {
+            let looking = registry.serve(again_on_signal(), stopped.clone());
+            tokio::spawn(futures_util::future::join(looking, keeper.serve(stopped.clone())))
+        });
         let listeners = Listeners::bind(&config)?;
         let passes = opened::passes(&config.key_file)?;
         let front = Front { reading: http::Reading::Token, metrics, passes, recent: Arc::default() };
         serve(&config, listeners, reception, front, stopped).await?;
         match registry {
-            Some(registry) => registry.await.context("适配器登记中断 | the registry of adapters broke off"),
+            Some(registry) => {
+                registry.await.map(|_| ()).context("适配器登记中断 | the registry of adapters broke off")
+            }
             None => Ok(()),
         }
     })?;
@@ -91,13 +99,17 @@ fn adapters(
     policies: &Arc<PolicyShelf>,
     profiles: &Profiles,
     runtime: &Runtime,
-) -> anyhow::Result<Option<(Registry, Kept)>> {
+    (book, gateway): (Arc<dyn Ports>, &str),
+) -> anyhow::Result<Option<(Registry, Keeper)>> {
     let Some(folder) = config.adapters.clone() else { return Ok(None) };
     let setting = Setting {
         folder,
         given: config.given_to_adapters(),
         policies: Arc::clone(policies),
         hospitals: profiles.iter().map(|profile| Arc::clone(&profile.hospital.code)).collect(),
+        book,
+        gateway: Arc::from(gateway),
+        calls_kept_for: SignedDuration::from_hours(24 * i64::from(config.limits.adapter_calls_days)),
     };
     Ok(Some(block_on(Registry::open(setting, runtime.clone()))?))
 }

@@ -45,6 +45,7 @@ const KEYS: &[(&str, Keys)] = &[
             ("mllp_idle_s", Number),
             ("requests_per_second_max", Number),
             ("store_connections_max", Number),
+            ("adapter_calls_days", Number),
             ("drain_s", Number),
         ],
     ),

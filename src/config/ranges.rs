@@ -17,6 +17,7 @@ const MLLP_CONNECTIONS: RangeInclusive<u64> = 1..=65_535;
 const MLLP_IDLE_S: RangeInclusive<u64> = 1..=86_400;
 const REQUESTS_PER_SECOND: RangeInclusive<u64> = 1..=1_000_000;
 const STORE_CONNECTIONS: RangeInclusive<u64> = 1..=1_000;
+const ADAPTER_CALLS_DAYS: RangeInclusive<u64> = 1..=3_650;
 /// 0 lets go of what is in hand at once; its senders send again.
 const DRAIN_S: RangeInclusive<u64> = 0..=3_600;
 
@@ -35,7 +36,7 @@ pub(super) fn check(config: &Config) -> Result<(), Mistake> {
     Ok(())
 }
 
-fn numbers(config: &Config) -> [(&'static str, u64, RangeInclusive<u64>); 7] {
+fn numbers(config: &Config) -> [(&'static str, u64, RangeInclusive<u64>); 8] {
     let limits = &config.limits;
     [
         ("http.workers", u64::from(config.http.workers), HTTP_WORKERS),
@@ -44,6 +45,7 @@ fn numbers(config: &Config) -> [(&'static str, u64, RangeInclusive<u64>); 7] {
         ("limits.mllp_idle_s", limits.mllp_idle_s, MLLP_IDLE_S),
         ("limits.requests_per_second_max", u64::from(limits.requests_per_second_max), REQUESTS_PER_SECOND),
         ("limits.store_connections_max", u64::from(limits.store_connections_max), STORE_CONNECTIONS),
+        ("limits.adapter_calls_days", u64::from(limits.adapter_calls_days), ADAPTER_CALLS_DAYS),
         ("limits.drain_s", limits.drain_s, DRAIN_S),
     ]
 }

@@ -118,6 +118,11 @@ impl Budget {
             )
         })
     }
+
+    /// What was seen before counts no more.
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 #[cfg(test)]

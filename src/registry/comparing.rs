@@ -60,6 +60,15 @@ impl Comparer {
         change(counts.entry(Arc::clone(adapter)).or_default());
     }
 
+    /// What was counted before this gateway began again.
+    pub(super) fn go_on(&self, adapter: &Arc<str>, before: Compared) {
+        self.count(adapter, |counts| {
+            counts.compared += before.compared;
+            counts.differing += before.differing;
+            counts.unanswered += before.unanswered;
+        });
+    }
+
     pub fn counts(&self, adapter: &str) -> Compared {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.get(adapter).copied().unwrap_or_default()

@@ -3,7 +3,7 @@
 //!
 //! Reading order: [`file`] (what is written), `reach` (how it is reached), this page (the folder, and what becomes of it),
 //! `watched` and [`budget`] (when an adapter is not asked for a while), `comparing` (adapters that are only compared),
-//! [`standing`] (what is told of them), `host`.
+//! [`standing`] (what is told of them), [`journal`] (their calls, after the fact), `host`.
 //!
 //! A file that cannot be used changes nothing: what was good stays, and why the new one is not taken is told.
 
@@ -11,6 +11,7 @@ pub mod budget;
 mod comparing;
 pub mod file;
 mod host;
+pub mod journal;
 mod reach;
 pub mod standing;
 mod watched;
@@ -30,12 +31,15 @@ use yizhan_rules::toml_file::Mistake;
 
 use self::file::AdapterFile;
 use self::host::OfRuntime;
+use self::journal::Keeper;
 use self::reach::{Reach, Shared};
+use self::standing::Notebook;
 use self::watched::{Watch, Watched};
 use crate::runtime::{Runtime, Shutdown};
 use crate::settlement::absent::Absent;
 use crate::settlement::directory::{Directory, Mode, Otherwise, Registered};
 use crate::settlement::payers::Adapter;
+use crate::store::adapter_book::AdapterBook;
 use crate::telemetry;
 
 pub use self::comparing::Comparer;
@@ -52,6 +56,11 @@ pub struct Setting {
     pub policies: Arc<PolicyShelf>,
     /// Codes of the hospitals there are.
     pub hospitals: BTreeSet<Arc<str>>,
+    /// Where what is known of adapters is written down, and under which name of this gateway.
+    pub book: Arc<dyn AdapterBook>,
+    pub gateway: Arc<str>,
+    /// How long calls are kept.
+    pub calls_kept_for: SignedDuration,
 }
 
 /// Why the folder cannot be begun with; the operator's side.
@@ -105,6 +114,7 @@ pub struct Registry {
     watches: BTreeMap<Arc<str>, Arc<Watch>>,
     falling: Arc<Notify>,
     comparer: Comparer,
+    notebook: Notebook,
 }
 
 impl Registry {
@@ -112,10 +122,19 @@ impl Registry {
     ///
     /// # Errors
     /// Every mistake of every file: a gateway does not begin with half of its adapters.
-    pub async fn open(setting: Setting, runtime: Runtime) -> Result<(Self, Kept), RegistryError> {
+    pub async fn open(setting: Setting, runtime: Runtime) -> Result<(Self, Keeper), RegistryError> {
         let host = Arc::new(OfRuntime::new(runtime.clone()));
         let (journal, calls) = Journal::new(&*host);
         let comparer = Comparer::default();
+        let (book, gateway) = (Arc::clone(&setting.book), Arc::clone(&setting.gateway));
+        let keeper = Keeper {
+            calls,
+            journal: journal.clone(),
+            book: Arc::clone(&book),
+            gateway: Arc::clone(&gateway),
+            runtime: runtime.clone(),
+            kept_for: setting.calls_kept_for,
+        };
         let directory = Directory::comparing(comparer.sink());
         let mut registry = Self {
             setting,
@@ -126,6 +145,7 @@ impl Registry {
             watches: BTreeMap::new(),
             falling: Arc::default(),
             comparer,
+            notebook: Notebook::new(book, gateway),
         };
         let folder = registry.setting.folder.clone();
         registry.look(false).await.map_err(|why| RegistryError::Folder { folder: folder.clone(), why })?;
@@ -139,7 +159,11 @@ impl Registry {
             let (payer, name) = (payer.clone(), Arc::clone(name));
             return Err(RegistryError::NotThere { payer, name, folder });
         }
-        Ok((registry, Kept { calls }))
+        // Without the store a gateway would not begin anyway; here it goes on with what it knew.
+        if let Err(why) = registry.keep_notes().await {
+            telemetry::adapter_notes_not_kept(&why);
+        }
+        Ok((registry, keeper))
     }
 
     pub fn directory(&self) -> &Directory {
@@ -170,6 +194,9 @@ impl Registry {
             };
             if let Err(why) = self.look(is_ordered).await {
                 telemetry::adapters_not_read(&self.setting.folder.display(), &why);
+            }
+            if let Err(why) = self.keep_notes().await {
+                telemetry::adapter_notes_not_kept(&why);
             }
         }
         let _ = comparing.await;
@@ -317,9 +344,7 @@ impl Registry {
 
     fn registered(&mut self, good: &Good) -> Registered {
         let name = &good.file.name;
-        let falling = &self.falling;
-        let watch = self.watches.entry(Arc::clone(name));
-        let watch = Arc::clone(watch.or_insert_with(|| Arc::new(Watch::ringing(Arc::clone(falling)))));
+        let watch = self.watch(name);
         let fallen = watch.fallen().map(|fallen| fallen.why);
         let payer = Arc::new(Watched {
             name: Arc::clone(name),
@@ -332,6 +357,12 @@ impl Registry {
         let adapter = Adapter { name: Arc::clone(name), payer, serves: good.serves.clone() };
         let (mode, otherwise) = (good.file.mode.clone(), good.file.otherwise);
         Registered { adapter, mode, otherwise, fallen }
+    }
+
+    fn watch(&mut self, name: &Arc<str>) -> Arc<Watch> {
+        let falling = &self.falling;
+        let watch = self.watches.entry(Arc::clone(name));
+        Arc::clone(watch.or_insert_with(|| Arc::new(Watch::ringing(Arc::clone(falling)))))
     }
 
     fn notes(&self, registered: &[Registered]) -> Vec<Text> {
@@ -352,9 +383,16 @@ impl Registry {
     }
 }
 
-/// What the adapters leave behind, for whoever keeps it.
-pub struct Kept {
-    pub calls: tokio::sync::mpsc::Receiver<yizhan_remote::CallRecord>,
+/// Reads one file, and the mapping it names; nobody is asked.
+///
+/// # Errors
+/// Every mistake in them.
+pub fn check(path: &Path) -> Result<AdapterFile, Vec<Mistake>> {
+    let file = read(path).1?;
+    let host = Arc::new(OfRuntime::new(Runtime::system()));
+    let (journal, _) = Journal::new(&*host);
+    Shared { host, journal }.check(&file)?;
+    Ok(file)
 }
 
 /// The payers given to an adapter, in the order of its manifest; all of them, where it has not said what it is.

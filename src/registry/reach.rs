@@ -1,6 +1,7 @@
 //! How an adapter is reached: by the protocol, once its service has said what it is, or by a mapping.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -43,16 +44,27 @@ impl Shared {
                 let (host, journal) = (Arc::clone(&self.host), self.journal.clone());
                 self.describe(Connection { target: target.clone(), host, journal }).await
             }
-            Way::Mapping(path) => {
-                let loaded = Mapped::load(&file.name, path, Arc::clone(&self.host), self.journal.clone());
-                let placed = |mistake: yizhan_remote::Mistake| {
-                    Mistake::at(format!("mapping: {}", mistake.place), mistake.text)
-                };
-                loaded
-                    .map(|mapped| Reach::Mapped(Arc::new(mapped)))
-                    .map_err(|error| error.mistakes.into_iter().map(placed).collect())
-            }
+            Way::Mapping(path) => self.mapped(file, path).map(|mapped| Reach::Mapped(Arc::new(mapped))),
         }
+    }
+
+    /// What can be said of a file without asking anybody.
+    ///
+    /// # Errors
+    /// Every mistake of its mapping.
+    pub(super) fn check(&self, file: &AdapterFile) -> Result<(), Vec<Mistake>> {
+        match &file.way {
+            Way::Protocol(_) => Ok(()),
+            Way::Mapping(path) => self.mapped(file, path).map(|_| ()),
+        }
+    }
+
+    fn mapped(&self, file: &AdapterFile, path: &Path) -> Result<Mapped, Vec<Mistake>> {
+        let placed = |mistake: yizhan_remote::Mistake| {
+            Mistake::at(format!("mapping: {}", mistake.place), mistake.text)
+        };
+        Mapped::load(&file.name, path, Arc::clone(&self.host), self.journal.clone())
+            .map_err(|error| error.mistakes.into_iter().map(placed).collect())
     }
 
     async fn describe(&self, connection: Connection) -> Result<Reach, Vec<Mistake>> {

@@ -1,1 +1,151 @@
-//! What is told of adapters.
+//! What is told of adapters: written down beside the store for every gateway, so that one command shows all of them and
+//! one order reaches all of them, without knowing where they run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use yizhan_contract::Text;
+
+use super::comparing::Compared;
+use super::watched::Fallen;
+use super::{Entry, Good, Registry};
+use crate::store::StoreError;
+use crate::store::adapter_book::{AdapterBook, AdapterNote};
+use crate::telemetry;
+
+/// One adapter as one gateway sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    pub file: String,
+    pub mode: String,
+    /// Its program and version, as its manifest says.
+    pub version: String,
+    pub payers: Vec<String>,
+    /// Whether it answers.
+    pub standing: Text,
+    pub fallen: Option<Fallen>,
+    pub compared: Compared,
+    /// Why what stands in its file now is not taken.
+    pub mistakes: Vec<Text>,
+}
+
+/// What stands in one file.
+struct Filed {
+    file: String,
+    good: Option<Good>,
+    mistakes: Vec<Text>,
+}
+
+/// What this gateway wrote last, and what it has heard.
+pub(super) struct Notebook {
+    pub(super) book: Arc<dyn AdapterBook>,
+    pub(super) gateway: Arc<str>,
+    written: BTreeMap<Arc<str>, Noted>,
+    /// Resets that were followed; absent: nothing was read of the adapter yet.
+    followed: BTreeMap<Arc<str>, u32>,
+}
+
+impl Notebook {
+    pub(super) fn new(book: Arc<dyn AdapterBook>, gateway: Arc<str>) -> Self {
+        Self { book, gateway, written: BTreeMap::new(), followed: BTreeMap::new() }
+    }
+}
+
+impl Registry {
+    /// Hears what was ordered, and writes down what has changed. Read the first time, what this gateway knew of an adapter
+    /// before it ended goes on.
+    ///
+    /// # Errors
+    /// Where the store cannot be read or written; nothing of what is asked where depends on it.
+    pub async fn keep_notes(&mut self) -> Result<(), StoreError> {
+        let notes = self.notebook.book.adapter_notes().await?;
+        let own = notes.into_iter().filter(|note| note.gateway == self.notebook.gateway);
+        let own: BTreeMap<Arc<str>, AdapterNote> =
+            own.map(|note| (Arc::clone(&note.adapter), note)).collect();
+        let mut is_changed = false;
+        for (name, filed) in self.named() {
+            let note = own.get(&name);
+            is_changed |= self.hear(&name, note);
+            let noted = self.noted(&name, &filed);
+            if self.notebook.written.get(&name) != Some(&noted) {
+                let document =
+                    serde_json::to_string(&noted).map_err(|why| StoreError::Defect(why.to_string()))?;
+                let note = AdapterNote {
+                    adapter: Arc::clone(&name),
+                    gateway: Arc::clone(&self.notebook.gateway),
+                    noted_at: self.runtime.now(),
+                    resets: 0,
+                    document,
+                };
+                self.notebook.book.note_adapter(note).await?;
+                self.notebook.written.insert(name, noted);
+            }
+        }
+        if is_changed {
+            self.put();
+        }
+        Ok(())
+    }
+
+    /// Whether that changes who is asked.
+    fn hear(&mut self, name: &Arc<str>, note: Option<&AdapterNote>) -> bool {
+        let resets = note.map_or(0, |note| note.resets);
+        let before = self.notebook.followed.insert(Arc::clone(name), resets);
+        let watch = self.watch(name);
+        match before {
+            None => {
+                let Some(noted) = note.and_then(|note| serde_json::from_str::<Noted>(&note.document).ok())
+                else {
+                    return false;
+                };
+                self.comparer.go_on(name, noted.compared);
+                noted.fallen.is_some_and(|fallen| {
+                    watch.fall(fallen);
+                    true
+                })
+            }
+            Some(before) if before < resets => {
+                watch.reset();
+                telemetry::adapter_reset(name);
+                true
+            }
+            Some(_) => false,
+        }
+    }
+
+    /// Adapters by name; a file that never was one is named by itself.
+    fn named(&self) -> Vec<(Arc<str>, Filed)> {
+        let of = |(path, entry): (&std::path::PathBuf, &Entry)| {
+            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name =
+                entry.good.as_ref().map_or_else(|| file.as_str().into(), |good| Arc::clone(&good.file.name));
+            let told = entry.mistakes.iter().map(|mistake| {
+                let (place, Text { zh, en }) = (&mistake.place, &mistake.text);
+                Text::new(format!("{place}：{zh}"), format!("{place}: {en}"))
+            });
+            (name, Filed { good: entry.good.clone(), mistakes: told.collect(), file })
+        };
+        self.entries.iter().map(of).collect()
+    }
+
+    fn noted(&mut self, name: &Arc<str>, filed: &Filed) -> Noted {
+        let Filed { file, good, mistakes } = filed;
+        let watch = self.watch(name);
+        let manifest = good.as_ref().and_then(|good| good.reach.known());
+        let version =
+            manifest.map(|payer| format!("{} {}", payer.manifest().adapter, payer.manifest().version));
+        let payers = good.iter().flat_map(|good| &good.serves);
+        let nothing = || Text::new("未采用", "not taken");
+        Noted {
+            file: file.clone(),
+            mode: good.as_ref().map_or("-", |good| good.file.mode.word()).to_owned(),
+            version: version.unwrap_or_else(|| "-".to_owned()),
+            payers: payers.map(ToString::to_string).collect(),
+            standing: good.as_ref().map_or_else(nothing, |good| good.reach.standing()),
+            fallen: watch.fallen(),
+            compared: self.comparer.counts(name),
+            mistakes: mistakes.clone(),
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use yizhan_contract::Text;
 use yizhan_contract::payer::{
@@ -26,7 +27,7 @@ pub(super) struct Watch {
 }
 
 /// Since when and why an adapter is not asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fallen {
     pub since: Timestamp,
     pub why: Text,
@@ -43,6 +44,12 @@ impl Watch {
 
     pub(super) fn fall(&self, fallen: Fallen) {
         self.fallen.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fallen);
+    }
+
+    /// It is asked again, and what it did before counts no more.
+    pub(super) fn reset(&self) {
+        self.budget.forget();
+        self.fallen.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! [`Store`] speaks whole steps; no transaction handle leaves it. Documents are opaque bytes here: the
 //! domain writes and reads them, the store seals them ([`seal`], under a [`key_file`]). [`registers`] is
-//! the second port: whole files that people import. Both are implemented on SQLite ([`sqlite`]), whose memory
+//! the second port: whole files that people import; [`adapter_book`] the third: what is written down of adapters. All are implemented on SQLite ([`sqlite`]), whose memory
 //! form serves `settle` and tests, and on PostgreSQL ([`postgres`]).
 //!
 //! What implementations share knows no SQL: what is read for a step ([`seen`], of people in [`person`]), the
 //! decision on it ([`deciding`]), and rows, sealed by [`finished`], to be written if all is as it was ([`writes`]).
 
+pub mod adapter_book;
 pub mod address;
 mod deciding;
 mod documents;
@@ -389,9 +390,9 @@ pub struct ReportLine {
     pub paid: Money,
 }
 
-/// Both ports of one store.
-pub trait Ports: Store + registers::Registers {}
-impl<T: Store + registers::Registers> Ports for T {}
+/// All ports of one store.
+pub trait Ports: Store + registers::Registers + adapter_book::AdapterBook {}
+impl<T: Store + registers::Registers + adapter_book::AdapterBook> Ports for T {}
 
 pub trait Store: Send + Sync {
     /// Reads, lets the step decide, writes if what was read is so still, commits durably; concurrent steps

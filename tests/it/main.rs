@@ -40,6 +40,7 @@ mod serve;
 mod simulation;
 mod sqlite;
 mod stays;
+mod store_adapters;
 mod store_contract;
 mod store_leases;
 mod store_ledger;

@@ -28,6 +28,7 @@ fn everything_happens() {
     told::step_failed(&why);
     told::stay_left(&"s", &why);
     told::payer_refuses("insurer", Some(&"supplementary".parse().unwrap()), "no");
+    told::calls_not_kept(1);
     told::adapter_taken("acme", "primary", &"answers");
     told::connection_began(&address, true);
     told::frame_broke_off(&address, 7);

@@ -3,9 +3,10 @@
 //! [`open`] has the connections ([`tls`]), migrations and the key; [`pipeline`] sends statements together.
 //! [`step`] is the protocol of one step ([`lanes`] for those that meet), with [`seen`] (and [`people`], [`moving`]) reading and [`write`]
 //! writing, [`sums`] and [`hand_over`] among it; [`fault`] says what may be concluded when a connection ends. [`read`] and
-//! [`items`] answer questions, [`books`] those about money; [`lease`] and [`outbox`] hold what waits;
+//! [`items`] answer questions, [`books`] those about money; [`lease`] and [`outbox`] hold what waits; [`adapters`] is what is written down of them;
 //! [`import`] brings files in, [`values`] are days and instants on the wire.
 
+mod adapters;
 mod books;
 mod fault;
 mod hand_over;

@@ -7,6 +7,7 @@
 //! [`import`] brings files in; [`copy`] makes and restores backups; [`open`] has the settings.
 //! In memory there is one connection only: questions queue with the steps, which decide in their turn.
 
+mod adapters;
 mod books;
 mod copy;
 mod import;

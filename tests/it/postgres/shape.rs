@@ -10,8 +10,15 @@ use crate::stays::*;
 /// Tables that find things across people: they lead with a keyed hash.
 const LOOK_UPS: &[&str] = &["person_key", "message_claim", "stay_claim", "visit_head"];
 /// Tables about nobody.
-const OF_NOBODY: &[&str] =
-    &["generation", "catalogue", "catalogue_scope", "heartbeat", "secret", "refinery_schema_history"];
+const OF_NOBODY: &[&str] = &[
+    "adapter_note",
+    "catalogue",
+    "catalogue_scope",
+    "generation",
+    "heartbeat",
+    "refinery_schema_history",
+    "secret",
+];
 
 #[tokio::test]
 async fn every_unique_key_of_a_persons_table_begins_with_the_person() {

@@ -5,14 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tempfile::TempDir;
+use yizhan::registry::journal::Keeper;
+use yizhan::registry::standing::Noted;
 use yizhan::registry::{Registry, RegistryError, Setting};
-use yizhan::runtime::{Clock as _, CountedIds, Runtime, SystemClock};
+use yizhan::runtime::{Clock as _, CountedIds, Runtime, Shutdown, SystemClock};
 use yizhan::settlement::bill::{Bill, BillState, ComputedBy};
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::Outcome;
 use yizhan::store::Ports;
+use yizhan::store::adapter_book::AdapterBook;
 use yizhan::store::sqlite::Sqlite;
+use yizhan_contract::FindingCode;
 
 use super::insurer::Insurer;
 use crate::away::{discharge, policies};
@@ -21,14 +26,27 @@ use crate::gateway::{House, Sent, audit, profiles};
 const PRIMARY: &str = "mode = \"primary\"\notherwise = \"rules\"\n";
 const OFF: &str = "mode = \"off\"\notherwise = \"rules\"\n";
 
+/// Where nothing is written down that is looked at.
 async fn registry(folder: &Path, name: &str) -> Result<Registry, RegistryError> {
+    let store = Arc::new(Sqlite::in_memory(Arc::<CountedIds>::default()).unwrap());
+    begun(folder, name, store).await.map(|(registry, _)| registry)
+}
+
+async fn begun(
+    folder: &Path,
+    name: &str,
+    book: Arc<dyn AdapterBook>,
+) -> Result<(Registry, Keeper), RegistryError> {
     let setting = Setting {
         folder: folder.to_owned(),
         given: [("supplementary".parse().unwrap(), Arc::from(name))].into(),
         policies: Arc::new(policies()),
         hospitals: BTreeSet::from(["H37132301".into(), "H37130001".into()]),
+        book,
+        gateway: "test".into(),
+        calls_kept_for: SignedDuration::from_hours(24),
     };
-    Registry::open(setting, Runtime::system()).await.map(|(registry, _)| registry)
+    Registry::open(setting, Runtime::system()).await
 }
 
 /// A gateway that asks whom the folder says, today.
@@ -154,5 +172,84 @@ async fn a_gateway_does_not_begin_with_half_of_its_adapters() {
     assert_eq!(refused("acme").await, None);
     let said = registry(&folder.path().join("none"), "acme").await.err().unwrap().to_string();
     assert!(said.contains("cannot be read"), "{said}");
+    insurer.goes().await;
+}
+
+/// What a gateway has written down of its only adapter.
+async fn noted(book: &dyn AdapterBook) -> Noted {
+    let notes = book.adapter_notes().await.unwrap();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    serde_json::from_str(&notes[0].document).unwrap()
+}
+
+/// Each call that is not answered counts; the budget is used up with the third.
+const TIGHT: &str =
+    "mode = \"primary\"\notherwise = \"rules\"\n[budget]\ncalls_min = 3\nfailed_percent_max = 50\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn past_its_budget_an_adapter_is_not_asked_until_it_is_taken_back() {
+    let (mut insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
+    insurer.put(folder.path(), TIGHT);
+    let book = Arc::new(Sqlite::in_memory(Arc::<CountedIds>::default()).unwrap());
+    let (mut registry, _) = begun(folder.path(), "acme", book.clone()).await.unwrap();
+    let house = house(&registry).await;
+    assert_eq!(decided(&house, 1).await, ComputedBy::Payer);
+    insurer.goes().await;
+    for nth in 2..=6 {
+        outcome(&house, nth).await;
+        registry.look(false).await.unwrap();
+    }
+    registry.keep_notes().await.unwrap();
+    let fallen = noted(&*book).await.fallen.unwrap();
+    assert!(fallen.why.en.contains("were not answered"), "{fallen:?}");
+    assert!(notes(&registry).contains("so it is not asked for now"), "{}", notes(&registry));
+    let stood_in = bill(&house, 7).await;
+    assert_eq!(stood_in.state, BillState::Settled);
+    let said = stood_in.findings.iter().find(|one| one.code == FindingCode::PayerNotAsked).unwrap();
+    assert!(said.message.en.contains("were not answered"), "{said:?}");
+
+    // A gateway that begins again knows it still; an order takes it back everywhere.
+    insurer.comes(Duration::ZERO).await;
+    let (mut again, _) = begun(folder.path(), "acme", book.clone()).await.unwrap();
+    let after = self::house(&again).await;
+    assert_eq!(decided(&after, 1).await, ComputedBy::Gateway);
+    assert_eq!(book.reset_adapter("acme".into()).await.unwrap(), 1);
+    again.keep_notes().await.unwrap();
+    assert_eq!(noted(&*book).await.fallen, None);
+    assert_eq!(decided(&after, 2).await, ComputedBy::Payer);
+    insurer.goes().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_are_kept_after_the_fact_and_shadows_are_counted() {
+    let (mut insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
+    insurer.put(folder.path(), "mode = \"shadow\"\notherwise = \"rules\"\n");
+    let book = Arc::new(Sqlite::in_memory(Arc::<CountedIds>::default()).unwrap());
+    let (registry, keeper) = begun(folder.path(), "acme", book.clone()).await.unwrap();
+    let house = house(&registry).await;
+    let (stop, stopped) = Shutdown::new();
+    let serving = tokio::spawn(registry.serve(Arc::default(), stopped.clone()));
+    let keeping = tokio::spawn(keeper.serve(stopped));
+    assert_eq!(decided(&house, 1).await, ComputedBy::Gateway);
+    // Asked some time, and written down some time: looked at again and again.
+    let compared = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            ticks.tick().await;
+            let compared = noted(&*book).await.compared;
+            if compared.compared + compared.unanswered > 0 {
+                return compared;
+            }
+        }
+    };
+    let compared = tokio::time::timeout(Duration::from_secs(30), compared).await.unwrap();
+    assert_eq!((compared.compared, compared.differing), (1, 0), "{compared:?}");
+    stop.send(true).unwrap();
+    serving.await.unwrap();
+    keeping.await.unwrap();
+    // What it said of itself, and its quote.
+    assert_eq!(book.calls_kept("acme".into()).await.unwrap(), 2);
+    assert_eq!(book.forget_calls(SystemClock.now(), 1).await.unwrap(), 1);
+    assert_eq!(book.forget_calls(SystemClock.now(), 9).await.unwrap(), 1);
     insurer.goes().await;
 }

@@ -1,0 +1,119 @@
+//! `yizhan adapter`: insurers' adapters as the gateways see them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use yizhan_contract::Text;
+
+use super::import::Target;
+use super::{Exit, block_on};
+use crate::desk::figures::shanghai_to_the_second;
+use crate::registry::{self, standing::Noted};
+use crate::runtime::Runtime;
+use crate::store::adapter_book::AdapterNote;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AdapterCommand {
+    /// 各网关中的适配器：模式、是否应答、自动停用、比较结果、文件错误 | Adapters in every gateway: mode, whether they answer, why not asked, what was compared, mistakes
+    List(ListArgs),
+    /// 检查一个适配器文件（不访问保险公司）| Read one adapter's file; nobody is asked
+    Check(CheckArgs),
+    /// 恢复自动停用的适配器；各网关 2 秒内执行 | Ask an adapter again that had used its budget up; every gateway does within 2 s
+    Reset(ResetArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// 适配器文件，示例见 schemas/adapter.example.toml | The file; see schemas/adapter.example.toml
+    file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResetArgs {
+    /// 适配器名 | The adapter's name
+    name: String,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(super) fn run(command: AdapterCommand) -> anyhow::Result<Exit> {
+    match command {
+        AdapterCommand::List(args) => list(&args),
+        AdapterCommand::Check(args) => Ok(check(&args)),
+        AdapterCommand::Reset(args) => reset(&args),
+    }
+}
+
+fn list(args: &ListArgs) -> anyhow::Result<Exit> {
+    let store = args.target.open(&Runtime::system())?;
+    let notes = block_on(store.adapter_notes())?;
+    if notes.is_empty() {
+        super::say("没有网关登记过适配器 | no gateway has written down any adapter");
+    }
+    for note in &notes {
+        match serde_json::from_str(&note.document) {
+            Ok(noted) => lines(note, &noted).iter().for_each(|line| super::say(line)),
+            Err(_) => super::say(&format!("{}  {}  ?", note.adapter, note.gateway)),
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn lines(note: &AdapterNote, noted: &Noted) -> Vec<String> {
+    let both = |text: &Text| format!("{} | {}", text.zh, text.en);
+    let AdapterNote { adapter, gateway, noted_at, .. } = note;
+    let Noted { mode, version, compared, .. } = noted;
+    let at = shanghai_to_the_second(*noted_at);
+    let payers = noted.payers.join(", ");
+    let mut lines = vec![
+        format!("{adapter}  {mode}  {payers}  {version}"),
+        format!("  网关 gateway {gateway}  {at}  {}", both(&noted.standing)),
+    ];
+    if compared.compared + compared.unanswered > 0 {
+        lines.push(format!(
+            "  比较 compared {}  不同 differing {}  未应答 unanswered {}",
+            compared.compared, compared.differing, compared.unanswered
+        ));
+    }
+    if let Some(fallen) = &noted.fallen {
+        let since = shanghai_to_the_second(fallen.since);
+        lines.push(format!("  已停用 not asked  自 since {since}  {}", both(&fallen.why)));
+    }
+    lines.extend(noted.mistakes.iter().map(|mistake| format!("  {}: {}", noted.file, both(mistake))));
+    lines
+}
+
+fn check(args: &CheckArgs) -> Exit {
+    match registry::check(&args.file) {
+        Ok(file) => {
+            super::say(&format!("{}  {}  文件有效 | the file is good", file.name, file.mode.word()));
+            Exit::Ok
+        }
+        Err(mistakes) => {
+            for mistake in mistakes {
+                super::complain(&format!("{}: {mistake}", args.file.display()));
+            }
+            Exit::Refused
+        }
+    }
+}
+
+fn reset(args: &ResetArgs) -> anyhow::Result<Exit> {
+    let store = args.target.open(&Runtime::system())?;
+    let name = &args.name;
+    if block_on(store.reset_adapter(Arc::from(name.as_str())))? == 0 {
+        super::complain(&format!(
+            "没有名为 {name} 的适配器，请用 yizhan adapter list 查看 | no adapter is called {name}; see yizhan adapter list"
+        ));
+        return Ok(Exit::Refused);
+    }
+    super::say("已登记，各网关 2 秒内恢复询问 | recorded; every gateway asks it again within 2 s");
+    Ok(Exit::Ok)
+}

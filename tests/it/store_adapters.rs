@@ -1,0 +1,66 @@
+//! What every store does with what is written down of adapters.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use yizhan::store::adapter_book::{AdapterCall, AdapterNote};
+
+use crate::stays::*;
+
+fn note(adapter: &str, gateway: &str, document: &str) -> AdapterNote {
+    let (adapter, gateway) = (Arc::from(adapter), Arc::from(gateway));
+    AdapterNote { adapter, gateway, noted_at: now(), resets: 0, document: document.to_owned() }
+}
+
+#[tokio::test]
+async fn each_gateway_has_its_own_note_and_an_order_reaches_all_of_them() {
+    each_store(async |store| {
+        for (adapter, gateway, document) in
+            [("b", "1", "{}"), ("a", "2", "{}"), ("a", "1", "{}"), ("a", "1", "{\"x\":1}")]
+        {
+            store.note_adapter(note(adapter, gateway, document)).await.unwrap();
+        }
+        assert_eq!(store.reset_adapter("a".into()).await.unwrap(), 2);
+        assert_eq!(store.reset_adapter("c".into()).await.unwrap(), 0);
+        // What was ordered outlives what is written after it.
+        store.note_adapter(note("a", "2", "{\"y\":1}")).await.unwrap();
+        let reset = |note: AdapterNote| AdapterNote { resets: 1, ..note };
+        let expected =
+            [reset(note("a", "1", "{\"x\":1}")), reset(note("a", "2", "{\"y\":1}")), note("b", "1", "{}")];
+        assert_eq!(store.adapter_notes().await.unwrap(), expected);
+    })
+    .await;
+}
+
+fn call(adapter: &str, at: Timestamp, is_whole: bool) -> AdapterCall {
+    AdapterCall {
+        at,
+        gateway: "1".into(),
+        adapter: adapter.into(),
+        verb: "commit",
+        operation_id: is_whole.then(|| "op-1".into()),
+        request_digest: is_whole.then_some([7; 32]),
+        answer_digest: is_whole.then_some([9; 32]),
+        latency_us: 1_234,
+        class: "answered",
+        answer: is_whole.then_some("done"),
+        http_status: is_whole.then_some(200),
+    }
+}
+
+#[tokio::test]
+async fn calls_are_kept_in_batches_and_forgotten_oldest_first() {
+    each_store(async |store| {
+        let at = |seconds| now() + SignedDuration::from_secs(seconds);
+        let calls = vec![call("a", at(0), true), call("a", at(1), false), call("b", at(2), true)];
+        store.keep_calls(calls).await.unwrap();
+        store.keep_calls(Vec::new()).await.unwrap();
+        let kept = async |adapter: &str| store.calls_kept(adapter.into()).await.unwrap();
+        assert_eq!((kept("a").await, kept("b").await, kept("c").await), (2, 1, 0));
+        assert_eq!(store.forget_calls(at(2), 1).await.unwrap(), 1);
+        assert_eq!(kept("a").await, 1);
+        assert_eq!(store.forget_calls(at(2), 10).await.unwrap(), 1);
+        assert_eq!((kept("a").await, kept("b").await), (0, 1));
+    })
+    .await;
+}
