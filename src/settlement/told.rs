@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use yizhan_contract::payer::{Ask, Memo, Need, Person};
+use yizhan_contract::payer::{Ask, CoverageQuestion, Memo, Need, Person};
 use yizhan_contract::stay::Diagnosis;
 use yizhan_contract::{Claim, Personal};
 
@@ -24,6 +24,15 @@ pub fn ask(stay: Arc<str>, record: &StayRecord, to_ask: &ToAsk, needs: &BTreeSet
         legs: to_ask.legs.clone(),
         paid_before: to_ask.paid_before.clone(),
         memo: Memo::default(),
+    }
+}
+
+/// Whether the person is covered by the payers of `to_ask` on the day of discharge.
+pub fn coverage(record: &StayRecord, to_ask: &ToAsk, needs: &BTreeSet<Need>) -> CoverageQuestion {
+    CoverageQuestion {
+        person: person(&record.part, needs),
+        payers: to_ask.legs.iter().map(|leg| leg.payer.clone()).collect(),
+        on: to_ask.claim.discharged,
     }
 }
 

@@ -7,8 +7,9 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use yizhan::settlement::payers::Payers;
 use yizhan_contract::payer::{
-    Answer, Ask, AskedLeg, Manifest, Need, Operation, OperationKind, Payer, Performed, PrepareError,
-    Prepared, Quote, QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable,
+    Answer, Ask, AskedLeg, Cover, Coverage, CoverageQuestion, Manifest, Need, Operation, OperationKind,
+    Payer, Performed, PrepareError, Prepared, Quote, QuoteAnswer, QuotedAmount, StatementLine, Status,
+    Unavailable,
 };
 use yizhan_contract::{Money, PayerCode};
 use yizhan_rules::{PolicyShelf, SHIPPED};
@@ -73,6 +74,8 @@ pub(crate) struct Mood {
     /// What it commits beyond its quote.
     pub(crate) drift: Money,
     pub(crate) asks: Vec<Ask>,
+    /// What it says of a person's cover, where it is asked.
+    pub(crate) is_in_force: Option<bool>,
     /// By operation id; what was taken back stands with nothing.
     pub(crate) book: BTreeMap<Arc<str>, Money>,
     /// What each reversal that came was to take back.
@@ -252,6 +255,15 @@ impl Payer for Away {
 
     fn quote<'a>(&'a self, ask: &'a Ask, _: Timestamp) -> Answer<'a, QuoteAnswer> {
         Box::pin(async move { self.mood().quote(ask) })
+    }
+
+    fn coverage<'a>(&'a self, question: &'a CoverageQuestion, _: Timestamp) -> Answer<'a, Coverage> {
+        let cover = |in_force| {
+            let of = |payer: &PayerCode| Cover { payer: payer.clone(), in_force, from: None, to: None };
+            Coverage::Covers { covers: question.payers.iter().map(of).collect() }
+        };
+        let said = self.mood().is_in_force.map_or(Coverage::UnknownPerson, cover);
+        Box::pin(async move { said })
     }
 
     fn prepare(&self, operation: &Operation) -> Result<Prepared, PrepareError> {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
-    AskedLeg, Manifest, Operation as Ordered, OperationKind, Payer, PrepareError, Quote, QuoteAnswer,
-    QuotedAmount, Unavailable,
+    AskedLeg, Coverage, Manifest, Operation as Ordered, OperationKind, Payer, PrepareError, Quote,
+    QuoteAnswer, QuotedAmount, Unavailable,
 };
 use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::{Money, PayerCode, Text};
@@ -112,15 +112,18 @@ impl Drive<'_> {
         adapter: &Adapter,
     ) -> Result<Given, Unanswered> {
         let deadline = later(self.gateway.runtime().now(), ASK_DEADLINE);
-        let ask = told::ask(self.stay(), &seen.record, to_ask, &adapter.manifest().needs);
-        let answer = self.gateway.within(deadline, adapter.payer.quote(&ask, deadline)).await;
-        let first = to_ask.legs.first().map(|leg| &leg.payer);
         let given = |answer: &dyn Fn(&PayerCode, Option<_>) -> Answer| {
             let of = |(nth, leg): (usize, &AskedLeg)| {
                 (leg.payer.clone(), answer(&leg.payer, (nth == 0).then(|| leg.clone())))
             };
             to_ask.legs.iter().enumerate().map(of).collect()
         };
+        if self.is_not_covered(seen, to_ask, adapter, deadline).await {
+            return Ok(given(&|_, asked| Answer::not_covered(asked)));
+        }
+        let ask = told::ask(self.stay(), &seen.record, to_ask, &adapter.manifest().needs);
+        let answer = self.gateway.within(deadline, adapter.payer.quote(&ask, deadline)).await;
+        let first = to_ask.legs.first().map(|leg| &leg.payer);
         match answer.map_or_else(|| QuoteAnswer::Unavailable(no_answer()), heard::quote) {
             // What cannot be committed is no quote; the payer is asked again.
             QuoteAnswer::Quote(quote) if quote.valid_until < self.gateway.runtime().now() => {
@@ -144,6 +147,29 @@ impl Drive<'_> {
             QuoteAnswer::NotCovered => Ok(given(&|_, asked| Answer::not_covered(asked))),
             QuoteAnswer::NotReady { what } => Err(Unanswered::NotReady(what)),
             QuoteAnswer::Unavailable(why) => Err(Unanswered::Unavailable(why)),
+        }
+    }
+
+    /// Whether an adapter that can say so says that none of the payers asked covers the person. What it does not say, its
+    /// quote does.
+    async fn is_not_covered(
+        &self,
+        seen: &Seen,
+        to_ask: &ToAsk,
+        adapter: &Adapter,
+        deadline: Timestamp,
+    ) -> bool {
+        if adapter.manifest().coverage_valid_s.is_none() {
+            return false;
+        }
+        let question = told::coverage(&seen.record, to_ask, &adapter.manifest().needs);
+        match self.gateway.within(deadline, adapter.payer.coverage(&question, deadline)).await {
+            Some(Coverage::UnknownPerson) => true,
+            Some(Coverage::Covers { covers }) => to_ask
+                .legs
+                .iter()
+                .all(|leg| covers.iter().any(|cover| cover.payer == leg.payer && !cover.in_force)),
+            Some(Coverage::NotSaid | Coverage::Unavailable(_)) | None => false,
         }
     }
 

@@ -13,7 +13,7 @@ use yizhan::store::Ports;
 use yizhan::store::sqlite::Sqlite;
 use yizhan_contract::payer::{Payer, QuotedAmount};
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{FindingCode, Money, Text};
+use yizhan_contract::{FindingCode, Money, Reason, Text};
 
 use super::outside::{books_agree, goes_by, line, reversed, send, stands};
 use super::{House, profiles};
@@ -194,4 +194,23 @@ async fn adapters_that_cannot_be_used_together_change_nothing() {
     ];
     let refused = Directory::check(&irreversible, &policies());
     assert!(matches!(refused, Err(PayersError::Chain { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn whom_an_adapter_does_not_cover_it_is_not_asked_to_pay_for() {
+    for (is_asked_first, is_in_force, asked) in
+        [(true, Some(false), 0), (true, None, 0), (true, Some(true), 1), (false, Some(false), 1)]
+    {
+        let (house, directory, _) = opened().await;
+        let insurer = Away::of("supplementary", |manifest| {
+            (manifest.optional, manifest.coverage_valid_s) = (false, is_asked_first.then_some(60));
+        });
+        insurer.mood().is_in_force = is_in_force;
+        put(&directory, &[registered("acme", &insurer, Mode::Primary, Otherwise::Rules)]);
+        let bill = send(&house, "m1").await;
+        let reason = (asked == 0).then_some(Reason::CoverNotInForce);
+        assert_eq!((line(&bill, "supplementary").reason, seen(&insurer).0), (reason, asked));
+        assert_eq!(bill.state, BillState::Settled);
+        books_agree(&house).await;
+    }
 }
