@@ -65,9 +65,13 @@ pub(crate) struct Fickle {
 /// Beside the chains of the simulation: two firm payers, committed side by side, each idempotent.
 pub(crate) const SIDE_BY_SIDE: usize = CHAINS.len();
 
-/// A chain of the simulation in which every stay asks somebody: the basic insurance is outside.
+/// A chain of the simulation in which every stay asks somebody: the basic insurance is outside. A payer that may be left
+/// out is none of them: in a policy that is shipped here another stands behind it.
 pub(crate) fn any_chain(dice: &mut Dice) -> usize {
-    let asks = |nth: &usize| CHAINS[*nth].iter().any(|kind| kind.serves.contains(&"basic"));
+    let asks = |nth: &usize| {
+        let kinds = CHAINS[*nth];
+        kinds.iter().any(|kind| kind.serves.contains(&"basic")) && !kinds.iter().any(|kind| kind.is_optional)
+    };
     let chains: Vec<usize> = (0..CHAINS.len()).filter(asks).collect();
     *dice.one_of(&chains)
 }
