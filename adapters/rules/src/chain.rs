@@ -387,8 +387,12 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
-    /// Compared exactly, not by the four decimals that are printed.
+    /// Of holders of the supplementary cover alone: nobody else was promised the target. Compared exactly, not by the
+    /// four decimals that are printed.
     fn note_target(&mut self, coverage: Coverage) -> Result<(), AdjudicateError> {
+        if !self.person.holds_supplementary_cover() {
+            return Ok(());
+        }
         let in_scope = self.claim.buckets.in_scope;
         let covered = (in_scope - self.left.in_scope).exact();
         let tolerance = self.policy.settings.target_tolerance.value;

@@ -17,14 +17,12 @@ const REGION_DIGITS: [usize; 3] = [2, 4, 6];
 
 type Payers = BTreeMap<PayerCode, Arc<PayerRule>>;
 
-/// Checks a file whose inheritance is already resolved: everything it states bears its clause.
-pub(crate) fn check(raw: &PolicyFile, file: &str, label: Arc<str>) -> Result<Policy, Vec<Problem>> {
+/// Checks a file whose inheritance is already resolved: everything it states bears its clause. With problems the policy
+/// is what could be read of it, to look for more of them; it may not be used.
+pub(crate) fn check(raw: &PolicyFile, file: &str, label: Arc<str>) -> (Option<Policy>, Vec<Problem>) {
     let mut checking = Checking::of(raw, file);
     let policy = checking.policy(raw, label);
-    match policy {
-        Some(policy) if checking.problems.found.is_empty() => Ok(policy),
-        _ => Err(checking.problems.found),
-    }
+    (policy, checking.problems.found)
 }
 
 impl Checking {

@@ -13,6 +13,9 @@ use crate::policy::{IdentityOn, PayerRule, Policy, Terms, When};
 /// The category of everybody who holds no other.
 const RESIDENT: &str = "resident";
 
+/// Whose cover the target of §7's findings belongs to.
+const SUPPLEMENTARY: &str = "supplementary";
+
 /// The facts of one stay that decide conditions and variants.
 #[derive(Debug)]
 pub(crate) struct Person<'a> {
@@ -75,6 +78,11 @@ impl<'a> Person<'a> {
         (self.is_on_roster || self.policy.settings.covers_residents.value)
             && self.has_category_for(rule)
             && self.lacks_cover(rule).is_none()
+    }
+
+    /// Whether the person is insured by the policy's `supplementary`, on whichever chain it stands.
+    pub(crate) fn holds_supplementary_cover(&self) -> bool {
+        self.policy.payers().any(|rule| rule.code.as_str() == SUPPLEMENTARY && self.holds(rule))
     }
 
     fn has_category_for(&self, rule: &PayerRule) -> bool {

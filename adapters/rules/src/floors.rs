@@ -27,8 +27,19 @@ const CLAUSE_PERIOD: &str = "鲁扶贫办字〔2020〕2号 四、主要内容";
 const CLAUSE_SUPPLEMENTARY: &str = "鲁扶贫办字〔2020〕2号 四（一）医疗商业补充保险";
 const CLAUSE_ACCIDENT: &str = "鲁扶贫办字〔2020〕2号 四（二）意外伤害保险";
 
-/// Reports every floor the policy breaks. Policies of other provinces and years have none.
+/// Reports every floor the policy breaks, except at what is told to be wrong already: a figure that does not read is
+/// none that is too low. Policies of other provinces and years have none, and whose year does not read may be one.
 pub(crate) fn check(policy: &Policy, problems: &mut Problems) {
+    if problems.is_told("to") {
+        return;
+    }
+    let mut broken = Problems::of(&policy.file);
+    floors(policy, &mut broken);
+    broken.found.retain(|floor| !problems.is_told(&floor.key));
+    problems.found.append(&mut broken.found);
+}
+
+fn floors(policy: &Policy, problems: &mut Problems) {
     let in_force = policy.from <= COVER_TO && policy.to.is_none_or(|last| COVER_FROM <= last);
     if !policy.region.starts_with(REGION) || !in_force {
         return;

@@ -70,6 +70,12 @@ impl Problems {
         self.push(key, message, Some(clause.into()));
     }
 
+    /// Whether something is wrong at this key, or at what it holds.
+    pub(crate) fn is_told(&self, key: &str) -> bool {
+        let is_below = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
+        self.found.iter().any(|problem| problem.key.strip_prefix(key).is_some_and(is_below))
+    }
+
     fn push(&mut self, key: &str, message: Text, clause: Option<Arc<str>>) {
         self.found.push(Problem { file: self.file.clone(), key: key.into(), message, clause });
     }

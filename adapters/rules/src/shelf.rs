@@ -161,16 +161,14 @@ fn policy(read: &[Read<'_>], index: usize) -> Result<Policy, Vec<Problem>> {
     let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let digest = digest.get(..LABEL_HASH_HEX).unwrap_or(&digest);
     let label = format!("{}@{}#{digest}", raw.name, raw.from).into();
-    match check::check(&raw, own.file, label) {
-        Ok(policy) => {
-            let policy = Policy { texts, ..policy };
-            floors::check(&policy, &mut problems);
-            if problems.found.is_empty() { Ok(policy) } else { Err(problems.found) }
-        }
-        Err(mut found) => {
-            problems.found.append(&mut found);
-            Err(problems.found)
-        }
+    let (policy, mut found) = check::check(&raw, own.file, label);
+    problems.found.append(&mut found);
+    if let Some(policy) = &policy {
+        floors::check(policy, &mut problems);
+    }
+    match policy {
+        Some(policy) if problems.found.is_empty() => Ok(Policy { texts, ..policy }),
+        _ => Err(problems.found),
     }
 }
 

@@ -19,6 +19,14 @@ use crate::settlement::places::Dialect;
 /// A figure that is there and does not read; refused at its own place already.
 struct Unread;
 
+/// Quantity 0 under a ceiling per unit, as far as the line itself says so. What catalogue and cited line add to it, and
+/// class C, which no ceiling holds for, are weighed when the charges are assessed.
+fn is_none_of_a_limited_item(line: &Line) -> bool {
+    let is_limited =
+        matches!(line.class, Some(CatalogueClass::A | CatalogueClass::B)) && line.ceiling.is_some();
+    is_limited && line.credit_of.is_none() && line.quantity.is_zero()
+}
+
 impl<'a> Reader<'_, 'a> {
     /// One charge, credit or payment; what is wrong with it is noted and the line left out.
     pub fn line(&mut self, place: &Place<'a>, row: &LineRow<'a>) {
@@ -130,12 +138,13 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// Whether amount, quantity and unit price give one amount, of a quantity that a ceiling can be put on.
+    /// Whether amount, quantity and unit price give one amount, of a quantity that a ceiling can be put on where the message
+    /// alone tells that there is one.
     fn is_priced(&mut self, place: &Place<'a>, row: &LineRow<'a>, line: &Line) -> bool {
         let [amount, price, quantity] =
             [LineField::Amount, LineField::UnitPrice, LineField::Quantity].map(|name| &row[name.index()]);
         let why = match line.signed_amount() {
-            Ok(_) if line.quantity.is_zero() && line.ceiling.is_some() => {
+            Ok(_) if is_none_of_a_limited_item(line) => {
                 let en = "quantity 0 on a line with a ceiling";
                 self.problems.refuse(Code::BadCharges, &quantity.place, "有限价的行数量不得为 0", en);
                 return false;

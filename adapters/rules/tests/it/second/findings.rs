@@ -42,8 +42,12 @@ impl Stay<'_> {
         told.chain(self.beside_the_target(in_scope_left)).collect()
     }
 
-    /// For people whom the payer with the target covers only.
+    /// For holders of the supplementary cover only, where the payer with the target covers them.
     fn beside_the_target(&self, in_scope_left: i128) -> Vec<&'static str> {
+        let supplementary = self.policy["payers"].get("supplementary");
+        if supplementary.is_none_or(|entry| self.person.lacks(entry).is_some()) {
+            return Vec::new();
+        }
         let in_scope = self.in_scope();
         let tolerance = parts(figure(&self.policy["settings"], "target_tolerance").unwrap_or("0.02"));
         let mut told = Vec::new();
