@@ -306,9 +306,9 @@ pub fn quote_for_others<'p>(adapter: &str, payer: impl Into<Option<&'p PayerCode
     payer_event(adapter, payer.into(), "quote_for_others");
 }
 
-/// Its id, its steps or what is to be kept with it are longer than the port allows.
+/// Its id, its steps or what is to be kept with it are longer than the port allows, or its steps come to another amount.
 pub fn quote_beyond_limits(adapter: &str, payer: Option<&PayerCode>) {
-    warn!(adapter, "a quote is longer than it may be; it is refused");
+    warn!(adapter, "a quote is longer than it may be, or not what its steps come to; it is refused");
     payer_event(adapter, payer, "quote_beyond_limits");
 }
 

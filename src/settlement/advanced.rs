@@ -113,6 +113,8 @@ impl Settlement {
                 continue;
             }
             (line.state, line.paid) = (PayerState::Refused, Money::ZERO);
+            // They come to what it had quoted.
+            line.steps.clear();
             if amount.is_zero() {
                 continue;
             }

@@ -169,6 +169,7 @@ impl Bill {
             ),
             (!self.patient_share.is_negative(), "the patient's share is negative"),
             (self.payers.iter().all(|payer| !payer.paid.is_negative()), "a payer pays less than nothing"),
+            (self.payers.iter().all(BilledPayer::is_explained), "a payer's steps end with another amount"),
             (self.to_collect - self.to_refund == open, "deposit, collection and refund do not fit"),
             (by_category == amounts.total, "categories do not make the total"),
             (self.payers.iter().all(is_readable), "a figure has more decimals than can be read back"),
@@ -210,6 +211,13 @@ fn is_readable(payer: &BilledPayer) -> bool {
     };
     let figures = payer.steps.iter().flat_map(figures).flatten().chain([payer.base]);
     figures.map(Exact::decimals).all(|decimals| decimals <= EXACT_DECIMALS_MAX)
+}
+
+impl BilledPayer {
+    /// The last step comes to what is paid; a payer that settled or answered itself may give no steps.
+    fn is_explained(&self) -> bool {
+        self.steps.last().is_none_or(|last| last.after == self.paid.exact())
+    }
 }
 
 impl BilledPatient {

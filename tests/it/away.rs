@@ -11,7 +11,7 @@ use yizhan_contract::payer::{
     Payer, Performed, PrepareError, Prepared, Quote, QuoteAnswer, QuotedAmount, StatementLine, Status,
     Unavailable,
 };
-use yizhan_contract::{Money, PayerCode};
+use yizhan_contract::{Money, PayerCode, Step, StepKind};
 use yizhan_rules::{PolicyShelf, SHIPPED};
 
 use crate::gateway::Sent;
@@ -53,6 +53,8 @@ pub(crate) struct Mood {
     /// Bytes that are to be kept with its quotes, and beyond what is needed with its operations.
     pub(crate) kept_bytes: usize,
     pub(crate) padding_bytes: usize,
+    /// It explains its quotes by one step, which comes to so much beyond the amount.
+    pub(crate) explains_beyond: Option<Money>,
     pub(crate) refuses: bool,
     /// Commits that come, whatever it quoted.
     pub(crate) refuses_commits: bool,
@@ -195,10 +197,11 @@ impl Mood {
             (false, true) => 10,
             (false, false) => 2,
         };
-        let amount = |leg: &AskedLeg| QuotedAmount {
-            payer: leg.payer.clone(),
-            amount: Money::from_fen(leg.pay_at_most.fen() / part),
-            steps: Vec::new(),
+        let amount = |leg: &AskedLeg| {
+            let amount = Money::from_fen(leg.pay_at_most.fen() / part);
+            let step = |beyond| Step::new(StepKind::Base, (amount + beyond).exact());
+            let steps = self.explains_beyond.map(step).into_iter().collect();
+            QuotedAmount { payer: leg.payer.clone(), amount, steps }
         };
         let also = |(payer, amount): &(&str, &str)| QuotedAmount {
             payer: payer.parse().unwrap(),

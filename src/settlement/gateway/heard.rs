@@ -6,7 +6,7 @@ use std::sync::Arc;
 use yizhan_contract::Step;
 use yizhan_contract::payer::{
     KEPT_BYTES_MAX, PAYER_TEXT_CHARS_MAX, PREPARED_BYTES_MAX, Performed, PrepareError, Prepared,
-    QUOTED_STEPS_MAX, Quote, QuoteAnswer, Status, cut,
+    QUOTED_STEPS_MAX, Quote, QuoteAnswer, QuotedAmount, Status, cut,
 };
 
 pub(super) fn quote(mut answer: QuoteAnswer) -> QuoteAnswer {
@@ -23,12 +23,14 @@ pub(super) fn quote(mut answer: QuoteAnswer) -> QuoteAnswer {
     answer
 }
 
-/// What is no sentence cannot be cut off: a quote under another id could not be committed.
+/// What is no sentence cannot be cut off: a quote under another id could not be committed. Steps that come to another
+/// amount would explain a bill away.
 pub(super) fn is_within_limits(quote: &Quote) -> bool {
+    let ends_with_it = |of: &QuotedAmount| of.steps.last().is_none_or(|last| last.after == of.amount.exact());
     let mut amounts = quote.amounts.iter().chain(&quote.also_paid);
     (1..=PAYER_TEXT_CHARS_MAX).contains(&quote.id.chars().count())
         && quote.kept.len() <= KEPT_BYTES_MAX
-        && amounts.all(|amount| amount.steps.len() <= QUOTED_STEPS_MAX)
+        && amounts.all(|amount| amount.steps.len() <= QUOTED_STEPS_MAX && ends_with_it(amount))
 }
 
 pub(super) fn performed(mut answer: Performed) -> Performed {

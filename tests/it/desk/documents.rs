@@ -88,6 +88,14 @@ fn a_bill_has_the_names_of_the_settlement_rules() {
 }
 
 #[test]
+fn a_bill_whose_steps_come_to_another_amount_is_none() {
+    let mut bill = bills::worked();
+    bill.payers[0].steps.pop();
+    let why = bill.check().unwrap_err().to_string();
+    assert_eq!(why, "bill does not balance: a payer's steps end with another amount");
+}
+
+#[test]
 fn bills_fit_their_json_schema() {
     let schema = validator(BILL_SCHEMA);
     for (name, bill) in documents() {

@@ -99,7 +99,10 @@ async fn what_it_refuses_later_is_the_hospitals_and_never_the_patients() {
     let says_another_amount: fn(&mut Mood) = |mood| mood.drift = "-0.10".parse().unwrap();
     for (loses_commits, change) in [(true, refuses_late), (false, says_another_amount)] {
         let insurer = Away::new();
-        let lost = |mood: &mut Mood| (mood.loses_commits, mood.loses_answers) = (loses_commits, true);
+        let lost = |mood: &mut Mood| {
+            (mood.loses_commits, mood.loses_answers) = (loses_commits, true);
+            mood.explains_beyond = Some(Money::ZERO);
+        };
         let (house, first, paid) = settled(&insurer, lost).await;
         insurer.is_back(|mood| {
             (mood.loses_commits, mood.loses_answers) = (false, false);

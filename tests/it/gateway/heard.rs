@@ -10,7 +10,7 @@ use yizhan::settlement::outcome::Outcome;
 use yizhan::settlement::payers::Payers;
 use yizhan_contract::payer::{KEPT_BYTES_MAX, PAYER_TEXT_CHARS_MAX, PREPARED_BYTES_MAX};
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{FindingCode, Text};
+use yizhan_contract::{FindingCode, Money, Text};
 
 use super::House;
 use super::outside::{books_agree, later, line, opened, over, runs, send, sent, stands};
@@ -66,13 +66,15 @@ async fn no_word_of_a_payer_is_longer_than_it_may_be() {
     assert!(is_short(&what.zh) && is_short(&what.en), "{what:?}");
 }
 
-/// What is longer than it may be and cannot be cut off refuses the quote: the patient pays that part.
+/// What is longer than it may be and cannot be cut off refuses the quote, and so do steps that come to another amount:
+/// the patient pays that part.
 #[tokio::test]
 async fn a_quote_that_could_not_be_kept_is_refused() {
     for (nth, is_kept) in [(0, true), (1, false)] {
-        let changes: [fn(&mut Mood, usize); 2] = [
+        let changes: [fn(&mut Mood, usize); 3] = [
             |mood, more| mood.kept_bytes = KEPT_BYTES_MAX + more,
             |mood, more| mood.quote_id = Some("1".repeat(PAYER_TEXT_CHARS_MAX + more)),
+            |mood, more| mood.explains_beyond = Some(Money::from_fen(more.try_into().unwrap())),
         ];
         for change in changes {
             let insurer = Away::required("supplementary");
