@@ -33,6 +33,9 @@ mod outbox;
 mod postgres;
 mod profiles;
 mod readme;
+/// What holds every bill of the gateway to the figures before it, the same that holds the rules to them.
+#[path = "../../adapters/rules/tests/it/recompute/mod.rs"]
+mod recompute;
 mod refusal;
 mod registry;
 mod sealed;

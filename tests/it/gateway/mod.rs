@@ -37,7 +37,7 @@ use yizhan::store::PersonRef;
 use yizhan_contract::{Accumulators, Finding, Personal};
 use yizhan_rules::{PolicyShelf, SHIPPED};
 
-use crate::project;
+use crate::{project, recompute};
 pub(crate) use books::audit;
 pub(crate) use house::{House, profiles};
 pub(crate) use sender::Sent;
@@ -139,8 +139,14 @@ fn bill(bill: &Bill, letters: &mut Letters) -> String {
         text.push_str(&format!(" replaces {}", letters.of(replaces)));
     }
     assert!(bill.check().is_ok(), "{text} does not balance");
+    recomputed(bill);
     assert_eq!(bill.valid_until.is_some(), bill.state == BillState::Quoted, "{text}");
     text + &codes(&bill.findings)
+}
+
+/// Panics where a figure of the bill does not follow from its JSON.
+pub(crate) fn recomputed(bill: &Bill) {
+    recompute::check(&serde_json::to_value(bill).unwrap());
 }
 
 fn shown(outcome: &Outcome, letters: &mut Letters) -> String {

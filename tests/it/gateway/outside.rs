@@ -14,7 +14,7 @@ use yizhan::store::Ports;
 use yizhan::store::sqlite::Sqlite;
 use yizhan_rules::PolicyShelf;
 
-use super::{House, Sent, audit, profiles};
+use super::{House, Sent, audit, profiles, recomputed};
 use crate::away::discharge;
 pub(super) use crate::away::policies;
 
@@ -62,7 +62,10 @@ pub(super) async fn sent(house: &House, sent: &Sent, mode: Mode) -> Outcome {
 
 pub(super) fn bill(outcome: Outcome) -> Bill {
     match outcome {
-        Outcome::Bill(bill) => *bill,
+        Outcome::Bill(bill) => {
+            recomputed(&bill);
+            *bill
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -104,7 +107,9 @@ pub(super) async fn goes_by(house: &House, by: SignedDuration) -> usize {
 }
 
 pub(super) async fn stands(house: &House, id: Uuid) -> Bill {
-    house.reception.gateway().settlement(id).await.unwrap().unwrap().settlement.bill
+    let bill = house.reception.gateway().settlement(id).await.unwrap().unwrap().settlement.bill;
+    recomputed(&bill);
+    bill
 }
 
 pub(super) fn line<'b>(bill: &'b Bill, payer: &str) -> &'b BilledPayer {

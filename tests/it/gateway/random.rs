@@ -14,7 +14,7 @@ use yizhan::settlement::outcome::Outcome;
 use yizhan_contract::{Exact, FindingCode, Money};
 
 use super::sender::Sent;
-use super::{House, profiles, sums};
+use super::{House, profiles, recomputed, sums};
 
 /// A resident close to the cap of critical illness insurance, and a beneficiary without one.
 const PEOPLE: [&str; 2] = ["zhou", "li"];
@@ -109,6 +109,7 @@ async fn run(acts: Vec<Act>) {
                     (Outcome::Bill(bill), None) => {
                         assert_eq!(bill.state, BillState::Settled);
                         assert!(bill.check().is_ok());
+                        recomputed(bill);
                         standing.insert((who, visit), (**bill).clone());
                     }
                     (Outcome::Bill(bill), Some(before)) => assert_eq!(**bill, *before),
@@ -148,6 +149,7 @@ async fn reverse(house: &House, id: Uuid) {
     let Outcome::Bill(bill) = outcome else { panic!("{outcome:?}") };
     assert_eq!(bill.state, BillState::Reversed);
     assert!(bill.check().is_ok());
+    recomputed(&bill);
 }
 
 proptest! {

@@ -17,6 +17,8 @@ mod said;
 #[cfg(test)]
 mod second;
 #[cfg(test)]
+mod spoilt;
+#[cfg(test)]
 mod strategies;
 #[cfg(test)]
 mod walk;

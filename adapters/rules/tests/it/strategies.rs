@@ -8,15 +8,17 @@ use yizhan_contract::claim::HospitalLevel;
 use yizhan_contract::person::{Entitlement, EntitlementKind, RosterEntry};
 use yizhan_contract::stay::{CatalogueClass, Cause, CauseKind, Line, Referral, SettledElsewhere, VisitClass};
 use yizhan_contract::{Accumulators, Claim, Money, Used};
-use yizhan_rules::assess;
+use yizhan_rules::{Item, assess};
 
-use crate::second::{Outside, Said};
+use crate::second::{Catalogue, Listed, Outside, Said};
 
 const CATEGORIES: [&str; 3] = ["entitled_out_of_poverty", "immediate_assistance", "low_income"];
 /// Payers of the page whose default differs, then a city's own.
-const PAYERS: [&str; 8] =
+pub(crate) const PAYERS: [&str; 8] =
     ["disaster", "accident", "provider_waiver", "supplementary", "city_1", "city_2", "city_3", "of_no_order"];
 const ITEMS: [&str; 3] = ["registration", "examination", "drug"];
+/// Codes of charges; the catalogue may list all but the last.
+const CODES: [&str; 4] = ["X", "Y", "Z", "NEW"];
 
 fn yuan(fen: i64) -> String {
     Money::from_fen(fen).to_string()
@@ -182,32 +184,74 @@ pub(crate) fn policy() -> impl Strategy<Value = String> {
     )
 }
 
+fn class() -> impl Strategy<Value = CatalogueClass> {
+    select(vec![CatalogueClass::A, CatalogueClass::B, CatalogueClass::C])
+}
+
+/// `units` of 1/`scale`, with as many digits behind the point.
+fn written(units: u64, scale: u64, digits: usize) -> String {
+    format!("{}.{:0digits$}", units / scale, units % scale)
+}
+
+fn ceiling() -> impl Strategy<Value = String> {
+    (0..=3_000_000u64).prop_map(|thousandths| written(thousandths, 1_000, 3))
+}
+
+/// What a line states beside a unit price, in fen: quantity (1/10000) × price (1/1000), and off by so many hundredths of
+/// what is tolerated.
+fn near(quantity: u32, price: u64, off: i64) -> i64 {
+    let product = i64::from(quantity) * i64::try_from(price).unwrap();
+    (product + 50_000) / 100_000 + off * i64::from(quantity.max(10_000)) / 1_000_000
+}
+
 fn charge() -> impl Strategy<Value = Line> {
-    let class = maybe(select(vec![CatalogueClass::A, CatalogueClass::B, CatalogueClass::C]));
-    let pricing = (1..=200_000u32, maybe(1..=5_000_000u64), any::<bool>(), fen());
-    (pricing, class, maybe(ratio()), maybe(0..=3_000_000u64), maybe(select(ITEMS.to_vec()))).prop_map(
-        |((quantity, price, states, amount), class, upfront, ceiling, category)| {
-            let tenths = |units: u64, scale: u64, digits: usize| {
-                format!("{}.{:0digits$}", units / scale, units % scale)
-            };
-            let amount = (states && price.is_none() || price.is_none()).then(|| Money::from_fen(amount));
+    let quantity = prop_oneof![40 => 1..=200_000u32, 1 => Just(0)];
+    let off = prop_oneof![10 => -95..=95i64, 1 => select(vec![-101, -100, 100, 101])];
+    let pricing = (quantity, maybe(1..=5_000_000u64), any::<bool>(), fen(), off);
+    let terms = (maybe(class()), maybe(ratio()), maybe(ceiling()), maybe(select(ITEMS.to_vec())));
+    (select(CODES.to_vec()), pricing, terms).prop_map(
+        |(code, (quantity, price, states, fen, off), (class, upfront, ceiling, category))| {
+            let fen = price.map_or(fen, |price| near(quantity, price, off));
             Line {
                 id: String::new(),
                 date: "2020-07-01".parse().unwrap(),
-                code: "X".to_owned(),
+                code: code.to_owned(),
                 name: String::new(),
-                quantity: tenths(u64::from(quantity), 10_000, 4).parse().unwrap(),
-                unit_price: price.map(|price| tenths(price, 1_000, 3).parse().unwrap()),
-                amount,
+                quantity: written(u64::from(quantity), 10_000, 4).parse().unwrap(),
+                unit_price: price.map(|price| written(price, 1_000, 3).parse().unwrap()),
+                amount: (states || price.is_none()).then(|| Money::from_fen(fen)),
                 class,
                 category: category.map(str::to_owned),
                 upfront_ratio: upfront.map(|ratio| ratio.parse().unwrap()),
-                ceiling: ceiling.map(|ceiling| tenths(ceiling, 1_000, 3).parse().unwrap()),
+                ceiling: ceiling.map(|ceiling| ceiling.parse().unwrap()),
                 credit_of: None,
                 credit: false,
             }
         },
     )
+}
+
+pub(crate) fn catalogue() -> impl Strategy<Value = Catalogue> {
+    let listed = (class(), maybe(select(ITEMS.to_vec())), maybe(ratio()), maybe(ceiling()));
+    let listed = listed.prop_map(|(class, category, upfront, ceiling)| Listed {
+        class,
+        category: category.map(str::to_owned),
+        upfront_ratio: upfront.map(|ratio| ratio.parse().unwrap()),
+        ceiling: ceiling.map(|ceiling| ceiling.parse().unwrap()),
+    });
+    vec(maybe(listed), CODES.len() - 1).prop_map(|listed| {
+        let named = CODES.iter().zip(listed).filter_map(|(code, listed)| Some(((*code).to_owned(), listed?)));
+        named.collect()
+    })
+}
+
+/// The catalogue as the crate asks for it.
+pub(crate) fn items(catalogue: &Catalogue) -> impl Fn(&str) -> Option<Item> {
+    |code| {
+        let Listed { class, category, upfront_ratio, ceiling } = catalogue.get(code)?.clone();
+        let category = category.map(Into::into);
+        Some(Item { name: code.into(), class, category, upfront_ratio, ceiling })
+    }
 }
 
 /// Charges, and credits that take some of them back.
@@ -263,10 +307,11 @@ pub(crate) fn stay() -> impl Strategy<Value = (Claim, Accumulators)> {
     let used = (0..4u32, vec((fen(), 0..10_000i64, fen()), 8));
     // Nothing is a settlement as well, and one that is treated apart.
     let elsewhere = maybe((0..8usize, (-2_000..5_000i64).prop_map(|fen| fen.max(0))));
-    (lines(), facts, cause, roster(), used, elsewhere).prop_filter_map(
+    let charges = (lines(), catalogue());
+    (charges, facts, cause, roster(), used, elsewhere).prop_filter_map(
         "refused charges",
-        |(lines, (level, is_out_of_area, referral), cause, roster, used, elsewhere)| {
-            let assessment = assess(&lines, |_| None).ok()?;
+        |((lines, catalogue), (level, is_out_of_area, referral), cause, roster, used, elsewhere)| {
+            let assessment = assess(&lines, items(&catalogue)).ok()?;
             let (is_accident, accident_type, third_party_liable) = cause;
             let claim = Claim {
                 hospital_level: HospitalLevel::try_from(level).unwrap(),

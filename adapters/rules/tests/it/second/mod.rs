@@ -11,21 +11,13 @@ use toml::Value;
 use yizhan_contract::stay::CauseKind;
 use yizhan_contract::{Accumulators, Claim, Exact, Used};
 
-pub(crate) use assess::assess;
+pub(crate) use assess::{Assessed, Catalogue, Listed, assess};
 use person::Person;
 
-/// Units of one yuan; every product on that page has at most 14 decimals.
-pub(crate) const YUAN: i128 = 100_000_000_000_000;
-const FEN: i128 = YUAN / 100;
+use crate::recompute::fractions::{FEN, YUAN, round, units};
+
 /// A ratio of 1.
 const WHOLE: i128 = 10_000;
-
-pub(crate) fn units(text: &str) -> i128 {
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let fraction: i128 = format!("{fraction:0<14}").parse().unwrap();
-    sign * (whole.parse::<i128>().unwrap() * YUAN + fraction)
-}
 
 fn parts(text: &str) -> i128 {
     units(text) * WHOLE / YUAN
@@ -34,11 +26,6 @@ fn parts(text: &str) -> i128 {
 fn share(amount: i128, ratio: i128) -> i128 {
     assert_eq!(amount * ratio % WHOLE, 0, "not exact");
     amount * ratio / WHOLE
-}
-
-/// Half away from zero, to the fen.
-pub(crate) fn round(amount: i128) -> i128 {
-    amount.signum() * ((amount.abs() + FEN / 2) / FEN) * FEN
 }
 
 /// What an outside payer says when it is asked.
@@ -93,10 +80,20 @@ fn words<'a>(table: &'a Value, key: &str) -> Option<Vec<&'a str>> {
     Some(table.get(key)?.as_array()?.iter().filter_map(Value::as_str).collect())
 }
 
-/// The bill of a stay: the payers' amounts, the patient's share, the findings.
-pub(crate) fn adjudicate(policy: &Value, claim: &Claim, used: &Accumulators, outside: &Outside) -> Bill {
+/// The bill of a stay: the payers' amounts, the patient's share, the findings. Else everything for which it must be
+/// refused: `payer what`, or what is wrong with the stay.
+pub(crate) fn adjudicate(
+    policy: &Value,
+    claim: &Claim,
+    used: &Accumulators,
+    outside: &Outside,
+) -> Result<Bill, Vec<String>> {
     let person = Person::of(policy, claim, used);
     let stay = Stay { policy, claim, used, person, outside };
+    let wrong = stay.wrong();
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
     let total = units(&claim.buckets.total.to_string());
     let mut left = (stay.in_scope(), total - stay.in_scope());
     let mut findings = Vec::new();
@@ -108,6 +105,9 @@ pub(crate) fn adjudicate(policy: &Value, claim: &Claim, used: &Accumulators, out
         let line = match elsewhere {
             Some(leg) => {
                 let paid = units(&leg.amount.to_string());
+                if left.0 + left.1 < paid {
+                    return Err(vec![format!("{code} more than left")]);
+                }
                 findings.extend(stay.passed_elsewhere(code, entry, paid));
                 stay.elsewhere(code, entry, left, paid)
             }
@@ -131,7 +131,7 @@ pub(crate) fn adjudicate(policy: &Value, claim: &Claim, used: &Accumulators, out
     assert_eq!(share, left.0 + left.1);
     findings.extend(stay.of_the_whole(left.0, share));
     findings.sort_unstable();
-    Bill { payers, share, findings }
+    Ok(Bill { payers, share, findings })
 }
 
 /// An amount under the limits of steps 3 to 6.
@@ -143,6 +143,34 @@ struct Limited {
 }
 
 impl Stay<'_> {
+    /// What no turn of a payer could make right.
+    fn wrong(&self) -> Vec<String> {
+        let buckets = &self.claim.buckets;
+        let parts = [buckets.self_funded, buckets.over_limit, buckets.upfront_copay, buckets.in_scope];
+        let parts = parts.map(|part| units(&part.to_string()));
+        let is_whole = parts.iter().sum::<i128>() == units(&buckets.total.to_string());
+        let mut wrong = Vec::new();
+        if !is_whole || parts.iter().any(|part| *part < 0) || parts.iter().all(|part| *part == 0) {
+            wrong.push("buckets".to_owned());
+        }
+        if self.used.admissions == u32::MAX {
+            wrong.push("admissions".to_owned());
+        }
+        let legs = &self.claim.settled_elsewhere;
+        for leg in legs {
+            let code = leg.payer.as_str();
+            for (holds, what) in [
+                (leg.amount.to_string().starts_with('-'), "negative"),
+                (leg.reference.trim().is_empty(), "no reference"),
+                (!self.order().contains(&code), "outside the order"),
+                (legs.iter().filter(|other| other.payer == leg.payer).count() > 1, "twice"),
+            ] {
+                wrong.extend(holds.then(|| format!("{code} {what}")));
+            }
+        }
+        wrong
+    }
+
     fn order(&self) -> Vec<&str> {
         let cause = match self.claim.cause.kind {
             CauseKind::Illness => "illness",

@@ -1,8 +1,11 @@
-//! Recomputes every amount of a bill from its JSON alone, step by step.
+//! Recomputes every amount of a bill from its JSON alone, step by step. It knows nothing of any crate of the project, so
+//! that the tests of the whole gateway hold its bills to it as well.
+
+pub(crate) mod fractions;
 
 use serde_json::Value;
 
-use crate::second::{YUAN, round, units};
+use fractions::{YUAN, round, rounded_to, units};
 
 fn get(value: &Value, key: &str) -> Option<i128> {
     value.get(key).and_then(Value::as_str).map(units)
@@ -20,31 +23,50 @@ pub(crate) fn check(bill: &Value) {
     let parts = ["self_funded", "over_limit", "upfront_copay", "in_scope"];
     assert_eq!(parts.iter().map(|part| get(amounts, part).unwrap()).sum::<i128>(), total);
     let mut left = (in_scope, total - in_scope);
-    let mut sum = 0;
     for payer in bill["payers"].as_array().unwrap() {
         let paid = get(payer, "paid").unwrap();
-        let steps = payer["steps"].as_array().unwrap();
-        if !steps.is_empty() {
-            let last = follow(payer, steps, left, in_scope);
-            assert_eq!(last, paid, "{payer:#}");
-        }
-        let is_elsewhere = payer["state"] == "settled_elsewhere";
+        explained(payer, paid, left, in_scope);
         let from_scope = match payer["base_kind"].as_str().unwrap() {
-            "out_of_scope" if !is_elsewhere => 0,
+            "out_of_scope" if payer["state"] != "settled_elsewhere" => 0,
             _ => paid.min(left.0),
         };
         left = (left.0 - from_scope, left.1 - (paid - from_scope));
         assert!(paid >= 0 && left.0 >= 0 && left.1 >= 0, "{payer:#}");
-        // A payer that answers itself need not say why it pays nothing.
-        let is_answered = ["committed", "refused", "deferred"].map(Value::from).contains(&payer["state"]);
-        assert!(paid > 0 || is_elsewhere || is_answered || payer["reason"].is_string(), "{payer:#}");
-        assert!(paid == 0 || payer["reason"].is_null(), "{payer:#}");
-        sum += paid;
     }
+    let sum = total - left.0 - left.1;
     assert_eq!(get(bill, "paid_by_payers"), Some(sum));
-    assert_eq!(get(bill, "patient_share"), Some(total - sum));
-    assert_eq!(get(bill, "in_scope_left"), Some(left.0));
-    assert_eq!(get(bill, "out_of_scope_left"), Some(left.1));
+    assert_eq!(get(bill, "patient_share"), Some(left.0 + left.1));
+    let covered = |part: i128, whole: i128| (whole > 0).then(|| quotient(part, whole));
+    assert_eq!(get(&bill["coverage"], "in_scope"), covered(in_scope - left.0, in_scope), "{bill:#}");
+    assert_eq!(get(&bill["coverage"], "total"), covered(sum, total), "{bill:#}");
+    // What is left is said by the outcome of a chain, and follows from the rest on a bill.
+    assert!(get(bill, "in_scope_left").is_none_or(|said| said == left.0));
+    assert!(get(bill, "out_of_scope_left").is_none_or(|said| said == left.1));
+}
+
+/// To four decimals.
+fn quotient(part: i128, whole: i128) -> i128 {
+    rounded_to(whole, part * 10_000) / whole * (YUAN / 10_000)
+}
+
+/// Why a payer pays what it pays. One that settled or answers itself explains as much as it likes, and no more than it
+/// pays.
+fn explained(payer: &Value, paid: i128, left: (i128, i128), in_scope: i128) {
+    let answers = ["settled_elsewhere", "committed", "refused", "deferred"].map(Value::from);
+    let is_its_own = match payer.get("computed_by").and_then(Value::as_str) {
+        Some(by) => by == "payer",
+        None => answers.contains(&payer["state"]),
+    };
+    let steps = payer["steps"].as_array().unwrap();
+    let last = match steps.last() {
+        None => None,
+        Some(last) if is_its_own => get(last, "after"),
+        Some(_) => Some(follow(payer, steps, left, in_scope)),
+    };
+    assert!(last.is_none_or(|last| last == paid), "{payer:#}");
+    assert!(is_its_own || last.is_some() || paid == 0, "nothing explains it: {payer:#}");
+    assert!(is_its_own || paid > 0 || payer["reason"].is_string(), "{payer:#}");
+    assert!(paid == 0 || payer["reason"].is_null(), "{payer:#}");
 }
 
 /// The steps of a payer come in this order.
