@@ -28,18 +28,8 @@ impl Both {
 }
 
 pub fn payer_state(state: PayerState) -> Both {
-    match state {
-        PayerState::SettledElsewhere => Both::new("已另行结算", "Settled elsewhere"),
-        PayerState::Quoted => Both::new("已试算", "Quoted"),
-        PayerState::Committing => Both::new("正在支付", "Committing"),
-        PayerState::Committed => Both::new("已支付", "Paid"),
-        PayerState::Unknown => Both::new("待支付方确认", "Being confirmed"),
-        PayerState::Deferred => Both::new("延后支付", "Deferred"),
-        PayerState::Refused => Both::new("支付方拒绝", "Refused"),
-        PayerState::Reversing => Both::new("正在撤销", "Reversing"),
-        PayerState::Reversed => Both::new("已撤销", "Reversed"),
-        PayerState::NotApplicable => Both::new("不支付", "Does not pay"),
-    }
+    let (zh, en) = state.words();
+    Both::new(zh, en)
 }
 
 /// Shape that goes with the state, for those who cannot tell its colour.
@@ -54,17 +44,8 @@ pub fn payer_state_mark(state: PayerState) -> &'static str {
 }
 
 pub fn reason(reason: Reason) -> Both {
-    match reason {
-        Reason::NotEntitled => Both::new("不属于保障对象", "Not entitled"),
-        Reason::CoverNotInForce => Both::new("保险不在有效期", "Cover not in force"),
-        Reason::CauseNotCovered => Both::new("就诊原因不在保障范围", "Cause not covered"),
-        Reason::ThirdPartyLiable => Both::new("应由第三方承担", "A third party is liable"),
-        Reason::NothingLeft => Both::new("已无可支付余额", "Nothing left to pay"),
-        Reason::BelowDeductible => Both::new("未达到起付线", "Below the deductible"),
-        Reason::TargetReached => Both::new("已达到保障目标", "Target already reached"),
-        Reason::CapReached => Both::new("已达到封顶线", "Cap reached"),
-        Reason::MinShare => Both::new("须保留个人最低自付", "The patient keeps a minimum share"),
-    }
+    let (zh, en) = reason.words();
+    Both::new(zh, en)
 }
 
 /// Charge categories of the 结算清单 by word or by med_chrgitm_type; others are shown as sent.

@@ -271,7 +271,7 @@ fn payer_share(bill: &Bill, payer: &BilledPayer) -> Share {
         status: status(payer),
         paid: payer.paid,
         reference: payer.payer_reference.as_ref().map(ToString::to_string),
-        reason: Organisation { code: reason_word(payer), name: payer.name.en.to_string() },
+        reason: reason(payer),
     }
 }
 
@@ -287,8 +287,13 @@ fn status(payer: &BilledPayer) -> Status {
     }
 }
 
-fn reason_word(payer: &BilledPayer) -> String {
-    payer.reason.map_or_else(|| word(payer.state), word)
+/// Why it pays nothing; else where its part stands.
+fn reason(payer: &BilledPayer) -> Organisation {
+    let (code, (zh, _)) = match payer.reason {
+        Some(reason) => (word(reason), reason.words()),
+        None => (word(payer.state), payer.state.words()),
+    };
+    Organisation { code, name: zh.to_owned() }
 }
 
 fn patient_share(bill: &Bill) -> Share {
@@ -298,7 +303,7 @@ fn patient_share(bill: &Bill) -> Share {
         status: if bill.patient_share.is_zero() { Status::Zero } else { Status::Adjusted },
         paid: bill.patient_share,
         reference: None,
-        reason: Organisation { code: "patient_share".to_owned(), name: "Patient share".to_owned() },
+        reason: Organisation { code: "patient_share".to_owned(), name: "个人自付".to_owned() },
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Audit {
     pub people: u64,
     /// Every account, debits less credits.
     pub accounts: Balances,
+    /// What payers are called by the bills seen so far, a person's own last.
+    names: BTreeMap<PayerCode, Text>,
     person: Option<PersonSums>,
 }
 
@@ -64,6 +66,11 @@ impl Audit {
             accumulated: BTreeMap::new(),
         });
         person.take(book, newest.as_ref().filter(|_| !standing.is_empty()));
+        for payer in newest.iter().flat_map(|bill| &bill.payers) {
+            if self.names.get(&payer.payer) != Some(&payer.name) {
+                self.names.insert(payer.payer.clone(), payer.name.clone());
+            }
+        }
         differences
     }
 
@@ -71,7 +78,7 @@ impl Audit {
     pub fn end_of_person(&mut self) -> Vec<Difference> {
         let Some(person) = self.person.take() else { return Vec::new() };
         self.people += 1;
-        person.differences()
+        person.differences(&self.names)
     }
 }
 
@@ -171,7 +178,7 @@ impl PersonSums {
         }
     }
 
-    fn differences(mut self) -> Vec<Difference> {
+    fn differences(mut self, names: &BTreeMap<PayerCode, Text>) -> Vec<Difference> {
         self.billed.retain(|_, paid| !paid.is_zero());
         self.accumulated.retain(|_, paid| !paid.is_zero());
         let mut keys: Vec<_> = self.billed.keys().chain(self.accumulated.keys()).cloned().collect();
@@ -180,17 +187,15 @@ impl PersonSums {
         let of = |sums: &BTreeMap<_, Money>, key| sums.get(key).copied().unwrap_or_default();
         let pairs = keys.iter().map(|key| (key, of(&self.billed, key), of(&self.accumulated, key)));
         let differing = pairs.filter(|(_, billed, accumulated)| billed != accumulated);
-        let difference =
-            |((year, payer), billed, accumulated): (&(i16, PayerCode), Money, Money)| Difference {
-                settlement_id: self.last,
-                what: Text::new(
-                    format!("该参保人 {year} 年 {payer} 累计 {accumulated} 元，有效结算单合计 {billed} 元"),
-                    format!(
-                        "the person's {year} sum for {payer} is {accumulated}; their bills add up to {billed}"
-                    ),
-                ),
-                next_step: ask_for_help(),
-            };
+        let difference = |((year, payer), billed, accumulated): (&(i16, PayerCode), Money, Money)| {
+            let code = || Text::new(payer.as_str(), payer.as_str());
+            let Text { zh, en } = names.get(payer).cloned().unwrap_or_else(code);
+            let what = Text::new(
+                format!("该参保人 {year} 年{zh}累计 {accumulated} 元，有效结算单合计 {billed} 元"),
+                format!("the person's {year} sum for {en} is {accumulated}; their bills add up to {billed}"),
+            );
+            Difference { settlement_id: self.last, what, next_step: ask_for_help() }
+        };
         differing.map(difference).collect()
     }
 }

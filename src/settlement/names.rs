@@ -77,6 +77,28 @@ names!(
     }
 );
 
+impl LineField {
+    /// As a clerk calls it, in Chinese and English.
+    pub fn called(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Id => ("明细号", "line id"),
+            Self::Date => ("费用日期", "date"),
+            Self::Code => ("项目编码", "item code"),
+            Self::Name => ("项目名称", "item name"),
+            Self::Quantity => ("数量", "quantity"),
+            Self::UnitPrice => ("单价", "unit price"),
+            Self::Amount => ("金额", "amount"),
+            Self::Class => ("目录类别", "catalogue class"),
+            Self::Category => ("费用类别", "charge category"),
+            Self::UpfrontRatio => ("先行自付比例", "upfront ratio"),
+            Self::Ceiling => ("限价", "price ceiling"),
+            Self::CreditOf => ("所冲减的明细号", "id of the credited line"),
+            Self::Credit => ("退费标志", "credit mark"),
+            Self::Kind => ("交易类型", "transaction type"),
+        }
+    }
+}
+
 names!(
     DiagnosisField { Code = "code", Name = "name", Principal = "principal" }
 );
@@ -85,6 +107,17 @@ names!(
     /// What a payer has settled through another system.
     PayerField { Payer = "payer", Amount = "amount", Reference = "reference" }
 );
+
+impl PayerField {
+    /// As a clerk calls it, in Chinese and English.
+    pub fn called(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Payer => ("支付方", "payer"),
+            Self::Amount => ("金额", "amount"),
+            Self::Reference => ("凭证号", "reference"),
+        }
+    }
+}
 
 /// The three lists of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

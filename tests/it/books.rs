@@ -82,7 +82,7 @@ fn whole_books_are_added_up_and_damage_is_named_with_what_to_do() {
             ),
             "UPDATE accumulator SET paid = paid - 1 WHERE payer = 'basic' AND person_id =
                (SELECT person_id FROM settlement WHERE settlement_id = {})",
-            "the person's 2020 sum for basic is 8560.01; their bills add up to 8560.00",
+            "the person's 2020 sum for Resident basic medical insurance is 8560.01; their bills add up to 8560.00",
         ),
     ] {
         let connection = Connection::open(&store).unwrap();

@@ -76,6 +76,9 @@ struct Case {
     channel_charset: Option<String>,
     cut: Option<usize>,
     refused: Option<Vec<String>>,
+    /// What is wrong, in the words of the first refusals: Chinese | English.
+    #[serde(default)]
+    says: Vec<String>,
     trigger: Option<String>,
     #[serde(default)]
     warns: Vec<String>,
@@ -111,6 +114,15 @@ impl Case {
         let channel = Channel { charset: self.channel_charset.as_deref(), ..Channel::default() };
         let result = door::read(&bytes, format, channel, &profiles_with(&self.profile), now());
         if let Some(refused) = &self.refused {
+            if let Err(rejected) = &result {
+                let said = |refusal: &yizhan::refusal::Refusal| {
+                    format!("{} | {}", refusal.detail.zh, refusal.detail.en)
+                };
+                let said: Vec<String> = rejected.refusals.iter().map(said).take(self.says.len()).collect();
+                if said != self.says {
+                    return vec![format!("{said:?}")];
+                }
+            }
             let got = places(result);
             return if got == *refused { vec![] } else { vec![format!("{got:?}")] };
         }

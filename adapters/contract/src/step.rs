@@ -168,6 +168,23 @@ pub enum Reason {
     MinShare,
 }
 
+impl Reason {
+    /// In words, Chinese and English.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NotEntitled => ("不属于保障对象", "Not entitled"),
+            Self::CoverNotInForce => ("保险不在有效期", "Cover not in force"),
+            Self::CauseNotCovered => ("就诊原因不在保障范围", "Cause not covered"),
+            Self::ThirdPartyLiable => ("应由第三方承担", "A third party is liable"),
+            Self::NothingLeft => ("已无可支付余额", "Nothing left to pay"),
+            Self::BelowDeductible => ("未达到起付线", "Below the deductible"),
+            Self::TargetReached => ("已达到保障目标", "Target already reached"),
+            Self::CapReached => ("已达到封顶线", "Cap reached"),
+            Self::MinShare => ("须保留个人最低自付", "The patient keeps a minimum share"),
+        }
+    }
+}
+
 /// Where a payer's part of a settlement stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -182,4 +199,22 @@ pub enum PayerState {
     Reversing,
     Reversed,
     NotApplicable,
+}
+
+impl PayerState {
+    /// In words, Chinese and English.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::SettledElsewhere => ("已另行结算", "Settled elsewhere"),
+            Self::Quoted => ("已试算", "Quoted"),
+            Self::Committing => ("正在支付", "Committing"),
+            Self::Committed => ("已支付", "Paid"),
+            Self::Unknown => ("待支付方确认", "Being confirmed"),
+            Self::Deferred => ("延后支付", "Deferred"),
+            Self::Refused => ("支付方拒绝", "Refused"),
+            Self::Reversing => ("正在撤销", "Reversing"),
+            Self::Reversed => ("已撤销", "Reversed"),
+            Self::NotApplicable => ("不支付", "Does not pay"),
+        }
+    }
 }

@@ -85,8 +85,15 @@ impl Charset {
     /// Decodes strictly: nothing is replaced.
     ///
     /// # Errors
-    /// The offset of the first byte that has no meaning in this set.
+    /// The offset of the first byte that has no meaning in this set, or plainly another one: a set of single bytes
+    /// makes letters of anything, and a name in UTF-8 would be settled as a row of them.
     pub fn decode(self, bytes: &[u8]) -> Result<Cow<'_, str>, usize> {
+        if self.is_of_single_bytes()
+            && let Some(offset) = bytes.iter().position(|byte| !byte.is_ascii())
+            && std::str::from_utf8(bytes).is_ok()
+        {
+            return Err(offset);
+        }
         match self {
             Self::Utf8 => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|error| error.valid_up_to()),
             Self::Ascii => match std::str::from_utf8(bytes) {
@@ -97,6 +104,14 @@ impl Charset {
             Self::Table(encoding) => encoding
                 .decode_without_bom_handling_and_without_replacement(bytes)
                 .ok_or_else(|| first_malformed(encoding, bytes)),
+        }
+    }
+
+    fn is_of_single_bytes(self) -> bool {
+        match self {
+            Self::Utf8 | Self::Ascii => false,
+            Self::Latin1 => true,
+            Self::Table(encoding) => encoding.is_single_byte(),
         }
     }
 
@@ -194,6 +209,7 @@ mod tests {
             (Charset::GBK, "億元李镕"),
             (Charset::BIG5, "許功蓋"),
             (Charset::Latin1, "médecin"),
+            (Charset::Table(encoding_rs::KOI8_R), "врач"),
             (Charset::Ascii, "plain"),
         ] {
             let bytes = charset.encode(text);
@@ -211,6 +227,9 @@ mod tests {
             (Charset::GBK, b"ab\xC4\xE3\xFF|", 4),
             (Charset::GB18030, b"ab\x81", 2),
             (Charset::BIG5, b"\xFFab", 0),
+            (Charset::Latin1, "ab中".as_bytes(), 2),
+            (Charset::Table(encoding_rs::KOI8_R), "a中b".as_bytes(), 1),
+            (Charset::Table(encoding_rs::WINDOWS_1252), "é".as_bytes(), 0),
         ] {
             assert_eq!(charset.decode(bytes), Err(offset), "{}", charset.name());
         }

@@ -1,13 +1,13 @@
 //! What a message says once.
 
 use yizhan_contract::person::IdNumberError;
-use yizhan_contract::stay::{CauseKind, Referral, Sex, VisitClass};
 use yizhan_contract::{IdNumber, Money, Personal};
 
 use super::super::limits::{CODE_CHARS_MAX, MESSAGE_ID_CHARS_MAX, NAME_CHARS_MAX};
 use super::super::problems::Oddity;
 use super::super::raw::Field;
 use super::super::when;
+use super::words::Listed;
 use super::{Reader, Wrong, is_beyond, words};
 use crate::refusal::Code;
 use crate::settlement::names::{Head, Name};
@@ -45,7 +45,7 @@ impl<'a> Reader<'_, 'a> {
         self.part.department = self.head_name(fields, Head::Department);
         self.part.ward = self.head_name(fields, Head::Ward);
         self.part.bed = self.head_name(fields, Head::Bed);
-        self.part.class = self.head_word(fields, Head::VisitClass, words::visit_class, VisitClass::WORDS);
+        self.part.class = self.head_word(fields, Head::VisitClass, words::visit_class, Listed::VISIT_CLASS);
     }
 
     fn patient(&mut self, fields: &Fields<'_>) {
@@ -56,7 +56,7 @@ impl<'a> Reader<'_, 'a> {
         self.part.mrn = personal(self.head_code(fields, Head::Mrn));
         self.part.name = personal(self.head_name(fields, Head::PatientName));
         self.part.card = personal(self.head_code(fields, Head::Card));
-        self.part.sex = self.head_word(fields, Head::Sex, words::sex, Sex::WORDS);
+        self.part.sex = self.head_word(fields, Head::Sex, words::sex, Listed::SEX);
         self.part.birth = match self.moment(Name::Head(Head::Birth), &fields[Head::Birth.index()]) {
             Patch::Keep => Patch::Keep,
             Patch::Clear => Patch::Clear,
@@ -78,12 +78,12 @@ impl<'a> Reader<'_, 'a> {
                 Wrong::new(Code::BadValue, "统筹区编码须为六位数字", "a region has six digits")
             })
         });
-        self.part.cause_kind = self.head_word(fields, Head::CauseKind, words::cause, CauseKind::WORDS);
+        self.part.cause_kind = self.head_word(fields, Head::CauseKind, words::cause, Listed::CAUSE);
         self.part.accident_type = self.head_code(fields, Head::AccidentType);
-        let yes_no = &["true", "false"];
+        let yes_no = Listed::YES_OR_NO;
         self.part.third_party_liable =
             self.head_word(fields, Head::ThirdPartyLiable, words::yes_or_no, yes_no);
-        self.part.referral = self.head_word(fields, Head::Referral, words::referral, Referral::WORDS);
+        self.part.referral = self.head_word(fields, Head::Referral, words::referral, Listed::REFERRAL);
     }
 
     /// Documents bind their sender to what they state; HL7 does so only where the profile says it.
@@ -126,9 +126,9 @@ impl<'a> Reader<'_, 'a> {
         fields: &Fields<'_>,
         name: Head,
         read: fn(&str) -> Option<T>,
-        words: &[&str],
+        listed: Listed,
     ) -> Patch<T> {
-        self.word(Name::Head(name), &fields[name.index()], read, words)
+        self.word(Name::Head(name), &fields[name.index()], read, listed)
     }
 
     /// A word of a closed list.
@@ -137,11 +137,12 @@ impl<'a> Reader<'_, 'a> {
         name: Name,
         field: &Field<'_>,
         read: fn(&str) -> Option<T>,
-        words: &[&str],
+        listed: Listed,
     ) -> Patch<T> {
+        let dialect = self.dialect;
         self.typed(name, field, |text| {
             read(text).ok_or_else(|| {
-                let words = words.join(", ");
+                let words = listed.in_dialect(dialect).join(", ");
                 Wrong::new(
                     Code::UnknownWord,
                     format!("不在代码表内（{words}）"),

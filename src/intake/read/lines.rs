@@ -8,7 +8,7 @@ use super::super::problems::Oddity;
 use super::super::profile::{OddCharges, UNCODED};
 use super::super::raw::{Field, LineRow, Place};
 use super::super::when;
-use super::words::{self, LineKind};
+use super::words::{self, LineKind, Listed};
 use super::{Reader, Wrong, is_beyond};
 use crate::refusal::Code;
 use crate::settlement::message::RepeatedLine;
@@ -104,9 +104,9 @@ impl<'a> Reader<'_, 'a> {
         let amount = self.number(row, LineField::Amount);
         let class = &row[LineField::Class.index()];
         let class =
-            self.word(Name::Line(LineField::Class), class, words::catalogue_class, CatalogueClass::WORDS);
+            self.word(Name::Line(LineField::Class), class, words::catalogue_class, Listed::CATALOGUE_CLASS);
         let credit = &row[LineField::Credit.index()];
-        let credit = self.word(Name::Line(LineField::Credit), credit, words::yes_or_no, &["true", "false"]);
+        let credit = self.word(Name::Line(LineField::Credit), credit, words::yes_or_no, Listed::YES_OR_NO);
         let name = &row[LineField::Name.index()];
         let name = self.text(Name::Line(LineField::Name), name, TEXT_CHARS_MAX).value().cloned();
         let category = self.line_code(row, LineField::Category);
@@ -195,7 +195,8 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn missing(&mut self, row: &Place<'a>, field: &Field<'a>, name: LineField) {
-        let (zh, en) = (format!("费用行缺少 {}", name.word()), format!("the line has no {}", name.word()));
+        let (zh, en) = name.called();
+        let (zh, en) = (format!("费用行缺少{zh}"), format!("the line has no {en}"));
         let at = if field.place == Place::Whole { row } else { &field.place };
         self.problems.refuse(Code::MissingField, at, &zh, &en);
     }

@@ -7,6 +7,7 @@ use super::super::limits::{
     CODE_CHARS_MAX, DIAGNOSES_MAX, NAME_CHARS_MAX, SETTLED_ELSEWHERE_MAX, TEXT_CHARS_MAX,
 };
 use super::super::raw::{DiagnosisRow, PayerRow, Place};
+use super::words::Listed;
 use super::{Reader, Wrong, words};
 use crate::refusal::Code;
 use crate::settlement::names::{DiagnosisField, Name, PayerField};
@@ -28,7 +29,7 @@ impl<'a> Reader<'_, 'a> {
             let name = &row[DiagnosisField::Name.index()];
             let name = self.text(Name::Diagnosis(DiagnosisField::Name), name, TEXT_CHARS_MAX);
             let principal = &row[DiagnosisField::Principal.index()];
-            let yes_no = &["true", "false"];
+            let yes_no = Listed::YES_OR_NO;
             let principal =
                 self.word(Name::Diagnosis(DiagnosisField::Principal), principal, words::yes_or_no, yes_no);
             if let Patch::Set(code) = code {
@@ -59,7 +60,8 @@ impl<'a> Reader<'_, 'a> {
     fn payer_settlement(&mut self, place: &Place<'a>, row: &PayerRow<'a>) -> Option<SettledElsewhere> {
         for name in PayerField::ALL {
             if row[name.index()].as_text().is_none() {
-                let (zh, en) = (format!("缺少 {}", name.word()), format!("has no {}", name.word()));
+                let (zh, en) = name.called();
+                let (zh, en) = (format!("缺少{zh}"), format!("has no {en}"));
                 self.problems.refuse(Code::BadSettledElsewhere, place, &zh, &en);
             }
         }

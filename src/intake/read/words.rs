@@ -3,6 +3,30 @@
 
 use yizhan_contract::stay::{CatalogueClass, CauseKind, Referral, Sex, VisitClass};
 
+use crate::settlement::places::Dialect;
+
+/// What a sender is told it can say, where a word is in no list: documents the contract's own words, HL7 the codes of
+/// its table.
+#[derive(Clone, Copy)]
+pub struct Listed {
+    own: &'static [&'static str],
+    hl7: &'static [&'static str],
+}
+
+impl Listed {
+    pub const SEX: Self = Self { own: Sex::WORDS, hl7: &["M", "F", "O", "U", "A", "N"] };
+    pub const VISIT_CLASS: Self = Self { own: VisitClass::WORDS, hl7: &["I", "O", "E", "B", "P", "R"] };
+    pub const YES_OR_NO: Self = Self { own: &["true", "false"], hl7: &["Y", "N"] };
+    /// HL7 has no table of it.
+    pub const CAUSE: Self = Self { own: CauseKind::WORDS, hl7: CauseKind::WORDS };
+    pub const REFERRAL: Self = Self { own: Referral::WORDS, hl7: Referral::WORDS };
+    pub const CATALOGUE_CLASS: Self = Self { own: CatalogueClass::WORDS, hl7: CatalogueClass::WORDS };
+
+    pub fn in_dialect(self, dialect: Dialect) -> &'static [&'static str] {
+        if dialect == Dialect::Hl7 { self.hl7 } else { self.own }
+    }
+}
+
 /// HL7 table 0001; GB/T 2261.1.
 pub fn sex(word: &str) -> Option<Sex> {
     match word {

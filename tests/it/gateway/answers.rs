@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use yizhan::intake::hl7::{Charset, Message, Reading};
 use yizhan::intake::hl7_answer;
 use yizhan::intake::reception::Received;
+use yizhan::settlement::bill::BilledPayer;
 use yizhan::settlement::outcome::Outcome;
 use yizhan_contract::Money;
 
@@ -282,6 +283,13 @@ async fn the_bill_of_a_settled_stay_goes_out_as_e10() {
         assert_eq!(shares.iter().copied().sum::<Money>(), bill.amounts.total);
         let allowed: Money = read.named("ADJ").map(|adj| amount(adj.field(5))).sum();
         assert_eq!(allowed, bill.amounts.total, "{files:?}");
+        let why =
+            |payer: &BilledPayer| payer.reason.map_or(payer.state.words(), yizhan_contract::Reason::words).0;
+        let mut reasons: Vec<&str> = bill.payers.iter().map(why).collect();
+        reasons.push("个人自付");
+        let told: Vec<String> =
+            read.named("ADJ").map(|adj| adj.field(7).component(2).text().into_owned()).collect();
+        assert_eq!(told, reasons, "{files:?}");
         let billed: Money = read.named("PSL").map(|psl| amount(psl.field(15))).sum();
         assert_eq!(billed.fen(), bill.amounts.total.fen() * i64::try_from(shares.len()).unwrap());
     }
