@@ -100,6 +100,14 @@ pub(super) fn shelf(files: &[PathBuf]) -> anyhow::Result<PolicyShelf> {
     Ok(PolicyShelf::read(pairs(&texts))?)
 }
 
+/// Policies given stand alone; one that builds on a shipped policy brings those along.
+pub(super) fn given(files: &[PathBuf]) -> anyhow::Result<PolicyShelf> {
+    if files.is_empty() {
+        return shelf(&[]);
+    }
+    shelf(files).or_else(|alone| shelf_with_shipped(files).map_err(|_| alone))
+}
+
 /// Policies from files, together with those shipped that do not contradict them.
 pub(super) fn shelf_with_shipped(files: &[PathBuf]) -> anyhow::Result<PolicyShelf> {
     let given = texts(files)?;

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use yizhan_rules::PolicyShelf;
 
 use super::import::{bring_in_catalogue, bring_in_roster, bring_in_sample_catalogue, bring_in_sample_roster};
 use super::opened::{self, Opened, Unprinted};
@@ -62,7 +61,7 @@ pub(super) struct SettleArgs {
 
 pub(super) fn run(args: SettleArgs) -> anyhow::Result<Exit> {
     let runtime = Runtime::system();
-    let policies = policies(&args.policy)?;
+    let policies = policy::given(&args.policy)?;
     let profiles =
         if args.profile.is_empty() { house::sample_profiles()? } else { house::profiles(&args.profile)? };
     let store = open(&args, &runtime)?;
@@ -86,14 +85,6 @@ fn warn_of_samples(args: &SettleArgs) {
             super::complain(&format!("未给出 {option}，按{zh}处理 | without {option} {en} are used"));
         }
     }
-}
-
-/// Policies given stand alone; one that builds on a shipped policy brings those along.
-fn policies(files: &[PathBuf]) -> anyhow::Result<PolicyShelf> {
-    if files.is_empty() {
-        return policy::shelf(&[]);
-    }
-    policy::shelf(files).or_else(|alone| policy::shelf_with_shipped(files).map_err(|_| alone))
 }
 
 fn open(args: &SettleArgs, runtime: &Runtime) -> anyhow::Result<Opened> {

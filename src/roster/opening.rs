@@ -47,6 +47,22 @@ pub struct OpeningRow {
 /// A file of opening figures, row by row.
 pub type OpeningFile = SheetRows<OpeningRow>;
 
+impl OpeningRow {
+    /// # Errors
+    /// A payer that no policy asks: its figures would count for nobody, and the cap they were meant for would start anew.
+    pub fn of_known_payer(self, known: &[PayerCode]) -> Result<Self, Vec<Problem>> {
+        if known.contains(&self.payer) {
+            return Ok(self);
+        }
+        let codes = known.iter().map(PayerCode::as_str).collect::<Vec<_>>().join(", ");
+        let text = Text::new(
+            format!("不是任何政策中的支付方；可填 {codes}"),
+            format!("is a payer of no policy; known are {codes}"),
+        );
+        Err(vec![Problem::at(self.line, PAYER, text)])
+    }
+}
+
 impl FromRow for OpeningRow {
     const COLUMNS: &'static [Column] = COLUMNS;
 

@@ -432,6 +432,26 @@ fn opening_figures_count() {
 }
 
 #[test]
+fn opening_figures_of_a_payer_that_no_policy_asks_are_refused_at_their_line() {
+    let house = House::new();
+    let file = house.path("opening.csv");
+    let rows = "id_number,payer,year,base,paid,admissions,as_of\n\
+                371323195304121265,critical_illness,2020,8000.00,1950.00,2,2020-06-01\n\
+                371323195304121265,supplement,2020,0,0.00,2,2020-06-01\n";
+    std::fs::write(&file, rows).unwrap();
+    let output = yizhan(&["accumulators", "import", text(&file), "--store", &house.store()]);
+    let shown = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{shown}");
+    for expected in
+        ["3", "不是任何政策中的支付方", "is a payer of no policy", "critical_illness, ", "supplementary"]
+    {
+        assert!(shown.contains(expected), "{expected} is missing from\n{shown}");
+    }
+    // Nothing of the file counts.
+    assert_eq!(house.settle("01-worked.json")["admission_ordinal"], 1);
+}
+
+#[test]
 fn a_backup_is_restored_whole() {
     let house = House::new();
     let bill = house.settle("01-worked.json");
