@@ -22,10 +22,12 @@ pub(crate) fn check(bill: &Value) {
     let in_scope = get(amounts, "in_scope").unwrap();
     let parts = ["self_funded", "over_limit", "upfront_copay", "in_scope"];
     assert_eq!(parts.iter().map(|part| get(amounts, part).unwrap()).sum::<i128>(), total);
+    let mut findings = bill.get("findings").and_then(Value::as_array).into_iter().flatten();
+    let passes_over = findings.any(|finding| finding["code"] == "payer_not_asked");
     let mut left = (in_scope, total - in_scope);
     for payer in bill["payers"].as_array().unwrap() {
         let paid = get(payer, "paid").unwrap();
-        explained(payer, paid, left, in_scope);
+        explained(payer, paid, left, (in_scope, passes_over));
         let from_scope = match payer["base_kind"].as_str().unwrap() {
             "out_of_scope" if payer["state"] != "settled_elsewhere" => 0,
             _ => paid.min(left.0),
@@ -51,7 +53,7 @@ fn quotient(part: i128, whole: i128) -> i128 {
 
 /// Why a payer pays what it pays. One that settled or answers itself explains as much as it likes, and no more than it
 /// pays.
-fn explained(payer: &Value, paid: i128, left: (i128, i128), in_scope: i128) {
+fn explained(payer: &Value, paid: i128, left: (i128, i128), (in_scope, passes_over): (i128, bool)) {
     let answers = ["settled_elsewhere", "committed", "refused", "deferred"].map(Value::from);
     let is_its_own = match payer.get("computed_by").and_then(Value::as_str) {
         Some(by) => by == "payer",
@@ -65,7 +67,9 @@ fn explained(payer: &Value, paid: i128, left: (i128, i128), in_scope: i128) {
     };
     assert!(last.is_none_or(|last| last == paid), "{payer:#}");
     assert!(is_its_own || last.is_some() || paid == 0, "nothing explains it: {payer:#}");
-    assert!(is_its_own || paid > 0 || payer["reason"].is_string(), "{payer:#}");
+    // A payer that the gateway does not ask has no reason of its own: the bill says why in a finding.
+    let is_passed_over = payer["state"] == "not_applicable" && steps.is_empty() && passes_over;
+    assert!(is_its_own || paid > 0 || payer["reason"].is_string() || is_passed_over, "{payer:#}");
     assert!(paid == 0 || payer["reason"].is_null(), "{payer:#}");
 }
 
