@@ -61,7 +61,8 @@ impl Found {
 
 /// Holds every settlement of a store against its parts, the ledger and the sums.
 pub(super) async fn check(store: &dyn Store, progress: impl Fn(u64)) -> anyhow::Result<(Audit, Found)> {
-    let (mut audit, mut found) = (Audit::default(), Found::default());
+    let names = policy::payer_names(&policy::shelf(&[])?);
+    let (mut audit, mut found) = (Audit::knowing(names), Found::default());
     let mut after = None;
     loop {
         let page = store.books(after, PAGE_PEOPLE).await?;

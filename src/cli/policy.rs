@@ -1,12 +1,13 @@
 //! `yizhan policy check|explain|publish`: policies as files, read the way the gateway reads them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use yizhan_contract::{Text, counted};
+use yizhan_contract::{PayerCode, Text, counted};
 use yizhan_rules::{Language, Policy, PolicyShelf, SHIPPED, explain, problems};
 
 use super::{Exit, house};
@@ -128,12 +129,18 @@ fn pairs(texts: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Every payer that any of the policies may ask.
-pub(super) fn payers(policies: &[Arc<Policy>]) -> Vec<yizhan_contract::PayerCode> {
+pub(super) fn payers(policies: &[Arc<Policy>]) -> Vec<PayerCode> {
     let mut payers: Vec<_> =
         policies.iter().flat_map(|policy| policy.payers().map(|payer| payer.code.clone())).collect();
     payers.sort();
     payers.dedup();
     payers
+}
+
+/// What every payer of the policies is called, by the newest that knows it.
+pub(super) fn payer_names(shelf: &PolicyShelf) -> BTreeMap<PayerCode, Text> {
+    let rules = shelf.policies().iter().flat_map(|policy| policy.payers());
+    rules.map(|rule| (rule.code.clone(), rule.name.clone())).collect()
 }
 
 /// What a payer is called, by the newest shipped policy that knows it; else its code.

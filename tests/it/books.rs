@@ -99,6 +99,22 @@ fn whole_books_are_added_up_and_damage_is_named_with_what_to_do() {
 }
 
 #[test]
+fn a_payer_that_stands_on_no_bill_is_named_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("yizhan.db");
+    new_store(&store);
+    let file = project("tests/samples/01-worked.json");
+    assert!(yizhan(&store, &["settle", "--json", file.to_str().unwrap()]).status.success());
+    let connection = Connection::open(&store).unwrap();
+    let insert = "INSERT INTO accumulator SELECT person_id, 2020, 'accident', '0', 1 FROM settlement";
+    assert_eq!(connection.execute(insert, []).unwrap(), 1);
+    let output = yizhan(&store, &["ledger", "check"]);
+    let text = shown(&output);
+    assert_eq!(output.status.code(), Some(5), "{text}");
+    assert!(text.contains("该参保人 2020 年意外伤害保险累计 0.01 元"), "{text}");
+}
+
+#[test]
 fn what_waits_to_be_told_is_listed_with_its_hospital_and_bill() {
     let directory = tempfile::tempdir().unwrap();
     let store = directory.path().join("yizhan.db");
