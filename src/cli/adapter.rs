@@ -1,4 +1,6 @@
-//! `yizhan adapter`: insurers' adapters as the gateways see them.
+//! `yizhan adapter`: insurers' adapters as the gateways see them, and as insurers try them before that.
+
+mod certify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +23,10 @@ pub(super) enum AdapterCommand {
     Check(CheckArgs),
     /// 恢复自动停用的适配器；各网关 2 秒内执行 | Ask an adapter again that had used its budget up; every gateway does within 2 s
     Reset(ResetArgs),
+    /// 评测一个适配器：L0 至 L7，逐项说明应为与实为 | Certify an adapter: L0 to L7, with what was expected and what came
+    Certify(Box<certify::CertifyArgs>),
+    /// 生成评测签名密钥（已存在则不变），并显示其公钥 | Make the key that signs attestations, where there is none, and say its public half
+    Keys(certify::KeysArgs),
 }
 
 #[derive(Debug, Args)]
@@ -48,6 +54,8 @@ pub(super) fn run(command: AdapterCommand) -> anyhow::Result<Exit> {
         AdapterCommand::List(args) => list(&args),
         AdapterCommand::Check(args) => Ok(check(&args)),
         AdapterCommand::Reset(args) => reset(&args),
+        AdapterCommand::Certify(args) => certify::run(*args),
+        AdapterCommand::Keys(args) => certify::keys(&args),
     }
 }
 

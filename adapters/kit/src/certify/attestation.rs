@@ -115,6 +115,22 @@ pub fn make_key(path: &Path) -> Result<PublicKey, AttestationError> {
     Ok(public(&pair))
 }
 
+/// The public half of a key file, as a trust list has it.
+///
+/// # Errors
+/// The key file cannot be read, or is no key.
+pub fn public_key(path: &Path) -> Result<PublicKey, AttestationError> {
+    pair_of(path).map(|pair| public(&pair))
+}
+
+fn pair_of(path: &Path) -> Result<Ed25519KeyPair, AttestationError> {
+    let no_key = || AttestationError::NoKey(path.to_owned());
+    let der = PrivatePkcs8KeyDer::from_pem_file(path).map_err(|_| no_key())?;
+    let der = der.secret_pkcs8_der();
+    let pair = Ed25519KeyPair::from_pkcs8(der).or_else(|_| Ed25519KeyPair::from_pkcs8_maybe_unchecked(der));
+    pair.map_err(|_| no_key())
+}
+
 fn public(pair: &Ed25519KeyPair) -> PublicKey {
     PublicKey(BASE64.encode(pair.public_key().as_ref()))
 }
@@ -124,11 +140,7 @@ fn public(pair: &Ed25519KeyPair) -> PublicKey {
 /// # Errors
 /// The key file cannot be read, or is no key.
 pub fn sign(report: &Report, key: &Path, valid: SignedDuration) -> Result<String, AttestationError> {
-    let no_key = || AttestationError::NoKey(key.to_owned());
-    let der = PrivatePkcs8KeyDer::from_pem_file(key).map_err(|_| no_key())?;
-    let der = der.secret_pkcs8_der();
-    let pair = Ed25519KeyPair::from_pkcs8(der).or_else(|_| Ed25519KeyPair::from_pkcs8_maybe_unchecked(der));
-    let pair = pair.map_err(|_| no_key())?;
+    let pair = pair_of(key)?;
     let issued = given::now();
     let attestation = Attestation {
         kit_version: report.kit_version.to_owned(),

@@ -67,54 +67,6 @@ async fn the_python_example_survives_kill_9_and_passes_every_level() {
     }
 }
 
-/// The commands of the handbook, block by block.
-fn blocks() -> Vec<&'static str> {
-    let handbook = include_str!("../../../README.md");
-    handbook.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
-}
-
-/// A folder like the clone, with certificates by the names the handbook gives them.
-fn clone_with_certificates() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for part in ["adapters", "schemas"] {
-        std::os::unix::fs::symlink(project.join(part), folder.path().join(part)).unwrap();
-    }
-    let names = [("ca.pem", "ca.pem"), ("kit.pem", "caller.pem"), ("kit.key", "caller.key")];
-    for (name, made) in names.into_iter().chain([("payer.pem", "service.pem"), ("payer.key", "service.key")])
-    {
-        std::fs::copy(certificates().path(made), folder.path().join(name)).unwrap();
-    }
-    folder
-}
-
-/// Each command as it stands there, but for the port, the build, and the minute that L6 takes.
-#[test]
-fn the_handbooks_commands_do_what_they_say() {
-    let program = std::env::current_exe().unwrap();
-    let program = program.parent().unwrap().parent().unwrap().join("examples/certify");
-    if !program.exists() || !has_python() {
-        eprintln!("the example certify was not built, or python3 3.11 is not there: no command was run");
-        return;
-    }
-    for block in blocks() {
-        let folder = clone_with_certificates();
-        let built = block
-            .replace("cargo run --release -p yizhan-kit --example certify --", &program.display().to_string())
-            .replace("9443", &free_port().to_string())
-            .replace("--report try-report", "--report try-report --levels L0,L1,L4,L5,L7 --sign try.key");
-        assert_ne!(built, block);
-        let stopped = format!("{built}\ncode=$?; test -z \"$!\" || kill $!; exit $code");
-        let ended = Command::new("sh").arg("-c").arg(stopped).current_dir(&folder).output().unwrap();
-        let shown = String::from_utf8_lossy(&ended.stdout);
-        assert!(ended.status.success() && shown.contains("L1 基本功能 function: 通过 passed"), "{ended:?}");
-        for name in ["report.html", "report.json", "junit.xml", "attestation.json"] {
-            let is_written = folder.path().join("try-report").join(name).exists();
-            assert_eq!(is_written, block.contains("--report"), "{name}");
-        }
-    }
-}
-
 #[test]
 fn the_python_example_is_short_and_needs_nothing_else() {
     let text = std::fs::read_to_string(payer()).unwrap();

@@ -1,0 +1,182 @@
+//! `yizhan adapter certify` and `keys`: an insurer's service tried from outside, and what it came to signed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use yizhan_kit::certify::attestation::{PublicKey, VALID, make_key, public_key, sign};
+use yizhan_kit::certify::{
+    Certify, ClientFiles, Commanded, LOAD, Level, PATIENCE, Report, Restart, Standing, Started, Target,
+    Terminal, TestData, certify,
+};
+use yizhan_kit::stop_signal;
+
+use crate::cli::{Exit, block_on, complain, house, say};
+
+/// What a signed report is called beside the others.
+const ATTESTATION: &str = "attestation.json";
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "编号、依据与重放命令见 adapters/README.md | adapters/README.md explains trials, clauses and replays\n\
+退出码 | Exit codes: 0 所评测的等级全部通过 every level asked for is passed · 2 参数、网址、证书或密钥 arguments, address, certificates \
+or key · 3 测试数据文件有误 the test data are refused · 4 有评测未通过 a trial failed · 5 没有未通过的，但有的未能进行，或评测被中断 nothing \
+failed, but some trials could not be made, or the run was broken off"
+)]
+pub(in crate::cli) struct CertifyArgs {
+    /// 适配器的网址：https://host:port；仅对本机可用 http | Its address, https://host:port; http to this machine alone
+    url: String,
+    /// 评测的等级，如 L0,L1；省略则全部，L0 总要评测 | Levels, such as L0,L1; without it all; L0 is always tried
+    #[arg(long, value_delimiter = ',')]
+    levels: Vec<Level>,
+    /// 测试数据，示例见 schemas/certify.example.toml | Test data; see schemas/certify.example.toml
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// 为适配器签发证书的 CA，PEM | The CA that vouches for the adapter, as PEM
+    #[arg(long, value_name = "FILE", requires_all = ["certificate", "key"])]
+    ca: Option<PathBuf>,
+    /// 评测工具出示的证书，PEM | The certificate the kit shows, as PEM
+    #[arg(long, value_name = "FILE", requires_all = ["ca", "key"])]
+    certificate: Option<PathBuf>,
+    /// 该证书的私钥，PEM | Its private key, as PEM
+    #[arg(long, value_name = "FILE", requires_all = ["ca", "certificate"])]
+    key: Option<PathBuf>,
+    /// 启动适配器的命令：由评测工具启动、kill -9 并重启 | The command that starts the adapter; the kit starts it, kills it and starts it again
+    #[arg(long, value_name = "CMD", conflicts_with = "restart")]
+    start: Option<String>,
+    /// 您自己的命令：直接结束适配器并重新启动 | A command of yours that ends the adapter without a warning and starts it again
+    #[arg(long, value_name = "CMD")]
+    restart: Option<String>,
+    /// 写入 report.html、report.json 与 junit.xml 的文件夹 | Folder for report.html, report.json and junit.xml
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// JSON 报告文件 | The report as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// JUnit XML 报告文件 | The report as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// 以此密钥签署 attestation.json（写入 --report 文件夹，否则当前文件夹）；密钥不存在则生成 | Sign attestation.json with this key, into the folder of --report, else here; a key that is not there is made
+    #[arg(long, value_name = "KEY")]
+    sign: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct KeysArgs {
+    /// 密钥文件（PKCS#8 PEM，仅本人可读）| The key file, PKCS#8 as PEM, for its owner alone
+    file: PathBuf,
+}
+
+/// Makes a key where there is none, and says its public half: what a trust list holds.
+pub(super) fn keys(args: &KeysArgs) -> anyhow::Result<Exit> {
+    let PublicKey(public) = signing_key(&args.file)?;
+    say(&public);
+    Ok(Exit::Ok)
+}
+
+fn signing_key(file: &Path) -> anyhow::Result<PublicKey> {
+    if file.exists() {
+        return Ok(public_key(file)?);
+    }
+    let made = make_key(file)?;
+    let file = file.display();
+    complain(&format!("已生成签名密钥 {file}，请妥善保管 | made the signing key {file}; keep it safe"));
+    Ok(made)
+}
+
+pub(super) fn run(args: CertifyArgs) -> anyhow::Result<Exit> {
+    let data = match args.data.as_deref().map(test_data).transpose()? {
+        Some(Err(mistake)) => {
+            complain(&mistake);
+            return Ok(Exit::Refused);
+        }
+        Some(Ok(data)) => data,
+        None => TestData::default(),
+    };
+    // Whoever waited for every trial should not hear only then that the key is none.
+    let signer = args.sign.as_deref().map(signing_key).transpose()?;
+    if let Some(folder) = &args.report {
+        std::fs::create_dir_all(folder).map_err(|why| house::unusable(folder, &why))?;
+    }
+    let Some(report) = tried(&args, data)? else {
+        complain("评测已中断，没有结论 | broken off: nothing was certified");
+        return Ok(Exit::NeedsAttention);
+    };
+    written(&args, &report)?;
+    if let (Some(key), Some(PublicKey(public))) = (&args.sign, signer) {
+        let file = args.report.clone().unwrap_or_default().join(ATTESTATION);
+        kept(&file, &sign(&report, key, VALID)?)?;
+        say(&format!(
+            "公钥 {public}：网关信任此密钥时有效，否则仅为预览 | public key {public}: counts where a gateway trusts it, else it is a preview"
+        ));
+    }
+    Ok(exit_of(&report))
+}
+
+fn test_data(file: &Path) -> anyhow::Result<Result<TestData, String>> {
+    let read = TestData::read(&house::text_of(file)?);
+    Ok(read.map_err(|mistake| format!("{}: {mistake}", file.display())))
+}
+
+/// Absent: broken off by a signal; an adapter that was started ends with it.
+fn tried(args: &CertifyArgs, data: TestData) -> anyhow::Result<Option<Report>> {
+    let tls = match (&args.ca, &args.certificate, &args.key) {
+        (Some(ca), Some(certificate), Some(key)) => {
+            let (ca, certificate, key) = (ca.clone(), certificate.clone(), key.clone());
+            Some(ClientFiles { ca, certificate, key })
+        }
+        _ => None,
+    };
+    let asked = Certify {
+        target: Target { url: args.url.clone(), tls },
+        data,
+        levels: if args.levels.is_empty() { Level::ALL.to_vec() } else { args.levels.clone() },
+        restart: restart(args)?,
+        load: LOAD,
+        patience: PATIENCE,
+    };
+    let terminal = Terminal::of(io::stdout());
+    block_on(async {
+        tokio::select! {
+            report = certify(asked, &terminal) => Ok(Some(report?)),
+            () = stop_signal() => Ok(None),
+        }
+    })
+}
+
+fn restart(args: &CertifyArgs) -> anyhow::Result<Option<Box<dyn Restart>>> {
+    if let Some(command) = &args.start {
+        return Ok(Some(Box::new(Started::begin(command)?)));
+    }
+    Ok(args.restart.clone().map(|command| Box::new(Commanded(command)) as _))
+}
+
+fn written(args: &CertifyArgs, report: &Report) -> anyhow::Result<()> {
+    if let Some(folder) = &args.report {
+        report.save(folder).map_err(|why| house::unusable(folder, &why))?;
+        let folder = folder.display();
+        say(&format!("已写入 written: {folder}/report.html, {folder}/report.json, {folder}/junit.xml"));
+    }
+    if let Some(file) = &args.json {
+        kept(file, &report.json())?;
+    }
+    if let Some(file) = &args.junit {
+        kept(file, &report.junit())?;
+    }
+    Ok(())
+}
+
+fn kept(file: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(file, text).map_err(|why| house::unusable(file, &why))?;
+    say(&format!("已写入 written: {}", file.display()));
+    Ok(())
+}
+
+fn exit_of(report: &Report) -> Exit {
+    let is_failed = report.levels.iter().any(|level| level.standing == Standing::Failed);
+    match (report.is_good(), is_failed) {
+        (true, _) => Exit::Ok,
+        (false, true) => Exit::Failed,
+        (false, false) => Exit::NeedsAttention,
+    }
+}

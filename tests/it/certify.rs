@@ -1,0 +1,92 @@
+//! `yizhan adapter certify` over a simulated payer: how a run ends, by its exit code.
+
+use std::net::SocketAddr;
+
+use tempfile::TempDir;
+use yizhan_kit::Service;
+use yizhan_kit::simulate::{Simulated, simulate};
+
+use crate::cli::yizhan;
+
+struct Case {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    /// Test data, where there are any.
+    data: Option<&'static str>,
+    exit: i32,
+    says: &'static [&'static str],
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "all that is asked for is passed",
+        arguments: &["--levels", "L0,L1"],
+        data: None,
+        exit: 0,
+        says: &["[1/", "L1-01", "达到等级 level reached: L1"],
+    },
+    Case {
+        name: "whoever cannot be restarted does not reach L4, and has failed nothing",
+        arguments: &["--levels", "L4"],
+        data: None,
+        exit: 5,
+        says: &["L4-04", "未测 not run", "L4 故障恢复 resilience: 未测完 incomplete"],
+    },
+    Case {
+        name: "a person is covered who should not be",
+        arguments: &["--levels", "L1"],
+        data: Some("[people.not_covered]\nid_number = \"99990019560101001X\"\n"),
+        exit: 4,
+        says: &["L1-04", "the answer not_covered", "重放 replay: curl", "达到等级 level reached: L0"],
+    },
+    Case {
+        name: "test data are held to their form",
+        arguments: &[],
+        data: Some("[people.covered]\nid_number = \"999910195601010011\"\n"),
+        exit: 3,
+        says: &["data.toml: 2: people.covered.id_number"],
+    },
+    Case {
+        name: "a level that does not exist",
+        arguments: &["--levels", "L0,L8"],
+        data: None,
+        exit: 2,
+        says: &["L8：没有这个等级，可用 L0 至 L7"],
+    },
+    Case {
+        name: "half of an identity",
+        arguments: &["--ca", "ca.pem"],
+        data: None,
+        exit: 2,
+        says: &["--certificate"],
+    },
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_ends_as_its_trials_did() {
+    let folder = TempDir::new().unwrap();
+    let simulated = Simulated::by_default(vec!["supplementary".parse().unwrap()]).unwrap();
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let service = Service { listen, tls: None, book: folder.path().join("payer.book") };
+    let (ready, address) = tokio::sync::oneshot::channel();
+    let serving =
+        simulate(simulated, service, move |at| ready.send(at).unwrap(), std::future::pending::<()>());
+    let serving = tokio::spawn(async move { serving.await.unwrap() });
+    let url = format!("http://{}", address.await.unwrap());
+    for Case { name, arguments, data, exit, says } in CASES {
+        let mut all = vec!["adapter", "certify", &url];
+        all.extend(*arguments);
+        let file = folder.path().join("data.toml");
+        if let Some(data) = data {
+            std::fs::write(&file, data).unwrap();
+            all.extend(["--data", file.to_str().unwrap()]);
+        }
+        let output = tokio::task::block_in_place(|| yizhan(&all));
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        assert_eq!(output.status.code(), Some(*exit), "{name}: {said}");
+        for part in *says {
+            assert!(said.contains(part), "{name}: {part:?} is missing from\n{said}");
+        }
+    }
+    serving.abort();
+}

@@ -1,0 +1,114 @@
+//! The commands of `adapters/README.md`, run as they stand there, in a folder like the clone.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::authority::Authority;
+use crate::{passed_over, project};
+
+/// The one level that takes a minute; it is tried for a second elsewhere.
+const WITHOUT_L6: &str = "--levels L0,L1,L2,L3,L4,L5,L7";
+
+fn handbook() -> String {
+    std::fs::read_to_string(project("adapters/README.md")).unwrap()
+}
+
+/// The `sh` block below a heading.
+fn block_below<'h>(handbook: &'h str, heading: &str) -> &'h str {
+    let below = handbook.split_once(heading).unwrap_or_else(|| panic!("no heading {heading}")).1;
+    below.split_once("```sh\n").unwrap().1.split_once("```").unwrap().0
+}
+
+/// Said where it is not there: the example needs it.
+pub(crate) fn has_python() -> bool {
+    let is_new = "import sys; sys.exit(sys.version_info < (3, 11))";
+    let is_there = Command::new("python3").args(["-c", is_new]).status().is_ok_and(|status| status.success());
+    if !is_there {
+        passed_over("no python3 3.11 to run adapters/examples with");
+    }
+    is_there
+}
+
+/// Nobody listens there. Services ask for it by number, each time they are started.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The clone after its build, with certificates by the names the handbook gives them.
+fn clone() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let link = |from: &Path, to: &str| {
+        std::os::unix::fs::symlink(from, folder.path().join(to)).unwrap();
+    };
+    link(&project("adapters"), "adapters");
+    link(&project("schemas"), "schemas");
+    std::fs::create_dir_all(folder.path().join("target/release")).unwrap();
+    link(Path::new(env!("CARGO_BIN_EXE_yizhan")), "target/release/yizhan");
+    let authority = Authority::new();
+    let copied = |from: &Path, to: &str| {
+        std::fs::copy(from, folder.path().join(to)).unwrap();
+    };
+    copied(&authority.own_file(), "ca.pem");
+    for (of, name) in [("127.0.0.1", "payer"), ("kit", "kit")] {
+        let (certificate, key) = authority.issued(of);
+        copied(&certificate, &format!("{name}.pem"));
+        copied(&key, &format!("{name}.key"));
+    }
+    folder
+}
+
+/// What was put beside the commands is ended after them.
+fn run(commands: &str, folder: &TempDir) -> Output {
+    let stopped = format!("{commands}\ncode=$?; test -z \"$!\" || kill \"$!\"; exit $code");
+    Command::new("sh").arg("-c").arg(stopped).current_dir(folder).output().unwrap()
+}
+
+fn passes(output: &Output, reached: &str) {
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let is_reached = shown.contains(&format!("达到等级 level reached: {reached}\n"));
+    assert!(output.status.success() && is_reached, "{shown}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The steps are counted where they are listed.
+#[test]
+fn two_commands_lead_from_the_clone_to_l1() {
+    let handbook = handbook();
+    let heading = "## 十分钟通过 L1";
+    let listed = handbook.split_once(heading).unwrap().1.split_once("```sh").unwrap().0;
+    let steps = listed.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).count();
+    let block = block_below(&handbook, heading);
+    assert_eq!((steps, block.lines().count()), (3, 2), "{listed}{block}");
+    if !has_python() {
+        return;
+    }
+    // The build is the test's own.
+    let commands = block.replace("cargo run --release --", "target/release/yizhan");
+    assert_ne!(commands, block);
+    let output = run(&commands.replace("9443", &free_port().to_string()), &clone());
+    passes(&output, "L1");
+}
+
+#[test]
+fn the_python_example_is_certified_as_the_handbook_does_it() {
+    let handbook = handbook();
+    let block = block_below(&handbook, "## 评测");
+    if !has_python() {
+        return;
+    }
+    let folder = clone();
+    let commands = block.replace("9443", &free_port().to_string());
+    let commands = format!("{} {WITHOUT_L6} --sign try.key --junit try.xml", commands.trim_end());
+    // L6 is left out, and what is passed together with all below it ends before it.
+    passes(&run(&commands, &folder), "L5");
+    for name in ["report.html", "report.json", "junit.xml", "attestation.json"] {
+        assert!(folder.path().join("try-report").join(name).exists(), "{name}");
+    }
+    assert!(folder.path().join("try.xml").exists());
+    let key = run("target/release/yizhan adapter keys try.key", &folder).stdout;
+    let public = String::from_utf8(key).unwrap();
+    let attestation = std::fs::read_to_string(folder.path().join("try-report/attestation.json")).unwrap();
+    assert!(attestation.contains(public.trim()), "{public}{attestation}");
+}
