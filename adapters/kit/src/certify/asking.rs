@@ -25,6 +25,9 @@ const PAGES_MAX: usize = 10_000;
 pub(super) const STARTS_WITHIN: Duration = Duration::from_secs(30);
 const START_POLL_EACH: Duration = Duration::from_millis(50);
 
+/// After an adapter said what it is, for the system behind it.
+const SYSTEM_WITHIN: Duration = Duration::from_secs(5);
+
 /// What came of an operation in the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum End {
@@ -210,6 +213,22 @@ impl Bench {
                 );
             }
             tokio::time::sleep(START_POLL_EACH).await;
+        }
+    }
+
+    /// An adapter may be up before the system behind it is: a quote it cannot give yet is asked for again for a while. What
+    /// it answers in the end is for the trials to judge.
+    pub(super) async fn waits_for_its_system(&self) {
+        let until = tokio::time::Instant::now() + SYSTEM_WITHIN;
+        let person = &self.data.people.covered;
+        loop {
+            let asked = self.ask(person, &self.id("stay"), &self.manifest().serves, None);
+            let came = self.caller.post("/v1/quote", &asked).await;
+            let is_unavailable = came.0.json().is_some_and(|answer| answer["answer"] == "unavailable");
+            if !is_unavailable || until <= tokio::time::Instant::now() {
+                return;
+            }
+            tokio::time::sleep(POLL_EACH).await;
         }
     }
 

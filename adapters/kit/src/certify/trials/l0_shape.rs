@@ -102,6 +102,7 @@ async fn describes_itself(bench: &Bench) -> Verdict {
         "concurrency_max, requests_per_second_max, quote_p95_ms and commit_p95_ms are more than 0",
     )?;
     bench.learn(manifest);
+    bench.waits_for_its_system().await;
     Ok(())
 }
 

@@ -13,7 +13,9 @@ pub(crate) enum Fault {
     FailsOnTheUnreadable,
     AnswersUnknownVerbs,
     ReadsAnyType,
+    FailsOnTheEndless,
     // L1
+    QuotesWhatHasLapsed,
     PaysAboveTheMost,
     PaysWhereNothingMay,
     CoversEverybody,
@@ -30,6 +32,7 @@ pub(crate) enum Fault {
     KeepsNoTombstones,
     RefusesItsOwnReversal,
     ReversesTwice,
+    BooksAgainWhatWasLeft,
     ForgetsRefusals,
     // L3
     KeepsTheCap,
@@ -76,6 +79,8 @@ pub(crate) const CAUGHT: &[(Fault, &str)] = &[
     (FailsOnTheUnreadable, "L0-06"),
     (AnswersUnknownVerbs, "L0-07"),
     (ReadsAnyType, "L0-08"),
+    (FailsOnTheEndless, "L0-09"),
+    (QuotesWhatHasLapsed, "L1-01"),
     (PaysAboveTheMost, "L1-02"),
     (PaysWhereNothingMay, "L1-03"),
     (CoversEverybody, "L1-04"),
@@ -91,6 +96,7 @@ pub(crate) const CAUGHT: &[(Fault, &str)] = &[
     (KeepsNoTombstones, "L2-04"),
     (RefusesItsOwnReversal, "L2-05"),
     (ReversesTwice, "L2-06"),
+    (BooksAgainWhatWasLeft, "L2-07"),
     (ForgetsRefusals, "L2-08"),
     (KeepsTheCap, "L3-01"),
     (RacesPastTheCap, "L3-02"),
@@ -124,7 +130,9 @@ impl Fault {
     pub(crate) fn is_in_front(self) -> bool {
         matches!(
             self,
-            CompletesHalfRequests
+            FailsOnTheEndless
+                | BooksAgainWhatWasLeft
+                | CompletesHalfRequests
                 | IsHeldUpByTheSlow
                 | DiesOfNonsense
                 | LetsAnybodyIn

@@ -230,10 +230,11 @@ impl Faulty {
             }
             Some(Fault::ReversesTwice) => page.lines.extend(memory.extra.iter().cloned()),
             Some(Fault::OrdersBackwards) => page.lines.reverse(),
-            Some(Fault::BooksTwiceAtOnce) => {
-                let twice = page.lines.iter().filter(|line| memory.twice.contains(&line.operation_id));
-                let twice: Vec<_> = twice.cloned().collect();
-                page.lines.extend(twice);
+            Some(fault @ (Fault::BooksTwiceAtOnce | Fault::BooksAgainWhatWasLeft)) => {
+                let again = if fault == Fault::BooksTwiceAtOnce { &memory.twice } else { &memory.left };
+                let again = page.lines.iter().filter(|line| again.contains(&line.operation_id));
+                let again: Vec<_> = again.cloned().collect();
+                page.lines.extend(again);
             }
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! Faults of connections: what stands between the network and an adapter that is right otherwise.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use rustls::crypto::ring;
@@ -7,6 +8,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -14,18 +16,24 @@ use tokio_rustls::TlsAcceptor;
 use yizhan_kit::service::{Handler, open, server_config};
 
 use super::faults::Fault;
+use super::memory::Memory;
 use crate::certificates::certificates;
 
 /// The first byte of a TLS handshake.
 const HANDSHAKE: u8 = 0x16;
 
-pub(crate) async fn serve(listener: TcpListener, handler: Arc<dyn Handler>, fault: Fault) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    handler: Arc<dyn Handler>,
+    fault: Fault,
+    memory: Arc<Memory>,
+) {
     match fault {
         Fault::LetsAnybodyIn | Fault::BelievesAnyAuthority => {
             let tls = Arc::new(careless(fault));
             open(listener, Some(tls), handler, std::future::pending()).await;
         }
-        fault => Front::of(handler, fault).await.accept(listener).await,
+        fault => Front::of(handler, fault, memory).await.accept(listener).await,
     }
 }
 
@@ -92,6 +100,7 @@ impl ClientCertVerifier for Anybody {
 #[derive(Clone)]
 struct Front {
     fault: Fault,
+    memory: Arc<Memory>,
     tls: TlsAcceptor,
     behind: std::net::SocketAddr,
     /// Connections that said half a request and no more.
@@ -100,14 +109,14 @@ struct Front {
 }
 
 impl Front {
-    async fn of(handler: Arc<dyn Handler>, fault: Fault) -> Self {
+    async fn of(handler: Arc<dyn Handler>, fault: Fault, memory: Arc<Memory>) -> Self {
         let mut config = server_config(&certificates().of_service()).unwrap();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let behind = listener.local_addr().unwrap();
         tokio::spawn(open(listener, None, handler, std::future::pending()));
         let (halves, dead) = (watch::Sender::new(0), watch::Sender::new(false));
-        Self { fault, tls: TlsAcceptor::from(Arc::new(config)), behind, halves, dead }
+        Self { fault, memory, tls: TlsAcceptor::from(Arc::new(config)), behind, halves, dead }
     }
 
     async fn accept(self, listener: TcpListener) {
@@ -155,7 +164,12 @@ impl Front {
         let there = async {
             let (mut requests, mut bytes) = (Requests::default(), vec![0; 16 * 1024]);
             loop {
-                let read = from_client.read(&mut bytes).await.unwrap_or(0);
+                let read = from_client.read(&mut bytes).await;
+                if read.as_ref().is_err_and(|why| why.kind() == ErrorKind::ConnectionReset) {
+                    // Whoever goes with the answer unread resets the connection.
+                    self.memory.of().left.extend(requests.operation.take());
+                }
+                let read = read.unwrap_or(0);
                 if read == 0 {
                     break;
                 }
@@ -174,7 +188,16 @@ impl Front {
             }
         };
         let back = async {
-            let _ = tokio::io::copy(&mut from_behind, &mut to_client).await;
+            let mut bytes = vec![0; 16 * 1024];
+            while let Ok(read @ 1..) = from_behind.read(&mut bytes).await {
+                let said = &mut bytes[..read];
+                if self.fault == Fault::FailsOnTheEndless && said.starts_with(b"HTTP/1.1 413") {
+                    said[9..12].copy_from_slice(b"500");
+                }
+                if to_client.write_all(said).await.is_err() {
+                    break;
+                }
+            }
             let _ = to_client.shutdown().await;
         };
         tokio::select! {
@@ -198,6 +221,9 @@ struct Requests {
     head: Vec<u8>,
     /// Bytes of the body that are still to come.
     missing: usize,
+    body: Vec<u8>,
+    /// Of the last request that was whole and named one.
+    operation: Option<String>,
 }
 
 impl Requests {
@@ -205,6 +231,12 @@ impl Requests {
         while !bytes.is_empty() {
             let of_body = self.missing.min(bytes.len());
             self.missing -= of_body;
+            self.body.extend_from_slice(&bytes[..of_body]);
+            if 0 < of_body && self.missing == 0 {
+                let body =
+                    serde_json::from_slice::<Value>(&std::mem::take(&mut self.body)).unwrap_or_default();
+                self.operation = body["operation_id"].as_str().map(str::to_owned);
+            }
             bytes = &bytes[of_body..];
             let Some((first, rest)) = bytes.split_first() else { return };
             self.head.push(*first);

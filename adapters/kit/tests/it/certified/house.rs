@@ -86,11 +86,11 @@ impl House {
         let runtime = runtime.unwrap();
         let handler = (self.make)(&self.book());
         let tls = Arc::new(server_config(&certificates().of_service()).unwrap());
-        let (address, fault) = (self.address, self.fault);
+        let (address, fault, memory) = (self.address, self.fault, Arc::clone(&self.memory));
         let listening = runtime.spawn(async move {
             let listener = TcpListener::bind(address).await.unwrap();
             let serving = match fault.filter(|fault| fault.is_in_front()) {
-                Some(fault) => tokio::spawn(front::serve(listener, handler, fault)),
+                Some(fault) => tokio::spawn(front::serve(listener, handler, fault, memory)),
                 None => tokio::spawn(open(listener, Some(tls), handler, std::future::pending())),
             };
             drop(serving);

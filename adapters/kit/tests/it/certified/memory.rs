@@ -17,6 +17,8 @@ pub(super) struct Remembered {
     pub(super) in_hand: HashMap<String, usize>,
     pub(super) refused: Vec<StatementLine>,
     pub(super) twice: HashSet<String>,
+    /// Operations whose caller was gone before its answer was read.
+    pub(super) left: HashSet<String>,
     pub(super) extra: Vec<StatementLine>,
     pub(super) fenced: HashSet<String>,
     pub(super) capped_quotes: HashSet<String>,

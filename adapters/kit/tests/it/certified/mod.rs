@@ -9,6 +9,7 @@ mod memory;
 mod told;
 mod twisted;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -56,6 +57,10 @@ async fn the_simulated_payer_passes_every_level() {
     let not_passed: Vec<_> = report.trials.iter().filter(|trial| trial.outcome != Outcome::Passed).collect();
     assert!(not_passed.is_empty(), "{not_passed:#?}");
     assert_eq!(report.reached(), Some(Level::L7));
+    // A trial that no adapter was ever seen to fail shows nothing.
+    let shown: BTreeSet<&str> = CAUGHT.iter().map(|(_, id)| *id).collect();
+    let made: BTreeSet<&str> = report.trials.iter().map(|trial| trial.id).collect();
+    assert_eq!(made, shown);
 }
 
 /// Whoever is served by the crate need not think of being asked twice, nor of being killed.

@@ -73,6 +73,9 @@ impl Twisted {
             (Fault::MoneyHasOneDecimal, 200) if is_quote => edited(reply, |quote| {
                 quote["amounts"][0]["amount"] = json!("1.5");
             }),
+            (Fault::QuotesWhatHasLapsed, 200) if is_quote => {
+                edited(reply, |quote| quote["valid_until"] = json!("2020-07-02T02:45:05Z"))
+            }
             (Fault::TimesHaveNoOffset, 200) if is_quote => {
                 edited(reply, |quote| quote["valid_until"] = json!("2100-01-01T00:00:00"))
             }
