@@ -1,6 +1,7 @@
 //! `yizhan adapter`: insurers' adapters as the gateways see them, and as insurers try them before that.
 
 mod certify;
+mod serve;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub(super) enum AdapterCommand {
     Reset(ResetArgs),
     /// 评测一个适配器：L0 至 L7，逐项说明应为与实为 | Certify an adapter: L0 to L7, with what was expected and what came
     Certify(Box<certify::CertifyArgs>),
+    /// 把映射文件描述的接口作为适配器服务，供评测 | Serve what a mapping describes as an adapter, so that it can be certified
+    Serve(serve::ServeArgs),
     /// 生成评测签名密钥（已存在则不变），并显示其公钥 | Make the key that signs attestations, where there is none, and say its public half
     Keys(certify::KeysArgs),
 }
@@ -55,6 +58,7 @@ pub(super) fn run(command: AdapterCommand) -> anyhow::Result<Exit> {
         AdapterCommand::Check(args) => Ok(check(&args)),
         AdapterCommand::Reset(args) => reset(&args),
         AdapterCommand::Certify(args) => certify::run(*args),
+        AdapterCommand::Serve(args) => serve::run(args),
         AdapterCommand::Keys(args) => certify::keys(&args),
     }
 }

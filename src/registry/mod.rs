@@ -23,9 +23,9 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use yizhan_contract::{PayerCode, Text};
-use yizhan_remote::Journal;
+use yizhan_remote::{CallRecord, Journal, Mapped, MappingError};
 use yizhan_rules::PolicyShelf;
 use yizhan_rules::toml_file::Mistake;
 
@@ -393,6 +393,17 @@ pub fn check(path: &Path) -> Result<AdapterFile, Vec<Mistake>> {
     let (journal, _) = Journal::new(&*host);
     Shared { host, journal }.check(&file)?;
     Ok(file)
+}
+
+/// What a mapping describes, apart from any gateway, and the other end of the journal of its calls.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn mapped(path: &Path, runtime: Runtime) -> Result<(Mapped, mpsc::Receiver<CallRecord>), MappingError> {
+    let host = Arc::new(OfRuntime::new(runtime));
+    let (journal, calls) = Journal::new(&*host);
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    Ok((Mapped::load(&name, path, host, journal)?, calls))
 }
 
 /// The payers given to an adapter, in the order of its manifest; all of them, where it has not said what it is.

@@ -1,12 +1,16 @@
-//! `yizhan adapter certify` over a simulated payer: how a run ends, by its exit code.
+//! `yizhan adapter certify` over a simulated payer: how a run ends, by its exit code; and `yizhan adapter serve` under load.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use yizhan_kit::Service;
+use yizhan_kit::certify::{Certify, Level, PATIENCE, Standing, Started, Target, TestData, certify};
 use yizhan_kit::simulate::{Simulated, simulate};
 
 use crate::cli::yizhan;
+use crate::handbook::{free_port, has_python};
+use crate::project;
 
 struct Case {
     name: &'static str,
@@ -89,4 +93,48 @@ async fn a_run_ends_as_its_trials_did() {
         }
     }
     serving.abort();
+}
+
+/// What an insurer's own interface and its mapping promise of speed, they keep. All other levels are tried with the
+/// handbook's own commands.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mapped_insurer_keeps_its_promises_under_load() {
+    if !has_python() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (insurer, adapter) = (free_port(), free_port());
+    std::fs::write(path("anxin.key"), "sixteen bytes or more\n").unwrap();
+    let mapping = std::fs::read_to_string(project("adapters/examples/mapping-json.toml")).unwrap();
+    let is_certificate =
+        |line: &&str| ["ca = ", "certificate = ", "key = "].iter().any(|key| line.starts_with(key));
+    let lines: Vec<&str> = mapping.lines().filter(|line| !is_certificate(line)).collect();
+    let here =
+        lines.join("\n").replace("https://claims.anxin.example", &format!("http://127.0.0.1:{insurer}"));
+    std::fs::write(path("mapping.toml"), here).unwrap();
+    let core = format!(
+        "exec python3 {} --listen 127.0.0.1:{insurer} --book {} --secret {}",
+        project("adapters/examples/insurer.py").display(),
+        path("insurer.db"),
+        path("anxin.key"),
+    );
+    let _core = Started::begin(&core).unwrap();
+    let served = format!(
+        "exec {} adapter serve --mapping {} --listen 127.0.0.1:{adapter} --book {}",
+        env!("CARGO_BIN_EXE_yizhan"),
+        path("mapping.toml"),
+        path("anxin.book"),
+    );
+    let asked = Certify {
+        target: Target { url: format!("http://127.0.0.1:{adapter}"), tls: None },
+        data: TestData::default(),
+        levels: vec![Level::L6],
+        restart: Some(Box::new(Started::begin(&served).unwrap())),
+        load: Duration::from_secs(1),
+        patience: PATIENCE,
+    };
+    let report = certify(asked, &()).await.unwrap();
+    let speed = report.levels.iter().find(|level| level.level == Level::L6).unwrap();
+    assert_eq!(speed.standing, Standing::Passed, "{:#?}", report.trials);
 }

@@ -112,3 +112,19 @@ fn the_python_example_is_certified_as_the_handbook_does_it() {
     let attestation = std::fs::read_to_string(folder.path().join("try-report/attestation.json")).unwrap();
     assert!(attestation.contains(public.trim()), "{public}{attestation}");
 }
+
+/// A payer that is somebody's own interface and a mapping of it.
+#[test]
+fn a_mapping_is_checked_served_and_certified_as_the_handbook_does_it() {
+    let handbook = handbook();
+    let block = block_below(&handbook, "### 映射文件");
+    if !has_python() {
+        return;
+    }
+    let commands = block.replace("9443", &free_port().to_string()).replace("9080", &free_port().to_string());
+    let output = run(&format!("{} {WITHOUT_L6}", commands.trim_end()), &clone());
+    passes(&output, "L5");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("anxin  off  文件有效") && shown.contains("anxin-claims 2026-11-27"), "{shown}");
+    assert!(shown.contains("L7 当日账 statement: 通过 passed"), "{shown}");
+}
