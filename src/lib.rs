@@ -33,3 +33,6 @@ pub mod store;
 pub mod system;
 pub mod telemetry;
 pub mod tls;
+
+pub use cli::main_with;
+pub use registry::built_in::BuiltIn;

@@ -12,6 +12,7 @@ use yizhan_contract::Text;
 use super::import::Target;
 use super::{Exit, block_on};
 use crate::desk::figures::shanghai_to_the_second;
+use crate::registry::built_in::BuiltIn;
 use crate::registry::{self, standing::Noted};
 use crate::runtime::Runtime;
 use crate::store::adapter_book::AdapterNote;
@@ -52,13 +53,13 @@ pub(super) struct ResetArgs {
     target: Target,
 }
 
-pub(super) fn run(command: AdapterCommand) -> anyhow::Result<Exit> {
+pub(super) fn run(command: AdapterCommand, built_in: BuiltIn) -> anyhow::Result<Exit> {
     match command {
         AdapterCommand::List(args) => list(&args),
-        AdapterCommand::Check(args) => Ok(check(&args)),
+        AdapterCommand::Check(args) => Ok(check(&args, built_in)),
         AdapterCommand::Reset(args) => reset(&args),
         AdapterCommand::Certify(args) => certify::run(*args),
-        AdapterCommand::Serve(args) => serve::run(args),
+        AdapterCommand::Serve(args) => serve::run(args, &built_in),
         AdapterCommand::Keys(args) => certify::keys(&args),
     }
 }
@@ -102,8 +103,8 @@ fn lines(note: &AdapterNote, noted: &Noted) -> Vec<String> {
     lines
 }
 
-fn check(args: &CheckArgs) -> Exit {
-    match registry::check(&args.file) {
+fn check(args: &CheckArgs, built_in: BuiltIn) -> Exit {
+    match registry::check(&args.file, built_in) {
         Ok(file) => {
             super::say(&format!("{}  {}  文件有效 | the file is good", file.name, file.mode.word()));
             Exit::Ok

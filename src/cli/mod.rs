@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::refusal::Code;
+use crate::registry::built_in::BuiltIn;
 use crate::settlement::bill::BillState;
 use crate::settlement::outcome::Outcome;
 
@@ -142,6 +143,11 @@ impl Exit {
 
 /// Entry of the binary.
 pub fn main() -> ExitCode {
+    main_with(BuiltIn::default())
+}
+
+/// Entry of a binary of one's own: the same commands, with payers that are part of it.
+pub fn main_with(built_in: BuiltIn) -> ExitCode {
     let cli = match usage::read() {
         Ok(cli) => cli,
         Err(error) => {
@@ -162,12 +168,12 @@ pub fn main() -> ExitCode {
     let _entered = runtime.enter();
     let ended = match cli.command {
         Command::Demo(args) => demo::run(args),
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(args, built_in),
         Command::Settle(args) => settle::run(args),
         Command::Roster(command) => roster::run(command),
         Command::Catalogue(command) => catalogue::run(command),
         Command::Accumulators(command) => accumulators::run(command),
-        Command::Adapter(command) => adapter::run(command),
+        Command::Adapter(command) => adapter::run(command, built_in),
         Command::Policy(command) => policy::run(command),
         Command::Report(args) => report::run(args),
         Command::Ledger(command) => ledger::run(command),

@@ -21,6 +21,7 @@ use crate::intake::Profiles;
 use crate::intake::mllp;
 use crate::intake::reception::Reception;
 use crate::outbox::Outbox;
+use crate::registry::built_in::BuiltIn;
 use crate::registry::journal::Keeper;
 use crate::registry::{Registry, Setting};
 use crate::runtime::{Runtime, Shutdown};
@@ -46,7 +47,7 @@ pub(super) struct ServeArgs {
     config: PathBuf,
 }
 
-pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: ServeArgs, built_in: BuiltIn) -> anyhow::Result<Exit> {
     let config = Config::load(&args.config, std::env::vars())?;
     telemetry::start_logging(&config.log)?;
     let metrics = telemetry::start_metrics();
@@ -66,7 +67,7 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
     let name = store.gateway_name(&config.key_file, &runtime);
     let policies = Arc::new(policies);
     let written = (store.share(), name.as_str());
-    let adapters = adapters(&config, &policies, &profiles, &runtime, written)?;
+    let adapters = adapters(&config, &policies, &profiles, &runtime, (written, built_in))?;
     let directory = adapters.as_ref().map(|(registry, _)| registry.directory().clone()).unwrap_or_default();
     let reception = house::reception_of(&store, policies, profiles, runtime, directory, name.as_str());
     let (stop, stopped) = Shutdown::new();
@@ -99,7 +100,7 @@ fn adapters(
     policies: &Arc<PolicyShelf>,
     profiles: &Profiles,
     runtime: &Runtime,
-    (book, gateway): (Arc<dyn Ports>, &str),
+    ((book, gateway), built_in): ((Arc<dyn Ports>, &str), BuiltIn),
 ) -> anyhow::Result<Option<(Registry, Keeper)>> {
     let Some(folder) = config.adapters.clone() else { return Ok(None) };
     let setting = Setting {
@@ -110,6 +111,7 @@ fn adapters(
         book,
         gateway: Arc::from(gateway),
         calls_kept_for: SignedDuration::from_hours(24 * i64::from(config.limits.adapter_calls_days)),
+        built_in,
     };
     Ok(Some(block_on(Registry::open(setting, runtime.clone()))?))
 }

@@ -31,6 +31,8 @@ struct Raw {
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
     mapping: Option<PathBuf>,
+    #[serde(default)]
+    built_in: bool,
     attestation: Option<PathBuf>,
     #[serde(default)]
     budget: RawBudget,
@@ -59,6 +61,8 @@ pub enum Way {
     Protocol(Target),
     /// An interface of its own, described by this file.
     Mapping(PathBuf),
+    /// It is compiled into this program, under the name of the file.
+    BuiltIn,
 }
 
 /// An adapter as its file describes it.
@@ -89,6 +93,7 @@ impl AdapterFile {
     pub fn beside(&self) -> Vec<&Path> {
         let mut beside: Vec<&Path> = self.attestation.as_deref().into_iter().collect();
         match &self.way {
+            Way::BuiltIn => {}
             Way::Mapping(file) => beside.push(file),
             Way::Protocol(target) => beside.extend(target.tls.iter().flat_map(|tls| {
                 [Some(&tls.ca), tls.certificate.as_ref(), tls.key.as_ref()]
@@ -164,8 +169,8 @@ impl Raw {
 
     fn way(&self, folder: &Path, mistakes: &mut Vec<Mistake>) -> Option<Way> {
         let certificates = [("ca", &self.ca), ("certificate", &self.certificate), ("key", &self.key)];
-        match (&self.url, &self.mapping) {
-            (Some(url), None) => {
+        match (&self.url, &self.mapping, self.built_in) {
+            (Some(url), None, false) => {
                 let tls = self.ca.clone().map(|ca| {
                     let (certificate, key) = (self.certificate.clone(), self.key.clone());
                     TlsFiles { ca, certificate, key }.relative_to(folder)
@@ -187,16 +192,28 @@ impl Raw {
                     }
                 }
             }
-            (None, Some(mapping)) => {
+            (None, Some(mapping), false) => {
+                let text =
+                    Text::new("写在映射文件的 [connection] 里", "stands in [connection] of the mapping");
                 let left = certificates.iter().filter(|(_, path)| path.is_some());
-                mistakes.extend(left.map(|(key, _)| {
-                    let text =
-                        Text::new("写在映射文件的 [connection] 里", "stands in [connection] of the mapping");
-                    Mistake::at(*key, text)
-                }));
+                mistakes.extend(left.map(|(key, _)| Mistake::at(*key, text.clone())));
                 Some(Way::Mapping(folder.join(mapping)))
             }
-            (Some(_), Some(_)) | (None, None) => {
+            (None, None, true) => {
+                let text = Text::new("只用于 url，请删除", "goes with url alone; remove it");
+                let left = certificates.iter().filter(|(_, path)| path.is_some());
+                mistakes.extend(left.map(|(key, _)| Mistake::at(*key, text.clone())));
+                Some(Way::BuiltIn)
+            }
+            (_, _, true) => {
+                let text = Text::new(
+                    "不与 url 或 mapping 同时使用，请只留一项",
+                    "goes with neither url nor mapping; keep one of them",
+                );
+                mistakes.push(Mistake::at("built_in", text));
+                None
+            }
+            (Some(_), Some(_), false) | (None, None, false) => {
                 let text = Text::new(
                     "url 与 mapping 须给出其一，且只给一项",
                     "one of url and mapping is needed, and not both",

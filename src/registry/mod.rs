@@ -8,6 +8,7 @@
 //! A file that cannot be used changes nothing: what was good stays, and why the new one is not taken is told.
 
 pub mod budget;
+pub mod built_in;
 mod comparing;
 pub mod file;
 mod host;
@@ -29,6 +30,7 @@ use yizhan_remote::{CallRecord, Journal, Mapped, MappingError};
 use yizhan_rules::PolicyShelf;
 use yizhan_rules::toml_file::Mistake;
 
+use self::built_in::BuiltIn;
 use self::file::AdapterFile;
 use self::host::OfRuntime;
 use self::journal::Keeper;
@@ -61,6 +63,8 @@ pub struct Setting {
     pub gateway: Arc<str>,
     /// How long calls are kept.
     pub calls_kept_for: SignedDuration,
+    /// Payers that are part of this program.
+    pub built_in: BuiltIn,
 }
 
 /// Why the folder cannot be begun with; the operator's side.
@@ -126,6 +130,7 @@ impl Registry {
         let host = Arc::new(OfRuntime::new(runtime.clone()));
         let (journal, calls) = Journal::new(&*host);
         let comparer = Comparer::default();
+        let built_in = setting.built_in.clone();
         let (book, gateway) = (Arc::clone(&setting.book), Arc::clone(&setting.gateway));
         let keeper = Keeper {
             calls,
@@ -139,7 +144,7 @@ impl Registry {
         let mut registry = Self {
             setting,
             runtime,
-            shared: Shared { host, journal },
+            shared: Shared { host, journal, built_in },
             directory,
             entries: BTreeMap::new(),
             watches: BTreeMap::new(),
@@ -387,11 +392,11 @@ impl Registry {
 ///
 /// # Errors
 /// Every mistake in them.
-pub fn check(path: &Path) -> Result<AdapterFile, Vec<Mistake>> {
+pub fn check(path: &Path, built_in: BuiltIn) -> Result<AdapterFile, Vec<Mistake>> {
     let file = read(path).1?;
     let host = Arc::new(OfRuntime::new(Runtime::system()));
     let (journal, _) = Journal::new(&*host);
-    Shared { host, journal }.check(&file)?;
+    Shared { host, journal, built_in }.check(&file)?;
     Ok(file)
 }
 

@@ -10,6 +10,7 @@ use yizhan_contract::{PayerCode, Text};
 use yizhan_remote::{ConnectError, Connection, Host, Journal, Mapped, Remote, Standing};
 use yizhan_rules::toml_file::Mistake;
 
+use super::built_in::BuiltIn;
 use super::file::{AdapterFile, Way};
 use crate::settlement::absent::Absent;
 
@@ -22,6 +23,7 @@ pub(super) enum Reach {
     /// Its service has not said yet what it is; asked again at every look.
     UnheardOf(Arc<str>),
     Mapped(Arc<Mapped>),
+    BuiltIn(Arc<dyn Payer>),
 }
 
 /// What adapters share.
@@ -29,6 +31,7 @@ pub(super) enum Reach {
 pub(super) struct Shared {
     pub(super) host: Arc<dyn Host>,
     pub(super) journal: Journal,
+    pub(super) built_in: BuiltIn,
 }
 
 impl Shared {
@@ -45,6 +48,14 @@ impl Shared {
                 self.describe(Connection { target: target.clone(), host, journal }).await
             }
             Way::Mapping(path) => self.mapped(file, path).map(|mapped| Reach::Mapped(Arc::new(mapped))),
+            Way::BuiltIn => match self.built_in.payer(&file.name) {
+                Some(Ok(payer)) => Ok(Reach::BuiltIn(payer)),
+                Some(Err(why)) => {
+                    let text = Text::new(format!("无法启用（{why}）"), format!("cannot be used: {why}"));
+                    Err(vec![Mistake::at("built_in", text)])
+                }
+                None => Err(vec![not_built_in()]),
+            },
         }
     }
 
@@ -55,6 +66,8 @@ impl Shared {
     pub(super) fn check(&self, file: &AdapterFile) -> Result<(), Vec<Mistake>> {
         match &file.way {
             Way::Protocol(_) => Ok(()),
+            Way::BuiltIn if self.built_in.has(&file.name) => Ok(()),
+            Way::BuiltIn => Err(vec![not_built_in()]),
             Way::Mapping(path) => self.mapped(file, path).map(|_| ()),
         }
     }
@@ -79,12 +92,20 @@ impl Shared {
     }
 }
 
+fn not_built_in() -> Mistake {
+    Mistake::at(
+        "built_in",
+        Text::new("本程序中没有以 name 登记的支付方", "this program has no payer registered under name"),
+    )
+}
+
 impl Reach {
     /// The adapter, where it has said what it is.
     pub(super) fn known(&self) -> Option<Arc<dyn Payer>> {
         match self {
             Self::Protocol(remote) => Some(Arc::clone(remote) as _),
             Self::Mapped(mapped) => Some(Arc::clone(mapped) as _),
+            Self::BuiltIn(payer) => Some(Arc::clone(payer)),
             Self::UnheardOf(_) => None,
         }
     }
@@ -93,7 +114,7 @@ impl Reach {
     pub(super) fn payer(&self, name: &str, serves: &[PayerCode]) -> Arc<dyn Payer> {
         match self {
             Self::UnheardOf(why) => Arc::new(Absent::unheard_of(name, serves.to_vec(), why)),
-            Self::Protocol(_) | Self::Mapped(_) => {
+            Self::Protocol(_) | Self::Mapped(_) | Self::BuiltIn(_) => {
                 self.known().unwrap_or_else(|| Arc::new(Absent::not_configured(name, serves.to_vec())))
             }
         }
@@ -104,6 +125,7 @@ impl Reach {
         let standing = match self {
             Self::Protocol(remote) => remote.standing(),
             Self::Mapped(mapped) => mapped.standing(),
+            Self::BuiltIn(_) => return Text::new("编入本程序", "is part of this program"),
             Self::UnheardOf(why) => {
                 return Text::new(
                     format!("尚未应答 describe（{why}）"),

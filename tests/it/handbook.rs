@@ -1,7 +1,7 @@
 //! The commands of `adapters/README.md`, run as they stand there, in a folder like the clone.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
@@ -37,6 +37,11 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// The program of `adapters/examples/fund.rs`, where the examples were built.
+fn fund() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_yizhan")).with_file_name("examples/fund")
+}
+
 /// The clone after its build, with certificates by the names the handbook gives them.
 fn clone() -> TempDir {
     let folder = TempDir::new().unwrap();
@@ -47,6 +52,8 @@ fn clone() -> TempDir {
     link(&project("schemas"), "schemas");
     std::fs::create_dir_all(folder.path().join("target/release")).unwrap();
     link(Path::new(env!("CARGO_BIN_EXE_yizhan")), "target/release/yizhan");
+    std::fs::create_dir(folder.path().join("target/release/examples")).unwrap();
+    link(&fund(), "target/release/examples/fund");
     let authority = Authority::new();
     let copied = |from: &Path, to: &str| {
         std::fs::copy(from, folder.path().join(to)).unwrap();
@@ -127,4 +134,33 @@ fn a_mapping_is_checked_served_and_certified_as_the_handbook_does_it() {
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains("anxin  off  文件有效") && shown.contains("anxin-claims 2026-11-27"), "{shown}");
     assert!(shown.contains("L7 当日账 statement: 通过 passed"), "{shown}");
+}
+
+/// A payer in Rust: its `main` is what the handbook shows, and the program is a gateway that knows it.
+#[test]
+fn a_payer_in_rust_is_registered_in_ten_lines_and_certified() {
+    let handbook = handbook();
+    let shown = handbook.split_once("```rust\n").unwrap().1.split_once("```").unwrap().0;
+    let program = std::fs::read_to_string(project("adapters/examples/fund.rs")).unwrap();
+    assert!(program.contains(shown) && shown.lines().count() <= 10, "{shown}");
+    let block = block_below(&handbook, "### Rust");
+    if !fund().exists() {
+        return passed_over("adapters/examples/fund.rs was not built: cargo build --examples");
+    }
+    let built =
+        block.replace("cargo build --release --example fund\n", "").replace("9443", &free_port().to_string());
+    let output = run(&format!("{} {WITHOUT_L6}", built.trim_end()), &clone());
+    passes(&output, "L5");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        shown.contains("fund  off  文件有效") && shown.contains("L7 当日账 statement: 通过 passed"),
+        "{shown}"
+    );
+    // The gateway as it is shipped knows none.
+    let folder = clone();
+    let unknown =
+        run("target/release/yizhan adapter serve --payer fund --listen 127.0.0.1:0 --book x", &folder);
+    let said = String::from_utf8(unknown.stderr).unwrap();
+    assert_eq!(unknown.status.code(), Some(3), "{said}");
+    assert!(said.contains("no payer is registered under this name; there are: -"), "{said}");
 }

@@ -1,18 +1,20 @@
-//! `yizhan adapter serve`: an insurer's own interface, as a mapping describes it, served by the adapter protocol; so that
-//! it is certified like any other adapter.
+//! `yizhan adapter serve`: an insurer's own interface, as a mapping describes it, or a payer that is part of this program,
+//! served by the adapter protocol; so that it is certified like any other adapter.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use tokio::sync::mpsc;
-use yizhan_contract::payer::Payer as _;
+use yizhan_contract::payer::Payer;
 use yizhan_kit::service::TlsFiles;
 use yizhan_kit::{ServeError, Service, stop_signal};
 use yizhan_remote::{CallRecord, Class};
 
 use crate::cli::{Exit, block_on, complain, say};
 use crate::registry;
+use crate::registry::built_in::BuiltIn;
 use crate::runtime::Runtime;
 
 #[derive(Debug, Args)]
@@ -23,8 +25,11 @@ refused · 4 账本无法使用 the book cannot be used"
 )]
 pub(in crate::cli) struct ServeArgs {
     /// 映射文件，示例见 schemas/mapping.example.toml | The mapping; see schemas/mapping.example.toml
-    #[arg(long, value_name = "FILE")]
-    mapping: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "payer", conflicts_with = "payer")]
+    mapping: Option<PathBuf>,
+    /// 编入本程序的支付方的名称 | The name of a payer that is part of this program
+    #[arg(long, value_name = "NAME")]
+    payer: Option<String>,
     /// 监听地址，如 127.0.0.1:9443；没有证书时仅限本机 | Where it listens, such as 127.0.0.1:9443; without certificates on this machine alone
     #[arg(long, value_name = "ADDR")]
     listen: SocketAddr,
@@ -42,13 +47,11 @@ pub(in crate::cli) struct ServeArgs {
     client_ca: Option<PathBuf>,
 }
 
-pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
-    let (mapped, calls) = match registry::mapped(&args.mapping, Runtime::system()) {
+pub(super) fn run(args: ServeArgs, built_in: &BuiltIn) -> anyhow::Result<Exit> {
+    let (payer, calls) = match opened(&args, built_in) {
         Ok(opened) => opened,
-        Err(error) => {
-            for mistake in error.mistakes {
-                complain(&format!("{}: {mistake}", args.mapping.display()));
-            }
+        Err(mistakes) => {
+            mistakes.iter().for_each(|mistake| complain(mistake));
             return Ok(Exit::Refused);
         }
     };
@@ -57,17 +60,17 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
         _ => None,
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let manifest = mapped.manifest();
+    let manifest = payer.manifest();
     let name = format!("{} {}", manifest.adapter, manifest.version);
     let ready = |at: SocketAddr| {
         say(&format!("{name} 已在 {scheme}://{at} 提供适配器协议 | speaks the adapter protocol there"));
     };
     let service = Service { listen: args.listen, tls, book: args.book };
     let served = block_on(async {
-        let telling = tokio::spawn(tell(calls));
-        let served = yizhan_kit::serve(mapped, service, ready, stop_signal()).await;
-        telling.abort();
-        served
+        if let Some(calls) = calls {
+            tokio::spawn(tell(calls));
+        }
+        yizhan_kit::serve(payer, service, ready, stop_signal()).await
     });
     match served {
         Ok(()) => Ok(Exit::Ok),
@@ -76,6 +79,31 @@ pub(super) fn run(args: ServeArgs) -> anyhow::Result<Exit> {
             Ok(Exit::Failed)
         }
         Err(why) => Err(why.into()),
+    }
+}
+
+/// A payer, and what is told of its calls; or every mistake.
+type Opened = (Arc<dyn Payer>, Option<mpsc::Receiver<CallRecord>>);
+
+fn opened(args: &ServeArgs, built_in: &BuiltIn) -> Result<Opened, Vec<String>> {
+    if let Some(file) = &args.mapping {
+        let mapped = registry::mapped(file, Runtime::system());
+        return mapped.map(|(mapped, calls)| (Arc::new(mapped) as _, Some(calls))).map_err(|error| {
+            let file = file.display();
+            error.mistakes.iter().map(|mistake| format!("{file}: {mistake}")).collect()
+        });
+    }
+    let name = args.payer.as_deref().unwrap_or_default();
+    match built_in.payer(name) {
+        Some(Ok(payer)) => Ok((payer, None)),
+        Some(Err(why)) => Err(vec![format!("{name}：无法启用（{why}）| {name}: cannot be used: {why}")]),
+        None => {
+            let known: Vec<&str> = built_in.names().collect();
+            let known = if known.is_empty() { "-".to_owned() } else { known.join(", ") };
+            Err(vec![format!(
+                "{name}：没有以此名称登记的支付方，已登记：{known} | {name}: no payer is registered under this name; there are: {known}"
+            )])
+        }
     }
 }
 

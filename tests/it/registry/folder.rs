@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use tempfile::TempDir;
+use yizhan::BuiltIn;
 use yizhan::registry::journal::Keeper;
 use yizhan::registry::standing::Noted;
 use yizhan::registry::{Registry, RegistryError, Setting};
@@ -45,6 +46,7 @@ async fn begun(
         book,
         gateway: "test".into(),
         calls_kept_for: SignedDuration::from_hours(24),
+        built_in: BuiltIn::default(),
     };
     Registry::open(setting, Runtime::system()).await
 }

@@ -11,7 +11,8 @@ use crate::simulate::Magic;
 /// What stands in a file of test data, for whoever wrote one that cannot be read.
 const EXAMPLE: &str = "schemas/certify.example.toml";
 
-/// A file of test data. Every member has a default that suits the simulated payer.
+/// A file of test data. What it leaves out is as it suits the simulated payer; but where it names people, there are no others
+/// than those it names.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TestData {
@@ -30,9 +31,10 @@ pub struct TestData {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct People {
     /// Covered, and paid for.
+    #[serde(default = "covered")]
     pub covered: TestPerson,
     pub not_covered: Option<TestPerson>,
     /// Covered, and yet refused, by quote or by commit.
@@ -73,12 +75,16 @@ impl Default for TestData {
 impl Default for People {
     fn default() -> Self {
         Self {
-            covered: magic(Magic::Covered),
+            covered: covered(),
             not_covered: Some(magic(Magic::NotCovered)),
             refused: Some(magic(Magic::RefusesCommit)),
             capped: Some(magic(Magic::Capped)),
         }
     }
+}
+
+fn covered() -> TestPerson {
+    magic(Magic::Covered)
 }
 
 fn magic(magic: Magic) -> TestPerson {

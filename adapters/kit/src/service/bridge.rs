@@ -80,11 +80,11 @@ impl Remembered {
 impl Bridge {
     /// # Errors
     /// The book cannot be used.
-    pub fn open(payer: impl Payer + 'static, book: &Path) -> Result<Self, BookError> {
+    pub fn open(payer: Arc<dyn Payer>, book: &Path) -> Result<Self, BookError> {
         let places = usize::from(payer.manifest().concurrency_max).max(1);
         let house = House {
             places: Arc::new(Semaphore::new(places)),
-            payer: Box::new(payer),
+            payer,
             book: Book::open(book)?,
             lanes: Lanes::default(),
             opened: given::now(),

@@ -17,7 +17,7 @@ use crate::given;
 
 /// A payer and what is remembered of it.
 pub(super) struct House {
-    pub(super) payer: Box<dyn Payer>,
+    pub(super) payer: Arc<dyn Payer>,
     pub(super) book: Book<Remembered>,
     pub(super) lanes: Lanes,
     /// Requests the payer works on at a time.

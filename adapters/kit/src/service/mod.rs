@@ -8,11 +8,12 @@
 //! A service of one's own is a `Payer` and this:
 //!
 //! ```no_run
+//! # use std::sync::Arc;
 //! # async fn run(payer: impl yizhan_contract::payer::Payer + 'static) -> Result<(), Box<dyn std::error::Error>> {
 //! let listen = "127.0.0.1:9443".parse()?;
 //! let service = yizhan_kit::Service { listen, tls: None, book: "payer.book".into() };
 //! let told = |at| println!("{at}");
-//! yizhan_kit::serve(payer, service, told, yizhan_kit::stop_signal()).await?;
+//! yizhan_kit::serve(Arc::new(payer), service, told, yizhan_kit::stop_signal()).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -77,7 +78,7 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError`]: book or certificates that cannot be used, an address that is taken or not protected.
 pub async fn serve(
-    payer: impl Payer + 'static,
+    payer: Arc<dyn Payer>,
     service: Service,
     ready: impl FnOnce(SocketAddr),
     until: impl Future<Output = ()> + Send,

@@ -88,7 +88,7 @@ async fn played(bridge: &Bridge, core: &Mutex<Core>, asked: &[&str]) -> String {
 
 async fn check(case: &Case, book: &Path) {
     let core = Arc::new(Mutex::new(Core { next: case.insurer.clone(), ..Core::default() }));
-    let open = || Bridge::open(Insurer::with(&core, case.idempotent), book).unwrap();
+    let open = || Bridge::open(Arc::new(Insurer::with(&core, case.idempotent)), book).unwrap();
     let mut bridge = Some(open());
     for step in &case.steps {
         if step == "restart" {
@@ -116,7 +116,7 @@ async fn each_operation_happens_once() {
 async fn sent_fifty_times_at_once_it_is_booked_once() {
     let folder = tempfile::tempdir().unwrap();
     let core = Arc::new(Mutex::new(Core::default()));
-    let bridge = Bridge::open(Insurer::with(&core, true), &folder.path().join("book")).unwrap();
+    let bridge = Bridge::open(Arc::new(Insurer::with(&core, true)), &folder.path().join("book")).unwrap();
     let bridge = Arc::new(bridge);
     let sent = |number: usize| {
         let bridge = Arc::clone(&bridge);
@@ -146,7 +146,7 @@ async fn sent_fifty_times_at_once_it_is_booked_once() {
 async fn a_quotes_own_bytes_come_back_with_its_commit() {
     let folder = tempfile::tempdir().unwrap();
     let core = Arc::new(Mutex::new(Core::default()));
-    let open = || Bridge::open(Insurer::with(&core, true), &folder.path().join("book")).unwrap();
+    let open = || Bridge::open(Arc::new(Insurer::with(&core, true)), &folder.path().join("book")).unwrap();
     let openapi: serde_json::Value =
         serde_json::from_str(include_str!("../../../../schemas/adapter.openapi.json")).unwrap();
     let content = &openapi["paths"]["/v1/quote"]["post"]["requestBody"]["content"]["application/json"];
@@ -168,7 +168,7 @@ async fn a_day_of_many_lines_comes_in_pages() {
     let core = Arc::new(Mutex::new(Core::default()));
     let booked = |number| (format!("op{number}"), Money::FEN);
     core.lock().unwrap().booked.extend((0..STATEMENT_LINES_MAX + 1).map(booked));
-    let bridge = Bridge::open(Insurer::with(&core, true), &folder.path().join("book")).unwrap();
+    let bridge = Bridge::open(Arc::new(Insurer::with(&core, true)), &folder.path().join("book")).unwrap();
     let day = "2020-07-02".parse().unwrap();
     let first = bridge.statement(day, None, at()).await.unwrap();
     let last = bridge.statement(day, first.next.as_deref(), at()).await.unwrap();

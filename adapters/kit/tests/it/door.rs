@@ -21,7 +21,7 @@ use crate::insurer::{Core, Insurer};
 async fn served<T, F: Future<Output = T>>(is_tls: bool, ask: impl FnOnce(SocketAddr) -> F) -> T {
     let folder: TempDir = tempfile::tempdir().unwrap();
     let core = Arc::new(Mutex::new(Core::default()));
-    let bridge = Bridge::open(Insurer::with(&core, true), &folder.path().join("book")).unwrap();
+    let bridge = Bridge::open(Arc::new(Insurer::with(&core, true)), &folder.path().join("book")).unwrap();
     let service = Service {
         listen: "127.0.0.1:0".parse().unwrap(),
         tls: is_tls.then(|| certificates().of_service()),

@@ -69,7 +69,7 @@ async fn a_careless_payer_passes_every_level_by_the_service_over_it() {
     let core: Arc<Mutex<Core>> = Arc::default();
     let house = House::with(move |book| {
         let payer = Careless::with(Arc::clone(&core));
-        Arc::new(Desk::of(Bridge::open(payer, book).unwrap()))
+        Arc::new(Desk::of(Bridge::open(Arc::new(payer), book).unwrap()))
     });
     let mut data = TestData { no_annual_cap: true, ..TestData::default() };
     (data.people.not_covered, data.people.refused, data.people.capped) = (None, None, None);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde_json::Value;
 use yizhan_kit::certify::attestation::{AttestationError, PublicKey, make_key, sign, verify};
-use yizhan_kit::certify::{Certify, Level, Report, Standing, Terminal, TestData, certify};
+use yizhan_kit::certify::{Certify, Level, People, Report, Standing, Terminal, TestData, certify};
 
 use super::faults::Fault;
 use super::house::House;
@@ -142,9 +142,19 @@ fn test_data_are_read_with_the_place_of_every_mistake() {
     }
 }
 
+/// Trials of people whom the payer knows nobody of do not apply: the simulated payer's stand in for no one.
+#[test]
+fn who_is_not_named_among_the_people_is_not_there() {
+    let data = TestData::read("[people.covered]\nid_number = \"99990019560101001X\"").unwrap();
+    let People { not_covered, refused, capped, .. } = data.people;
+    assert!([not_covered, refused, capped].iter().all(Option::is_none));
+    let data = TestData::read("no_annual_cap = true").unwrap();
+    assert_eq!(format!("{:?}", data.people), format!("{:?}", People::default()));
+}
+
 /// What stands in the example is what is taken where nothing is given, but for names nobody is asked.
-fn with_the_defaults_names(read: &TestData) -> yizhan_kit::certify::People {
-    let mut people = yizhan_kit::certify::People::default();
+fn with_the_defaults_names(read: &TestData) -> People {
+    let mut people = People::default();
     let read = &read.people;
     let pairs = [
         (people.not_covered.as_mut(), read.not_covered.as_ref()),
