@@ -6,6 +6,7 @@ mod attention;
 mod backup;
 mod bench;
 mod catalogue;
+mod certs;
 mod demo;
 pub mod gateway_name;
 mod house;
@@ -19,6 +20,7 @@ mod report;
 mod roster;
 pub mod serve;
 mod settle;
+mod simulate;
 mod usage;
 
 use std::io::Write;
@@ -83,6 +85,11 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// 压测：在同一次运行中与本机裸提交对照 | Measure the gateway beside the machine's own limits
     Bench(Box<bench::BenchArgs>),
+    /// 模拟的支付方与医院，供联调 | Simulated payers and hospitals, for trying things out
+    #[command(subcommand)]
+    Simulate(simulate::SimulateCommand),
+    /// 开发用 CA 与证书，切勿用于生产 | A CA and certificates for development, never for production
+    Certs(certs::CertsArgs),
     /// 密钥文件 | Key files
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -182,6 +189,8 @@ pub fn main_with(built_in: BuiltIn) -> ExitCode {
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),
         Command::Bench(args) => bench::run(&args),
+        Command::Simulate(command) => simulate::run(command),
+        Command::Certs(args) => certs::run(args),
         Command::Key(command) => key::run(command),
     };
     match ended {

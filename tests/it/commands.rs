@@ -140,7 +140,8 @@ fn commands_end_and_speak_as_they_should() {
         let output = house.run(&case.run);
         let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
         assert_eq!(output.status.code(), Some(case.exit), "{}: {said}", case.name);
-        for part in &case.says {
+        let folder = house.folder.path().to_str().unwrap();
+        for part in case.says.iter().map(|part| part.replace("{folder}", folder)) {
             assert!(said.contains(part.as_str()), "{}: {part:?} is missing from\n{said}", case.name);
         }
         for part in &case.never {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+use yizhan_kit::simulate::listed;
 
 use crate::authority::Authority;
 use crate::{passed_over, project};
@@ -163,4 +164,23 @@ fn a_payer_in_rust_is_registered_in_ten_lines_and_certified() {
     let said = String::from_utf8(unknown.stderr).unwrap();
     assert_eq!(unknown.status.code(), Some(3), "{said}");
     assert!(said.contains("no payer is registered under this name; there are: -"), "{said}");
+}
+
+/// What the block begins is asked from outside; the numbers that the section lists are those of the program.
+#[test]
+fn a_simulated_payer_is_begun_as_the_handbook_does_it() {
+    let handbook = handbook();
+    let heading = "## 模拟的支付方";
+    let block = block_below(&handbook, heading).trim_end();
+    let files = "--ca certs/ca.pem --certificate certs/gateway.pem --key certs/gateway-key.pem";
+    let commands = format!(
+        "{block} &\ntarget/release/yizhan adapter certify https://127.0.0.1:9443 {files} --levels L0,L1"
+    );
+    passes(&run(&commands.replace("9443", &free_port().to_string()), &clone()), "L1");
+    let section = handbook.split_once(heading).unwrap().1;
+    for (number, magic) in listed() {
+        let (number, does) = (number.as_str(), magic.text());
+        let row = format!("| `{number}` | {} · {} |", does.zh, does.en);
+        assert!(section.contains(&row), "{row}");
+    }
 }

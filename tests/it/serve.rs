@@ -11,10 +11,10 @@ use yizhan::intake::mllp::frame;
 
 use crate::project;
 
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
-    http: String,
-    mllp: String,
+    pub(crate) http: String,
+    pub(crate) mllp: String,
     log: Receiver<String>,
     _folder: TempDir,
 }
@@ -55,7 +55,7 @@ fn ready(environment: &[(&str, &str)], profile: &str) -> (TempDir, Command) {
     (folder, command)
 }
 
-fn serve(environment: &[(&str, &str)], profile: &str) -> Serving {
+pub(crate) fn serve(environment: &[(&str, &str)], profile: &str) -> Serving {
     let (folder, mut command) = ready(environment, profile);
     let mut child = command.spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();

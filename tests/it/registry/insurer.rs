@@ -38,7 +38,7 @@ impl Insurer {
     /// At the address it had before; each answer takes so long at least.
     pub(super) async fn comes(&mut self, takes: Duration) {
         let serves = vec!["supplementary".parse().unwrap()];
-        let simulated = Simulated { policies: policies(), serves, optional: false, takes };
+        let simulated = Simulated { optional: false, takes, ..Simulated::new(policies(), serves) };
         let (certificate, key) = self.authority.issued("localhost");
         let tls = Some(TlsFiles { certificate, key, client_ca: self.authority.own_file() });
         let service = Service { listen: self.address, tls, book: self.book.path().join("insurer.book") };

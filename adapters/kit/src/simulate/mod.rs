@@ -53,6 +53,9 @@ pub struct Simulated {
     pub optional: bool,
     /// What each quote, commit and reversal takes at least.
     pub takes: Duration,
+    /// What its manifest promises: requests at a time, and in a second.
+    pub concurrency_max: u16,
+    pub requests_per_second_max: Option<u16>,
 }
 
 /// Why a payer cannot be simulated.
@@ -78,25 +81,32 @@ impl Simulated {
     /// # Errors
     /// Never, as a test sees to it.
     pub fn by_default(serves: Vec<PayerCode>) -> Result<Self, PolicyError> {
-        let policies = PolicyShelf::read([POLICY])?;
-        Ok(Self { policies, serves, optional: true, takes: Duration::ZERO })
+        Ok(Self::new(PolicyShelf::read([POLICY])?, serves))
+    }
+
+    /// A quick and optional payer that goes by these policies.
+    pub fn new(policies: PolicyShelf, serves: Vec<PayerCode>) -> Self {
+        let takes = Duration::ZERO;
+        Self { policies, serves, optional: true, takes, concurrency_max: 32, requests_per_second_max: None }
     }
 
     fn manifest(&self) -> Manifest {
         let rules = |payer| self.policies.policies().iter().filter_map(move |policy| policy.payer(payer));
         let by_items = self.serves.iter().flat_map(rules).any(|rule| rule.base.value == BaseKind::Items);
         let needs = [Need::IdNumber, Need::Standing].into_iter().chain(by_items.then_some(Need::Lines));
+        let takes_ms = u32::try_from(self.takes.as_millis()).unwrap_or(u32::MAX);
         Manifest {
             quotes_are_firm: true,
             commits_are_idempotent: true,
             reverse_window_s: Some(REVERSE_WINDOW_S),
             not_found_settles_after_s: 5,
             optional: self.optional,
-            concurrency_max: 32,
+            concurrency_max: self.concurrency_max,
+            requests_per_second_max: self.requests_per_second_max,
             needs: needs.collect(),
             coverage_valid_s: Some(3_600),
-            quote_p95_ms: 500,
-            commit_p95_ms: 1_500,
+            quote_p95_ms: takes_ms.saturating_add(500),
+            commit_p95_ms: takes_ms.saturating_add(1_500),
             ..Manifest::cautious("yizhan-simulator", env!("CARGO_PKG_VERSION"), self.serves.clone())
         }
     }

@@ -1,0 +1,260 @@
+//! The simulated payer over mutual TLS, asked as the gateway asks: `tests/cases/simulated_payer.toml` through one door.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use yizhan::runtime::{self, Clock as _, SystemClock};
+use yizhan_contract::payer::{
+    Ask, Operation, OperationKind, Payer as _, Performed, Prepared, Quote, QuoteAnswer, Status,
+};
+use yizhan_contract::stay::civil_date;
+use yizhan_contract::{Money, PayerCode};
+use yizhan_kit::simulate::Magic;
+use yizhan_remote::{Connection, Host, Journal, Remote, Target, TlsFiles};
+
+use super::Running;
+use crate::certs::Certificates;
+
+#[derive(Deserialize)]
+struct Cases {
+    case: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    /// Further arguments.
+    #[serde(default)]
+    run: String,
+    /// Whose number asks; a magic name, or a number itself.
+    person: String,
+    region: String,
+    steps: Vec<String>,
+}
+
+struct ThisMachine(Instant);
+
+impl Host for ThisMachine {
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn steady(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        runtime::fill_random(bytes);
+    }
+}
+
+fn within(milliseconds: i64) -> Timestamp {
+    SystemClock.now().saturating_add(SignedDuration::from_millis(milliseconds)).unwrap()
+}
+
+/// The gateway's client of a service, showing a certificate of `shows`.
+async fn remote(url: &str, trusts: &Certificates, shows: &Certificates) -> Result<Remote, String> {
+    let host: Arc<dyn Host> = Arc::new(ThisMachine(runtime::steady()));
+    let (journal, _) = Journal::new(&*host);
+    let (certificate, key) = (Some(shows.at("gateway.pem")), Some(shows.at("gateway-key.pem")));
+    let tls = Some(TlsFiles { ca: trusts.at("ca.pem"), certificate, key });
+    let target = Target { adapter: "acme".into(), base_url: url.to_owned(), tls };
+    Remote::connect(&Connection { target, host, journal }, within(5_000)).await.map_err(|why| why.to_string())
+}
+
+fn ask(case: &Case, stay: &str) -> Ask {
+    let page: Value = serde_json::from_str(include_str!("../../../schemas/adapter.openapi.json")).unwrap();
+    let content = &page["paths"]["/v1/quote"]["post"]["requestBody"]["content"]["application/json"];
+    let mut ask = content["examples"]["request"]["value"]["ask"].clone();
+    let magic: Result<Magic, _> = serde_json::from_value(json!(case.person));
+    let number = magic.map_or_else(|_| case.person.clone(), |magic| magic.number().as_str().to_owned());
+    ask["stay"] = json!(stay);
+    ask["person"]["id_number"] = json!(number);
+    ask["paid_before"] = json!([{"payer": "basic", "amount": "5000.00"}]);
+    ask["legs"] = json!([{
+        "payer": "supplementary", "base": "6000.00", "in_scope_left": "6000.00", "out_of_scope_left": "1000.00",
+        "pay_at_most": "6000.00",
+    }]);
+    ask["claim"]["insured_region"] = json!(case.region);
+    ask["claim"]["roster"] = json!({
+        "region": case.region,
+        "entitlements": [
+            {"kind": "category", "code": "entitled_out_of_poverty", "from": "2020-01-01", "to": null},
+            {"kind": "cover", "code": "supplementary", "from": "2020-01-01", "to": null},
+        ],
+    });
+    serde_json::from_value(ask).unwrap()
+}
+
+/// A service, its book, and what was asked of it so far.
+struct Played<'c> {
+    case: &'c Case,
+    certificates: &'c Certificates,
+    folder: TempDir,
+    running: Option<Running>,
+    remote: Remote,
+    quotes: HashMap<String, Quote>,
+    sent: HashMap<String, (Operation, Prepared)>,
+}
+
+impl<'c> Played<'c> {
+    async fn begin(case: &'c Case, certificates: &'c Certificates) -> Self {
+        let folder = TempDir::new().unwrap();
+        let (running, remote) = Self::started(case, certificates, &folder).await;
+        let (quotes, sent) = (HashMap::new(), HashMap::new());
+        Self { case, certificates, folder, running: Some(running), remote, quotes, sent }
+    }
+
+    async fn started(case: &Case, certificates: &Certificates, folder: &TempDir) -> (Running, Remote) {
+        let book = folder.path().join("payer.book");
+        let files = ["payer-supplementary.pem", "payer-supplementary-key.pem", "ca.pem"];
+        let [certificate, key, ca] = files.map(|name| certificates.text(name));
+        let mut arguments = vec!["simulate", "payer", "--payer", "supplementary", "--listen", "127.0.0.1:0"];
+        arguments.extend(["--book", book.to_str().unwrap()]);
+        arguments.extend(["--certificate", &certificate, "--key", &key, "--client-ca", &ca]);
+        arguments.extend(case.run.split_whitespace());
+        let running = Running::start(&arguments);
+        let remote = remote(&running.url, certificates, certificates).await;
+        (running, remote.unwrap())
+    }
+
+    async fn kill(&mut self) {
+        self.running.take().unwrap().kill();
+        let (running, remote) = Self::started(self.case, self.certificates, &self.folder).await;
+        (self.running, self.remote) = (Some(running), remote);
+    }
+
+    async fn quote(&mut self, stay: &str) -> String {
+        match self.remote.quote(&ask(self.case, stay), within(5_000)).await {
+            QuoteAnswer::Quote(quote) => {
+                let amount = quote.amounts[0].amount.to_string();
+                self.quotes.insert(stay.to_owned(), quote);
+                amount
+            }
+            QuoteAnswer::Refused { code, .. } => format!("refused {code}"),
+            QuoteAnswer::NotCovered => "not_covered".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    async fn perform(&mut self, operation: Operation, milliseconds: i64) -> String {
+        let prepared = self.remote.prepare(&operation).unwrap();
+        let answer = self.remote.perform(&prepared, within(milliseconds)).await;
+        self.sent.insert(operation.id.to_string(), (operation, prepared));
+        match answer {
+            Performed::Committed { amounts, .. } => format!("done {}", money(&amounts)),
+            Performed::Refused { code, .. } => format!("refused {code}"),
+            Performed::Unknown { .. } => "unknown".to_owned(),
+        }
+    }
+
+    async fn commit(&mut self, id: &str, stay: &str, milliseconds: i64) -> String {
+        let quote = &self.quotes[stay];
+        let operation = Operation {
+            id: id.into(),
+            stay: stay.into(),
+            kind: OperationKind::Commit,
+            quote_id: Some(quote.id.clone()),
+            kept: quote.kept.clone(),
+            amounts: quote.amounts.iter().map(|leg| (leg.payer.clone(), leg.amount)).collect(),
+        };
+        self.perform(operation, milliseconds).await
+    }
+
+    async fn reverse(&mut self, id: &str, original: &str) -> String {
+        let (commit, prepared) = self.sent[original].clone();
+        let kind = OperationKind::Reverse { original: commit.id.clone(), prepared };
+        self.perform(Operation { id: id.into(), kind, ..commit }, 5_000).await
+    }
+
+    async fn status(&self, id: &str) -> String {
+        match self.remote.status(&self.sent[id].1, within(5_000)).await {
+            Status::Done { amounts, .. } => format!("done {}", money(&amounts)),
+            Status::Refused { code } => format!("refused {code}"),
+            Status::NotFound => "not_found".to_owned(),
+            Status::Unavailable(_) => "unavailable".to_owned(),
+            Status::Pending => "pending".to_owned(),
+        }
+    }
+
+    async fn book(&self) -> String {
+        let lines = self.remote.statement(civil_date(SystemClock.now()), within(5_000)).await.unwrap();
+        lines
+            .iter()
+            .map(|line| format!("{} {}", line.operation_id, line.amount))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    fn manifest(&self) -> String {
+        let manifest = self.remote.manifest();
+        let payers: Vec<_> = manifest.serves.iter().map(ToString::to_string).collect();
+        let per_second = manifest.requests_per_second_max;
+        let is_optional = if manifest.optional { "optional" } else { "required" };
+        let at_a_time = manifest.concurrency_max;
+        format!("{} {is_optional} {at_a_time} {per_second:?} {}", payers.join("+"), manifest.quote_p95_ms)
+    }
+
+    async fn play(&mut self, asked: &[&str]) -> String {
+        match asked {
+            ["describe"] => self.manifest(),
+            ["quote", stay] => self.quote(stay).await,
+            ["commit", id, stay] => self.commit(id, stay, 5_000).await,
+            // Whoever sends it waits no longer than this.
+            ["commit", id, stay, milliseconds] => self.commit(id, stay, milliseconds.parse().unwrap()).await,
+            ["reverse", id, original] => self.reverse(id, original).await,
+            ["status", id] => self.status(id).await,
+            ["book"] => self.book().await,
+            other => panic!("{other:?} is no step"),
+        }
+    }
+}
+
+fn money(amounts: &[(PayerCode, Money)]) -> String {
+    amounts.iter().map(|(_, amount)| amount.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_answers_as_its_numbers_say_and_remembers_past_kill_9() {
+    let certificates = Certificates::made(&[]);
+    let cases: Cases = toml::from_str(include_str!("../../cases/simulated_payer.toml")).unwrap();
+    for case in &cases.case {
+        let mut played = Played::begin(case, &certificates).await;
+        for step in &case.steps {
+            if step == "kill -9, restart" {
+                played.kill().await;
+                continue;
+            }
+            let (asked, expected) = step.split_once("->").unwrap();
+            let asked: Vec<_> = asked.split_whitespace().collect();
+            assert_eq!(played.play(&asked).await, expected.trim(), "{}: {step}", case.name);
+        }
+        let (said, exit) = played.running.take().unwrap().stop();
+        assert_eq!(exit, Some(0), "{}: {said}", case.name);
+        for part in ["模拟支付方 supplementary", "simulates supplementary", "已停止 | stopped"] {
+            assert!(said.contains(part), "{part:?} is missing from\n{said}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_knows_whom_it_serves_and_is_known() {
+    let (certificates, strangers) = (Certificates::made(&[]), Certificates::made(&[]));
+    let cases: Cases = toml::from_str(include_str!("../../cases/simulated_payer.toml")).unwrap();
+    let played = Played::begin(&cases.case[0], &certificates).await;
+    let url = played.running.as_ref().unwrap().url.clone();
+    assert!(url.starts_with("https://127.0.0.1:"), "{url}");
+    for (trusts, shows, is_served) in [
+        (&certificates, &certificates, true),
+        (&certificates, &strangers, false),
+        (&strangers, &certificates, false),
+    ] {
+        assert_eq!(remote(&url, trusts, shows).await.is_ok(), is_served);
+    }
+}
