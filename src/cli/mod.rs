@@ -22,6 +22,7 @@ pub mod serve;
 mod settle;
 mod simulate;
 mod usage;
+mod workload;
 
 use std::io::Write;
 use std::process::ExitCode;

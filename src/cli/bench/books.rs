@@ -3,9 +3,9 @@
 
 use jiff::civil::Date;
 
-use super::client::{Client, Doors};
 use super::gate::{Audited, Books};
 use super::load::Settled;
+use crate::cli::workload::client::{Client, Doors};
 use crate::cli::{block_on, ledger};
 use crate::settlement::bill::Bill;
 use crate::store::{ReportLine, Store};

@@ -9,12 +9,12 @@ use std::thread::JoinHandle;
 use anyhow::{Context, anyhow, bail};
 use tokio::sync::watch;
 
-use super::client::Doors;
 use super::payers::Named;
-use super::workload::{Workload, profiles};
 use crate::cli::import::{bring_in_roster, bring_in_sample_catalogue};
 use crate::cli::opened::Opened;
 use crate::cli::serve::{Front, Listeners, serve};
+use crate::cli::workload::client::Doors;
+use crate::cli::workload::{Workload, profiles};
 use crate::cli::{block_on, demo, house, opened, policy};
 use crate::config::{Config, Limits};
 use crate::http;

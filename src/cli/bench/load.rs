@@ -12,9 +12,9 @@ use hdrhistogram::Histogram;
 use uuid::Uuid;
 use yizhan_contract::Money;
 
-use super::client::{Answer, Client, Doors};
 use super::progress::Progress;
-use super::workload::{Outgoing, Saying, Stay, Workload};
+use crate::cli::workload::client::{Answer, Client, Doors};
+use crate::cli::workload::{Outgoing, Saying, Stay, Workload};
 use crate::runtime::steady;
 
 /// Clients of an open loop; more would only wait in another queue.

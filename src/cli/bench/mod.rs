@@ -1,13 +1,12 @@
 //! `yizhan bench`: what the gateway can do, measured from outside, beside what the machine can do.
 //!
-//! [`workload`] makes stays, [`load`] sends them as so many [`client`]s to the [`subject`], which is a gateway
+//! [`workload`](super::workload) makes stays, [`load`] sends them as so many [`client`](super::workload::client)s to the [`subject`], which is a gateway
 //! of our own ([`house`]) or one that runs already. [`machine`] measures bare commits, [`turns`] interleaves all
 //! of it, [`peak`] looks for the highest rate. Before anything is told, [`gate`] accounts for every message
 //! by the gateway's own [`books`]. Outside [`payers`] can be asked that take their time, and [`own_time`] says
 //! what is left of a settlement's time without them.
 
 mod books;
-mod client;
 mod figures;
 mod gate;
 mod goals;
@@ -22,7 +21,6 @@ mod progress;
 mod report;
 mod subject;
 mod turns;
-mod workload;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,11 +31,12 @@ use yizhan_contract::stay::civil_date;
 
 use super::Exit;
 use super::opened::Unprinted;
+use super::workload::client::Doors;
+use super::workload::{SendingHospital, Workload};
 use crate::config::{Log, LogFormat};
 use crate::runtime::Runtime;
 use crate::store::address::Address;
 use crate::telemetry;
-use client::Doors;
 use load::Load;
 use machine::Machine;
 use own_time::OwnTime;
@@ -46,7 +45,6 @@ use progress::Progress;
 use report::{Conditions, Memory, Report};
 use subject::Subject;
 use turns::{Mode, Run};
-use workload::{SendingHospital, Workload};
 
 #[derive(Debug, Args)]
 #[command(

@@ -7,13 +7,13 @@ use jiff::civil::{Date, date};
 use yizhan_rules::PolicyShelf;
 
 use super::books::{HttpBooks, StoreBooks};
-use super::client::Doors;
 use super::gate::{self, Verdict};
 use super::house::OwnGateway;
 use super::load::Account;
 use super::payers::Named;
-use super::workload::Workload;
 use crate::cli::opened::Unprinted;
+use crate::cli::workload::Workload;
+use crate::cli::workload::client::Doors;
 use crate::store::Store;
 use crate::store::address::Address;
 

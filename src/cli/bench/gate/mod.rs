@@ -12,7 +12,7 @@ use yizhan_contract::{Money, PayerCode, Text};
 use yizhan_rules::Policy;
 
 use super::load::{Account, Settled};
-use super::workload::Workload;
+use crate::cli::workload::Workload;
 use crate::settlement::bill::{Bill, BillState};
 use crate::store::ReportLine;
 use crate::store::ledger::PATIENT;

@@ -2,10 +2,11 @@
 //!
 //! Any stay can be made from its number alone, so clients take numbers and the gate makes a stay once more
 //! to know what it should have cost. [`hospitals`] and [`people`] say who sends and who is ill, [`charges`]
-//! what it costs, [`messages`] writes it down.
+//! what it costs, [`messages`] writes it down, [`client`] sends it.
 
 mod chance;
 mod charges;
+pub(super) mod client;
 mod hospitals;
 mod messages;
 mod people;

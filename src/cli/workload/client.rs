@@ -7,7 +7,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 use yizhan_contract::Money;
 
-use super::workload::{Outgoing, Port, Saying};
+use super::{Outgoing, Port, Saying};
 use crate::intake::hl7::{Message, Reading};
 use crate::intake::mllp::client::{Acknowledged, SendError, Sender};
 
@@ -16,15 +16,15 @@ const ANSWER_WAIT: Duration = Duration::from_secs(20);
 
 /// Where a gateway takes messages in.
 #[derive(Debug, Clone)]
-pub(super) struct Doors {
+pub(in crate::cli) struct Doors {
     /// `http://127.0.0.1:8080`
-    pub(super) http: String,
-    pub(super) mllp: String,
+    pub(in crate::cli) http: String,
+    pub(in crate::cli) mllp: String,
 }
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(in crate::cli) enum Answer {
     Settled {
         settlement: Uuid,
         patient_share: Money,
@@ -37,7 +37,7 @@ pub(super) enum Answer {
     Lost(String),
 }
 
-pub(super) struct Client {
+pub(in crate::cli) struct Client {
     doors: Doors,
     agent: ureq::Agent,
     runtime: tokio::runtime::Runtime,
@@ -53,7 +53,7 @@ struct BilledShare {
 }
 
 impl Client {
-    pub(super) fn new(doors: &Doors) -> std::io::Result<Self> {
+    pub(in crate::cli) fn new(doors: &Doors) -> std::io::Result<Self> {
         let config = ureq::Agent::config_builder().http_status_as_error(false);
         Ok(Self {
             doors: doors.clone(),
@@ -63,7 +63,7 @@ impl Client {
         })
     }
 
-    pub(super) fn send(&mut self, message: &Outgoing, token: &str) -> Answer {
+    pub(in crate::cli) fn send(&mut self, message: &Outgoing, token: &str) -> Answer {
         match message.port {
             Port::Http { media_type } => self.post(message, media_type, token),
             Port::Mllp => match self.send_hl7(message) {
@@ -106,7 +106,7 @@ impl Client {
     }
 
     /// A bill as the gateway shows it to its hospital; absent where it knows none.
-    pub(super) fn bill(&self, settlement: Uuid, token: &str) -> anyhow::Result<Option<Vec<u8>>> {
+    pub(in crate::cli) fn bill(&self, settlement: Uuid, token: &str) -> anyhow::Result<Option<Vec<u8>>> {
         let request = self
             .agent
             .get(format!("{}/v1/settlements/{settlement}", self.doors.http))

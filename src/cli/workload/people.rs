@@ -36,9 +36,9 @@ const GIVEN: [&str; 12] =
 
 /// Somebody in hospital. Generated, so nothing of it is anybody's.
 #[derive(Debug, Clone)]
-pub(in crate::cli::bench) struct Person {
+pub(in crate::cli) struct Person {
     /// The same number is the same person within a run.
-    pub(in crate::cli::bench) number: u64,
+    pub(in crate::cli) number: u64,
     pub(super) id_number: Option<String>,
     pub(super) name: String,
     pub(super) is_male: bool,

@@ -15,9 +15,9 @@ const REGIONS: [&str; 3] = ["371302", "371323", "371321"];
 
 /// A hospital that sends.
 #[derive(Debug, Clone)]
-pub(in crate::cli::bench) struct SendingHospital {
-    pub(in crate::cli::bench) code: String,
-    pub(in crate::cli::bench) token: String,
+pub(in crate::cli) struct SendingHospital {
+    pub(in crate::cli) code: String,
+    pub(in crate::cli) token: String,
     pub(super) writes_gb18030: bool,
     level: u8,
     region: &'static str,
@@ -25,7 +25,7 @@ pub(in crate::cli::bench) struct SendingHospital {
 
 impl SendingHospital {
     /// The one whose token an operator named; it sends as its running gateway's profile expects by default.
-    pub(in crate::cli::bench) fn named(code: &str, token: &str) -> Self {
+    pub(in crate::cli) fn named(code: &str, token: &str) -> Self {
         let (code, token) = (code.to_owned(), token.to_owned());
         Self { code, token, writes_gb18030: false, level: 2, region: REGIONS[1] }
     }
@@ -65,7 +65,7 @@ pub(super) fn samples() -> Vec<SendingHospital> {
     (0..HOSPITALS).map(SendingHospital::sample).collect()
 }
 
-pub(in crate::cli::bench) fn profiles(of: &[SendingHospital]) -> Result<Profiles, ProfileError> {
+pub(in crate::cli) fn profiles(of: &[SendingHospital]) -> Result<Profiles, ProfileError> {
     Profiles::new(of.iter().map(SendingHospital::profile).collect::<Result<_, _>>()?)
 }
 

@@ -9,14 +9,14 @@ use super::{Form, Stay, fen};
 
 /// Where a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::bench) enum Port {
+pub(in crate::cli) enum Port {
     Http { media_type: &'static str },
     Mllp,
 }
 
 /// What a message brings about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::bench) enum Saying {
+pub(in crate::cli) enum Saying {
     /// Kept until the discharge.
     Charges,
     /// The bill comes back.
@@ -25,11 +25,11 @@ pub(in crate::cli::bench) enum Saying {
 
 /// One message, ready to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli::bench) struct Outgoing {
-    pub(in crate::cli::bench) port: Port,
-    pub(in crate::cli::bench) saying: Saying,
-    pub(in crate::cli::bench) id: String,
-    pub(in crate::cli::bench) bytes: Vec<u8>,
+pub(in crate::cli) struct Outgoing {
+    pub(in crate::cli) port: Port,
+    pub(in crate::cli) saying: Saying,
+    pub(in crate::cli) id: String,
+    pub(in crate::cli) bytes: Vec<u8>,
 }
 
 const SENT_AT: &str = "2020-12-31T10:15:00+08:00";
@@ -37,7 +37,7 @@ const SENT_AT_HL7: &str = "20201231101500+0800";
 
 impl Stay<'_> {
     /// In the order in which they are sent.
-    pub(in crate::cli::bench) fn messages(&self) -> Vec<Outgoing> {
+    pub(in crate::cli) fn messages(&self) -> Vec<Outgoing> {
         let document = |media_type, bytes: String| Outgoing {
             port: Port::Http { media_type },
             saying: Saying::Discharge,
