@@ -7,7 +7,6 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 use yizhan_kit::simulate::listed;
 
-use crate::authority::Authority;
 use crate::{passed_over, project};
 
 /// The one level that takes a minute; it is tried for a second elsewhere.
@@ -43,7 +42,7 @@ fn fund() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_yizhan")).with_file_name("examples/fund")
 }
 
-/// The clone after its build, with certificates by the names the handbook gives them.
+/// The clone after its build.
 fn clone() -> TempDir {
     let folder = TempDir::new().unwrap();
     let link = |from: &Path, to: &str| {
@@ -55,16 +54,6 @@ fn clone() -> TempDir {
     link(Path::new(env!("CARGO_BIN_EXE_yizhan")), "target/release/yizhan");
     std::fs::create_dir(folder.path().join("target/release/examples")).unwrap();
     link(&fund(), "target/release/examples/fund");
-    let authority = Authority::new();
-    let copied = |from: &Path, to: &str| {
-        std::fs::copy(from, folder.path().join(to)).unwrap();
-    };
-    copied(&authority.own_file(), "ca.pem");
-    for (of, name) in [("127.0.0.1", "payer"), ("kit", "kit")] {
-        let (certificate, key) = authority.issued(of);
-        copied(&certificate, &format!("{name}.pem"));
-        copied(&key, &format!("{name}.key"));
-    }
     folder
 }
 
