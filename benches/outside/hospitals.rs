@@ -89,7 +89,7 @@ impl Client {
     }
 }
 
-/// So much that all five payers of an illness have a part in it.
+/// So much that at the hospital of the third level all five payers of an illness have a part in it.
 fn discharge(of: Hospital, person: u64) -> Vec<u8> {
     let line = |id: u32, code: &str, name: &str, amount: u64| {
         json!({"id": id.to_string(), "date": "2020-06-24", "code": code, "name": name, "quantity": "1",
@@ -103,8 +103,7 @@ fn discharge(of: Hospital, person: u64) -> Vec<u8> {
         "patient": {"id_number": id_number(person), "mrn": format!("P{person}"), "name": format!("李{person}"),
             "sex": "female", "birth": birth(&id_number(person))},
         "diagnoses": [{"code": "K35.900", "name": "急性阑尾炎", "principal": true}],
-        "lines": [line(1, "SUR01", "阑尾切除术", 31_000 + person % 97), line(2, "DRU05", "低分子肝素", 4_000),
-            line(3, "MAT09", "进口止血材料", 6_000)],
+        "lines": [line(1, "SUR09", "胃大部切除术", 10_000 + person % 97), line(2, "DRU05", "低分子肝素", 4_000)],
     });
     message.to_string().into_bytes()
 }

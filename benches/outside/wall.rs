@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use yizhan::runtime::steady;
 
 use crate::figures::{median, milliseconds, quantile, spread, verdict};
-use crate::hospitals::{Client, People, YISHUI, id_number};
+use crate::hospitals::{Client, LINYI, People, id_number};
 use crate::house::{self, Adapter, House};
 use crate::insurers::Insurers;
 
@@ -85,7 +85,7 @@ fn settle(
             scope.spawn(|| {
                 while steady().duration_since(begun) < lasting {
                     let (person, sent) = (people.next(), steady());
-                    assert!(client.is_settled(YISHUI, person, 60), "not settled");
+                    assert!(client.is_settled(LINYI, person, 60), "not settled");
                     let wall = us_since(sent);
                     let took = insurers.took(&id_number(person));
                     assert!(0 < took.commits, "settled without its payers");

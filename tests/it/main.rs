@@ -33,6 +33,7 @@ mod mllp_frames;
 mod mllp_listener;
 mod old_stores;
 mod outbox;
+mod plugged;
 mod postgres;
 mod profiles;
 mod readme;

@@ -1,0 +1,127 @@
+//! Five payers and a gateway, each a process of its own, over TLS with certificates on both sides, as they are run: what
+//! each payer pays stands on the bill, in its own statement and in the ledger, whoever is killed at whatever moment.
+//!
+//! Reading order: [`process`] (one program, its end by kill -9), [`site`] (all of them, and what must agree), here (what
+//! is done to them).
+
+mod process;
+mod site;
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde_json::Value;
+use yizhan::runtime::{Clock as _, SystemClock, steady};
+use yizhan_kit::simulate::Magic;
+
+use site::{PAYERS, Site, Stay};
+
+/// The payer that is killed. It takes its time, so that the others are through while it has yet to begin.
+const KILLED: &str = "medical_assistance";
+const TAKES_MS: u16 = 1_500;
+
+/// How long anything may take that has to come about.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(50);
+
+/// Looks again until it is so.
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = steady();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(steady().duration_since(began) < PATIENCE, "after {PATIENCE:?} still not: {what}");
+        SystemClock.sleep_until(SystemClock.now() + LOOK_AGAIN).await;
+    }
+}
+
+/// Every payer's amount, in the order of the bill.
+fn paid(bill: &Value) -> Vec<(&str, &str)> {
+    let lines = bill["payers"].as_array().unwrap().iter();
+    lines.map(|line| (line["payer"].as_str().unwrap(), line["paid"].as_str().unwrap())).collect()
+}
+
+fn each_pays_its_part(bill: &Value) {
+    let paid = paid(bill);
+    let payers: Vec<&str> = paid.iter().map(|(payer, _)| *payer).collect();
+    assert_eq!(payers, PAYERS, "{bill}");
+    assert!(paid.iter().all(|(_, paid)| *paid != "0.00"), "{bill}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_payers_pay_their_parts_over_either_port_and_take_them_back() {
+    let site = Site::open(0).await;
+    let (json, hl7) = (Stay::of("zhang", "json", "J1"), Stay::of("stranger", "ADT^A03", "H1"));
+    let over_http = site.post(&json).await;
+    let over_mllp = site.hl7(&hl7).await;
+    for bill in [&over_http, &over_mllp] {
+        assert_eq!(bill["state"], "settled", "{bill}");
+        each_pays_its_part(bill);
+    }
+    site.agrees(&[&over_http, &over_mllp]).await;
+    let reversed = [site.reversed(&over_http, 10).await, site.reversed(&over_mllp, 10).await];
+    assert!(reversed.iter().all(|bill| bill["state"] == "reversed"), "{reversed:?}");
+    site.agrees(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payer_that_is_killed_at_any_moment_ends_as_all_the_others() {
+    let mut site = Site::open(TAKES_MS).await;
+    // Before its quote: nobody has paid anything, and the stay waits for it.
+    site.kill(KILLED);
+    let waiting = Stay::of("zhang", "json", "Q1");
+    assert_eq!(site.ask(&waiting, 0).await.status, 202);
+    site.is_left_waiting(&waiting).await;
+    site.others_have_booked(KILLED, 0).await;
+    site.restart(KILLED).await;
+    let first = site.settled(&waiting).await;
+    each_pays_its_part(&first);
+
+    // Between quote and commit: it was sent its commit, and had yet to do it when the others had done theirs.
+    let sent = Stay::of("stranger", "json", "C1");
+    assert_eq!(site.ask(&sent, 0).await.status, 202);
+    site.others_have_booked(KILLED, 2).await;
+    site.kill(KILLED);
+    site.restart(KILLED).await;
+    let second = site.settled(&sent).await;
+    each_pays_its_part(&second);
+    site.agrees(&[&first, &second]).await;
+
+    // In the midst of a reversal, the same.
+    assert_eq!(site.reverse(&first, 0).await.status, 202);
+    site.others_have_booked(KILLED, 3).await;
+    site.kill(KILLED);
+    site.restart(KILLED).await;
+    assert_eq!(site.reversed(&first, 60).await["state"], "reversed");
+    site.agrees(&[&second]).await;
+    assert_eq!(site.reversed(&second, 60).await["state"], "reversed");
+    site.agrees(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payer_and_the_gateway_that_are_killed_after_the_commits_and_before_their_answers_find_them_again()
+{
+    let mut site = Site::open(0).await;
+    // All five book it, and say nothing.
+    let unheard = Stay::of_magic(Magic::TimesOut, "T1");
+    assert_eq!(site.ask(&unheard, 0).await.status, 202);
+    site.all_have_booked(1).await;
+    site.kill(KILLED);
+    site.restart(KILLED).await;
+    let first = site.settled(&unheard).await;
+    each_pays_its_part(&first);
+
+    let unsure = Stay::of_magic(Magic::LosesStatus, "T2");
+    assert_eq!(site.ask(&unsure, 0).await.status, 202);
+    site.all_have_booked(2).await;
+    site.kill_gateway();
+    site.restart_gateway().await;
+    let second = site.settled(&unsure).await;
+    each_pays_its_part(&second);
+    site.agrees(&[&first, &second]).await;
+    for bill in [&first, &second] {
+        assert_eq!(site.reversed(bill, 60).await["state"], "reversed");
+    }
+    site.agrees(&[]).await;
+}
