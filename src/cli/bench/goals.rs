@@ -4,7 +4,7 @@ use serde::Serialize;
 use yizhan_contract::Text;
 
 use super::figures::{Row, Spread};
-use super::report::Memory;
+use super::report::{Memory, both, line};
 
 const OVERHEAD_P50_US_MAX: u64 = 1_000;
 const OVERHEAD_P99_US_MAX: u64 = 5_000;
@@ -94,7 +94,7 @@ pub(super) fn goals(rows: &[Row], memory: &Memory, is_at_half: bool) -> Vec<Goal
 }
 
 impl Goal {
-    fn at_most(title: Text, most: u64, seen: Spread, shown: fn(u64) -> String) -> Self {
+    pub(super) fn at_most(title: Text, most: u64, seen: Spread, shown: fn(u64) -> String) -> Self {
         let goal = format!("≤ {}", shown(most));
         Self { title, goal, seen: seen.shown(shown), is_met: seen.median <= most }
     }
@@ -102,6 +102,11 @@ impl Goal {
     fn at_least(title: Text, least: u64, seen: Spread, shown: fn(u64) -> String) -> Self {
         let goal = format!("≥ {}", shown(least));
         Self { title, goal, seen: seen.shown(shown), is_met: seen.median >= least }
+    }
+
+    pub(super) fn line(&self, text: &mut String) {
+        let sign = if self.is_met { "✓" } else { "×" };
+        line(text, &format!("{sign} {}", both(&self.title)), &format!("{}  ({})", self.seen, self.goal));
     }
 }
 
@@ -111,7 +116,7 @@ pub(super) fn milliseconds(us: u64) -> String {
 }
 
 /// 0.47
-fn hundredths(value: u64) -> String {
+pub(super) fn hundredths(value: u64) -> String {
     format!("{}.{:02}", value / 100, value % 100)
 }
 

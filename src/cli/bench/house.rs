@@ -1,5 +1,5 @@
-//! The gateway that is measured: one of our own, served in this process over a store that is gone after
-//! the run, or one that runs already.
+//! A gateway of our own, served in this process: over a store that is filled for the run, or over one that was
+//! filled before.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -49,12 +49,22 @@ impl OwnGateway {
     ) -> anyhow::Result<Self> {
         let (runtime, key_path) = (Runtime::system(), folder.join("yizhan.key"));
         Key::create(&key_path)?;
-        let open = || opened::open_store(&address, &key_path, postgres::Options::default(), &runtime);
-        let filled = open()?;
-        block_on(fill(&*filled, workload, &runtime))?;
+        let filled = opened::open_store(&address, &key_path, postgres::Options::default(), &runtime)?;
+        block_on(bring_in_people(&*filled, workload, &runtime))?;
         // Opened again: an idle gateway's memory holds nothing of an import.
         filled.close();
-        let store = open()?;
+        Self::serve(address, &key_path, workload, outside)
+    }
+
+    /// Serves a store that holds its roster already on free ports.
+    pub(super) fn serve(
+        address: Address,
+        key_path: &Path,
+        workload: &Workload,
+        outside: Vec<Named>,
+    ) -> anyhow::Result<Self> {
+        let runtime = Runtime::system();
+        let store = opened::open_store(&address, key_path, postgres::Options::default(), &runtime)?;
         let (policies, payers) = (policy::shelf(&[])?, Payers::new(outside)?);
         payers.check(&policies)?;
         let profiles = profiles(workload.hospitals())?;
@@ -66,11 +76,11 @@ impl OwnGateway {
         let listeners = Listeners { http: listen()?, mllp: listen()? };
         let ports = (listeners.http.local_addr()?, listeners.mllp.local_addr()?);
         let limits = Limits { requests_per_second_max: REQUESTS_PER_SECOND_MAX, ..Limits::default() };
-        let config = Config { limits, ..demo::config(&folder.join("yizhan.db"), &key_path, ports) };
+        let config = Config { limits, ..demo::config(&key_path.with_extension("db"), key_path, ports) };
         let front = Front {
             reading: http::Reading::Token,
             metrics: telemetry::start_metrics(),
-            passes: opened::passes(&key_path)?,
+            passes: opened::passes(key_path)?,
             recent: Arc::default(),
         };
         let (stop, stopped) = Shutdown::new();
@@ -103,7 +113,12 @@ fn bytes_of(store: &Address) -> Option<u64> {
     }
 }
 
-async fn fill(store: &dyn Ports, workload: &Workload, runtime: &Runtime) -> anyhow::Result<()> {
+/// Roster and catalogue of a store that holds no settlement.
+pub(super) async fn bring_in_people(
+    store: &dyn Ports,
+    workload: &Workload,
+    runtime: &Runtime,
+) -> anyhow::Result<()> {
     if !store.books(None, 1).await?.books.is_empty() {
         bail!("数据库已有结算，压测需要空库 | the store holds settlements; a bench needs an empty one");
     }

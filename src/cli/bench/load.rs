@@ -81,6 +81,11 @@ impl<'l> Load<'l> {
         Self { workload, doors, progress, next: AtomicU64::new(0) }
     }
 
+    /// From this stay on; those before it were sent already.
+    pub(super) fn starting_at(self, first: u64) -> Self {
+        Self { next: AtomicU64::new(first), ..self }
+    }
+
     /// Sends for as long as `lasting`, and waits for the last answers.
     pub(super) fn run(&self, pace: Pace, lasting: Duration) -> anyhow::Result<Measured> {
         let clients = match pace {

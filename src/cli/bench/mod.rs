@@ -3,7 +3,7 @@
 //! [`workload`](super::workload) makes stays, [`load`] sends them as so many [`client`](super::workload::client)s to the [`subject`], which is a gateway
 //! of our own ([`house`]) or one that runs already. [`machine`] measures bare commits, [`turns`] interleaves all
 //! of it, [`peak`] looks for the highest rate. Before anything is told, [`gate`] accounts for every message
-//! by the gateway's own [`books`]. Outside [`payers`] can be asked that take their time, and [`own_time`] says
+//! by the gateway's own [`books`]. [`stored`] does it over stores that are full. Outside [`payers`] can be asked that take their time, and [`own_time`] says
 //! what is left of a settlement's time without them.
 
 mod books;
@@ -19,6 +19,7 @@ mod payers;
 mod peak;
 mod progress;
 mod report;
+mod stored;
 mod subject;
 mod turns;
 
@@ -90,6 +91,11 @@ pub(super) struct BenchArgs {
     /// 空的 PostgreSQL 数据库（默认为临时 SQLite 文件）| An empty PostgreSQL database; default: a temporary SQLite file
     #[arg(long, conflicts_with = "http")]
     store: Option<Unprinted>,
+    /// 已存大量住院的数据库：住院数=SQLite 文件或空的 PostgreSQL 数据库，可重复；首次填充并保留，中断后续填，其后以同一
+    /// 恒定速率（默认峰值的三分之一）轮流测量 | Stores that hold many stays, STAYS=STORE, several times: filled once and
+    /// kept, gone on with after an interruption, then measured in turn at one rate (a third of what they can do)
+    #[arg(long, value_name = "STAYS=STORE", conflicts_with_all = ["store", "clients", "peak", "minutes", "http"])]
+    stored: Vec<stored::Named>,
     /// 运行中的网关，如 http://127.0.0.1:8080 | A gateway that runs already
     #[arg(long, requires_all = ["mllp", "token"])]
     http: Option<String>,
@@ -119,6 +125,9 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
     if args.seconds == 0 || args.turns == 0 {
         bail!("--seconds 与 --turns 至少为 1 | --seconds and --turns must be at least 1");
     }
+    if !args.stored.is_empty() {
+        return run_stored(args);
+    }
     let report = measure(args)?;
     if args.json {
         super::say(&serde_json::to_string(&report)?);
@@ -126,6 +135,12 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<Exit> {
         super::say(&report.table());
     }
     Ok(if report.verdict.is_valid { Exit::Ok } else { Exit::Failed })
+}
+
+fn run_stored(args: &BenchArgs) -> anyhow::Result<Exit> {
+    let told = stored::measure(args)?;
+    super::say(&if args.json { serde_json::to_string(&told)? } else { told.table() });
+    Ok(if told.is_valid { Exit::Ok } else { Exit::Failed })
 }
 
 fn measure(args: &BenchArgs) -> anyhow::Result<Report> {

@@ -24,6 +24,13 @@ impl Progress {
         self.0.set_message(format!("{zh} {en}"));
     }
 
+    /// Shows how many of how many are done.
+    pub(super) fn counted(&self, zh: &str, en: &str, done: u64, of: u64) {
+        self.0.set_message(format!("{zh} {en} {done}/{of}"));
+        self.0.set_length(of);
+        self.0.set_position(done);
+    }
+
     /// Waits, and shows how much is left.
     pub(super) fn until(&self, end: Instant) {
         let begun = steady();

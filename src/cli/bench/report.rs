@@ -59,14 +59,9 @@ impl Report {
         self.head(&mut text);
         self.figures(&mut text);
         for goal in &self.goals {
-            let sign = if goal.is_met { "✓" } else { "×" };
-            line(
-                &mut text,
-                &format!("{sign} {}", both(&goal.title)),
-                &format!("{}  ({})", goal.seen, goal.goal),
-            );
+            goal.line(&mut text);
         }
-        self.ending(&mut text);
+        ending(&self.verdict, &mut text);
         text
     }
 
@@ -114,35 +109,35 @@ impl Report {
         }
         text.push('\n');
     }
+}
 
-    fn ending(&self, text: &mut String) {
-        let Verdict { is_valid, acknowledged, settled, total, caps_reached, faults_seen, faults } =
-            &self.verdict;
-        if *is_valid {
-            let _ = writeln!(
-                text,
-                "\n核对无误：{acknowledged} 条报文已应答，{settled} 次结算全部在库，合计 {total} 元，{caps_reached} 人次达到年度限额\n\
-                 accounted for: {acknowledged} messages acknowledged, {settled} settlements all in the store, {total} in total, \
-                 {caps_reached} annual caps reached"
-            );
-            return;
-        }
+/// Whether the run counts, and why not.
+pub(super) fn ending(verdict: &Verdict, text: &mut String) {
+    let Verdict { is_valid, acknowledged, settled, total, caps_reached, faults_seen, faults } = verdict;
+    if *is_valid {
         let _ = writeln!(
             text,
-            "\n×× 本次压测作废：{settled} 次结算中有 {faults_seen} 处不符\n\
-             ×× this run is void: {faults_seen} faults in {settled} settlements"
+            "\n核对无误：{acknowledged} 条报文已应答，{settled} 次结算全部在库，合计 {total} 元，{caps_reached} 人次达到年度限额\n\
+             accounted for: {acknowledged} messages acknowledged, {settled} settlements all in the store, {total} in total, \
+             {caps_reached} annual caps reached"
         );
-        for fault in faults {
-            let _ = writeln!(text, "  {} | {}", fault.zh, fault.en);
-        }
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\n×× 本次压测作废：{settled} 次结算中有 {faults_seen} 处不符\n\
+         ×× this run is void: {faults_seen} faults in {settled} settlements"
+    );
+    for fault in faults {
+        let _ = writeln!(text, "  {} | {}", fault.zh, fault.en);
     }
 }
 
-fn both(text: &Text) -> String {
+pub(super) fn both(text: &Text) -> String {
     format!("{} | {}", text.zh, text.en)
 }
 
-fn line(text: &mut String, title: &str, value: &str) {
+pub(super) fn line(text: &mut String, title: &str, value: &str) {
     let columns = title.trim_start().width();
     let _ = writeln!(text, "{title}{}{value}", " ".repeat(TITLE_COLUMNS.saturating_sub(columns).max(2)));
 }

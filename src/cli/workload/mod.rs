@@ -23,7 +23,9 @@ pub(super) use messages::{Outgoing, Port, Saying};
 use people::{Person, Population};
 
 /// Admissions of the policy's year that end within it.
-const FIRST_DAY: Date = date(2020, 1, 2);
+const FIRST_DAYS: [Date; 1] = [date(2020, 1, 2)];
+/// Of the years in a row that a policy of the whole province is shipped for.
+const FIRST_DAYS_OF_YEARS: [Date; 2] = [date(2019, 1, 2), date(2020, 1, 2)];
 const ADMISSION_DAYS: u64 = 320;
 /// Days in hospital, by tenths of all stays.
 const NIGHTS: [u64; 10] = [2, 3, 4, 5, 6, 7, 9, 11, 15, 28];
@@ -42,6 +44,8 @@ pub(super) struct Workload {
     population: Population,
     /// How often a stay is told in each of the three forms.
     forms: [u64; 3],
+    /// First admissions of the years that stays fall in.
+    first_days: &'static [Date],
 }
 
 /// How a hospital tells of a stay.
@@ -84,12 +88,17 @@ impl Workload {
     fn of(seed: u64, hospitals: Vec<SendingHospital>, people: u64) -> Self {
         let weights = hospitals::weights(&hospitals);
         let (tag, population) = (format!("B{seed:x}"), Population::new(seed, people));
-        Self { seed, tag, hospitals, weights, population, forms: [40, 20, 40] }
+        Self { seed, tag, hospitals, weights, population, forms: [40, 20, 40], first_days: &FIRST_DAYS }
     }
 
     /// One-shot documents only: their answer waits for outside payers, which an acknowledgement never does.
     pub(super) fn of_documents(self) -> Self {
         Self { forms: [60, 40, 0], ..self }
+    }
+
+    /// As a store holds them after years.
+    pub(super) fn over_years(self) -> Self {
+        Self { first_days: &FIRST_DAYS_OF_YEARS, ..self }
     }
 
     pub(super) fn seed(&self) -> u64 {
@@ -108,7 +117,12 @@ impl Workload {
         let mut chance = Chance::new(self.seed, number);
         let (person, keeps_coming) = self.population.of_stay(number, &mut chance);
         let nights = *chance.pick(&NIGHTS);
-        let admitted = later(FIRST_DAY, chance.below(ADMISSION_DAYS));
+        let first_day = match self.first_days {
+            [only] => *only,
+            // No number is drawn where there is no choice: a seed's stays are the same with it and without.
+            many => *chance.pick(many),
+        };
+        let admitted = later(first_day, chance.below(ADMISSION_DAYS));
         let deposit = if chance.is_percent(DEPOSIT_PERCENT) { chance.within(1..=20) * 50_000 } else { 0 };
         Stay {
             number,

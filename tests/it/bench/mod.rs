@@ -1,6 +1,7 @@
 //! `yizhan bench` as a process.
 
 mod statements;
+mod stored;
 
 use std::process::{Command, Output};
 
