@@ -67,12 +67,13 @@ impl Borne {
 }
 
 impl Bill {
-    /// Lines whose payers are waited for by the hospital: paid, and not collected yet.
+    /// Lines whose payers are waited for by the hospital: paid, and not collected yet. One that has committed another
+    /// amount takes it back first.
     pub(super) fn advance(&mut self, saga: &Saga) {
-        for call in saga.advanced().filter(|call| !call.is_committed()) {
+        for call in saga.advanced().filter(|call| !call.is_committed() || call.has_moved()) {
             for line in self.payers.iter_mut().filter(|line| call.payers().any(|payer| *payer == line.payer))
             {
-                line.state = PayerState::Deferred;
+                (line.state, line.payer_reference) = (PayerState::Deferred, None);
                 let finding = line.paid.is_positive().then(|| findings::advanced(&line.name, line.paid));
                 self.findings.extend(finding);
             }

@@ -370,7 +370,12 @@ impl Decision {
         if let Some(call) = saga.not_reversible(self.at) {
             return Ok(Verdict::refused(refusals::not_reversible(&record.names_of(call.payers()))));
         }
-        let saga = step(saga, Event::ReverseOrdered(ordered), self.at).saga;
+        let saga = step(saga, Event::ReverseOrdered(ordered.clone()), self.at).saga;
+        // No payer holds anything of it (what was advanced was refused): it is taken back by this very step.
+        if saga.is_over() {
+            (record.phase, record.saga) = (Phase::Reversed, Some(saga));
+            return self.take_back(record, person, &ordered);
+        }
         record.phase = Phase::Reversing;
         record.hold = self.hold(&record);
         if let Some(settlement) = &mut record.settlement {

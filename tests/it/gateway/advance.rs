@@ -140,6 +140,10 @@ async fn what_it_refuses_later_is_the_hospitals_and_never_the_patients() {
             (back.state, line(&back, HOSPITAL_ADVANCE).state),
             (BillState::Reversed, PayerState::Reversed)
         );
+        // No payer holds anything of it: it is taken back at once, and told so by one version.
+        let told = house.store.outbox_waiting(10).await.unwrap();
+        assert_eq!(told.iter().map(|entry| entry.version).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!((back.version, later(&house, A_WHILE).await), (3, 0));
         books_agree(&house).await;
     }
 }
