@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::{Table, Value};
+use yizhan_attestation::Trust;
 use yizhan_contract::PayerCode;
 
 use crate::intake::limits::MESSAGE_BYTES_MAX;
@@ -52,6 +53,9 @@ pub struct Config {
     /// For each payer of the policies an adapter, or `rules`.
     #[serde(default)]
     pub payers: BTreeMap<PayerCode, String>,
+    /// Whose word is taken that an adapter may decide.
+    #[serde(default)]
+    pub trust: Trust,
     #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
@@ -251,6 +255,19 @@ mod tests {
             ("[tls]\nkey = \"k\"\n", &[], "yizhan.toml: tls.certificate: 缺少该项", "| is missing; add it"),
             ("plain_text_beyond_loopback = \"yes\"\n", &[], "须为 true 或 false", "| must be true or false"),
             ("[mllp]\nrelease = 3\n", &[], "mllp.release: 须为 1 或 2", "| must be 1 or 2"),
+            (
+                "[trust]\nlevel = \"L9\"\n",
+                &[],
+                "yizhan.toml: trust.level: 只能是：L0, L1",
+                "| must be one of: L0, L1",
+            ),
+            (
+                "[trust.attestation_keys]\nbureau = \"abc\"\n",
+                &[],
+                "trust.attestation_keys.bureau: 须为 Ed25519 公钥",
+                "| must be an Ed25519 public key: 32 bytes in base64 or hexadecimal",
+            ),
+            ("[trust]\nkeys = 1\n", &[], "trust.keys: 没有这个配置项", "known here: level, attestation_keys"),
             ("policies = 7\n", &[], "policies: 须为带引号的文本", "| must be a text in quotation marks"),
             ("\n[http\n", &[], "yizhan.toml: 5: 该行不是有效的 TOML", "| the line is no valid TOML"),
             (

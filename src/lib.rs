@@ -12,7 +12,8 @@
 //! - [`refusal`]: every way to be refused, and how each channel says it.
 //! - [`runtime`] (clock, ids, the signal to stop), [`telemetry`] (events), [`system`] and [`tls`]: the ground.
 //!
-//! Below all of it lie two crates: `yizhan_contract`, what an insurer compiles against, and `yizhan_rules`, policies.
+//! Below all of it lie crates of their own: `yizhan_contract`, what an insurer compiles against, `yizhan_rules`, policies,
+//! `yizhan_remote`, payers over HTTPS, and `yizhan_attestation`, what they were certified for.
 //! `ARCHITECTURE.md` walks through a discharge and through an unknown outcome.
 
 pub mod catalogue;

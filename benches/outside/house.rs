@@ -4,7 +4,10 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use jiff::SignedDuration;
 use tempfile::TempDir;
+use yizhan::runtime::{Clock as _, SystemClock};
+use yizhan_attestation::{Attestation, Level, VALID, make_key, sign};
 
 use crate::hospitals;
 
@@ -71,7 +74,8 @@ impl House {
             let file = path("adapters.d").join(format!("{}.toml", adapter.payer));
             std::fs::write(file, adapter.file(certificates)).unwrap();
         }
-        std::fs::write(path("yizhan.toml"), configuration(&store, adapters)).unwrap();
+        let attested = attested(folder, adapters);
+        std::fs::write(path("yizhan.toml"), configuration(&store, adapters) + &attested).unwrap();
         std::fs::write(path("roster.csv"), hospitals::roster()).unwrap();
         run(yizhan().args(["key", "new"]).arg(path("yizhan.key")));
         let import = |register: &str, file: &Path, further: &[&str]| {
@@ -134,6 +138,27 @@ fn configuration(store: &str, adapters: &[Adapter]) -> String {
     )
 }
 
+/// Vouches for what the adapters are, so that they decide; whose word that is, as the configuration has it.
+fn attested(folder: &Path, adapters: &[Adapter]) -> String {
+    let key = folder.join("bureau.key");
+    let public = make_key(&key).unwrap();
+    let issued = SystemClock.now() - SignedDuration::from_mins(1);
+    let attestation = Attestation {
+        kit_version: env!("CARGO_PKG_VERSION").to_owned(),
+        adapter: "yizhan-simulator".to_owned(),
+        adapter_version: env!("CARGO_PKG_VERSION").to_owned(),
+        serves: adapters.iter().map(|adapter| adapter.payer.parse().unwrap()).collect(),
+        target: "-".to_owned(),
+        reached: Some(Level::L7),
+        passed: Level::ALL.to_vec(),
+        transcript_sha256: "-".to_owned(),
+        issued,
+        expires: issued + VALID,
+    };
+    std::fs::write(folder.join("adapters.d/attestation.json"), sign(&attestation, &key).unwrap()).unwrap();
+    format!("[trust.attestation_keys]\nbench = \"{public}\"\n")
+}
+
 impl Adapter {
     /// Its budget is never used up: one that is not asked any more shows nothing.
     fn file(&self, certificates: &Path) -> String {
@@ -142,7 +167,7 @@ impl Adapter {
         let Self { payer, port, mode } = self;
         format!(
             "name = \"{payer}\"\nurl = \"https://localhost:{port}\"\nca = \"{ca}\"\ncertificate = \"{certificate}\"\n\
-             key = \"{key}\"\n{mode}\notherwise = \"rules\"\n\
+             key = \"{key}\"\nattestation = \"attestation.json\"\n{mode}\notherwise = \"rules\"\n\
              [budget]\ncalls_min = 1000\nfailed_percent_max = 100\nslow_percent_max = 100\n"
         )
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use yizhan_attestation::Verified;
 use yizhan_contract::Text;
 
 use super::import::Target;
@@ -95,6 +96,12 @@ fn lines(note: &AdapterNote, noted: &Noted) -> Vec<String> {
             compared.compared, compared.differing, compared.unanswered
         ));
     }
+    if let Some(by) = &noted.vouched {
+        lines.push(format!("  {}", both(by)));
+    }
+    if let Some(why) = &noted.unproven {
+        lines.push(format!("  只比较 only compared  {}", both(why)));
+    }
     if let Some(fallen) = &noted.fallen {
         let since = shanghai_to_the_second(fallen.since);
         lines.push(format!("  已停用 not asked  自 since {since}  {}", both(&fallen.why)));
@@ -105,8 +112,11 @@ fn lines(note: &AdapterNote, noted: &Noted) -> Vec<String> {
 
 fn check(args: &CheckArgs, built_in: BuiltIn) -> Exit {
     match registry::check(&args.file, built_in) {
-        Ok(file) => {
+        Ok((file, verified)) => {
             super::say(&format!("{}  {}  文件有效 | the file is good", file.name, file.mode.word()));
+            if file.mode.decides() {
+                super::say(&attested(verified.as_ref()));
+            }
             Exit::Ok
         }
         Err(mistakes) => {
@@ -116,6 +126,19 @@ fn check(args: &CheckArgs, built_in: BuiltIn) -> Exit {
             Exit::Refused
         }
     }
+}
+
+/// What stands in its attestation; whether its key counts, each gateway's `[trust]` says.
+fn attested(verified: Option<&Verified>) -> String {
+    let Some(Verified { attestation, by }) = verified else {
+        return "没有评测证明：网关只比较，不由其决定 | it has no attestation: gateways compare it, and it decides nothing".to_owned();
+    };
+    let reached = attestation.reached.map_or_else(|| "-".to_owned(), |level| level.to_string());
+    let until = shanghai_to_the_second(attestation.expires);
+    format!(
+        "评测证明 attestation  {} {}  {reached}  有效期至 until {until}  密钥 key {by}",
+        attestation.adapter, attestation.adapter_version
+    )
 }
 
 fn reset(args: &ResetArgs) -> anyhow::Result<Exit> {

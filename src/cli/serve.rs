@@ -108,6 +108,7 @@ fn adapters(
         given: config.given_to_adapters(),
         policies: Arc::clone(policies),
         hospitals: profiles.iter().map(|profile| Arc::clone(&profile.hospital.code)).collect(),
+        trust: config.trust.clone(),
         book,
         gateway: Arc::from(gateway),
         calls_kept_for: SignedDuration::from_hours(24 * i64::from(config.limits.adapter_calls_days)),

@@ -2,11 +2,12 @@
 //! taken out while the gateway goes on.
 //!
 //! Reading order: [`file`] (what is written), `reach` (how it is reached), this page (the folder, and what becomes of it),
-//! `watched` and [`budget`] (when an adapter is not asked for a while), `comparing` (adapters that are only compared),
+//! `attested` (whether it may decide), `table` (who is asked from now on), `watched` and [`budget`] (when an adapter is not asked for a while), `comparing` (adapters that are only compared),
 //! [`standing`] (what is told of them), [`journal`] (their calls, after the fact), `host`.
 //!
 //! A file that cannot be used changes nothing: what was good stays, and why the new one is not taken is told.
 
+mod attested;
 pub mod budget;
 pub mod built_in;
 mod comparing;
@@ -15,6 +16,7 @@ mod host;
 pub mod journal;
 mod reach;
 pub mod standing;
+mod table;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,28 +24,30 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, mpsc};
+use yizhan_attestation::{AttestationError, Trust, Untrusted, Verified};
+use yizhan_contract::payer::Manifest;
 use yizhan_contract::{PayerCode, Text};
-use yizhan_remote::{CallRecord, Journal, Mapped, MappingError};
+use yizhan_remote::{CallRecord, Host as _, Journal, Mapped, MappingError};
 use yizhan_rules::PolicyShelf;
 use yizhan_rules::toml_file::Mistake;
 
+use self::attested::Attested;
 use self::built_in::BuiltIn;
 use self::file::AdapterFile;
 use self::host::OfRuntime;
 use self::journal::Keeper;
 use self::reach::{Reach, Shared};
 use self::standing::Notebook;
-use self::watched::{Watch, Watched};
+use self::watched::Watch;
 use crate::runtime::{Runtime, Shutdown};
-use crate::settlement::absent::Absent;
-use crate::settlement::directory::{Directory, Mode, Otherwise, Registered};
-use crate::settlement::payers::Adapter;
+use crate::settlement::directory::{Directory, Mode, Registered};
 use crate::store::adapter_book::AdapterBook;
 use crate::telemetry;
 
+pub use self::attested::DESCRIBE_EVERY;
 pub use self::comparing::Comparer;
 pub use self::watched::Fallen;
 
@@ -58,6 +62,8 @@ pub struct Setting {
     pub policies: Arc<PolicyShelf>,
     /// Codes of the hospitals there are.
     pub hospitals: BTreeSet<Arc<str>>,
+    /// Whose word is taken that an adapter may decide.
+    pub trust: Trust,
     /// Where what is known of adapters is written down, and under which name of this gateway.
     pub book: Arc<dyn AdapterBook>,
     pub gateway: Arc<str>,
@@ -106,6 +112,9 @@ struct Good {
     reach: Reach,
     /// The payers given to it, in the order of its manifest.
     serves: Vec<PayerCode>,
+    attested: Attested,
+    /// What it said of itself last, and when; absent: nothing yet.
+    said: Option<(Manifest, Timestamp)>,
 }
 
 /// The adapters of one gateway.
@@ -119,6 +128,8 @@ pub struct Registry {
     falling: Arc<Notify>,
     comparer: Comparer,
     notebook: Notebook,
+    /// Why adapters may not decide, as it was told last.
+    unproven: BTreeMap<Arc<str>, Text>,
 }
 
 impl Registry {
@@ -151,6 +162,7 @@ impl Registry {
             falling: Arc::default(),
             comparer,
             notebook: Notebook::new(book, gateway),
+            unproven: BTreeMap::new(),
         };
         let folder = registry.setting.folder.clone();
         registry.look(false).await.map_err(|why| RegistryError::Folder { folder: folder.clone(), why })?;
@@ -217,6 +229,9 @@ impl Registry {
         for path in gone {
             telemetry::adapter_gone(&path.display());
             self.entries.remove(&path);
+        }
+        for path in self.changed_of_themselves().await {
+            self.entries.entry(path).and_modify(|entry| entry.seen = None);
         }
         for path in files {
             self.look_at(path, is_ordered).await;
@@ -302,7 +317,9 @@ impl Registry {
         }
         let reach = self.shared.reach(&file).await?;
         let serves = served(&reach, &given)?;
-        let good = Good { file, reach, serves };
+        let attested = Attested::read(file.attestation.as_deref());
+        let said = reach.known().map(|payer| (payer.manifest().clone(), self.runtime.now()));
+        let good = Good { file, reach, serves, attested, said };
         let together: Vec<Registered> =
             others.into_iter().chain([&good]).filter_map(|good| self.known(good)).collect();
         Directory::check(&together, &self.setting.policies)
@@ -313,91 +330,25 @@ impl Registry {
     fn given_to(&self, name: &Arc<str>) -> impl Iterator<Item = &PayerCode> {
         self.setting.given.iter().filter(move |(_, given)| *given == name).map(|(payer, _)| payer)
     }
-
-    /// As it would stand together with others; absent: it has not said what it is, and is asked for nothing yet.
-    fn known(&self, good: &Good) -> Option<Registered> {
-        let payer = good.reach.known()?;
-        let adapter = Adapter { name: Arc::clone(&good.file.name), payer, serves: good.serves.clone() };
-        let (mode, otherwise) = (good.file.mode.clone(), good.file.otherwise);
-        Some(Registered { adapter, mode, otherwise, fallen: None })
-    }
-
-    /// What is so from now on.
-    fn put(&mut self) {
-        let good: Vec<Good> = self.good().cloned().collect();
-        let mut registered: Vec<Registered> = good.iter().map(|good| self.registered(good)).collect();
-        let mut notes: Vec<Text> = self.notes(&registered);
-        let is_there = |name: &Arc<str>| good.iter().any(|good| good.file.name == *name);
-        let missing: BTreeSet<Arc<str>> =
-            self.setting.given.values().filter(|name| !is_there(name)).cloned().collect();
-        for name in missing {
-            let serves: Vec<PayerCode> = self.given_to(&name).cloned().collect();
-            notes.push(Text::new(
-                format!("适配器 {name} 未配置"),
-                format!("adapter {name} is not configured"),
-            ));
-            let payer = Arc::new(Absent::not_configured(&name, serves.clone()));
-            let adapter = Adapter { name, payer, serves };
-            let (mode, otherwise) = (Mode::Primary, Otherwise::Rules);
-            registered.push(Registered { adapter, mode, otherwise, fallen: None });
-        }
-        // Every payer is given to one name, and every name is one file's.
-        if let Err(why) = self.directory.put(&registered, notes) {
-            telemetry::adapter_not_taken(&self.setting.folder.display(), &why.text().en);
-        }
-    }
-
-    fn registered(&mut self, good: &Good) -> Registered {
-        let name = &good.file.name;
-        let watch = self.watch(name);
-        let fallen = watch.fallen().map(|fallen| fallen.why);
-        let payer = Arc::new(Watched {
-            name: Arc::clone(name),
-            inner: good.reach.payer(name, &good.serves),
-            watch,
-            limits: good.file.budget,
-            host: Arc::clone(&self.shared.host),
-            may_fall: matches!(good.file.mode, Mode::Primary | Mode::Canary(_)),
-        });
-        let adapter = Adapter { name: Arc::clone(name), payer, serves: good.serves.clone() };
-        let (mode, otherwise) = (good.file.mode.clone(), good.file.otherwise);
-        Registered { adapter, mode, otherwise, fallen }
-    }
-
-    fn watch(&mut self, name: &Arc<str>) -> Arc<Watch> {
-        let falling = &self.falling;
-        let watch = self.watches.entry(Arc::clone(name));
-        Arc::clone(watch.or_insert_with(|| Arc::new(Watch::ringing(Arc::clone(falling)))))
-    }
-
-    fn notes(&self, registered: &[Registered]) -> Vec<Text> {
-        let fallen = registered.iter().filter_map(|one| {
-            let (name, why) = (&one.adapter.name, one.fallen.as_ref()?);
-            Some(Text::new(format!("适配器 {name}：{}", why.zh), format!("adapter {name}: {}", why.en)))
-        });
-        let mistakes = self.entries.iter().flat_map(|(path, entry)| {
-            let file = path.file_name().unwrap_or_default().to_string_lossy();
-            entry.mistakes.iter().map(move |Mistake { place, text }| {
-                Text::new(
-                    format!("{file}：{place}：{}；仍按原有效内容运行", text.zh),
-                    format!("{file}: {place}: {}; what was good before stays", text.en),
-                )
-            })
-        });
-        fallen.chain(mistakes).collect()
-    }
 }
 
-/// Reads one file, and the mapping it names; nobody is asked.
+/// Reads one file, the mapping and the attestation it names; nobody is asked.
 ///
 /// # Errors
 /// Every mistake in them.
-pub fn check(path: &Path, built_in: BuiltIn) -> Result<AdapterFile, Vec<Mistake>> {
+pub fn check(path: &Path, built_in: BuiltIn) -> Result<(AdapterFile, Option<Verified>), Vec<Mistake>> {
     let file = read(path).1?;
     let host = Arc::new(OfRuntime::new(Runtime::system()));
     let (journal, _) = Journal::new(&*host);
+    let now = host.now();
     Shared { host, journal, built_in }.check(&file)?;
-    Ok(file)
+    let attested = file.attestation.as_deref().map(|file| {
+        let verified = attested::read(file)?;
+        verified.attestation.holds_at(now).map(|()| verified)
+    });
+    let wrong = |why: AttestationError| vec![Mistake::at("attestation", Untrusted::from(why).text())];
+    let verified = attested.transpose().map_err(wrong)?;
+    Ok((file, verified))
 }
 
 /// What a mapping describes, apart from any gateway, and the other end of the journal of its calls.

@@ -35,7 +35,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    fn deadline(&self) -> Timestamp {
+    pub(super) fn deadline(&self) -> Timestamp {
         self.host.now().saturating_add(DESCRIBE_WITHIN).unwrap_or(Timestamp::MAX)
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use yizhan_contract::Text;
 
+use super::attested::Proof;
 use super::comparing::Compared;
 use super::watched::Fallen;
 use super::{Entry, Good, Registry};
@@ -24,6 +25,12 @@ pub struct Noted {
     pub payers: Vec<String>,
     /// Whether it answers.
     pub standing: Text,
+    /// Who vouches for it, where it decides.
+    #[serde(default)]
+    pub vouched: Option<Text>,
+    /// Why it is only compared where it is meant to decide, and what to do next.
+    #[serde(default)]
+    pub unproven: Option<Text>,
     pub fallen: Option<Fallen>,
     pub compared: Compared,
     /// Why what stands in its file now is not taken.
@@ -136,6 +143,11 @@ impl Registry {
         let version =
             manifest.map(|payer| format!("{} {}", payer.manifest().adapter, payer.manifest().version));
         let payers = good.iter().flat_map(|good| &good.serves);
+        let (vouched, unproven) = match good.as_ref().and_then(|good| self.proof(good)) {
+            Some(Proof::Vouched(by)) => (Some(by), None),
+            Some(Proof::Unproven(_, unproven)) => (None, Some(unproven.text())),
+            None => (None, None),
+        };
         let nothing = || Text::new("未采用", "not taken");
         Noted {
             file: file.clone(),
@@ -143,6 +155,8 @@ impl Registry {
             version: version.unwrap_or_else(|| "-".to_owned()),
             payers: payers.map(ToString::to_string).collect(),
             standing: good.as_ref().map_or_else(nothing, |good| good.reach.standing()),
+            vouched,
+            unproven,
             fallen: watch.fallen(),
             compared: self.comparer.counts(name),
             mistakes: mistakes.clone(),

@@ -32,6 +32,11 @@ impl Mode {
             Self::Primary => "primary",
         }
     }
+
+    /// Whether it is meant to decide, somewhere.
+    pub fn decides(&self) -> bool {
+        matches!(self, Self::Canary(_) | Self::Primary)
+    }
 }
 
 /// What stands for an adapter's payers where it does not decide.
@@ -51,6 +56,8 @@ pub struct Registered {
     pub otherwise: Otherwise,
     /// Why it is not asked for the time being, whatever its mode.
     pub fallen: Option<Text>,
+    /// Why it is only compared where it would decide.
+    pub unproven: Option<Text>,
 }
 
 /// Takes what shadows are to be asked; it never waits.
@@ -202,13 +209,14 @@ fn payers_at(registered: &[Registered], hospital: Option<&Arc<str>>) -> Result<P
             Mode::Canary(hospitals) => hospital.is_some_and(|hospital| hospitals.contains(hospital)),
             Mode::Off | Mode::Shadow => false,
         };
-        match &one.fallen {
-            None if is_chosen => {
+        match (&one.fallen, &one.unproven) {
+            (None, None) if is_chosen => {
                 adapters.push(one.adapter.clone());
                 continue;
             }
-            None if one.mode == Mode::Shadow => shadows.push(one.adapter.clone()),
-            Some(_) | None => {}
+            (None, Some(_)) if is_chosen => shadows.push(one.adapter.clone()),
+            (None, _) if one.mode == Mode::Shadow => shadows.push(one.adapter.clone()),
+            (None | Some(_), _) => {}
         }
         passed_over.extend(one.passed_over(is_chosen));
     }
@@ -218,7 +226,7 @@ fn payers_at(registered: &[Registered], hospital: Option<&Arc<str>>) -> Result<P
 impl Registered {
     /// Rules that stand in for an adapter as they are meant to are worth no word; all else is.
     fn passed_over(&self, is_chosen: bool) -> Vec<PassedOver> {
-        let why = match (&self.fallen, self.otherwise) {
+        let why = match (self.fallen.as_ref().or(self.unproven.as_ref()), self.otherwise) {
             (Some(why), _) if is_chosen => why.clone(),
             (_, Otherwise::Rules) => return Vec::new(),
             (_, Otherwise::LeftOut) => Text::new("尚未启用", "it is not in use yet"),

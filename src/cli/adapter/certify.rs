@@ -69,8 +69,8 @@ pub(in crate::cli) struct KeysArgs {
 
 /// Makes a key where there is none, and says its public half: what a trust list holds.
 pub(super) fn keys(args: &KeysArgs) -> anyhow::Result<Exit> {
-    let PublicKey(public) = signing_key(&args.file)?;
-    say(&public);
+    let public = signing_key(&args.file)?;
+    say(&public.to_string());
     Ok(Exit::Ok)
 }
 
@@ -103,7 +103,7 @@ pub(super) fn run(args: CertifyArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::NeedsAttention);
     };
     written(&args, &report)?;
-    if let (Some(key), Some(PublicKey(public))) = (&args.sign, signer) {
+    if let (Some(key), Some(public)) = (&args.sign, signer) {
         let file = args.report.clone().unwrap_or_default().join(ATTESTATION);
         kept(&file, &sign(&report, key, VALID)?)?;
         say(&format!(

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use clap::Args;
+use yizhan_attestation::Trust;
 
 use super::import::{bring_in_sample_catalogue, bring_in_sample_roster};
 use super::serve::{Front, Listeners, serve};
@@ -188,6 +189,7 @@ pub(super) fn config(store: &Path, key: &Path, (http, mllp): (SocketAddr, Socket
         mllp: Mllp { listen: mllp, ..Mllp::default() },
         tls: None,
         payers: std::collections::BTreeMap::new(),
+        trust: Trust::default(),
         limits: Limits { drain_s: 1, ..Limits::default() },
         log: Log::default(),
     }

@@ -38,7 +38,7 @@ async fn opened() -> (House, Directory, Shadows) {
 fn registered(name: &str, insurer: &Arc<Away>, mode: Mode, otherwise: Otherwise) -> Registered {
     let payer = Arc::clone(insurer) as Arc<dyn Payer>;
     let adapter = Adapter { name: name.into(), serves: payer.manifest().serves.clone(), payer };
-    Registered { adapter, mode, otherwise, fallen: None }
+    Registered { adapter, mode, otherwise, fallen: None, unproven: None }
 }
 
 fn canary(hospitals: &[&str]) -> Mode {
@@ -61,36 +61,57 @@ fn not_asked(bill: &Bill) -> Vec<&str> {
     bill.findings.iter().filter(is_it).map(|finding| &*finding.message.en).collect()
 }
 
-/// Who decided for the insurance, how often it was asked, and how much the bill says of it.
-async fn check(mode: Mode, otherwise: Otherwise, fallen: Option<&str>, expected: (ComputedBy, usize, usize)) {
+/// What keeps an adapter from deciding, whatever its mode.
+enum Held {
+    No,
+    Fallen,
+    Unproven,
+}
+
+/// Who decided for the insurance, how often it was asked, how much the bill says of it, and how often it is compared.
+async fn check(mode: Mode, otherwise: Otherwise, held: Held, expected: (ComputedBy, usize, usize, usize)) {
     let (house, directory, shadows) = opened().await;
     let insurer = Away::required("supplementary");
-    let fallen = fallen.map(|why| Text::new(why, why));
-    put(&directory, &[Registered { fallen, ..registered("acme", &insurer, mode.clone(), otherwise) }]);
+    let (fallen, unproven) = match held {
+        Held::No => (None, None),
+        Held::Fallen => (Some(Text::new("过慢", "it is too slow")), None),
+        Held::Unproven => (None, Some(Text::new("没有评测证明", "it has no attestation"))),
+    };
+    let said = fallen.as_ref().or(unproven.as_ref()).map(|why| why.en.clone());
+    let one = registered("acme", &insurer, mode.clone(), otherwise);
+    put(&directory, &[Registered { fallen, unproven, ..one }]);
     let bill = send(&house, "m1").await;
     let (asked, commits) = seen(&insurer);
     let computed_by = line(&bill, "supplementary").computed_by;
-    let what = format!("{mode:?} {otherwise:?}");
-    assert_eq!((computed_by, asked, not_asked(&bill).len()), expected, "{what}");
+    let compared = shadows.lock().unwrap().len();
+    let what = format!("{mode:?} {otherwise:?} {said:?}");
+    let findings = not_asked(&bill);
+    assert_eq!((computed_by, asked, findings.len(), compared), expected, "{what}");
+    assert!(said.is_none_or(|said| findings.iter().all(|finding| finding.contains(&*said))), "{findings:?}");
     assert_eq!(bill.state, BillState::Settled, "{what}");
     assert_eq!(commits > 0, asked > 0, "{what}");
-    assert_eq!(shadows.lock().unwrap().len(), usize::from(mode == Mode::Shadow), "{what}");
     books_agree(&house).await;
 }
 
 #[tokio::test]
 async fn the_mode_says_who_decides() {
     use ComputedBy::{Gateway, Payer};
-    check(Mode::Primary, Otherwise::Rules, None, (Payer, 1, 0)).await;
-    check(canary(&[COUNTY]), Otherwise::Rules, None, (Payer, 1, 0)).await;
-    check(canary(&["H37130001"]), Otherwise::Rules, None, (Gateway, 0, 0)).await;
-    check(Mode::Off, Otherwise::Rules, None, (Gateway, 0, 0)).await;
-    check(Mode::Shadow, Otherwise::Rules, None, (Gateway, 0, 0)).await;
-    check(Mode::Off, Otherwise::LeftOut, None, (Gateway, 0, 1)).await;
-    check(Mode::Shadow, Otherwise::LeftOut, None, (Gateway, 0, 1)).await;
-    check(Mode::Primary, Otherwise::Rules, Some("too slow"), (Gateway, 0, 1)).await;
-    check(canary(&["H37130001"]), Otherwise::Rules, Some("too slow"), (Gateway, 0, 0)).await;
-    check(Mode::Primary, Otherwise::LeftOut, Some("too slow"), (Gateway, 0, 1)).await;
+    use Otherwise::{LeftOut, Rules};
+    let elsewhere = || canary(&["H37130001"]);
+    check(Mode::Primary, Rules, Held::No, (Payer, 1, 0, 0)).await;
+    check(canary(&[COUNTY]), Rules, Held::No, (Payer, 1, 0, 0)).await;
+    check(elsewhere(), Rules, Held::No, (Gateway, 0, 0, 0)).await;
+    check(Mode::Off, Rules, Held::No, (Gateway, 0, 0, 0)).await;
+    check(Mode::Shadow, Rules, Held::No, (Gateway, 0, 0, 1)).await;
+    check(Mode::Off, LeftOut, Held::No, (Gateway, 0, 1, 0)).await;
+    check(Mode::Shadow, LeftOut, Held::No, (Gateway, 0, 1, 1)).await;
+    check(Mode::Primary, Rules, Held::Fallen, (Gateway, 0, 1, 0)).await;
+    check(elsewhere(), Rules, Held::Fallen, (Gateway, 0, 0, 0)).await;
+    check(Mode::Primary, LeftOut, Held::Fallen, (Gateway, 0, 1, 0)).await;
+    check(Mode::Primary, Rules, Held::Unproven, (Gateway, 0, 1, 1)).await;
+    check(Mode::Primary, LeftOut, Held::Unproven, (Gateway, 0, 1, 1)).await;
+    check(canary(&[COUNTY]), Rules, Held::Unproven, (Gateway, 0, 1, 1)).await;
+    check(elsewhere(), Rules, Held::Unproven, (Gateway, 0, 0, 0)).await;
 }
 
 #[tokio::test]

@@ -1,96 +1,28 @@
 //! The folder as it is read again and again.
 
-use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use tempfile::TempDir;
-use yizhan::BuiltIn;
-use yizhan::registry::journal::Keeper;
 use yizhan::registry::standing::Noted;
-use yizhan::registry::{Registry, RegistryError, Setting};
-use yizhan::runtime::{Clock as _, CountedIds, Runtime, Shutdown, SystemClock};
-use yizhan::settlement::bill::{Bill, BillState, ComputedBy};
-use yizhan::settlement::message::Mode;
+use yizhan::runtime::{Clock as _, Shutdown, SystemClock};
+use yizhan::settlement::bill::{BillState, ComputedBy};
 use yizhan::settlement::outcome::Outcome;
-use yizhan::store::Ports;
 use yizhan::store::adapter_book::AdapterBook;
-use yizhan::store::sqlite::Sqlite;
 use yizhan_contract::FindingCode;
 
+use super::begun::{Given, begun, bill, book, decided, house, notes, outcome, registry};
 use super::insurer::Insurer;
-use crate::away::{discharge, policies};
-use crate::gateway::{House, Sent, audit, profiles};
+use crate::gateway::audit;
 
 const PRIMARY: &str = "mode = \"primary\"\notherwise = \"rules\"\n";
 const OFF: &str = "mode = \"off\"\notherwise = \"rules\"\n";
-
-/// Where nothing is written down that is looked at.
-async fn registry(folder: &Path, name: &str) -> Result<Registry, RegistryError> {
-    let store = Arc::new(Sqlite::in_memory(Arc::<CountedIds>::default()).unwrap());
-    begun(folder, name, store).await.map(|(registry, _)| registry)
-}
-
-async fn begun(
-    folder: &Path,
-    name: &str,
-    book: Arc<dyn AdapterBook>,
-) -> Result<(Registry, Keeper), RegistryError> {
-    let setting = Setting {
-        folder: folder.to_owned(),
-        given: [("supplementary".parse().unwrap(), Arc::from(name))].into(),
-        policies: Arc::new(policies()),
-        hospitals: BTreeSet::from(["H37132301".into(), "H37130001".into()]),
-        book,
-        gateway: "test".into(),
-        calls_kept_for: SignedDuration::from_hours(24),
-        built_in: BuiltIn::default(),
-    };
-    Registry::open(setting, Runtime::system()).await
-}
-
-/// A gateway that asks whom the folder says, today.
-async fn house(registry: &Registry) -> House {
-    let ids = Arc::<CountedIds>::default();
-    let store: Arc<dyn Ports> = Arc::new(Sqlite::in_memory(ids.clone()).unwrap());
-    let directory = registry.directory().clone();
-    let house = House::asking(store, policies(), profiles("", None), directory, "test", ids);
-    house.clock.put(SystemClock.now());
-    house.fill().await;
-    house
-}
-
-async fn outcome(house: &House, nth: u32) -> Outcome {
-    let message = Sent { visit: format!("V{nth}"), ..discharge(&format!("m{nth}")) };
-    let (bytes, format) = message.bytes();
-    house.receive(&bytes, format, Some(Mode::Settle)).await.outcome
-}
-
-async fn bill(house: &House, nth: u32) -> Bill {
-    match outcome(house, nth).await {
-        Outcome::Bill(bill) => *bill,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Who computed the insurance of a stay that is settled now.
-async fn decided(house: &House, nth: u32) -> ComputedBy {
-    let bill = bill(house, nth).await;
-    assert_eq!(bill.state, BillState::Settled);
-    bill.payers.iter().find(|line| line.payer.as_str() == "supplementary").unwrap().computed_by
-}
-
-fn notes(registry: &Registry) -> String {
-    registry.directory().notes().iter().map(|note| format!("{} | {}\n", note.zh, note.en)).collect()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_is_put_in_changed_and_taken_out_while_hospitals_go_on() {
     let (mut insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
     insurer.put(folder.path(), PRIMARY);
-    let mut registry = registry(folder.path(), "acme").await.unwrap();
+    let mut registry = registry(folder.path(), &insurer, "acme").await.unwrap();
     let house = house(&registry).await;
     assert_eq!((decided(&house, 1).await, notes(&registry)), (ComputedBy::Payer, String::new()));
 
@@ -138,7 +70,7 @@ async fn a_service_that_does_not_answer_yet_is_asked_again_and_one_that_did_is_k
     let (mut insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
     insurer.goes().await;
     insurer.put(folder.path(), PRIMARY);
-    let mut registry = registry(folder.path(), "acme").await.unwrap();
+    let mut registry = registry(folder.path(), &insurer, "acme").await.unwrap();
     let house = house(&registry).await;
     let waits = outcome(&house, 1).await;
     assert!(matches!(&waits, Outcome::Noted(noted) if noted.state == BillState::Settling), "{waits:?}");
@@ -158,7 +90,7 @@ async fn a_service_that_does_not_answer_yet_is_asked_again_and_one_that_did_is_k
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_does_not_begin_with_half_of_its_adapters() {
     let (mut insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
-    let refused = async |name| registry(folder.path(), name).await.err().map(|why| why.to_string());
+    let refused = async |name| registry(folder.path(), &insurer, name).await.err().map(|why| why.to_string());
     let said = refused("acme").await.unwrap();
     assert!(said.contains("payers.supplementary = \"acme\"") && said.contains("no adapter in"), "{said}");
     insurer.put(folder.path(), PRIMARY);
@@ -172,7 +104,7 @@ async fn a_gateway_does_not_begin_with_half_of_its_adapters() {
     assert!(said.contains("twice.toml: 1: 该行不是有效的 TOML"), "{said}");
     std::fs::remove_file(folder.path().join("twice.toml")).unwrap();
     assert_eq!(refused("acme").await, None);
-    let said = registry(&folder.path().join("none"), "acme").await.err().unwrap().to_string();
+    let said = registry(&folder.path().join("none"), &insurer, "acme").await.err().unwrap().to_string();
     assert!(said.contains("cannot be read"), "{said}");
     insurer.goes().await;
 }
@@ -192,8 +124,9 @@ const TIGHT: &str =
 async fn past_its_budget_an_adapter_is_not_asked_until_it_is_taken_back() {
     let (mut insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
     insurer.put(folder.path(), TIGHT);
-    let book = Arc::new(Sqlite::in_memory(Arc::<CountedIds>::default()).unwrap());
-    let (mut registry, _) = begun(folder.path(), "acme", book.clone()).await.unwrap();
+    let book = book();
+    let (mut registry, _) =
+        begun(folder.path(), Given { book: book.clone(), ..Given::to(&insurer) }).await.unwrap();
     let house = house(&registry).await;
     assert_eq!(decided(&house, 1).await, ComputedBy::Payer);
     insurer.goes().await;
@@ -212,8 +145,9 @@ async fn past_its_budget_an_adapter_is_not_asked_until_it_is_taken_back() {
 
     // A gateway that begins again knows it still; an order takes it back everywhere.
     insurer.comes(Duration::ZERO).await;
-    let (mut again, _) = begun(folder.path(), "acme", book.clone()).await.unwrap();
-    let after = self::house(&again).await;
+    let (mut again, _) =
+        begun(folder.path(), Given { book: book.clone(), ..Given::to(&insurer) }).await.unwrap();
+    let after = super::begun::house(&again).await;
     assert_eq!(decided(&after, 1).await, ComputedBy::Gateway);
     assert_eq!(book.reset_adapter("acme".into()).await.unwrap(), 1);
     again.keep_notes().await.unwrap();
@@ -226,8 +160,9 @@ async fn past_its_budget_an_adapter_is_not_asked_until_it_is_taken_back() {
 async fn calls_are_kept_after_the_fact_and_shadows_are_counted() {
     let (mut insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
     insurer.put(folder.path(), "mode = \"shadow\"\notherwise = \"rules\"\n");
-    let book = Arc::new(Sqlite::in_memory(Arc::<CountedIds>::default()).unwrap());
-    let (registry, keeper) = begun(folder.path(), "acme", book.clone()).await.unwrap();
+    let book = book();
+    let (registry, keeper) =
+        begun(folder.path(), Given { book: book.clone(), ..Given::to(&insurer) }).await.unwrap();
     let house = house(&registry).await;
     let (stop, stopped) = Shutdown::new();
     let serving = tokio::spawn(registry.serve(Arc::default(), stopped.clone()));

@@ -2,17 +2,28 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use yizhan_contract::payer::{Coverage, Manifest, Performed, QuoteAnswer, Status, Visited};
+use yizhan_contract::protocol::{
+    CommitRequest, CoverageRequest, QuoteRequest, ReverseRequest, Statement, StatusRequest, VisitRequest,
+};
 use yizhan_kit::Service;
-use yizhan_kit::service::TlsFiles;
-use yizhan_kit::simulate::{Simulated, simulate};
+use yizhan_kit::service::{Desk, Replied, TlsFiles, Verbs, listen, open};
+use yizhan_kit::simulate::{Simulated, Simulator};
 
+use super::bureau::{Bureau, Says};
 use crate::authority::Authority;
 use crate::away::policies;
+
+/// Its file in the folder of adapters.
+pub(super) const ATTESTATION: &str = "acme-attestation.json";
 
 /// Its certificates and its book outlive it.
 pub(super) struct Insurer {
@@ -20,6 +31,10 @@ pub(super) struct Insurer {
     book: TempDir,
     pub(super) address: SocketAddr,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    /// The version it says it is from its next coming on; absent: the simulator's own.
+    pub(super) version: Option<String>,
+    /// Who vouches for it.
+    pub(super) bureau: Bureau,
 }
 
 impl Insurer {
@@ -30,7 +45,8 @@ impl Insurer {
         authority.issued("localhost");
         authority.issued("gateway");
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut insurer = Self { authority, book, address, running: None };
+        let mut insurer =
+            Self { authority, book, address, running: None, version: None, bureau: Bureau::open() };
         insurer.comes(Duration::ZERO).await;
         insurer
     }
@@ -39,16 +55,21 @@ impl Insurer {
     pub(super) async fn comes(&mut self, takes: Duration) {
         let serves = vec!["supplementary".parse().unwrap()];
         let simulated = Simulated { optional: false, takes, ..Simulated::new(policies(), serves) };
-        let (certificate, key) = self.authority.issued("localhost");
-        let tls = Some(TlsFiles { certificate, key, client_ca: self.authority.own_file() });
+        // As they were issued once: a certificate that changes is another folder to a gateway.
+        let at = |name: &str| self.authority.written_at(name);
+        let (certificate, key) = (at("localhost.pem"), at("localhost-key.pem"));
+        let tls = Some(TlsFiles { certificate, key, client_ca: at("ca.pem") });
         let service = Service { listen: self.address, tls, book: self.book.path().join("insurer.book") };
         let (stop, stopped) = oneshot::channel();
-        let (ready, address) = oneshot::channel();
+        let simulator = Simulator::open(simulated, &service.book).unwrap();
+        let (listener, tls) = listen(&service).await.unwrap();
+        self.address = listener.local_addr().unwrap();
+        let version = self.version.clone();
         let running = tokio::spawn(async move {
             let until = async { drop(stopped.await) };
-            simulate(simulated, service, |at| ready.send(at).unwrap(), until).await.unwrap();
+            let payer = Versioned { manifest: versioned(&simulator, version), simulator };
+            open(listener, tls, Arc::new(Desk::of(payer)), until).await;
         });
-        self.address = address.await.unwrap();
         self.running = Some((stop, running));
     }
 
@@ -68,7 +89,61 @@ impl Insurer {
         )
     }
 
+    /// With an attestation that holds, where none is named.
     pub(super) fn put(&self, folder: &Path, keys: &str) {
+        let keys = match keys.contains("attestation") {
+            true => keys.to_owned(),
+            false => {
+                self.bureau.attests(&folder.join(ATTESTATION), &Says::default());
+                format!("attestation = \"{ATTESTATION}\"\n{keys}")
+            }
+        };
+        let keys = &keys;
         std::fs::write(folder.join("acme.toml"), self.file(keys)).unwrap();
+    }
+}
+
+/// A simulator that says it is another version.
+struct Versioned {
+    simulator: Simulator,
+    manifest: Manifest,
+}
+
+fn versioned(simulator: &Simulator, version: Option<String>) -> Manifest {
+    let manifest = simulator.manifest().clone();
+    Manifest { version: version.unwrap_or_else(|| manifest.version.clone()), ..manifest }
+}
+
+impl Verbs for Versioned {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn coverage<'a>(&'a self, asked: &'a CoverageRequest, at: Timestamp) -> Replied<'a, Coverage> {
+        self.simulator.coverage(asked, at)
+    }
+
+    fn visit<'a>(&'a self, asked: &'a VisitRequest, at: Timestamp) -> Replied<'a, Visited> {
+        self.simulator.visit(asked, at)
+    }
+
+    fn quote<'a>(&'a self, asked: &'a QuoteRequest, at: Timestamp) -> Replied<'a, QuoteAnswer> {
+        self.simulator.quote(asked, at)
+    }
+
+    fn commit<'a>(&'a self, asked: &'a CommitRequest, at: Timestamp) -> Replied<'a, Performed> {
+        self.simulator.commit(asked, at)
+    }
+
+    fn reverse<'a>(&'a self, asked: &'a ReverseRequest, at: Timestamp) -> Replied<'a, Performed> {
+        self.simulator.reverse(asked, at)
+    }
+
+    fn status<'a>(&'a self, asked: &'a StatusRequest, at: Timestamp) -> Replied<'a, Status> {
+        self.simulator.status(asked, at)
+    }
+
+    fn statement<'a>(&'a self, day: Date, after: Option<&'a str>, at: Timestamp) -> Replied<'a, Statement> {
+        self.simulator.statement(day, after, at)
     }
 }

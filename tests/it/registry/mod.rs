@@ -1,6 +1,9 @@
 //! The folder of adapters: its files as data, and insurers' services behind TLS that are put in, changed and taken out
 //! while hospitals go on.
 
+mod attested;
+mod begun;
+mod bureau;
 mod folder;
 mod insurer;
 

@@ -65,7 +65,7 @@ fn the_core_is_pure() {
 fn events_are_told_by_telemetry_alone() {
     let events = ["error", "warn", "info", "debug", "trace", "event"];
     for file in rust_files("src").into_iter().chain(rust_files("adapters")) {
-        if file.ends_with("src/telemetry.rs") {
+        if file.ends_with("src/telemetry.rs") || file.starts_with(root().join("src/telemetry")) {
             continue;
         }
         let text = fs::read_to_string(&file).unwrap();

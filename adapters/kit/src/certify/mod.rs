@@ -11,7 +11,6 @@ mod caller;
 mod came;
 mod data;
 mod exchange;
-mod level;
 mod raw;
 mod report;
 mod restart;
@@ -23,13 +22,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+pub use yizhan_attestation::{Level, NoSuchLevel};
 use yizhan_contract::Text;
 
 use crate::given;
 use bench::Bench;
 use caller::Caller;
 pub use data::{People, TestData, TestPerson};
-pub use level::{Level, NoSuchLevel};
 pub use report::{LevelReport, Outcome, Progress, Report, Standing, Terminal, TrialReport};
 pub use restart::{Commanded, Restart, Restarting, Started};
 pub use target::{ClientFiles, Target, TargetError};

@@ -10,10 +10,10 @@ use std::{fs, io};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
+use yizhan_attestation::Level;
 use yizhan_contract::{PayerCode, Text};
 
 use super::bench::Bench;
-use super::level::Level;
 pub use terminal::Terminal;
 
 /// Hears of the trials as they are made.

@@ -12,8 +12,9 @@ mod l7_statement;
 use std::future::Future;
 use std::pin::Pin;
 
+use yizhan_attestation::Level;
+
 use super::bench::Bench;
-use super::level::Level;
 use super::verdict::Verdict;
 pub(super) use l6_speed::Loaded;
 

@@ -1,0 +1,119 @@
+//! What is attested, and the file that says so under a signature.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::{SignedDuration, Timestamp};
+use ring::signature::{ED25519, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use yizhan_contract::PayerCode;
+
+use crate::key::{PublicKey, read_key};
+use crate::level::Level;
+
+/// How long an attestation holds, where nothing else is asked for.
+pub const VALID: SignedDuration = SignedDuration::from_hours(180 * 24);
+
+/// What is attested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attestation {
+    pub kit_version: String,
+    pub adapter: String,
+    pub adapter_version: String,
+    pub serves: Vec<PayerCode>,
+    /// Where it was tried, which is seldom where it works.
+    pub target: String,
+    /// The highest level that was passed together with all below it.
+    pub reached: Option<Level>,
+    /// Every level that was passed.
+    pub passed: Vec<Level>,
+    pub transcript_sha256: String,
+    pub issued: Timestamp,
+    pub expires: Timestamp,
+}
+
+/// The file: what is signed stands in it letter by letter.
+#[derive(Serialize, Deserialize)]
+struct Signed {
+    attestation: Box<RawValue>,
+    /// Ed25519, base64.
+    public_key: String,
+    signature: String,
+}
+
+/// An attestation whose signature is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    pub attestation: Attestation,
+    pub by: PublicKey,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AttestationError {
+    #[error("{path}：无法读写（{why}）| {path}: cannot be read or written: {why}")]
+    File { path: PathBuf, why: io::Error },
+    #[error("{0}：已存在，不覆盖 | {0}: is there already and is not overwritten")]
+    Exists(PathBuf),
+    #[error("{0}：不是 Ed25519 私钥（PKCS#8 PEM）| {0}: is no Ed25519 private key in PKCS#8 PEM")]
+    NoKey(PathBuf),
+    #[error("无法生成密钥 | no key can be made")]
+    NoRandom,
+    #[error("不是评测证明文件（{0}）| it is no attestation: {0}")]
+    NoAttestation(serde_json::Error),
+    #[error(
+        "签名不符：内容已被改动，或并非由此密钥签署 | its signature is wrong: it was changed, or signed by another key"
+    )]
+    WrongSignature,
+    #[error("证明已于 {0} 过期，请重新评测 | it lapsed on {0}; certify the adapter again")]
+    Lapsed(Timestamp),
+    #[error("证明签发于未来（{0}），请检查时钟 | it was issued in the future ({0}); see to the clocks")]
+    NotYet(Timestamp),
+}
+
+impl Attestation {
+    /// Whether it is good at this time.
+    ///
+    /// # Errors
+    /// It has lapsed, or is not valid yet.
+    pub fn holds_at(&self, now: Timestamp) -> Result<(), AttestationError> {
+        if self.expires <= now {
+            return Err(AttestationError::Lapsed(self.expires));
+        }
+        if now < self.issued {
+            return Err(AttestationError::NotYet(self.issued));
+        }
+        Ok(())
+    }
+}
+
+/// The text of an attestation file, signed by the key in this file.
+///
+/// # Errors
+/// The key file cannot be read, or is no key.
+pub fn sign(attestation: &Attestation, key: &Path) -> Result<String, AttestationError> {
+    let pair = read_key(key)?;
+    let public_key = PublicKey::of(&pair).map_err(|_| AttestationError::NoKey(key.to_owned()))?.to_string();
+    let text = serde_json::to_string_pretty(attestation).map_err(AttestationError::NoAttestation)?;
+    let signature = BASE64.encode(pair.sign(text.as_bytes()).as_ref());
+    let attestation = RawValue::from_string(text).map_err(AttestationError::NoAttestation)?;
+    let signed = Signed { attestation, public_key, signature };
+    serde_json::to_string_pretty(&signed).map_err(AttestationError::NoAttestation)
+}
+
+/// Reads an attestation file. Whether it holds now, and whether its key counts for anything, is for the reader to see.
+///
+/// # Errors
+/// It is no attestation, or was changed.
+pub fn verify(text: &str) -> Result<Verified, AttestationError> {
+    let signed: Signed = serde_json::from_str(text).map_err(AttestationError::NoAttestation)?;
+    let wrong = || AttestationError::WrongSignature;
+    let by: PublicKey = signed.public_key.parse().map_err(|_| wrong())?;
+    let signature = BASE64.decode(&signed.signature).map_err(|_| wrong())?;
+    let said = signed.attestation.get();
+    UnparsedPublicKey::new(&ED25519, by.bytes()).verify(said.as_bytes(), &signature).map_err(|_| wrong())?;
+    let attestation = serde_json::from_str(said).map_err(AttestationError::NoAttestation)?;
+    Ok(Verified { attestation, by })
+}

@@ -1,0 +1,149 @@
+//! Whether an adapter may decide: what its attestation says, against whom this gateway trusts and what the adapter is now.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+use yizhan_attestation::{AttestationError, Untrusted, Verified, verify};
+use yizhan_contract::Text;
+use yizhan_contract::stay::civil_date;
+
+use super::reach::Reach;
+use super::{Good, Registry};
+use crate::telemetry;
+
+/// How often a service is asked again what it is: one that is another version now is no longer what was attested.
+pub const DESCRIBE_EVERY: SignedDuration = SignedDuration::from_secs(60);
+
+/// What stands in the file, once its signature is seen to be right.
+#[derive(Debug, Clone)]
+pub(super) struct Attested(Result<Arc<Verified>, Arc<Untrusted>>);
+
+/// Whether an adapter that means to decide may.
+pub(super) enum Proof {
+    /// Who says so, until when.
+    Vouched(Text),
+    /// Why it is only compared.
+    Unproven(Arc<str>, Unproven),
+}
+
+/// Why an adapter may not decide, and what to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unproven {
+    pub(super) why: Text,
+    pub(super) next: Text,
+}
+
+impl Unproven {
+    fn of(untrusted: &Untrusted) -> Self {
+        Self { why: untrusted.text(), next: untrusted.next() }
+    }
+
+    /// For an operator.
+    pub(super) fn text(&self) -> Text {
+        let Self { why, next } = self;
+        Text::new(
+            format!("{}，按 shadow 运行：{}", why.zh, next.zh),
+            format!("{}, so it is only compared: {}", why.en, next.en),
+        )
+    }
+}
+
+/// Reads an attestation file; whose word it is nobody has said yet.
+///
+/// # Errors
+/// It cannot be read, is none, or was changed.
+pub(super) fn read(file: &Path) -> Result<Verified, AttestationError> {
+    let text =
+        fs::read_to_string(file).map_err(|why| AttestationError::File { path: file.to_owned(), why })?;
+    verify(&text)
+}
+
+impl Attested {
+    pub(super) fn read(file: Option<&Path>) -> Self {
+        let Some(file) = file else { return Self(Err(Arc::new(Untrusted::Missing))) };
+        Self(read(file).map(Arc::new).map_err(|why| Arc::new(why.into())))
+    }
+}
+
+impl Registry {
+    /// Absent: it does not mean to decide.
+    pub(super) fn proof(&self, good: &Good) -> Option<Proof> {
+        if !good.file.mode.decides() {
+            return None;
+        }
+        let unproven =
+            |why: &Untrusted| Some(Proof::Unproven(Arc::clone(&good.file.name), Unproven::of(why)));
+        let verified = match &good.attested.0 {
+            Ok(verified) => verified,
+            Err(why) => return unproven(why),
+        };
+        let manifest = good.said.as_ref().map(|(manifest, _)| manifest);
+        match self.setting.trust.vouches(verified, manifest, &good.serves, self.runtime.now()) {
+            Ok(name) => Some(Proof::Vouched(vouched(name, verified))),
+            Err(why) => unproven(&why),
+        }
+    }
+
+    /// Told once, when it changes.
+    pub(super) fn tell_proof(&mut self, name: &Arc<str>, proof: Option<&Proof>) {
+        match proof {
+            Some(Proof::Unproven(_, unproven)) => {
+                let text = unproven.text();
+                if self.unproven.get(name) != Some(&text) {
+                    telemetry::adapter_unproven(name, &text.line());
+                    self.unproven.insert(Arc::clone(name), text);
+                }
+            }
+            Some(Proof::Vouched(by)) => {
+                if self.unproven.remove(name).is_some() {
+                    telemetry::adapter_proven(name, &by.line());
+                }
+            }
+            None => {
+                self.unproven.remove(name);
+            }
+        }
+    }
+
+    /// Asks services what they are that have not been asked for a while; the files of those that are something else now.
+    pub(super) async fn changed_of_themselves(&mut self) -> BTreeSet<PathBuf> {
+        let (now, deadline) = (self.runtime.now(), self.shared.deadline());
+        let due = self.entries.iter().filter_map(|(path, entry)| {
+            let good = entry.good.as_ref()?;
+            let Reach::Protocol(remote) = &good.reach else { return None };
+            let (_, at) = good.said.as_ref()?;
+            // A clock that was set back must not keep them unasked.
+            let is_due = now < *at || DESCRIBE_EVERY <= now.duration_since(*at);
+            is_due.then(|| (path.clone(), Arc::clone(remote)))
+        });
+        let asked = due.map(|(path, remote)| async move { (path, remote.describe(deadline).await) });
+        let mut changed = BTreeSet::new();
+        for (path, answer) in join_all(asked.collect::<Vec<_>>()).await {
+            let good = self.entries.get_mut(&path).and_then(|entry| entry.good.as_mut());
+            let Some(Good { file, said: Some((manifest, at)), .. }) = good else { continue };
+            *at = now;
+            if let Ok(other) = answer.map_err(drop)
+                && other != *manifest
+            {
+                telemetry::adapter_changed(&file.name, &other.version);
+                *manifest = other;
+                changed.insert(path);
+            }
+        }
+        changed
+    }
+}
+
+fn vouched(name: &str, verified: &Verified) -> Text {
+    let attestation = &verified.attestation;
+    let level = attestation.reached.map_or_else(|| "-".to_owned(), |level| level.to_string());
+    let until = civil_date(attestation.expires);
+    Text::new(
+        format!("由 {name} 证明达到 {level}，有效期至 {until}"),
+        format!("{name} vouches for {level} until {until}"),
+    )
+}

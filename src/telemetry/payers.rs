@@ -1,0 +1,146 @@
+//! What is told of payers and of the adapters they are asked through.
+
+use std::error::Error;
+use std::fmt::Display;
+
+use metrics::counter;
+use tracing::{error, info, warn};
+use yizhan_contract::PayerCode;
+
+/// The saga goes on without it: a commit counts as refused, a reversal waits for a person.
+pub fn operation_not_prepared(adapter: &str, why: &dyn Display) {
+    error!(adapter, %why, "an adapter cannot make an operation ready");
+    payer_event(adapter, None, "not_prepared");
+}
+
+pub fn quote_above_limit(adapter: &str, payer: &PayerCode, amount: &dyn Display, pay_at_most: &dyn Display) {
+    warn!(adapter, %payer, %amount, %pay_at_most, "a payer answered what it may not pay; its quote is refused");
+    payer_event(adapter, Some(payer), "quote_above_limit");
+}
+
+pub fn quote_for_others<'p>(adapter: &str, payer: impl Into<Option<&'p PayerCode>>) {
+    warn!(adapter, "a quote answers for other payers than were asked; it is refused");
+    payer_event(adapter, payer.into(), "quote_for_others");
+}
+
+/// Its id, its steps or what is to be kept with it are longer than the port allows, or its steps come to another amount.
+pub fn quote_beyond_limits(adapter: &str, payer: Option<&PayerCode>) {
+    warn!(adapter, "a quote is longer than it may be, or not what its steps come to; it is refused");
+    payer_event(adapter, payer, "quote_beyond_limits");
+}
+
+/// A payer confirmed another amount, and those behind it cannot be asked again: the settlement is taken back.
+pub fn not_quoted_again(adapter: &str, payer: &PayerCode, why: &str) {
+    warn!(adapter, %payer, why, "payers behind a confirmed one cannot be asked again; all is taken back");
+    payer_event(adapter, Some(payer), "not_quoted_again");
+}
+
+pub fn payer_refuses(adapter: &str, payer: Option<&PayerCode>, code: &str) {
+    info!(adapter, code, "a payer refuses to pay for a stay");
+    payer_event(adapter, payer, "refuses");
+}
+
+pub fn payer_deferred(adapter: &str, payer: &PayerCode, why: &dyn Display) {
+    warn!(adapter, %payer, %why, "an optional payer is deferred");
+    payer_event(adapter, Some(payer), "deferred");
+}
+
+/// The payer label is the first payer that was asked; empty where all of an adapter's are meant.
+fn payer_event(adapter: &str, payer: Option<&PayerCode>, event: &'static str) {
+    let payer = payer.map_or("", PayerCode::as_str);
+    let (adapter, payer) = (adapter.to_owned(), payer.to_owned());
+    counter!("yizhan_payer_events_total", "adapter" => adapter, "payer" => payer, "event" => event)
+        .increment(1);
+}
+
+/// The folder of adapters cannot be read; those that are known stay.
+pub fn adapters_not_read(folder: &dyn Display, error: &dyn Error) {
+    warn!(%folder, %error, "the folder of adapters cannot be read; those that are known stay");
+    adapter_event("folder_not_read");
+}
+
+pub fn adapter_taken(adapter: &str, mode: &'static str, standing: &dyn Display) {
+    info!(adapter, mode, %standing, "adapter {adapter}: {mode}");
+    adapter_event("taken");
+}
+
+/// It goes on as a shadow.
+pub fn adapter_unproven(adapter: &str, why: &dyn Display) {
+    error!(adapter, %why, "adapter {adapter} may not decide and is only compared");
+    payer_event(adapter, None, "unproven");
+}
+
+pub fn adapter_proven(adapter: &str, by: &dyn Display) {
+    info!(adapter, %by, "adapter {adapter} decides again");
+    payer_event(adapter, None, "proven");
+}
+
+/// Its service says another thing of itself than when it was asked last.
+pub fn adapter_changed(adapter: &str, version: &str) {
+    warn!(adapter, version, "an adapter's service is another one now");
+    adapter_event("changed");
+}
+
+/// What is shown of adapters is as it was; who is asked where does not depend on it.
+pub fn adapter_notes_not_kept(error: &dyn Error) {
+    warn!(error = %error, "what is known of adapters could not be written down");
+    adapter_event("notes_not_kept");
+}
+
+/// Calls that found no place because they came faster than they could be written down.
+pub fn calls_not_kept(calls: u64) {
+    if calls > 0 {
+        warn!(calls, "calls of adapters were not written down: too many at once");
+        counter!("yizhan_adapter_calls_lost_total").increment(calls);
+    }
+}
+
+pub fn calls_not_written(calls: u64, error: &dyn Error) {
+    warn!(calls, error = %error, "calls of adapters could not be written down");
+    counter!("yizhan_adapter_calls_lost_total").increment(calls);
+}
+
+/// What was good before stays.
+pub fn adapter_not_taken(file: &dyn Display, why: &dyn Display) {
+    error!(%file, %why, "an adapter's file cannot be used; what was good before stays");
+    adapter_event("not_taken");
+}
+
+pub fn adapter_gone(file: &dyn Display) {
+    warn!(%file, "an adapter's file is gone: nobody is asked for its payers, and stays in flight wait for it");
+    adapter_event("gone");
+}
+
+/// It has used its budget up: what stands in its place decides for new stays, until it is taken back by order.
+pub fn adapter_fell(adapter: &str, why: &dyn Display) {
+    error!(adapter, %why, "adapter {adapter} is not asked any more; `yizhan adapter reset {adapter}` takes it back");
+    payer_event(adapter, None, "fell");
+}
+
+pub fn adapter_reset(adapter: &str) {
+    info!(adapter, "adapter {adapter} is asked again");
+    payer_event(adapter, None, "reset");
+}
+
+pub fn shadow_differs(
+    adapter: &str,
+    stay_id: &dyn Display,
+    payer: &PayerCode,
+    by_rules: &dyn Display,
+    quoted: Option<&dyn Display>,
+) {
+    let quoted = quoted.map(ToString::to_string);
+    info!(adapter, %stay_id, %payer, %by_rules, quoted, "a shadow's quote differs from the rules");
+}
+
+pub fn shadow_compared(adapter: &str, agrees: bool) {
+    payer_event(adapter, None, if agrees { "shadow_agrees" } else { "shadow_differs" });
+}
+
+pub fn shadow_unanswered(adapter: &str) {
+    payer_event(adapter, None, "shadow_unanswered");
+}
+
+fn adapter_event(event: &'static str) {
+    counter!("yizhan_adapter_files_total", "event" => event).increment(1);
+}

@@ -1,0 +1,168 @@
+//! Whether an adapter may decide, by who vouches for it.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+use tempfile::TempDir;
+use yizhan::registry::{DESCRIBE_EVERY, Registry};
+use yizhan::runtime::{Clock as _, CountedIds, FixedClock, Runtime, SystemClock};
+use yizhan::settlement::bill::ComputedBy;
+use yizhan_contract::FindingCode;
+
+use super::begun::{Given, begun, bill, decided, house, notes};
+use super::bureau::Says;
+use super::insurer::{ATTESTATION, Insurer};
+use crate::gateway::House;
+use crate::project;
+
+#[derive(Deserialize)]
+struct Cases {
+    case: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    /// Else `primary`.
+    mode: Option<String>,
+    #[serde(default)]
+    says: Says,
+    /// The adapter's file names no attestation.
+    #[serde(default)]
+    names_none: bool,
+    /// It names one that is not there.
+    #[serde(default)]
+    is_missing: bool,
+    decides: String,
+    told: String,
+}
+
+impl Case {
+    fn keys(&self) -> String {
+        let mode = self.mode.as_deref().unwrap_or("primary");
+        let canary = if mode == "canary" { "canary = [\"H37132301\"]\n" } else { "" };
+        let named =
+            if self.names_none { "# attestation\n" } else { "attestation = \"acme-attestation.json\"\n" };
+        format!("{named}mode = \"{mode}\"\n{canary}otherwise = \"rules\"\n")
+    }
+
+    /// Puts file and attestation into the folder, and looks at it.
+    async fn put(&self, insurer: &Insurer, folder: &TempDir, registry: &mut Registry) {
+        let file = folder.path().join(ATTESTATION);
+        insurer.bureau.attests(&file, &self.says);
+        if self.is_missing {
+            std::fs::remove_file(&file).unwrap();
+        }
+        insurer.put(folder.path(), &self.keys());
+        registry.look(false).await.unwrap();
+    }
+
+    async fn check(&self, registry: &Registry, house: &House, nth: u32) {
+        let Self { name, decides, told, .. } = self;
+        let expected = match decides.as_str() {
+            "payer" => ComputedBy::Payer,
+            "gateway" => ComputedBy::Gateway,
+            other => panic!("{name}: {other}"),
+        };
+        let (notes, bill) = (notes(registry), bill(house, nth).await);
+        let insurance = bill.payers.iter().find(|line| line.payer.as_str() == "supplementary").unwrap();
+        assert_eq!(insurance.computed_by, expected, "{name}: {notes}");
+        assert!(notes.contains(told) && notes.is_empty() == told.is_empty(), "{name}: {notes}");
+        assert!(told.is_empty() || notes.contains("按 shadow 运行"), "{name}: {notes}");
+        // Who reads the bill is told as well.
+        let findings = bill.findings.iter().filter(|one| one.code == FindingCode::PayerNotAsked).count();
+        assert_eq!(findings, usize::from(!told.is_empty()), "{name}: {:?}", bill.findings);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_vouches_for_an_adapter_says_whether_it_decides() {
+    let text = std::fs::read_to_string(project("tests/cases/attestations.toml")).unwrap();
+    let cases: Cases = toml::from_str(&text).unwrap();
+    let (mut insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
+    insurer.put(folder.path(), &cases.case[0].keys());
+    let (mut registry, _) = begun(folder.path(), Given::to(&insurer)).await.unwrap();
+    for (nth, case) in (1..).zip(&cases.case) {
+        case.put(&insurer, &folder, &mut registry).await;
+        // Each of a year's first stay: the insurance has something left to pay.
+        case.check(&registry, &house(&registry).await, nth).await;
+    }
+    insurer.goes().await;
+}
+
+/// A folder with one adapter, over a clock that stands where it is put.
+struct Served {
+    insurer: Insurer,
+    folder: TempDir,
+    clock: Arc<FixedClock>,
+    registry: Registry,
+    house: House,
+}
+
+impl Served {
+    async fn begun(says: &Says) -> Self {
+        let (insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
+        let clock = Arc::new(FixedClock::at(SystemClock.now()));
+        insurer.bureau.attests(&folder.path().join(ATTESTATION), says);
+        insurer.put(folder.path(), KEYS);
+        let runtime = Runtime { clock: clock.clone(), ids: Arc::<CountedIds>::default() };
+        let given = Given { runtime, ..Given::to(&insurer) };
+        let (registry, _) = begun(folder.path(), given).await.unwrap();
+        let house = house(&registry).await;
+        Self { insurer, folder, clock, registry, house }
+    }
+
+    /// Some time later.
+    async fn look_after(&mut self, by: SignedDuration) {
+        self.clock.advance(by);
+        self.house.clock.put(self.clock.now());
+        self.registry.look(false).await.unwrap();
+    }
+}
+
+const KEYS: &str = "attestation = \"acme-attestation.json\"\nmode = \"primary\"\notherwise = \"rules\"\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attestation_that_lapses_while_serving_counts_no_more_until_there_is_another() {
+    let mut served = Served::begun(&Says { lasts_s: 3_600 + 20, ..Says::default() }).await;
+    assert_eq!(decided(&served.house, 1).await, ComputedBy::Payer);
+    served.look_after(SignedDuration::from_secs(19)).await;
+    assert_eq!(decided(&served.house, 2).await, ComputedBy::Payer);
+    served.look_after(SignedDuration::from_secs(30)).await;
+    assert_eq!(decided(&served.house, 3).await, ComputedBy::Gateway);
+    assert!(notes(&served.registry).contains("it lapsed on"), "{}", notes(&served.registry));
+    served.insurer.bureau.attests(&served.folder.path().join(ATTESTATION), &Says::default());
+    served.look_after(SignedDuration::ZERO).await;
+    assert_eq!(
+        (decided(&served.house, 4).await, notes(&served.registry)),
+        (ComputedBy::Payer, String::new())
+    );
+    served.insurer.goes().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_becomes_another_version_has_to_be_certified_anew() {
+    let mut served = Served::begun(&Says::default()).await;
+    served.insurer.goes().await;
+    served.insurer.version = Some("9.9.9".to_owned());
+    served.insurer.comes(std::time::Duration::ZERO).await;
+    served.look_after(DESCRIBE_EVERY - SignedDuration::from_secs(1)).await;
+    assert_eq!(
+        (decided(&served.house, 1).await, notes(&served.registry)),
+        (ComputedBy::Payer, String::new())
+    );
+    served.look_after(SignedDuration::from_secs(1)).await;
+    assert_eq!(decided(&served.house, 2).await, ComputedBy::Gateway);
+    let said = notes(&served.registry);
+    assert!(said.contains("the adapter is yizhan-simulator 9.9.9"), "{said}");
+    let anew = Says { version: "9.9.9".to_owned(), ..Says::default() };
+    served.insurer.bureau.attests(&served.folder.path().join(ATTESTATION), &anew);
+    served.look_after(SignedDuration::ZERO).await;
+    assert_eq!(
+        (decided(&served.house, 3).await, notes(&served.registry)),
+        (ComputedBy::Payer, String::new())
+    );
+    served.insurer.goes().await;
+}
