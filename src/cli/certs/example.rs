@@ -29,7 +29,7 @@ pub(super) fn text(args: &CertsArgs) -> anyhow::Result<String> {
     }
     for (name, stem) in args.payers.iter().take(1).map(|name| (name, payer_stem(name))) {
         text += &format!(
-            "\n# adapters.d/{name}.toml\nname = \"{name}\"\nmode = \"primary\"\notherwise = \"rules\"\nurl = \"https://localhost:9443\"\nca = {}\ncertificate = {}\nkey = {}\n",
+            "\n# adapters.d/{name}.toml\nname = \"{name}\"\nmode = \"shadow\"\notherwise = \"rules\"\nurl = \"https://localhost:9443\"\nca = {}\ncertificate = {}\nkey = {}\n",
             toml("ca.pem"),
             toml("gateway.pem"),
             toml("gateway-key.pem"),

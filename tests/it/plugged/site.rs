@@ -20,6 +20,7 @@ use crate::authority::Authority;
 use crate::gateway::Sent;
 use crate::http::client::{Ask, Reply};
 use crate::project;
+use crate::registry::bureau::{Bureau, Says};
 
 /// In the order of an illness.
 pub(super) const PAYERS: [&str; 5] =
@@ -312,15 +313,21 @@ fn configuration(folder: &TempDir, authority: &Authority, payers: &BTreeMap<&'st
     let (hospitals, adapters) = (made("hospitals"), made("adapters.d"));
     let sample = format!("{HOSPITAL}.toml");
     std::fs::copy(project("tests/samples/hospitals").join(&sample), hospitals.join(&sample)).unwrap();
+    let bureau = Bureau::open();
     for (payer, Payer { address, .. }) in payers {
         std::fs::write(adapters.join(format!("{payer}.toml")), adapter(authority, payer, address.port()))
             .unwrap();
+        let says = Says { serves: vec![(*payer).to_owned()], ..Says::default() };
+        bureau.attests(&adapters.join(format!("{payer}.json")), &says);
     }
     let given = PAYERS.map(|payer| format!("{payer} = \"{payer}\"\n")).concat();
     let by_rules = BY_RULES.map(|payer| format!("{payer} = \"rules\"\n")).concat();
+    let trusted: String =
+        bureau.trusted().attestation_keys.iter().map(|(name, key)| format!("{name} = \"{key}\"\n")).collect();
     let text = format!(
         "store = \"yizhan.db\"\nkey_file = \"yizhan.key\"\nhospitals = \"hospitals\"\nadapters = \"adapters.d\"\n\
-         [http]\nlisten = \"127.0.0.1:0\"\n[mllp]\nlisten = \"127.0.0.1:0\"\n[payers]\n{given}{by_rules}"
+         [http]\nlisten = \"127.0.0.1:0\"\n[mllp]\nlisten = \"127.0.0.1:0\"\n[payers]\n{given}{by_rules}\
+         [trust.attestation_keys]\n{trusted}"
     );
     std::fs::write(folder.path().join("yizhan.toml"), text).unwrap();
 }
@@ -330,7 +337,7 @@ fn adapter(authority: &Authority, payer: &str, port: u16) -> String {
     let [ca, certificate, key] = ["ca.pem", "gateway.pem", "gateway-key.pem"].map(file);
     format!(
         "name = \"{payer}\"\nmode = \"primary\"\notherwise = \"rules\"\nurl = \"https://localhost:{port}\"\n\
-         ca = \"{ca}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n"
+         ca = \"{ca}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\nattestation = \"{payer}.json\"\n"
     )
 }
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use yizhan::runtime::{Clock as _, SystemClock};
 use yizhan_attestation::{Attestation, Level, PublicKey, Trust, make_key, sign};
 
-pub(super) struct Bureau {
+pub(crate) struct Bureau {
     folder: TempDir,
     public: PublicKey,
 }
@@ -16,18 +16,18 @@ pub(super) struct Bureau {
 /// What is attested; whatever is not said is as the insurer is, and good.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Says {
-    pub(super) adapter: String,
-    pub(super) version: String,
-    pub(super) serves: Vec<String>,
-    pub(super) reached: Level,
-    pub(super) reaches_nothing: bool,
-    pub(super) issued_s_ago: i64,
-    pub(super) lasts_s: i64,
+pub(crate) struct Says {
+    pub(crate) adapter: String,
+    pub(crate) version: String,
+    pub(crate) serves: Vec<String>,
+    pub(crate) reached: Level,
+    pub(crate) reaches_nothing: bool,
+    pub(crate) issued_s_ago: i64,
+    pub(crate) lasts_s: i64,
     /// By the insurer itself.
-    pub(super) is_preview: bool,
+    pub(crate) is_preview: bool,
     /// Changed after it was signed.
-    pub(super) tampered: Option<(String, String)>,
+    pub(crate) tampered: Option<(String, String)>,
 }
 
 impl Default for Says {
@@ -66,7 +66,7 @@ impl Says {
 }
 
 impl Bureau {
-    pub(super) fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let folder = TempDir::new().unwrap();
         let public = make_key(&folder.path().join("bureau.key")).unwrap();
         make_key(&folder.path().join("insurer.key")).unwrap();
@@ -74,7 +74,7 @@ impl Bureau {
     }
 
     /// What a gateway's configuration says of it.
-    pub(super) fn trusted(&self) -> Trust {
+    pub(crate) fn trusted(&self) -> Trust {
         Trust { attestation_keys: [("bureau".to_owned(), self.public)].into(), ..Trust::default() }
     }
 
@@ -83,7 +83,7 @@ impl Bureau {
     }
 
     /// Writes an attestation file.
-    pub(super) fn attests(&self, file: &Path, says: &Says) {
+    pub(crate) fn attests(&self, file: &Path, says: &Says) {
         let mut text = sign(&says.attestation(SystemClock.now()), &self.key(says)).unwrap();
         if let Some((from, to)) = &says.tampered {
             assert!(text.contains(from), "{from} stands nowhere in {text}");

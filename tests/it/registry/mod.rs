@@ -3,7 +3,7 @@
 
 mod attested;
 mod begun;
-mod bureau;
+pub(crate) mod bureau;
 mod folder;
 mod insurer;
 
