@@ -35,6 +35,7 @@ mod old_stores;
 mod outbox;
 mod plugged;
 mod postgres;
+mod process;
 mod profiles;
 mod readme;
 /// What holds every bill of the gateway to the figures before it, the same that holds the rules to them.

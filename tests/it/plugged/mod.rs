@@ -4,7 +4,6 @@
 //! Reading order: [`process`] (one program, its end by kill -9), [`site`] (all of them, and what must agree), here (what
 //! is done to them).
 
-mod process;
 mod site;
 
 use std::time::Duration;

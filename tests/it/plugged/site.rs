@@ -14,11 +14,11 @@ use yizhan_contract::protocol::Statement;
 use yizhan_contract::stay::civil_date;
 use yizhan_kit::simulate::Magic;
 
-use super::process::{Process, run, yizhan};
 use super::until;
 use crate::authority::Authority;
 use crate::gateway::Sent;
 use crate::http::client::{Ask, Reply};
+use crate::process::{Process, run, yizhan};
 use crate::project;
 use crate::registry::bureau::{Bureau, Says};
 

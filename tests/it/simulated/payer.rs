@@ -17,8 +17,8 @@ use yizhan_contract::{Money, PayerCode};
 use yizhan_kit::simulate::Magic;
 use yizhan_remote::{Connection, Host, Journal, Remote, Target, TlsFiles};
 
-use super::Running;
 use crate::certs::Certificates;
+use crate::process::{Process, yizhan};
 
 #[derive(Deserialize)]
 struct Cases {
@@ -97,7 +97,9 @@ struct Played<'c> {
     case: &'c Case,
     certificates: &'c Certificates,
     folder: TempDir,
-    running: Option<Running>,
+    running: Option<Process>,
+    /// Where it serves.
+    url: String,
     remote: Remote,
     quotes: HashMap<String, Quote>,
     sent: HashMap<String, (Operation, Prepared)>,
@@ -106,12 +108,16 @@ struct Played<'c> {
 impl<'c> Played<'c> {
     async fn begin(case: &'c Case, certificates: &'c Certificates) -> Self {
         let folder = TempDir::new().unwrap();
-        let (running, remote) = Self::started(case, certificates, &folder).await;
+        let (running, url, remote) = Self::started(case, certificates, &folder).await;
         let (quotes, sent) = (HashMap::new(), HashMap::new());
-        Self { case, certificates, folder, running: Some(running), remote, quotes, sent }
+        Self { case, certificates, folder, running: Some(running), url, remote, quotes, sent }
     }
 
-    async fn started(case: &Case, certificates: &Certificates, folder: &TempDir) -> (Running, Remote) {
+    async fn started(
+        case: &Case,
+        certificates: &Certificates,
+        folder: &TempDir,
+    ) -> (Process, String, Remote) {
         let book = folder.path().join("payer.book");
         let files = ["payer-supplementary.pem", "payer-supplementary-key.pem", "ca.pem"];
         let [certificate, key, ca] = files.map(|name| certificates.text(name));
@@ -119,15 +125,16 @@ impl<'c> Played<'c> {
         arguments.extend(["--book", book.to_str().unwrap()]);
         arguments.extend(["--certificate", &certificate, "--key", &key, "--client-ca", &ca]);
         arguments.extend(case.run.split_whitespace());
-        let running = Running::start(&arguments);
-        let remote = remote(&running.url, certificates, certificates).await;
-        (running, remote.unwrap())
+        let running = Process::start(yizhan(arguments));
+        let url = format!("https://{}", running.says("https://"));
+        let remote = remote(&url, certificates, certificates).await.unwrap();
+        (running, url, remote)
     }
 
     async fn kill(&mut self) {
         self.running.take().unwrap().kill();
-        let (running, remote) = Self::started(self.case, self.certificates, &self.folder).await;
-        (self.running, self.remote) = (Some(running), remote);
+        let (running, url, remote) = Self::started(self.case, self.certificates, &self.folder).await;
+        (self.running, self.url, self.remote) = (Some(running), url, remote);
     }
 
     async fn quote(&mut self, stay: &str) -> String {
@@ -248,7 +255,7 @@ async fn it_knows_whom_it_serves_and_is_known() {
     let (certificates, strangers) = (Certificates::made(&[]), Certificates::made(&[]));
     let cases: Cases = toml::from_str(include_str!("../../cases/simulated_payer.toml")).unwrap();
     let played = Played::begin(&cases.case[0], &certificates).await;
-    let url = played.running.as_ref().unwrap().url.clone();
+    let url = played.url.clone();
     assert!(url.starts_with("https://127.0.0.1:"), "{url}");
     for (trusts, shows, is_served) in [
         (&certificates, &certificates, true),

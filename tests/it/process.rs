@@ -9,21 +9,21 @@ use std::time::Duration;
 /// How long it may take until it says where it listens.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     /// What it says, line by line.
     said: Receiver<String>,
 }
 
 /// `yizhan` with these words, and nothing of the tests' own environment that it would read.
-pub(super) fn yizhan<A: AsRef<OsStr>>(words: impl IntoIterator<Item = A>) -> Command {
+pub(crate) fn yizhan<A: AsRef<OsStr>>(words: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_yizhan"));
     command.args(words).env_remove("YIZHAN_STORE");
     command
 }
 
 /// Runs it to its end, which must be a good one; what it printed.
-pub(super) fn run<A: AsRef<OsStr>>(words: impl IntoIterator<Item = A>) -> String {
+pub(crate) fn run<A: AsRef<OsStr>>(words: impl IntoIterator<Item = A>) -> String {
     let mut command = yizhan(words);
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -32,7 +32,7 @@ pub(super) fn run<A: AsRef<OsStr>>(words: impl IntoIterator<Item = A>) -> String
 }
 
 impl Process {
-    pub(super) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (lines, said) = channel();
         let streams: [Box<dyn Read + Send>; 2] =
@@ -48,7 +48,7 @@ impl Process {
     }
 
     /// What follows `words` in the next line that holds them, up to a blank or a quotation mark.
-    pub(super) fn says(&self, words: &str) -> String {
+    pub(crate) fn says(&self, words: &str) -> String {
         let mut heard = Vec::new();
         loop {
             let line = self.said.recv_timeout(READY_WITHIN);
@@ -61,9 +61,17 @@ impl Process {
     }
 
     /// SIGKILL: no destructor, no last word.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; what it has said that nobody heard yet, and its exit code.
+    pub(crate) fn stop(mut self) -> (String, Option<i32>) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let exit = self.child.wait().unwrap().code();
+        (self.said.iter().map(|line| line + "\n").collect(), exit)
     }
 }
 
