@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
-use yizhan_remote::{CallRecord, Journal};
+use yizhan_remote::{CallRecord, Class, Journal};
 
 use crate::runtime::{Runtime, Shutdown};
 use crate::store::adapter_book::{AdapterBook, AdapterCall};
@@ -60,6 +60,7 @@ impl Keeper {
         while calls.len() < BATCH_CALLS_MAX
             && let Ok(record) = self.calls.try_recv()
         {
+            tell(&record);
             calls.push(kept(record, &self.gateway));
         }
         let count = calls.len();
@@ -82,6 +83,22 @@ impl Keeper {
                 Err(why) => return telemetry::calls_not_written(0, &why),
             }
         }
+    }
+}
+
+/// An answer that cannot be used is named in the log as well. What never left is not: it would be one line for every stay
+/// while a payer is left alone.
+fn tell(record: &CallRecord) {
+    if let (Some(why), false) = (&record.why, record.class == Class::NotSent) {
+        let CallRecord { adapter, verb, operation_id, class, http_status, .. } = record;
+        telemetry::call_unusable(
+            adapter,
+            verb.word(),
+            operation_id.as_deref(),
+            class.word(),
+            *http_status,
+            why,
+        );
     }
 }
 

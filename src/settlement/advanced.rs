@@ -205,6 +205,7 @@ impl Decision {
         }
         let mut after = before.clone();
         let moved = after.end_advances(&ended, self.at);
+        after.bill.name_unusable(saga);
         if let Err(why) = after.bill.check() {
             return Some(Err(Undecided::defect(why)));
         }

@@ -14,7 +14,7 @@ use super::message::Mode;
 use super::outcome::Outcome;
 use super::payers::Payers;
 use super::price::{Priced, price};
-use super::record::{Phase, Pricing, Settlement, StayRecord};
+use super::record::{Phase, Pricing, Settlement, StayRecord, names_of};
 use super::refusals::{self, LinePlaces};
 use super::saga::{Call, Course, Saga, Sent, Why, evidence};
 use crate::refusal::Refusal;
@@ -342,6 +342,20 @@ impl Bill {
                     }
                 }
                 None => line.state = of_rules(line.state, &saga.course),
+            }
+        }
+        self.name_unusable(saga);
+    }
+
+    /// Says what payers answered that could not be used, each reason once.
+    pub(super) fn name_unusable(&mut self, saga: &Saga) {
+        for call in &saga.calls {
+            let names = names_of(Some(self), call.payers());
+            for why in &call.unusable {
+                let finding = findings::unusable_answer(&names, &Text::of_line(why));
+                if !self.findings.contains(&finding) {
+                    self.findings.push(finding);
+                }
             }
         }
     }

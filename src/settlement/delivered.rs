@@ -130,10 +130,13 @@ impl Decision {
         given: &Given,
         owner: &PersonFacts,
     ) -> Decided {
-        let (after, effect) = match self.taken_over(before, given) {
+        let (mut after, effect) = match self.taken_over(before, given) {
             Ok(taken_over) => taken_over,
             Err(why) => return self.delivery_stuck(record, saga, why, owner),
         };
+        if let Some(saga) = saga {
+            after.bill.name_unusable(saga);
+        }
         record.settlement = Some(after);
         record.saga = saga.cloned().or(record.saga);
         self.owe_delivery(&mut record);

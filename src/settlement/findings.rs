@@ -181,6 +181,45 @@ pub fn payer_not_asked(payer: &Text, passed_over: &PassedOver) -> Finding {
     finding(FindingCode::PayerNotAsked, zh, en)
 }
 
+/// A payer's quote that could not be used, and without which the stay is settled.
+pub fn unusable_quote(payer: &Text, why: &Text) -> Finding {
+    finding(
+        FindingCode::PayerAnswerUnusable,
+        format!("{}未给出可用的试算（{}），未采用其任何内容", payer.zh, why.zh),
+        format!("{} gave no quote that can be used ({}); nothing was taken from it", payer.en, why.en),
+    )
+}
+
+/// A payer's quote that could not be used, and is waited for.
+pub fn quote_awaited(waits_for: &Text) -> Finding {
+    finding(
+        FindingCode::PayerAnswerUnusable,
+        format!("尚待支付方试算：{}；网关会自动再次询问", waits_for.zh),
+        format!("a payer's quote is waited for: {}; the gateway asks again by itself", waits_for.en),
+    )
+}
+
+/// The same, once it was asked again and gave one.
+pub fn quote_came_late(waits_for: &Text) -> Finding {
+    finding(
+        FindingCode::PayerAnswerUnusable,
+        format!("试算曾推迟：{}；其后已得到可用的试算", waits_for.zh),
+        format!("pricing had to wait: {}; a quote that can be used has come since", waits_for.en),
+    )
+}
+
+/// What a payer answered to its commit, its reversal or a question about one, where it could not be used.
+pub fn unusable_answer(payer: &Text, why: &Text) -> Finding {
+    finding(
+        FindingCode::PayerAnswerUnusable,
+        format!("{}未给出可用的应答（{}），未采用其任何内容，以其对查询的答复为准", payer.zh, why.zh),
+        format!(
+            "{} gave no answer that can be used ({}); nothing was taken from it, and what it says when it is asked again counts",
+            payer.en, why.en
+        ),
+    )
+}
+
 /// What became of a payer that was deferred; absent amount: it refused.
 pub fn delivered(payer: &Text, paid: Option<Money>) -> Finding {
     let (zh, en) = match paid {

@@ -8,7 +8,7 @@ use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{AskedLeg, Quote};
 use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{Accumulators, Claim, Money, PayerCode, Step};
+use yizhan_contract::{Accumulators, Claim, Money, PayerCode, Step, Text};
 use yizhan_rules::{AdjudicateError, Adjudication, Answered, Chain, Policy, Turn};
 
 use super::payers::Adapter;
@@ -31,6 +31,8 @@ pub struct Answer {
     pub kept: Opaque,
     /// Until when that quote may be committed.
     pub valid_until: Option<Timestamp>,
+    /// Why what the payer said could not be used.
+    pub unusable: Option<Text>,
 }
 
 /// How far the chain could be walked.
@@ -76,7 +78,13 @@ impl Answer {
 
     fn said(asked: Option<AskedLeg>, answered: Answered) -> Self {
         let (quote_id, kept, valid_until) = (None, Opaque::default(), None);
-        Self { asked, answered, also_paid: Vec::new(), quote_id, kept, valid_until }
+        Self { asked, answered, also_paid: Vec::new(), quote_id, kept, valid_until, unusable: None }
+    }
+
+    /// It stands in the place of what could not be used.
+    #[must_use]
+    pub fn instead_of(self, unusable: Text) -> Self {
+        Self { unusable: Some(unusable), ..self }
     }
 
     #[must_use]

@@ -128,6 +128,9 @@ pub fn price(
     }
     let left_out: Vec<Finding> = bill.deferred().map(|line| findings::deferred_payer(&line.name)).collect();
     bill.findings.extend(left_out);
+    bill.findings.extend(record.waits_for().map(findings::quote_came_late));
+    let unusable: Vec<Finding> = unusable(&bill, given).collect();
+    bill.findings.extend(unusable);
     bill.findings.extend(not_asked(policy, &claim, ground.payers));
     bill.check().map_err(|unbalanced| vec![refusals::unbalanced(&unbalanced)])?;
     let compared = match mode {
@@ -146,6 +149,14 @@ pub fn price(
         bill,
         discharge,
     })))
+}
+
+/// What payers said that could not be used.
+fn unusable<'b>(bill: &'b Bill, given: &'b Given) -> impl Iterator<Item = Finding> + 'b {
+    bill.payers.iter().filter_map(|line| {
+        let why = given.get(&line.payer)?.unusable.as_ref()?;
+        Some(findings::unusable_quote(&line.name, why))
+    })
 }
 
 /// An outside payer's breach of contract; what is the sender's comes back.

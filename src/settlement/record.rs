@@ -272,10 +272,7 @@ impl StayRecord {
 
     /// Payers as people call them; one that is on no bill of the stay goes by its code.
     pub fn names_of<'p>(&self, payers: impl IntoIterator<Item = &'p PayerCode>) -> Text {
-        let bill = self.settlement.as_ref().map(|settlement| &settlement.bill);
-        let names: Vec<Text> = payers.into_iter().map(|payer| name_of(bill, payer)).collect();
-        let joined = |of: fn(&Text) -> &str, between| names.iter().map(of).collect::<Vec<_>>().join(between);
-        Text::new(joined(|name| &name.zh, "、"), joined(|name| &name.en, ", "))
+        names_of(self.settlement.as_ref().map(|settlement| &settlement.bill), payers)
     }
 
     /// Somebody is at it this moment: neither waiting for a payer to be there again nor for a person.
@@ -344,7 +341,13 @@ impl StayRecord {
             noted.push(findings::late_charges(self.late_lines.len(), charged(&self.late_lines)?));
         }
         noted.extend(self.unpriced.iter().flat_map(findings::not_priced));
+        noted.extend(self.waits_for().map(findings::quote_awaited));
         Ok(noted)
+    }
+
+    /// Why a payer's quote is waited for.
+    pub fn waits_for(&self) -> Option<&Text> {
+        self.pricing.as_ref()?.waits_for.as_ref()
     }
 
     /// Adds what a message says; unchanged where it is refused.
@@ -367,6 +370,13 @@ impl StayRecord {
         let LastMessage { message_id, sent_at, dialect } = &self.last;
         self.part.complete(hospital, message_id, *sent_at, *dialect)
     }
+}
+
+/// The same on a bill at hand.
+pub(super) fn names_of<'p>(bill: Option<&Bill>, payers: impl IntoIterator<Item = &'p PayerCode>) -> Text {
+    let names: Vec<Text> = payers.into_iter().map(|payer| name_of(bill, payer)).collect();
+    let joined = |of: fn(&Text) -> &str, between| names.iter().map(of).collect::<Vec<_>>().join(between);
+    Text::new(joined(|name| &name.zh, "、"), joined(|name| &name.en, ", "))
 }
 
 /// A payer as the bill calls it, else by its code.

@@ -87,6 +87,22 @@ pub fn adapter_notes_not_kept(error: &dyn Error) {
     adapter_event("notes_not_kept");
 }
 
+/// A call of an adapter brought no answer that can be used; nothing is taken from what came.
+pub fn call_unusable(
+    adapter: &str,
+    verb: &'static str,
+    operation_id: Option<&str>,
+    class: &'static str,
+    http_status: Option<u16>,
+    why: &str,
+) {
+    warn!(
+        adapter,
+        verb, operation_id, class, http_status, why, "no answer that can be used: {adapter} {verb}"
+    );
+    payer_event(adapter, None, "unusable_answer");
+}
+
 /// Calls that found no place because they came faster than they could be written down.
 pub fn calls_not_kept(calls: u64) {
     if calls > 0 {

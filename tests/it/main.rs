@@ -31,6 +31,7 @@ mod intake;
 mod mllp_client;
 mod mllp_frames;
 mod mllp_listener;
+mod nonsense;
 mod old_stores;
 mod outbox;
 mod plugged;

@@ -47,6 +47,8 @@ pub enum FindingCode {
     DeferredPayer,
     /// A payer whose adapter is not asked for the time being: what stands in its place.
     PayerNotAsked,
+    /// A payer's answer that could not be used, or none in time: what was wrong with it.
+    PayerAnswerUnusable,
     StatedTotalDiffers,
     LateCharges,
     EarlierStayReversed,

@@ -115,7 +115,8 @@ async fn tell(mut calls: mpsc::Receiver<CallRecord>) {
             let id = call.operation_id.as_deref().unwrap_or("-");
             let (at, verb, class, ms) =
                 (call.at, call.verb.word(), call.class.word(), call.latency.as_millis());
-            complain(&format!("{at} {verb} {id} {class} HTTP {status} {ms} ms"));
+            let why = call.why.as_deref().unwrap_or("-");
+            complain(&format!("{at} {verb} {id} {class} HTTP {status} {ms} ms: {why}"));
         }
     }
 }

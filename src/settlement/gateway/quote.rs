@@ -95,6 +95,8 @@ impl Drive<'_> {
                 for payer in to_ask.legs.iter().map(|leg| &leg.payer).chain(&to_ask.after) {
                     given.entry(payer.clone()).or_insert_with(|| Answer::deferred(None));
                 }
+                let unanswered = Answer::deferred(None).instead_of(Text::of_line(&why.why));
+                given.insert(first.payer.clone(), unanswered);
             }
             Err(Unanswered::Unavailable(why)) => {
                 let refusal = refusals::payer_unavailable(&to_ask.name, &why);
@@ -131,14 +133,14 @@ impl Drive<'_> {
             }
             QuoteAnswer::Quote(quote) if !heard::is_within_limits(&quote) => {
                 telemetry::quote_beyond_limits(&adapter.name, first);
-                Ok(given(&|_, asked| Answer::refused(asked)))
+                Ok(given(&|_, asked| Answer::refused(asked).instead_of(beyond_limits())))
             }
             QuoteAnswer::Quote(quote) if answers_all(&quote, to_ask) => {
                 Ok(given(&|payer, asked| quoted(&quote, to_ask, payer, asked)))
             }
             QuoteAnswer::Quote(_) => {
                 telemetry::quote_for_others(&adapter.name, first);
-                Ok(given(&|_, asked| Answer::refused(asked)))
+                Ok(given(&|_, asked| Answer::refused(asked).instead_of(for_others())))
             }
             QuoteAnswer::Refused { code, .. } => {
                 telemetry::payer_refuses(&adapter.name, first, &code);
@@ -261,6 +263,7 @@ impl Drive<'_> {
             tombstones: Vec::new(),
             is_advanced: false,
             in_doubt_since: None,
+            unusable: Vec::new(),
         })
     }
 
@@ -331,7 +334,8 @@ fn refuse(breach: Breach, payers: &Payers, given: &mut Given) -> Option<Why> {
         Breach::Above { payer, amount, pay_at_most } => {
             let adapter = payers.of(&payer).map_or("", |adapter| &adapter.name);
             telemetry::quote_above_limit(adapter, &payer, &amount, &pay_at_most);
-            given.insert(payer, Answer::refused(None));
+            let unusable = above_limit(amount, pay_at_most);
+            given.insert(payer, Answer::refused(None).instead_of(unusable));
         }
         // The quote as a whole: its other payers rest on it too.
         Breach::AlsoPaid { by } => {
@@ -341,6 +345,9 @@ fn refuse(breach: Breach, payers: &Payers, given: &mut Given) -> Option<Why> {
             for (payer, answer) in given.iter_mut() {
                 if is_of_it(payer) && answer.is_quoted() {
                     *answer = Answer::refused(answer.asked.take());
+                    if *payer == by {
+                        answer.unusable = Some(others_have_not_paid());
+                    }
                 }
             }
         }
@@ -380,6 +387,34 @@ fn lapsed() -> Unavailable {
 
 pub(super) fn no_answer() -> Unavailable {
     Unavailable { why: "规定时间内未应答 | no answer in time".to_owned(), retry_after: None }
+}
+
+fn beyond_limits() -> Text {
+    Text::new(
+        "其内容超过规定长度，或步骤与金额不符",
+        "it is longer than it may be, or its steps come to another amount",
+    )
+}
+
+fn for_others() -> Text {
+    Text::new(
+        "所答的支付方与所问不符，或金额为负",
+        "it answers for other payers than were asked, or below zero",
+    )
+}
+
+fn above_limit(amount: Money, pay_at_most: Money) -> Text {
+    Text::new(
+        format!("其金额 {amount} 超过上限 {pay_at_most}"),
+        format!("{amount} is more than the {pay_at_most} it may pay"),
+    )
+}
+
+fn others_have_not_paid() -> Text {
+    Text::new(
+        "其所述后续支付方已付的金额无法成立",
+        "what it says that payers behind it have paid cannot be true",
+    )
 }
 
 fn others_cannot_have_paid() -> Text {

@@ -64,6 +64,14 @@ impl Call {
             (Performed::Committed { amounts, .. }, Part::Commit) => self.broken(amounts, true),
             _ => None,
         };
+        let unusable = match (&answer, broken) {
+            (_, Some(why)) => Some(why),
+            (Performed::Unknown { why, .. }, None) => Some(why.as_str()),
+            _ => None,
+        };
+        if let Some(why) = unusable {
+            self.note_unusable(why);
+        }
         let since = self.in_doubt_since.unwrap_or(at);
         let Some(operation) = self.operation_mut(part) else { return };
         // The call has ended: no request of it leaves any more.
@@ -119,6 +127,14 @@ impl Call {
             (Status::Done { amounts, .. }, Part::Commit) => self.broken(amounts, false),
             _ => None,
         };
+        let unusable = match (&answer, broken) {
+            (_, Some(why)) => Some(why),
+            (Status::Unavailable(why), None) => Some(why.why.as_str()),
+            _ => None,
+        };
+        if let Some(why) = unusable {
+            self.note_unusable(why);
+        }
         let settles_after = i64::try_from(self.terms.not_found_settles_after_s).unwrap_or(i64::MAX);
         let Some(operation) = self.operation_mut(part) else { return Missing::Wait };
         match (answer, broken) {

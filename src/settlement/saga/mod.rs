@@ -44,6 +44,8 @@ const _: () = assert!(LEASE.as_secs() + COMMIT_DEADLINE.as_secs() <= LEAVES_WITH
 pub const NOT_PREPARED: &str = "not_prepared";
 /// Code of a refusal that is a person's word: the payer was asked by other means.
 pub const RESOLVED_AS_NOT_DONE: &str = "resolved_as_not_done";
+/// Reasons kept of one call's answers that could not be used; the evidence has them all.
+const UNUSABLE_KEPT_MAX: usize = 3;
 /// An outcome that is unknown for longer needs a person to look; the gateway goes on asking.
 pub const UNKNOWN_ATTENTION: SignedDuration = SignedDuration::from_mins(5);
 
@@ -146,6 +148,9 @@ pub struct Call {
     /// Absent: it was not asked yet, or said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_doubt_since: Option<Timestamp>,
+    /// Why answers about it could not be used: each reason once, the first few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unusable: Vec<String>,
 }
 
 /// What the saga relies on of an adapter's manifest, as it was when the intent was recorded.
@@ -326,6 +331,12 @@ impl Call {
     /// It committed more than it quoted, which may have no room under its caps, or not what its hospital has advanced.
     fn is_not_to_stand(&self) -> bool {
         self.is_above_quote() || (self.is_advanced && self.has_moved())
+    }
+
+    fn note_unusable(&mut self, why: &str) {
+        if self.unusable.len() < UNUSABLE_KEPT_MAX && self.unusable.iter().all(|known| known != why) {
+            self.unusable.push(why.to_owned());
+        }
     }
 
     fn is_above_quote(&self) -> bool {

@@ -47,6 +47,8 @@ async fn what_it_grants_later_is_given_back_by_the_next_bill() {
     let (house, first) = settled(&insurer).await;
     assert_eq!((insured(&first).state, insured(&first).paid), (PayerState::Deferred, Money::ZERO));
     assert!(said(&first)[0].contains("the patient pays for now"), "{:?}", first.findings);
+    let why = first.findings.iter().find(|finding| finding.code == FindingCode::PayerAnswerUnusable).unwrap();
+    assert!(why.message.en.contains("gave no quote that can be used (“down”)"), "{why:?}");
     assert_eq!(later(&house, SOON).await, 1, "it is asked again, and is away still");
     books_agree(&house).await;
     assert_eq!(stands(&house, first.settlement_id).await, first);
@@ -67,6 +69,7 @@ async fn what_it_grants_later_is_given_back_by_the_next_bill() {
     };
     assert_eq!(others(&second), others(&first), "nothing else moves");
     assert!(said(&second)[0].contains(&format!("has paid {paid} since")), "{:?}", second.findings);
+    assert!(second.findings.contains(why), "why it was left out is not forgotten: {:?}", second.findings);
     assert!(second.coverage.total > first.coverage.total);
     books_agree(&house).await;
 

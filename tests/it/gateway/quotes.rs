@@ -7,8 +7,8 @@ use yizhan::refusal::Code;
 use yizhan::settlement::bill::{Bill, BillState};
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::{Outcome, Refused};
-use yizhan_contract::Money;
 use yizhan_contract::step::PayerState;
+use yizhan_contract::{FindingCode, Money};
 use yizhan_rules::{PolicyShelf, SHIPPED};
 
 use super::insurer::Generous;
@@ -166,6 +166,11 @@ async fn a_quote_that_speaks_nonsense_of_others_is_refused_and_not_the_hospital(
         assert_eq!((basic.state, basic.paid), (PayerState::Refused, Money::ZERO), "{also:?}");
         assert!(settled.payers.iter().all(|line| line.state != PayerState::SettledElsewhere), "{also:?}");
         assert_eq!((settled.state, bureau.mood().commits), (BillState::Settled, 0), "{also:?}");
+        let mut unusable =
+            settled.findings.iter().filter(|finding| finding.code == FindingCode::PayerAnswerUnusable);
+        let said = unusable.next().unwrap_or_else(|| panic!("{also:?}: {:?}", settled.findings));
+        assert!(said.message.en.contains("gave no quote that can be used"), "{also:?}: {said:?}");
+        assert_eq!(unusable.next(), None, "{also:?}");
     }
 }
 

@@ -289,6 +289,9 @@ async fn post<T: DeserializeOwned>(
     };
     let read = |incoming: &Incoming| {
         let mut answer: T = read::answer(incoming)?;
+        if let Some(operation_id) = call.operation_id {
+            read::of_operation(incoming, operation_id).map_err(Trouble::Odd)?;
+        }
         let kind = check(&mut answer).map_err(Trouble::Odd)?;
         Ok(Said { kind, answer })
     };

@@ -18,6 +18,9 @@ pub(super) fn answer<T: DeserializeOwned>(incoming: &Incoming) -> Result<T, Trou
     if incoming.status != 200 {
         return Err(incoming.refusal(problem(&incoming.body)));
     }
+    if let Some(other) = incoming.media_type().filter(|media_type| !is_json(media_type)) {
+        return Err(incoming.of_another_type(&other));
+    }
     // The types would take a list for their members in order as well.
     if incoming.body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
         return Err(Trouble::Unreadable(misfit("a list, expected an object")));
@@ -29,6 +32,30 @@ pub(super) fn answer<T: DeserializeOwned>(incoming: &Incoming) -> Result<T, Trou
             incoming.unreadable("JSON", Some(format!("line {}, column {}", why.line(), why.column())))
         }
     })
+}
+
+/// Where nothing is said of it, its bytes will tell.
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || media_type.ends_with("+json")
+}
+
+/// An answer need not repeat the operation it belongs to; one that names another belongs to that one.
+///
+/// # Errors
+/// What is odd about it.
+pub(super) fn of_operation(incoming: &Incoming, operation_id: &str) -> Result<(), Text> {
+    #[derive(Deserialize)]
+    struct Named {
+        operation_id: Option<serde_json::Value>,
+    }
+    let named: Option<Named> = serde_json::from_slice(&incoming.body).ok();
+    match named.and_then(|named| named.operation_id) {
+        Some(named) if named != operation_id => Err(Text::new(
+            "应答中的业务号与所问不符，是另一笔业务的应答",
+            "the answer names another operation than the one it was asked about",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// JSON that is not the answer it should be. What the answer holds is told nowhere: it may be a person's.

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::keyed::{Digest, hmac_sha256};
+use super::trouble::Trouble;
 use super::verb::Verb;
 use crate::host::Host;
 
@@ -37,6 +38,8 @@ pub struct CallRecord {
     /// The kind of the answer, such as `quote` or `done`; absent where it was none.
     pub answer: Option<&'static str>,
     pub http_status: Option<u16>,
+    /// What was wrong, in both languages and without any of the payer's values; absent where nothing was.
+    pub why: Option<String>,
 }
 
 /// What a call came to.
@@ -147,6 +150,7 @@ impl<'j> Entry<'j> {
             class: Class::GivenUp,
             answer: None,
             http_status: None,
+            why: None,
         };
         Self { journal, host, begun: host.steady(), record: Some(record), undigested: None }
     }
@@ -171,10 +175,16 @@ impl<'j> Entry<'j> {
         }
     }
 
-    pub(crate) fn end(mut self, class: Class, answer: Option<&'static str>) {
+    /// An answer of the kinds there are.
+    pub(crate) fn answered(mut self, kind: &'static str) {
         if let Some(record) = &mut self.record {
-            record.class = class;
-            record.answer = answer;
+            (record.class, record.answer) = (Class::Answered, Some(kind));
+        }
+    }
+
+    pub(crate) fn failed(mut self, trouble: &Trouble) {
+        if let Some(record) = &mut self.record {
+            (record.class, record.why) = (trouble.class(), Some(trouble.sentence()));
         }
     }
 }
@@ -200,7 +210,7 @@ mod tests {
         let (journal, mut taken) = Journal::of(&host, 2);
         let adapter = Arc::from("acme");
         for _ in 0..5 {
-            Entry::begin(&journal, &host, &adapter, Verb::Quote, None).end(Class::Answered, Some("quote"));
+            Entry::begin(&journal, &host, &adapter, Verb::Quote, None).answered("quote");
         }
         assert_eq!(journal.lost(), 3);
         assert_eq!(taken.recv().await.unwrap().answer, Some("quote"));

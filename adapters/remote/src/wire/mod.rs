@@ -41,6 +41,8 @@ const IDLE_S_MAX: u64 = 30;
 /// How often a connection is asked whether it still is one, and how long that answer may take.
 const ALIVE_EVERY_S: u64 = 5;
 const ALIVE_WITHIN_S: u64 = 5;
+/// Characters of a media type that is told.
+const MEDIA_TYPE_CHARS_MAX: usize = 60;
 /// The host waits until the deadline itself: a call ends a little earlier, so that it can say why.
 const MARGIN: Duration = Duration::from_millis(10);
 
@@ -156,8 +158,8 @@ impl Wire {
         let mut entry = Entry::begin(&self.journal, self.host(), &self.adapter, call.verb, call.operation_id);
         let ended = self.exchanged(call, &mut entry, write, read).await;
         match &ended {
-            Ok(said) => entry.end(Class::Answered, Some(said.kind)),
-            Err(trouble) => entry.end(trouble.class(), None),
+            Ok(said) => entry.answered(said.kind),
+            Err(trouble) => entry.failed(trouble),
         }
         ended.map(|said| said.answer)
     }
@@ -307,6 +309,21 @@ impl Incoming {
             503 if later.is_some() => Trouble::Busy { status: 503, later },
             status => Trouble::Status { status, said },
         }
+    }
+
+    /// An answer that says itself that it is not what was expected. Types of odd letters are not repeated.
+    pub(crate) fn of_another_type(&self, media_type: &str) -> Trouble {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '+' | '-' | '.');
+        if media_type == "text/html"
+            || media_type.len() > MEDIA_TYPE_CHARS_MAX
+            || !media_type.chars().all(is_plain)
+        {
+            return self.unreadable("JSON", None);
+        }
+        Trouble::Unreadable(Text::new(
+            format!("应答的类型是 {media_type} 而不是 application/json"),
+            format!("the answer is of the type {media_type}, not application/json"),
+        ))
     }
 
     /// Why a body is not what was expected, seen from outside.

@@ -102,6 +102,7 @@ fn requoted(saga: &Saga, dice: &mut Dice, ids: &mut Ids, at: Timestamp) -> Event
         legs: lowered(&call.legs),
         tombstones: Vec::new(),
         in_doubt_since: None,
+        unusable: Vec::new(),
         ..call.clone()
     });
     let calls: Vec<Call> = again.collect();

@@ -69,6 +69,7 @@ fn call(manifest: &Manifest, wave: u8, amount: Money, ids: &mut Ids, at: Timesta
         tombstones: Vec::new(),
         is_advanced: false,
         in_doubt_since: None,
+        unusable: Vec::new(),
     }
 }
 
