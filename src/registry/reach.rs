@@ -49,7 +49,7 @@ impl Shared {
             }
             Way::Mapping(path) => self.mapped(file, path).map(|mapped| Reach::Mapped(Arc::new(mapped))),
             Way::BuiltIn => match self.built_in.payer(&file.name) {
-                Some(Ok(payer)) => Ok(Reach::BuiltIn(payer)),
+                Some(Ok(payer)) => self.recorded(file, payer),
                 Some(Err(why)) => {
                     let text = Text::new(format!("无法启用（{why}）"), format!("cannot be used: {why}"));
                     Err(vec![Mistake::at("built_in", text)])
@@ -57,6 +57,13 @@ impl Shared {
                 None => Err(vec![not_built_in()]),
             },
         }
+    }
+
+    fn recorded(&self, file: &AdapterFile, payer: Arc<dyn Payer>) -> Result<Reach, Vec<Mistake>> {
+        let (name, host, journal) = (Arc::from(&*file.name), Arc::clone(&self.host), self.journal.clone());
+        let recorded = yizhan_remote::BuiltIn::new(name, payer, host, journal);
+        let wrong = |(key, what): (&str, Text)| vec![Mistake::at(format!("describe: {key}"), what)];
+        recorded.map(|payer| Reach::BuiltIn(Arc::new(payer))).map_err(wrong)
     }
 
     /// What can be said of a file without asking anybody.

@@ -38,7 +38,7 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// The program of `adapters/examples/fund.rs`, where the examples were built.
-fn fund() -> PathBuf {
+pub(crate) fn fund() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_yizhan")).with_file_name("examples/fund")
 }
 

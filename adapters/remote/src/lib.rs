@@ -5,11 +5,15 @@
 //! file describes it (`schemas/mapping.example.toml`). Both implement the contract's `Payer` over the same wire: one
 //! deadline, limits, a breaker, the payer's own pace, certificates, and a record of every call.
 //!
+//! A payer that is part of the program ([`BuiltIn`]) is recorded and held to its word as they are.
+//!
 //! Whatever an answer holds that cannot be is named and counts as no answer: unavailable for a question, unknown for
 //! an operation. Clocks and random numbers are the [`Host`]'s.
 
 mod answers;
+mod built_in;
 mod host;
+mod kinds;
 mod known;
 mod manifest;
 mod mapped;
@@ -18,6 +22,7 @@ mod paused;
 mod remote;
 mod wire;
 
+pub use built_in::BuiltIn;
 pub use host::Host;
 pub use mapped::{Mapped, MappingError, Mistake};
 pub use remote::{ConnectError, Remote};

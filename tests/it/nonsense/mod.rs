@@ -78,7 +78,7 @@ async fn what_a_payer_answers_and_cannot_be_is_written_down_named_and_never_beli
     for (nth, case) in cases.iter().enumerate() {
         let stay = site.stay(nth);
         site.payer.arm(&stay.person, case.armed());
-        let first = site.first(stay).await;
+        let first = site.told(stay).await;
         match case.verb.as_str() {
             // Nothing was settled, and it is waited for.
             "quote" => {

@@ -1,26 +1,15 @@
 //! The gateway, set up as an operator does, and the stays that are sent to it.
 
-use std::net::SocketAddr;
-
 use rusqlite::Connection;
-use serde_json::{Value, json};
-use tempfile::TempDir;
-use yizhan::runtime::steady;
+use serde_json::Value;
 use yizhan_contract::person::IdNumber;
 
 use super::Case;
 use super::payer::{ADAPTER, Payer, SERVES, VERSION};
 use crate::gateway::Sent;
-use crate::http::client::{Ask, Reply};
-use crate::process::{Process, run, yizhan};
-use crate::project;
-use crate::registry::bureau::{Bureau, Says};
-
-const HOSPITAL: &str = "H37130001";
-const TOKEN: &str = "demo-linyi";
-const BY_RULES: [&str; 6] =
-    ["basic", "critical_illness", "medical_assistance", "provider_waiver", "disaster", "accident"];
-const PATIENCE_S: u64 = 90;
+use crate::installed::{Installed, Serving, stay};
+use crate::process::run;
+use crate::registry::bureau::Says;
 
 /// One stay of somebody who has no other.
 pub(super) struct Stay {
@@ -35,10 +24,9 @@ pub(super) struct Said {
 }
 
 pub(super) struct Site {
-    folder: TempDir,
+    installed: Installed,
     pub(super) payer: Payer,
-    gateway: Process,
-    http: SocketAddr,
+    gateway: Serving,
     stays: Vec<Stay>,
     cases: usize,
 }
@@ -46,13 +34,15 @@ pub(super) struct Site {
 impl Site {
     /// For each case a stay, and one more beside each.
     pub(super) async fn open(cases: usize) -> Self {
-        let (folder, payer) = (TempDir::new().unwrap(), Payer::open().await);
+        let payer = Payer::open().await;
         let stays: Vec<Stay> = (0..=2 * cases).map(Stay::of).collect();
-        registers(&folder, &stays);
-        configuration(&folder, payer.address);
-        let gateway = Process::start(yizhan(["serve", "--config", &at(&folder, "yizhan.toml")]));
-        let http = gateway.says("listening for http on ").parse().unwrap();
-        Self { folder, payer, gateway, http, stays, cases }
+        let numbers = stays.iter().map(|stay| stay.person.clone());
+        let installed = Installed::new(numbers, &[(SERVES, ADAPTER)]);
+        let says = Says { adapter: ADAPTER.to_owned(), version: VERSION.to_owned(), ..Says::default() };
+        let keys = format!("url = \"http://{}\"\n[budget]\ncalls_min = 1000\n", payer.address);
+        installed.adapter(ADAPTER, &keys, &says);
+        let gateway = installed.serve();
+        Self { installed, payer, gateway, stays, cases }
     }
 
     pub(super) fn stay(&self, nth: usize) -> &Stay {
@@ -64,44 +54,25 @@ impl Site {
         &self.stays[self.cases + nth]
     }
 
-    async fn ask(&self, stay: &Stay) -> Reply {
-        let ask = Ask::post("/v1/discharges", stay.sent.bytes().0).token(TOKEN);
-        ask.with("prefer", "wait=30").send(self.http).await
-    }
-
     /// What is said of a stay once nobody is at it.
-    pub(super) async fn first(&self, stay: &Stay) -> Value {
-        let reply = self.ask(stay).await;
-        assert_eq!(reply.status, 200, "{}", reply.text());
-        reply.json()
+    pub(super) async fn told(&self, stay: &Stay) -> Value {
+        self.gateway.told(&stay.sent).await
     }
 
-    /// Its bill, however often it has to be asked for.
     pub(super) async fn settled(&self, stay: &Stay) -> Value {
-        let began = steady();
-        loop {
-            let document = self.first(stay).await;
-            if document["state"] == "settled" {
-                return document;
-            }
-            assert!(steady().duration_since(began).as_secs() < PATIENCE_S, "{document}");
-        }
+        self.gateway.settled(&stay.sent).await
     }
 
     pub(super) async fn reversed(&self, bill: &Value) -> Value {
-        let path = format!("/v1/settlements/{}/reversal", bill["settlement_id"].as_str().unwrap());
-        let ask = Ask::post(&path, json!({"reason": "test"}).to_string()).token(TOKEN);
-        let reply = ask.with("prefer", "wait=30").send(self.http).await;
-        assert_eq!(reply.status, 200, "{}", reply.text());
-        reply.json()
+        self.gateway.reversed(bill, 30).await
     }
 
     /// Ends the gateway, and tells what it has said of the calls of each case.
     pub(super) async fn close(self, cases: &[Case]) -> Vec<Said> {
-        let Self { folder, payer, gateway, stays, .. } = self;
-        let (log, exit) = gateway.stop();
+        let Self { installed, payer, gateway, stays, .. } = self;
+        let (log, exit) = gateway.process.stop();
         assert_eq!(exit, Some(0), "{log}");
-        run(["ledger", "check", "--store", &at(&folder, "yizhan.db")]);
+        run(["ledger", "check", "--store", &installed.at("yizhan.db")]);
         let told: Vec<Value> = log
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok())
@@ -109,7 +80,7 @@ impl Site {
                 line["message"].as_str().is_some_and(|said| said.contains("no answer that can be used"))
             })
             .collect();
-        let store = Connection::open(folder.path().join("yizhan.db")).unwrap();
+        let store = Connection::open(installed.path("yizhan.db")).unwrap();
         let mut quotes = told.iter().filter(|line| line["verb"] == "quote");
         let mut classes = classes(&store, "verb = 'quote' AND class <> 'answered'").into_iter();
         let of = |(case, stay): (&Case, &Stay)| {
@@ -143,66 +114,8 @@ impl Stay {
         let digits = format!("37132319530412{nth:03}");
         let whole = "0123456789X".chars().map(|last| format!("{digits}{last}"));
         let person = whole.into_iter().find(|number| number.parse::<IdNumber>().is_ok()).unwrap();
-        let sent = Sent {
-            kind: "json".to_owned(),
-            id: format!("N{nth}-m"),
-            hospital: Some(HOSPITAL.to_owned()),
-            who: Some("zhang".to_owned()),
-            card: Some(person.clone()),
-            mrn: Some(format!("M-{nth}")),
-            visit: format!("N{nth}"),
-            admitted: Some("2020-06-24".to_owned()),
-            discharged: Some("2020-07-02".to_owned()),
-            lines: vec!["1 CG SUR09 10000.00".to_owned(), "2 CG DRU05 4000.00".to_owned()],
-            ..Sent::default()
-        };
+        let (card, mrn) = (Some(person.clone()), Some(format!("M-{nth}")));
+        let sent = Sent { card, mrn, ..stay("zhang", "json", &format!("N{nth}")) };
         Self { person, sent }
     }
-}
-
-fn at(folder: &TempDir, name: &str) -> String {
-    folder.path().join(name).display().to_string()
-}
-
-/// Key, people and catalogue.
-fn registers(folder: &TempDir, stays: &[Stay]) {
-    let entered = |stay: &Stay| {
-        ["category,entitled_out_of_poverty", "cover,supplementary"]
-            .map(|entry| format!("{},张桂兰,371302,{entry},2020-01-01,2020-12-31\n", stay.person))
-            .concat()
-    };
-    let entered: String = stays.iter().map(entered).collect();
-    let sample = std::fs::read_to_string(project("tests/samples/roster.csv")).unwrap();
-    std::fs::write(folder.path().join("roster.csv"), sample + &entered).unwrap();
-    let catalogue = project("tests/samples/catalogue.csv").display().to_string();
-    let (store, roster) = (at(folder, "yizhan.db"), at(folder, "roster.csv"));
-    run(["key", "new", &at(folder, "yizhan.key")]);
-    run(["roster", "import", &roster, "--mode", "delta", "--store", &store]);
-    run(["catalogue", "import", &catalogue, "--store", &store]);
-}
-
-fn configuration(folder: &TempDir, payer: SocketAddr) {
-    let (hospitals, adapters) = (folder.path().join("hospitals"), folder.path().join("adapters.d"));
-    for made in [&hospitals, &adapters] {
-        std::fs::create_dir(made).unwrap();
-    }
-    let sample = format!("{HOSPITAL}.toml");
-    std::fs::copy(project("tests/samples/hospitals").join(&sample), hospitals.join(&sample)).unwrap();
-    let adapter = format!(
-        "name = \"{ADAPTER}\"\nmode = \"primary\"\notherwise = \"rules\"\nurl = \"http://{payer}\"\n\
-         attestation = \"{ADAPTER}.json\"\n[budget]\ncalls_min = 1000\n"
-    );
-    std::fs::write(adapters.join(format!("{ADAPTER}.toml")), adapter).unwrap();
-    let bureau = Bureau::open();
-    let says = Says { adapter: ADAPTER.to_owned(), version: VERSION.to_owned(), ..Says::default() };
-    bureau.attests(&adapters.join(format!("{ADAPTER}.json")), &says);
-    let by_rules = BY_RULES.map(|payer| format!("{payer} = \"rules\"\n")).concat();
-    let trusted: String =
-        bureau.trusted().attestation_keys.iter().map(|(name, key)| format!("{name} = \"{key}\"\n")).collect();
-    let text = format!(
-        "store = \"yizhan.db\"\nkey_file = \"yizhan.key\"\nhospitals = \"hospitals\"\nadapters = \"adapters.d\"\n\
-         [http]\nlisten = \"127.0.0.1:0\"\n[mllp]\nlisten = \"127.0.0.1:0\"\n[payers]\n{by_rules}\
-         {SERVES} = \"{ADAPTER}\"\n[trust.attestation_keys]\n{trusted}"
-    );
-    std::fs::write(folder.path().join("yizhan.toml"), text).unwrap();
 }

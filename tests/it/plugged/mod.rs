@@ -1,16 +1,11 @@
 //! Five payers and a gateway, each a process of its own, over TLS with certificates on both sides, as they are run: what
 //! each payer pays stands on the bill, in its own statement and in the ledger, whoever is killed at whatever moment.
 //!
-//! Reading order: [`process`] (one program, its end by kill -9), [`site`] (all of them, and what must agree), here (what
-//! is done to them).
+//! Reading order: [`crate::installed`] (the gateway), [`site`] (all of them, and what must agree), here (what is done to them).
 
 mod site;
 
-use std::time::Duration;
-
-use jiff::SignedDuration;
 use serde_json::Value;
-use yizhan::runtime::{Clock as _, SystemClock, steady};
 use yizhan_kit::simulate::Magic;
 
 use site::{PAYERS, Site, Stay};
@@ -18,22 +13,6 @@ use site::{PAYERS, Site, Stay};
 /// The payer that is killed. It takes its time, so that the others are through while it has yet to begin.
 const KILLED: &str = "medical_assistance";
 const TAKES_MS: u16 = 1_500;
-
-/// How long anything may take that has to come about.
-const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(50);
-
-/// Looks again until it is so.
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let began = steady();
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(steady().duration_since(began) < PATIENCE, "after {PATIENCE:?} still not: {what}");
-        SystemClock.sleep_until(SystemClock.now() + LOOK_AGAIN).await;
-    }
-}
 
 /// Every payer's amount, in the order of the bill.
 fn paid(bill: &Value) -> Vec<(&str, &str)> {

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use rustls::pki_types::ServerName;
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::Value;
 use tokio::net::TcpStream;
 use yizhan::intake::mllp::client::Sender;
 use yizhan::runtime::{Clock as _, SystemClock};
@@ -14,41 +13,25 @@ use yizhan_contract::protocol::Statement;
 use yizhan_contract::stay::civil_date;
 use yizhan_kit::simulate::Magic;
 
-use super::until;
 use crate::authority::Authority;
 use crate::gateway::Sent;
 use crate::http::client::{Ask, Reply};
+use crate::installed::{Installed, Serving, TOKEN, stay, until};
 use crate::process::{Process, run, yizhan};
-use crate::project;
-use crate::registry::bureau::{Bureau, Says};
+use crate::registry::bureau::Says;
 
 /// In the order of an illness.
 pub(super) const PAYERS: [&str; 5] =
     ["basic", "critical_illness", "medical_assistance", "provider_waiver", "supplementary"];
-/// Where payers of accidents alone are left to the rules.
-const BY_RULES: [&str; 2] = ["disaster", "accident"];
-/// The sample hospital of the third level: what its stays cost leaves something for every payer.
-const HOSPITAL: &str = "H37130001";
 /// On no sample roster, but on this one.
 const STRANGER: &str = "371323195001010015";
-const TOKEN: &str = "demo-linyi";
 
 /// One stay, as its hospital tells of it.
 pub(super) struct Stay(Sent);
 
 impl Stay {
     pub(super) fn of(who: &str, kind: &str, visit: &str) -> Self {
-        Self(Sent {
-            kind: kind.to_owned(),
-            id: format!("{visit}-m"),
-            hospital: Some(HOSPITAL.to_owned()),
-            who: Some(who.to_owned()),
-            visit: visit.to_owned(),
-            admitted: Some("2020-06-24".to_owned()),
-            discharged: Some("2020-07-02".to_owned()),
-            lines: vec!["1 CG SUR09 10000.00".to_owned(), "2 CG DRU05 4000.00".to_owned()],
-            ..Sent::default()
-        })
+        Self(stay(who, kind, visit))
     }
 
     /// Of a person whose number decides what payers do.
@@ -65,13 +48,11 @@ struct Payer {
 }
 
 pub(super) struct Site {
-    folder: TempDir,
+    installed: Installed,
     authority: Authority,
     payers: BTreeMap<&'static str, Payer>,
     takes_ms: u16,
-    gateway: Process,
-    http: SocketAddr,
-    mllp: SocketAddr,
+    gateway: Serving,
 }
 
 impl Site {
@@ -81,17 +62,23 @@ impl Site {
     }
 
     fn set_up(takes_ms: u16) -> Self {
-        let (folder, authority) = (TempDir::new().unwrap(), Authority::new());
+        let magic = [Magic::TimesOut, Magic::LosesStatus].map(|magic| magic.number().as_str().to_owned());
+        let given = PAYERS.map(|payer| (payer, payer));
+        let installed = Installed::new(magic.into_iter().chain([STRANGER.to_owned()]), &given);
+        let authority = Authority::new();
         authority.own_file();
         authority.issued("localhost");
         authority.issued("gateway");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let begun = |payer| (payer, Payer::begin(&folder, &authority, payer, any, takes_of(payer, takes_ms)));
+        let begun = |payer| {
+            let begun = Payer::begin(&installed, &authority, payer, any, takes_of(payer, takes_ms));
+            let says = Says { serves: vec![payer.to_owned()], ..Says::default() };
+            installed.adapter(payer, &keys(&authority, begun.address.port()), &says);
+            (payer, begun)
+        };
         let payers = PAYERS.map(begun).into();
-        registers(&folder);
-        configuration(&folder, &authority, &payers);
-        let (gateway, http, mllp) = serve(&folder);
-        Self { folder, authority, payers, takes_ms, gateway, http, mllp }
+        let gateway = installed.serve();
+        Self { installed, authority, payers, takes_ms, gateway }
     }
 
     pub(super) fn kill(&mut self, payer: &str) {
@@ -102,41 +89,32 @@ impl Site {
     pub(super) async fn restart(&mut self, payer: &'static str) {
         let address = self.payers[payer].address;
         let takes_ms = takes_of(payer, self.takes_ms);
-        let begun = Payer::begin(&self.folder, &self.authority, payer, address, takes_ms);
+        let begun = Payer::begin(&self.installed, &self.authority, payer, address, takes_ms);
         self.payers.insert(payer, begun);
     }
 
     pub(super) fn kill_gateway(&mut self) {
-        self.gateway.kill();
+        self.gateway.process.kill();
     }
 
     pub(super) async fn restart_gateway(&mut self) {
-        (self.gateway, self.http, self.mllp) = serve(&self.folder);
+        self.gateway = self.installed.serve();
     }
 
     pub(super) async fn get(&self, path: &str) -> Reply {
-        Ask::get(path).token(TOKEN).send(self.http).await
+        Ask::get(path).token(TOKEN).send(self.gateway.http).await
     }
 
-    /// Sends the stay, which may have been sent before, and waits so long for its bill.
     pub(super) async fn ask(&self, stay: &Stay, wait_s: u32) -> Reply {
-        let ask = Ask::post("/v1/discharges", stay.0.bytes().0).token(TOKEN);
-        ask.with("prefer", &format!("wait={wait_s}")).send(self.http).await
+        self.gateway.ask(&stay.0, wait_s).await
     }
 
     pub(super) async fn post(&self, stay: &Stay) -> Value {
-        let reply = self.ask(stay, 60).await;
-        assert_eq!(reply.status, 200, "{}", reply.text());
-        reply.json()
+        self.gateway.told(&stay.0).await
     }
 
-    /// Its bill once it is settled, however often that has to be asked.
     pub(super) async fn settled(&self, stay: &Stay) -> Value {
-        until("it is settled", async || {
-            let reply = self.ask(stay, 10).await;
-            (reply.status == 200).then(|| reply.json()).filter(|bill| bill["state"] == "settled")
-        })
-        .await
+        self.gateway.settled(&stay.0).await
     }
 
     /// A payer was asked in vain: nobody drives the stay for now.
@@ -150,7 +128,7 @@ impl Site {
 
     /// Its charges and its discharge over MLLP, until the acknowledgement shows that it is settled; then the bill itself.
     pub(super) async fn hl7(&self, stay: &Stay) -> Value {
-        let mut sender = Sender::connect(&self.mllp.to_string()).await.unwrap();
+        let mut sender = Sender::connect(&self.gateway.mllp.to_string()).await.unwrap();
         let (id, kind) = (format!("{}-p03", stay.0.visit), "DFT^P03".to_owned());
         let charges = Sent { kind, id: id.clone(), discharged: None, ..stay.0.clone() };
         assert_eq!(sender.send(&charges.bytes().0, &id).await.unwrap().code, "AA");
@@ -165,15 +143,11 @@ impl Site {
     }
 
     pub(super) async fn reverse(&self, bill: &Value, wait_s: u32) -> Reply {
-        let path = format!("/v1/settlements/{}/reversal", bill["settlement_id"].as_str().unwrap());
-        let ask = Ask::post(&path, json!({"reason": "test"}).to_string()).token(TOKEN);
-        ask.with("prefer", &format!("wait={wait_s}")).send(self.http).await
+        self.gateway.reverse(bill, wait_s).await
     }
 
     pub(super) async fn reversed(&self, bill: &Value, wait_s: u32) -> Value {
-        let reply = self.reverse(bill, wait_s).await;
-        assert_eq!(reply.status, 200, "{}", reply.text());
-        reply.json()
+        self.gateway.reversed(bill, wait_s).await
     }
 
     /// A payer's own book of today, as it tells it to the gateway.
@@ -208,7 +182,7 @@ impl Site {
 impl Site {
     /// Each payer's own book, the bills that stand and the ledger say the same of it, and nothing else is in them.
     pub(super) async fn agrees(&self, standing: &[&Value]) {
-        let store = ["--store".to_owned(), self.path("yizhan.db")];
+        let store = ["--store".to_owned(), self.installed.at("yizhan.db")];
         run(["ledger".to_owned(), "check".to_owned()].iter().chain(&store));
         let day = civil_date(SystemClock.now()).to_string();
         let report = ["report", "--json", "--day", &day].map(str::to_owned);
@@ -226,14 +200,6 @@ impl Site {
             assert_eq!((booked, in_report(&report, payer)), (sum, sum), "{payer}: {lines:?}\n{report}");
         }
     }
-
-    fn path(&self, name: &str) -> String {
-        at(&self.folder, name)
-    }
-}
-
-fn at(folder: &TempDir, name: &str) -> String {
-    folder.path().join(name).display().to_string()
 }
 
 /// What a bill says that a payer paid, under which of the payer's references.
@@ -268,7 +234,7 @@ fn takes_of(payer: &str, takes_ms: u16) -> u16 {
 
 impl Payer {
     fn begin(
-        folder: &TempDir,
+        installed: &Installed,
         authority: &Authority,
         payer: &str,
         at_address: SocketAddr,
@@ -277,7 +243,7 @@ impl Payer {
         let file = |name: &str| authority.written_at(name).display().to_string();
         let [certificate, key, ca] = ["localhost.pem", "localhost-key.pem", "ca.pem"].map(file);
         let (listen, takes_ms) = (at_address.to_string(), takes_ms.to_string());
-        let book = at(folder, &format!("{payer}.book"));
+        let book = installed.at(&format!("{payer}.book"));
         let words =
             ["simulate", "payer", "--payer", payer, "--required", "--listen", &listen, "--book", &book];
         let tls = ["--certificate", &certificate, "--key", &key, "--client-ca", &ca, "--takes-ms", &takes_ms];
@@ -287,64 +253,11 @@ impl Payer {
     }
 }
 
-/// Key, people and catalogue.
-fn registers(folder: &TempDir) {
-    let magic = [Magic::TimesOut, Magic::LosesStatus].map(|magic| magic.number().as_str());
-    let entered = |number: &str| {
-        ["category,entitled_out_of_poverty", "cover,supplementary"]
-            .map(|entry| format!("{number},张桂兰,371302,{entry},2020-01-01,2020-12-31\n"))
-            .concat()
-    };
-    let entered: String = magic.into_iter().chain([STRANGER]).map(entered).collect();
-    let sample = std::fs::read_to_string(project("tests/samples/roster.csv")).unwrap();
-    std::fs::write(folder.path().join("roster.csv"), sample + &entered).unwrap();
-    let catalogue = project("tests/samples/catalogue.csv").display().to_string();
-    let (store, roster) = (at(folder, "yizhan.db"), at(folder, "roster.csv"));
-    run(["key", "new", &at(folder, "yizhan.key")]);
-    run(["roster", "import", &roster, "--mode", "delta", "--store", &store]);
-    run(["catalogue", "import", &catalogue, "--store", &store]);
-}
-
-fn configuration(folder: &TempDir, authority: &Authority, payers: &BTreeMap<&'static str, Payer>) {
-    let made = |name: &str| {
-        std::fs::create_dir(folder.path().join(name)).unwrap();
-        folder.path().join(name)
-    };
-    let (hospitals, adapters) = (made("hospitals"), made("adapters.d"));
-    let sample = format!("{HOSPITAL}.toml");
-    std::fs::copy(project("tests/samples/hospitals").join(&sample), hospitals.join(&sample)).unwrap();
-    let bureau = Bureau::open();
-    for (payer, Payer { address, .. }) in payers {
-        std::fs::write(adapters.join(format!("{payer}.toml")), adapter(authority, payer, address.port()))
-            .unwrap();
-        let says = Says { serves: vec![(*payer).to_owned()], ..Says::default() };
-        bureau.attests(&adapters.join(format!("{payer}.json")), &says);
-    }
-    let given = PAYERS.map(|payer| format!("{payer} = \"{payer}\"\n")).concat();
-    let by_rules = BY_RULES.map(|payer| format!("{payer} = \"rules\"\n")).concat();
-    let trusted: String =
-        bureau.trusted().attestation_keys.iter().map(|(name, key)| format!("{name} = \"{key}\"\n")).collect();
-    let text = format!(
-        "store = \"yizhan.db\"\nkey_file = \"yizhan.key\"\nhospitals = \"hospitals\"\nadapters = \"adapters.d\"\n\
-         [http]\nlisten = \"127.0.0.1:0\"\n[mllp]\nlisten = \"127.0.0.1:0\"\n[payers]\n{given}{by_rules}\
-         [trust.attestation_keys]\n{trusted}"
-    );
-    std::fs::write(folder.path().join("yizhan.toml"), text).unwrap();
-}
-
-fn adapter(authority: &Authority, payer: &str, port: u16) -> String {
+/// Of a payer's file: where it is reached, and by whose certificates.
+fn keys(authority: &Authority, port: u16) -> String {
     let file = |name: &str| authority.written_at(name).display().to_string();
     let [ca, certificate, key] = ["ca.pem", "gateway.pem", "gateway-key.pem"].map(file);
     format!(
-        "name = \"{payer}\"\nmode = \"primary\"\notherwise = \"rules\"\nurl = \"https://localhost:{port}\"\n\
-         ca = \"{ca}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\nattestation = \"{payer}.json\"\n"
+        "url = \"https://localhost:{port}\"\nca = \"{ca}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n"
     )
-}
-
-/// The gateway, and where it takes messages in over HTTP and over MLLP.
-fn serve(folder: &TempDir) -> (Process, SocketAddr, SocketAddr) {
-    let process = Process::start(yizhan(["serve", "--config", &at(folder, "yizhan.toml")]));
-    let mllp = process.says("listening for mllp on ").parse().unwrap();
-    let http = process.says("listening for http on ").parse().unwrap();
-    (process, http, mllp)
 }

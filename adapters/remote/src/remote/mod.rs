@@ -19,6 +19,7 @@ use yizhan_contract::{Text, revealing};
 
 use self::kept::Kept;
 use crate::answers::{self, Ordered};
+use crate::kinds::Kind as _;
 use crate::known::Known;
 use crate::manifest;
 use crate::wire::{
@@ -116,11 +117,7 @@ impl Remote {
         let body = || kept.request(Head::until(told(deadline)));
         post(&self.wire, &call, body, |answer: &mut Performed| {
             answers::performed(answer, self.ordered(&kept))?;
-            Ok(match answer {
-                Performed::Committed { .. } => "done",
-                Performed::Refused { .. } => "refused",
-                Performed::Unknown { .. } => "unknown",
-            })
+            Ok(answer.kind())
         })
         .await
     }
@@ -131,13 +128,7 @@ impl Remote {
         let body = || kept.status_request(Head::until(told(deadline)));
         post(&self.wire, &call, body, |answer: &mut Status| {
             answers::status(answer, self.ordered(&kept))?;
-            Ok(match answer {
-                Status::Done { .. } => "done",
-                Status::Refused { .. } => "refused",
-                Status::NotFound => "not_found",
-                Status::Pending => "pending",
-                Status::Unavailable(_) => "unavailable",
-            })
+            Ok(answer.kind())
         })
         .await
     }
@@ -150,12 +141,7 @@ impl Remote {
         let body = || serde_json::to_vec(&CoverageBody { head: Head::until(told(deadline)), question });
         let answer = post(&self.wire, &call, body, |answer: &mut Coverage| {
             answers::coverage(answer, question)?;
-            Ok(match answer {
-                Coverage::Covers { .. } => "covers",
-                Coverage::UnknownPerson => "unknown_person",
-                Coverage::NotSaid => "not_said",
-                Coverage::Unavailable(_) => "unavailable",
-            })
+            Ok(answer.kind())
         });
         let answer = answer.await?;
         self.known.keep(question, &answer, self.wire.host().steady());
@@ -167,13 +153,7 @@ impl Remote {
         let body = || serde_json::to_vec(&QuoteBody { head: Head::until(told(deadline)), ask });
         post(&self.wire, &call, body, |answer: &mut QuoteAnswer| {
             answers::quote(answer, ask, self.wire.host().now())?;
-            Ok(match answer {
-                QuoteAnswer::Quote(_) => "quote",
-                QuoteAnswer::NotCovered => "not_covered",
-                QuoteAnswer::Refused { .. } => "refused",
-                QuoteAnswer::NotReady { .. } => "not_ready",
-                QuoteAnswer::Unavailable(_) => "unavailable",
-            })
+            Ok(answer.kind())
         })
         .await
     }
@@ -183,10 +163,7 @@ impl Remote {
         let body = || serde_json::to_vec(&VisitBody { head: Head::until(told(deadline)), event, memo });
         post(&self.wire, &call, body, |answer: &mut Visited| {
             answers::visited(answer, KEPT_BYTES_MAX)?;
-            Ok(match answer {
-                Visited::Noted { .. } => "noted",
-                Visited::Unavailable(_) => "unavailable",
-            })
+            Ok(answer.kind())
         })
         .await
     }

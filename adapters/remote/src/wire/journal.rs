@@ -168,9 +168,9 @@ impl<'j> Entry<'j> {
         }
     }
 
-    pub(crate) fn came(&mut self, http_status: u16, body: &[u8]) {
+    pub(crate) fn came(&mut self, http_status: Option<u16>, body: &[u8]) {
         if let Some(record) = &mut self.record {
-            record.http_status = Some(http_status);
+            record.http_status = http_status;
             record.answer_digest = Some(self.journal.digest(body));
         }
     }

@@ -23,10 +23,10 @@ use yizhan_contract::protocol::{ANSWER_BYTES_MAX, REQUEST_BYTES_MAX};
 
 use self::breaker::Breaker;
 use self::gate::Gate;
-use self::journal::Entry;
 use crate::host::Host;
 
 pub use self::breaker::{REST_FIRST, REST_MAX, Standing, TROUBLES_MAX};
+pub(crate) use self::journal::Entry;
 pub use self::journal::{CallRecord, Class, Journal, RECORDS_WAITING_MAX};
 pub use self::keyed::Digest;
 pub use self::target::{Target, TargetError, TlsFiles};
@@ -197,9 +197,7 @@ impl Wire {
     }
 
     fn patience(&self, deadline: Timestamp) -> Result<Duration, Trouble> {
-        let left = Duration::try_from(deadline.duration_since(self.host.now())).unwrap_or_default();
-        let left = left.saturating_sub(MARGIN.min(left / 10));
-        if left.is_zero() { Err(Trouble::DeadlinePassed) } else { Ok(left) }
+        patience(self.host(), deadline)
     }
 
     /// Whoever had less time than it asked for is not blamed for being late.
@@ -223,9 +221,16 @@ impl Wire {
         let ended = tokio::time::timeout(patience, received(request, &mut answer));
         let ended = beside(ended, || entry.digest_request()).await;
         let head = ended.map_err(|_| Trouble::Late { received: answer.len(), patience })??;
-        entry.came(head.status, &answer);
+        entry.came(Some(head.status), &answer);
         Ok(Incoming { body: answer, ..head })
     }
+}
+
+/// How long an answer is waited for.
+pub(crate) fn patience(host: &dyn Host, deadline: Timestamp) -> Result<Duration, Trouble> {
+    let left = Duration::try_from(deadline.duration_since(host.now())).unwrap_or_default();
+    let left = left.saturating_sub(MARGIN.min(left / 10));
+    if left.is_zero() { Err(Trouble::DeadlinePassed) } else { Ok(left) }
 }
 
 /// Begins to wait, does some work of ours meanwhile, and goes on waiting.

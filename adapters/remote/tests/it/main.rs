@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod book;
 #[cfg(test)]
+mod built_in;
+#[cfg(test)]
 mod certificates;
 #[cfg(test)]
 mod given;
