@@ -12,7 +12,7 @@ use yizhan_contract::payer::{
     Answer, Ask, Manifest, Operation, OperationKind, PREPARED_BYTES_MAX, Payer, Performed, PrepareError,
     Prepared, QuoteAnswer, StatementLine, Status, Unavailable,
 };
-use yizhan_remote::{BuiltIn, CallRecord, Host as _, Journal};
+use yizhan_remote::{BuiltIn, CallRecord, Journal};
 
 use crate::given::{TestHost, ask, commit, example, manifest, reversal};
 
