@@ -10,11 +10,13 @@ use yizhan_contract::stay::{Discharge, Line, Moment, Visit};
 
 use super::message::Hospital;
 use super::names::Head;
+use super::part::charged;
 use super::places::Dialect;
 
 /// SHA-256 of a stay's canonical form: no message id, no time of sending, no ward or bed and no time of day
 /// (two systems of one hospital differ in them, and no payer looks at them), lines in order of their ids,
-/// diagnoses and payers settled elsewhere in order of their codes, numbers without trailing zeros.
+/// diagnoses and payers settled elsewhere in order of their codes, numbers without trailing zeros; no stated total
+/// that is what the lines add up to, because not every channel states one.
 ///
 /// # Errors
 /// Where the form cannot be written: two stays of which none can be are not the same.
@@ -31,6 +33,7 @@ fn canonical(discharge: &Discharge) -> Discharge {
     canonical.message_id = String::new();
     canonical.sent_at = jiff::Timestamp::UNIX_EPOCH;
     canonical.visit = weighed(&discharge.visit);
+    canonical.stated.total = discharge.stated.total.filter(|total| charged(&discharge.lines) != Ok(*total));
     canonical.lines.sort_by(|a, b| a.id.cmp(&b.id));
     canonical.diagnoses.sort_by(|a, b| (&a.code, &a.name).cmp(&(&b.code, &b.name)));
     canonical.settled_elsewhere.sort_by(|a, b| a.payer.cmp(&b.payer));
