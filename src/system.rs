@@ -14,6 +14,13 @@ pub fn refused(why: &Error) -> Text {
         ErrorKind::AlreadyExists => ("已经存在，请换一个名称", "exists already; choose another name"),
         ErrorKind::IsADirectory => ("是文件夹，请指定文件", "is a folder; name a file"),
         ErrorKind::NotADirectory => ("不是文件夹，请核对路径", "is no folder; check the path"),
+        ErrorKind::InvalidData if is_of_tls(why) => {
+            let (zh, en) = ("的 TLS 连接未能建立", "could not be spoken to over TLS");
+            return Text::new(
+                format!("{zh}（{why}），请核对双方的证书"),
+                format!("{en} ({why}); check the certificates of both sides"),
+            );
+        }
         ErrorKind::InvalidData => {
             ("不是 UTF-8 文本，请另存为 UTF-8", "is not text in UTF-8; save it as UTF-8")
         }
@@ -37,4 +44,8 @@ pub fn refused(why: &Error) -> Text {
         }
     };
     Text::new(zh, en)
+}
+
+fn is_of_tls(why: &Error) -> bool {
+    why.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }

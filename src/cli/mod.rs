@@ -86,7 +86,7 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// 压测：在同一次运行中与本机裸提交对照 | Measure the gateway beside the machine's own limits
     Bench(Box<bench::BenchArgs>),
-    /// 模拟的支付方，供联调 | Simulated payers, for trying things out
+    /// 模拟的支付方与医院，供联调 | Simulated payers and hospitals, for trying things out
     #[command(subcommand)]
     Simulate(simulate::SimulateCommand),
     /// 开发用 CA 与证书，切勿用于生产 | A CA and certificates for development, never for production

@@ -32,7 +32,8 @@ fn command() -> Command {
 }
 
 fn in_both_languages(command: Command) -> Command {
-    let command = command.mut_arg("help", |help| help.help("显示帮助 | Print help"));
+    let words = "显示帮助 | Print help";
+    let command = command.mut_arg("help", |help| help.help(words).long_help(words));
     command.mut_subcommands(|below| match below.get_name() {
         "help" => below.about("显示某条命令的帮助 | Print the help of a command"),
         _ => in_both_languages(below),

@@ -315,7 +315,9 @@ fn arguments_that_do_not_fit_are_told_in_both_languages() {
         assert!(first.contains(zh) && first.contains(en), "{arguments:?}: {first}");
     }
     // Every entry of every help.
-    for command in ["", "serve", "settle", "roster import", "attention resolve", "bench", "policy"] {
+    for command in
+        ["", "serve", "settle", "roster import", "attention resolve", "bench", "policy", "simulate hospital"]
+    {
         let output = yizhan(&command.split_whitespace().chain(["--help"]).collect::<Vec<_>>());
         let shown = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0));

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -16,7 +17,14 @@ pub(crate) struct Serving {
     pub(crate) http: String,
     pub(crate) mllp: String,
     log: Receiver<String>,
-    _folder: TempDir,
+    folder: TempDir,
+}
+
+impl Serving {
+    /// Its database.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.folder.path().join("yizhan.db")
+    }
 }
 
 impl Drop for Serving {
@@ -69,7 +77,7 @@ pub(crate) fn serve(environment: &[(&str, &str)], profile: &str) -> Serving {
     let (lines, log_lines) = channel();
     // Reads on to the end even where nobody listens: a full pipe would stop the gateway.
     std::thread::spawn(move || log.for_each(|line| drop(lines.send(line.unwrap_or_default()))));
-    Serving { child, http, mllp, log: log_lines, _folder: folder }
+    Serving { child, http, mllp, log: log_lines, folder }
 }
 
 #[test]

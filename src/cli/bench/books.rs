@@ -73,7 +73,7 @@ pub(super) struct HttpBooks {
 }
 
 impl HttpBooks {
-    pub(super) fn new(doors: &Doors, token: &str) -> std::io::Result<Self> {
+    pub(super) fn new(doors: &Doors, token: &str) -> anyhow::Result<Self> {
         Ok(Self { client: Client::new(doors)?, token: token.to_owned() })
     }
 }

@@ -87,7 +87,7 @@ impl OwnGateway {
         let handle = tokio::runtime::Handle::current();
         let serving =
             std::thread::spawn(move || handle.block_on(serve(&config, listeners, reception, front, stopped)));
-        let doors = Doors { http: format!("http://{}", ports.0), mllp: ports.1.to_string() };
+        let doors = Doors::plain(format!("http://{}", ports.0), ports.1.to_string());
         Ok(Self { doors, store, address, stop, serving })
     }
 

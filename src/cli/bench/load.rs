@@ -194,11 +194,18 @@ impl Seen {
                 let stay = stay.number;
                 self.account.settled.push(Settled { stay, settlement, patient_share, took_us: took });
             }
+            Answer::Noted if message.saying == Saying::Discharge => {
+                self.account.refused += 1;
+                let why =
+                    "acknowledged without its bill; over MLLP the profile must say bill_in_ack = \"ZBL\"";
+                self.account.keep(format!("{}: {why}", message.id));
+                return false;
+            }
             Answer::Noted => {
                 self.charging.saturating_record(took);
                 self.account.acknowledged += 1;
             }
-            Answer::Refused(why) => {
+            Answer::Refused { why, .. } => {
                 self.account.refused += 1;
                 self.account.keep(format!("{}: {why}", message.id));
                 return false;

@@ -239,7 +239,7 @@ fn subject(
     match (&args.http, &args.mllp, &args.token) {
         (Some(http), Some(mllp), Some(token)) => {
             let http = http.trim_end_matches('/').to_owned();
-            Ok(Subject::Running { doors: Doors { http, mllp: mllp.clone() }, token: token.clone() })
+            Ok(Subject::Running { doors: Doors::plain(http, mllp.clone()), token: token.clone() })
         }
         _ => {
             let store = match &args.store {

@@ -1,15 +1,20 @@
 //! One hospital's system, waiting for each answer before it sends again: documents over HTTP, HL7 over MLLP,
 //! on connections that are kept.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use tokio_rustls::TlsConnector;
+use ureq::tls::TlsConfig;
 use uuid::Uuid;
-use yizhan_contract::Money;
+use yizhan_contract::{Money, Text};
 
-use super::{Outgoing, Port, Saying};
-use crate::intake::hl7::{Message, Reading};
+use super::{Outgoing, Port, read};
+use crate::cli::Exit;
 use crate::intake::mllp::client::{Acknowledged, SendError, Sender};
+use crate::intake::profile::Listener;
+use crate::system;
+use crate::tls::{ClientTls, TlsError};
 
 /// An answer that takes longer is none.
 const ANSWER_WAIT: Duration = Duration::from_secs(20);
@@ -19,7 +24,16 @@ const ANSWER_WAIT: Duration = Duration::from_secs(20);
 pub(in crate::cli) struct Doors {
     /// `http://127.0.0.1:8080`
     pub(in crate::cli) http: String,
-    pub(in crate::cli) mllp: String,
+    pub(in crate::cli) mllp: Listener,
+    /// Absent where neither is spoken to over TLS.
+    pub(in crate::cli) tls: Option<Arc<ClientTls>>,
+}
+
+impl Doors {
+    /// In plain text; `mllp` is `host:port`.
+    pub(in crate::cli) fn plain(http: String, mllp: String) -> Self {
+        Self { http, mllp: Listener { address: mllp, is_secure: false }, tls: None }
+    }
 }
 
 /// What came back.
@@ -29,10 +43,13 @@ pub(in crate::cli) enum Answer {
         settlement: Uuid,
         patient_share: Money,
     },
-    /// Kept until the discharge.
+    /// Kept, without a bill.
     Noted,
-    /// Anything but what the message asked for, in the gateway's words.
-    Refused(String),
+    /// Anything but what the message asked for, in the gateway's words, and how a command ends for it.
+    Refused {
+        why: String,
+        exit: Exit,
+    },
     /// No answer; the message may have arrived all the same.
     Lost(String),
 }
@@ -41,24 +58,23 @@ pub(in crate::cli) struct Client {
     doors: Doors,
     agent: ureq::Agent,
     runtime: tokio::runtime::Runtime,
+    tls: Option<TlsConnector>,
     mllp: Option<Sender>,
 }
 
-/// As much of a bill as has to be kept to account for it.
-#[derive(Deserialize)]
-struct BilledShare {
-    settlement_id: Uuid,
-    state: String,
-    patient_share: Money,
-}
-
 impl Client {
-    pub(in crate::cli) fn new(doors: &Doors) -> std::io::Result<Self> {
-        let config = ureq::Agent::config_builder().http_status_as_error(false);
+    pub(in crate::cli) fn new(doors: &Doors) -> anyhow::Result<Self> {
+        let tls = doors.tls.as_deref();
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(ANSWER_WAIT))
+            .tls_config(tls.map_or_else(TlsConfig::default, ClientTls::for_ureq));
+        let connector = |tls: &ClientTls| Ok::<_, TlsError>(TlsConnector::from(Arc::new(tls.config()?)));
         Ok(Self {
             doors: doors.clone(),
-            agent: config.timeout_global(Some(ANSWER_WAIT)).build().into(),
+            agent: config.build().into(),
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+            tls: tls.map(connector).transpose()?,
             mllp: None,
         })
     }
@@ -67,7 +83,7 @@ impl Client {
         match message.port {
             Port::Http { media_type } => self.post(message, media_type, token),
             Port::Mllp => match self.send_hl7(message) {
-                Ok(acknowledged) => read_acknowledgement(&acknowledged, message.saying),
+                Ok(acknowledged) => read::acknowledgement(&acknowledged, message.saying),
                 Err(error) => {
                     // What comes next is not to be taken for the answer to this.
                     self.mllp = None;
@@ -89,9 +105,11 @@ impl Client {
             Ok((status, answer.body_mut().read_to_vec()?))
         });
         match answered {
-            Ok((200, body)) => read_bill(&body),
-            Ok((status, body)) => Answer::Refused(format!("{status} {}", String::from_utf8_lossy(&body))),
-            Err(error) => Answer::Lost(error.to_string()),
+            Ok((status, body)) => read::answer(status, &body, message.saying),
+            Err(error) => {
+                let Text { zh, en } = unanswered(&error);
+                Answer::Lost(format!("{http} {zh} | {http} {en}", http = self.doors.http))
+            }
         }
     }
 
@@ -99,7 +117,7 @@ impl Client {
         self.runtime.block_on(async {
             let sender = match &mut self.mllp {
                 Some(sender) => sender,
-                unconnected => unconnected.insert(Sender::connect(&self.doors.mllp).await?),
+                unconnected => unconnected.insert(connect(&self.doors.mllp, self.tls.as_ref()).await?),
             };
             sender.send(&message.bytes, &message.id).await
         })
@@ -118,34 +136,24 @@ impl Client {
     }
 }
 
-fn read_bill(body: &[u8]) -> Answer {
-    match serde_json::from_slice::<BilledShare>(body) {
-        Ok(bill) if bill.state == "settled" => {
-            Answer::Settled { settlement: bill.settlement_id, patient_share: bill.patient_share }
+async fn connect(to: &Listener, tls: Option<&TlsConnector>) -> Result<Sender, SendError> {
+    match tls.filter(|_| to.is_secure) {
+        Some(tls) => Sender::connect_securely(&to.address, tls).await,
+        None => Sender::connect(&to.address).await,
+    }
+}
+
+/// Said of the address.
+fn unanswered(error: &ureq::Error) -> Text {
+    match error {
+        ureq::Error::Io(why) => system::refused(why),
+        ureq::Error::Timeout(_) => {
+            let wait_s = ANSWER_WAIT.as_secs();
+            Text::new(format!("在 {wait_s} 秒内没有应答"), format!("did not answer within {wait_s} s"))
         }
-        Ok(bill) => Answer::Refused(format!("the bill is {}", bill.state)),
-        Err(why) => Answer::Refused(format!("200 without a bill: {why}")),
+        ureq::Error::HostNotFound => {
+            Text::new("找不到该主机，请核对地址", "is no host that is known; check it")
+        }
+        other => Text::new(format!("无法使用：{other}"), format!("cannot be used: {other}")),
     }
-}
-
-fn read_acknowledgement(acknowledged: &Acknowledged, saying: Saying) -> Answer {
-    let refused = || Answer::Refused(String::from_utf8_lossy(&acknowledged.bytes).replace('\r', " "));
-    if acknowledged.code != "AA" {
-        return refused();
-    }
-    match saying {
-        Saying::Charges => Answer::Noted,
-        Saying::Discharge => share_in_zbl(&acknowledged.bytes).unwrap_or_else(refused),
-    }
-}
-
-/// The patient's segment of the bill in the acknowledgement: amount, state and the settlement's id.
-fn share_in_zbl(bytes: &[u8]) -> Option<Answer> {
-    let message = Message::parse(bytes, &Reading::default()).ok()?;
-    let patient = message.named("ZBL").find(|segment| segment.field(2).text() == "patient")?;
-    if patient.field(5).text() != "settled" {
-        return None;
-    }
-    let settlement = patient.field(6).text().parse().ok()?;
-    Some(Answer::Settled { settlement, patient_share: patient.field(4).text().parse().ok()? })
 }

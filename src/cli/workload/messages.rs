@@ -2,10 +2,9 @@
 
 use std::fmt::Write as _;
 
-use jiff::civil::Date;
-
 use super::charges::Charge;
-use super::{Form, Stay, fen};
+use super::hl7::Event;
+use super::{Dialect, Stay, fen};
 
 /// Where a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,36 +32,54 @@ pub(in crate::cli) struct Outgoing {
 }
 
 const SENT_AT: &str = "2020-12-31T10:15:00+08:00";
-const SENT_AT_HL7: &str = "20201231101500+0800";
-
 impl Stay<'_> {
-    /// In the order in which they are sent.
+    /// In the order in which they are sent. No two dialects give a message the same id.
     pub(in crate::cli) fn messages(&self) -> Vec<Outgoing> {
-        let document = |media_type, bytes: String| Outgoing {
-            port: Port::Http { media_type },
-            saying: Saying::Discharge,
-            id: self.visit.clone(),
-            bytes: bytes.into_bytes(),
-        };
-        match self.form {
-            Form::Json => vec![document("application/json", self.json())],
-            Form::Xml => vec![document("application/xml", self.xml())],
-            Form::Hl7 => vec![
-                self.hl7(Saying::Charges, "DFT^P03^DFT_P03", format!("{}C", self.visit)),
-                self.hl7(Saying::Discharge, "ADT^A03^ADT_A03", format!("{}D", self.visit)),
+        let (kept, billed) = (Saying::Charges, Saying::Discharge);
+        let told: &[(Saying, Event)] = match self.dialect {
+            Dialect::Json => return vec![self.document("application/json", self.json().into_bytes())],
+            Dialect::Xml => return vec![self.document("application/xml", self.xml("UTF-8").into_bytes())],
+            Dialect::XmlGb18030 => {
+                let bytes = encoding_rs::GB18030.encode(&self.xml("GB18030")).0.into_owned();
+                return vec![self.document("application/xml", bytes)];
+            }
+            Dialect::Hl7Late => &[(kept, Event::Discharge), (billed, Event::Charges)],
+            Dialect::Hl7Bar => &[
+                (kept, Event::Admission),
+                (kept, Event::Charges),
+                // What closes a visit is its hospital's: this one, or the account's end.
+                (kept, Event::Discharge),
+                (billed, Event::AccountClosed),
             ],
-        }
+            Dialect::Hl7
+            | Dialect::Hl7Gb18030
+            | Dialect::Hl7Old
+            | Dialect::Hl7Http
+            | Dialect::Hl7Xml
+            | Dialect::Hl7Mirth => &[(kept, Event::Charges), (billed, Event::Discharge)],
+        };
+        told.iter().map(|(saying, event)| self.hl7(*saying, *event)).collect()
     }
 
-    fn mrn(&self) -> String {
+    fn document(&self, media_type: &'static str, bytes: Vec<u8>) -> Outgoing {
+        let (port, id) = (Port::Http { media_type }, self.message_id());
+        Outgoing { port, saying: Saying::Discharge, id, bytes }
+    }
+
+    /// Of a document.
+    fn message_id(&self) -> String {
+        format!("{}{}", self.visit, self.dialect.letter())
+    }
+
+    pub(super) fn mrn(&self) -> String {
         format!("P{}", self.person.number)
     }
 
     fn json(&self) -> String {
-        let lines: Vec<_> = self.charges.iter().map(json_line).collect();
+        let lines: Vec<_> = self.charges.iter().map(|charge| json_line(charge, self.names_credits)).collect();
         let person = &self.person;
         let mut stay = serde_json::json!({
-            "message_id": self.visit, "sent_at": SENT_AT, "hospital": self.hospital.code,
+            "message_id": self.message_id(), "sent_at": SENT_AT, "hospital": self.hospital.code,
             "visit": { "number": self.visit, "admitted": self.admitted, "discharged": self.discharged,
                 "department": "内科", "ward": "三病区", "bed": "12", "class": "inpatient" },
             "patient": { "mrn": self.mrn(), "name": person.name, "birth": person.birth,
@@ -70,8 +87,10 @@ impl Stay<'_> {
             "diagnoses": [{ "code": "J15.900", "name": "细菌性肺炎", "principal": true }],
             "lines": lines,
             "stated": { "total": self.total() },
-            "deposit": fen(self.deposit),
         });
+        if self.deposit > 0 {
+            stay["deposit"] = fen(self.deposit).to_string().into();
+        }
         if let Some(id_number) = &person.id_number {
             stay["patient"]["id_number"] = id_number.as_str().into();
         }
@@ -81,13 +100,14 @@ impl Stay<'_> {
         stay.to_string()
     }
 
-    fn xml(&self) -> String {
+    fn xml(&self, encoding: &str) -> String {
         let person = &self.person;
         let mut xml = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<discharge xmlns=\"urn:yizhan:discharge:1\">\n\
-             <message_id>{visit}</message_id><sent_at>{SENT_AT}</sent_at><hospital>{hospital}</hospital>\n\
+            "<?xml version=\"1.0\" encoding=\"{encoding}\"?>\n<discharge xmlns=\"urn:yizhan:discharge:1\">\n\
+             <message_id>{id}</message_id><sent_at>{SENT_AT}</sent_at><hospital>{hospital}</hospital>\n\
              <visit><number>{visit}</number><admitted>{admitted}</admitted><discharged>{discharged}</discharged>\
              <department>内科</department><class>inpatient</class></visit>\n<patient>",
+            id = self.message_id(),
             visit = self.visit,
             hospital = self.hospital.code,
             admitted = self.admitted,
@@ -111,100 +131,39 @@ impl Stay<'_> {
                 "<cause><kind>accident</kind><accident_type>{accident}</accident_type></cause>"
             );
         }
-        xml.push_str("<lines>\n");
-        self.charges.iter().for_each(|charge| xml_line(&mut xml, charge));
-        let (total, deposit) = (self.total(), fen(self.deposit));
-        let _ = writeln!(
-            xml,
-            "</lines>\n<stated><total>{total}</total></stated><deposit>{deposit}</deposit>\n</discharge>"
+        xml.push_str(
+            "<diagnoses><diagnosis><code>J15.900</code><name>细菌性肺炎</name><principal>true</principal></diagnosis></diagnoses>\n<lines>\n",
         );
-        xml
-    }
-
-    fn hl7(&self, saying: Saying, kind: &str, id: String) -> Outgoing {
-        let charset = if self.hospital.writes_gb18030 { "GB 18030-2000" } else { "UNICODE UTF-8" };
-        let mut message = format!(
-            "MSH|^~\\&|HIS|{hospital}|YIZHAN|GATEWAY|{SENT_AT_HL7}||{kind}|{id}|P|2.5||||||{charset}\r\
-             EVN|{event}|{SENT_AT_HL7}\r",
-            hospital = self.hospital.code,
-            event = &kind[4..7],
-        );
-        self.hl7_patient(&mut message);
-        match saying {
-            Saying::Charges => self.hl7_charges(&mut message),
-            Saying::Discharge => self.hl7_findings(&mut message),
-        }
-        let bytes = match self.hospital.writes_gb18030 {
-            true => encoding_rs::GB18030.encode(&message).0.into_owned(),
-            false => message.into_bytes(),
+        self.charges.iter().for_each(|charge| xml_line(&mut xml, charge, self.names_credits));
+        let total = self.total();
+        let deposit = if self.deposit > 0 {
+            format!("<deposit>{}</deposit>", fen(self.deposit))
+        } else {
+            String::new()
         };
-        Outgoing { port: Port::Mllp, saying, id, bytes }
-    }
-
-    fn hl7_patient(&self, message: &mut String) {
-        let person = &self.person;
-        let card =
-            person.id_number.as_ref().map(|number| format!("{number}^^^GA^NNCHN~")).unwrap_or_default();
-        let _ = write!(
-            message,
-            "PID|1||{card}{mrn}^^^{hospital}^MR||{name}||{birth}|{sex}\r\
-             PV1|1|I|N3^^12||||||||||||||||{visit}{until_admitted}{admitted}|{discharged}\r",
-            mrn = self.mrn(),
-            hospital = self.hospital.code,
-            name = person.name,
-            birth = person.birth.replace('-', ""),
-            sex = if person.is_male { "M" } else { "F" },
-            visit = self.visit,
-            until_admitted = "|".repeat(25),
-            admitted = plain(self.admitted),
-            discharged = plain(self.discharged),
-        );
-    }
-
-    fn hl7_charges(&self, message: &mut String) {
-        for charge in &self.charges {
-            let kind = if charge.credit_of.is_some() { "CD" } else { "CG" };
-            let _ = write!(
-                message,
-                "FT1|{id}|{id}||{date}||{kind}|{code}^{name}^LOCAL|||{quantity}|{amount}|{price}\r",
-                id = charge.id,
-                date = plain(charge.date),
-                code = charge.code,
-                name = charge.name,
-                quantity = charge.quantity,
-                amount = fen(charge.amount()),
-                price = fen(charge.unit_price),
-            );
-        }
-        if self.deposit > 0 {
-            let (id, day, deposit) = (self.charges.len() + 1, plain(self.admitted), fen(self.deposit));
-            let _ = write!(message, "FT1|{id}|{id}||{day}||PY|PAY^预交金^LOCAL|||1|{deposit}|{deposit}\r");
-        }
-    }
-
-    fn hl7_findings(&self, message: &mut String) {
-        message.push_str("DG1|1||J15.900^细菌性肺炎^I10|||F|||||||||1\r");
-        if let Some(accident) = self.accident {
-            let _ = write!(message, "ACC|{}|{accident}\r", plain(self.admitted));
-        }
+        let _ = writeln!(xml, "</lines>\n<stated><total>{total}</total></stated>{deposit}\n</discharge>");
+        xml
     }
 }
 
-fn json_line(charge: &Charge) -> serde_json::Value {
-    let sign = if charge.credit_of.is_some() { "-" } else { "" };
+/// Without the line that it takes back a credit is marked, as HL7 does it.
+fn json_line(charge: &Charge, names_credits: bool) -> serde_json::Value {
+    let sign = sign(charge, names_credits);
     let mut line = serde_json::json!({
         "id": charge.id.to_string(), "date": charge.date, "code": charge.code, "name": charge.name,
         "quantity": format!("{sign}{}", charge.quantity), "unit_price": fen(charge.unit_price),
         "amount": format!("{sign}{}", fen(charge.amount())),
     });
-    if let Some(original) = charge.credit_of {
-        line["credit_of"] = original.to_string().into();
+    match charge.credit_of {
+        Some(original) if names_credits => line["credit_of"] = original.to_string().into(),
+        Some(_) => line["credit"] = true.into(),
+        None => {}
     }
     line
 }
 
-fn xml_line(xml: &mut String, charge: &Charge) {
-    let sign = if charge.credit_of.is_some() { "-" } else { "" };
+fn xml_line(xml: &mut String, charge: &Charge, names_credits: bool) {
+    let sign = sign(charge, names_credits);
     let _ = write!(
         xml,
         "<line><id>{id}</id><date>{date}</date><code>{code}</code><name>{name}</name>\
@@ -217,13 +176,15 @@ fn xml_line(xml: &mut String, charge: &Charge) {
         price = fen(charge.unit_price),
         amount = fen(charge.amount()),
     );
-    if let Some(original) = charge.credit_of {
-        let _ = write!(xml, "<credit_of>{original}</credit_of>");
-    }
+    xml.push_str(&match charge.credit_of {
+        Some(original) if names_credits => format!("<credit_of>{original}</credit_of>"),
+        Some(_) => "<credit>true</credit>".to_owned(),
+        None => String::new(),
+    });
     xml.push_str("</line>\n");
 }
 
-/// 20200702
-fn plain(day: Date) -> String {
-    day.strftime("%Y%m%d").to_string()
+/// A marked credit is written without it.
+fn sign(charge: &Charge, names_credits: bool) -> &'static str {
+    if charge.credit_of.is_some() && names_credits { "-" } else { "" }
 }

@@ -2,14 +2,19 @@
 //!
 //! Any stay can be made from its number alone, so clients take numbers and the gate makes a stay once more
 //! to know what it should have cost. [`hospitals`] and [`people`] say who sends and who is ill, [`charges`]
-//! what it costs, [`messages`] writes it down, [`client`] sends it.
+//! what it costs, [`messages`] writes it down in one of the [`dialect`]s, [`client`] sends it
+//! and [`read`]s the answer.
 
 mod chance;
 mod charges;
 pub(super) mod client;
+mod dialect;
+mod hl7;
+mod hl7_xml;
 mod hospitals;
 mod messages;
 mod people;
+mod read;
 
 use jiff::civil::{Date, date};
 use yizhan_contract::Money;
@@ -18,6 +23,7 @@ use crate::roster::RosterRow;
 use crate::sheet::Problem;
 use chance::Chance;
 use charges::Charge;
+pub(super) use dialect::Dialect;
 pub(super) use hospitals::{SendingHospital, profiles};
 pub(super) use messages::{Outgoing, Port, Saying};
 use people::{Person, Population};
@@ -42,20 +48,29 @@ pub(super) struct Workload {
     hospitals: Vec<SendingHospital>,
     weights: Vec<u64>,
     population: Population,
-    /// How often a stay is told in each of the three forms.
-    forms: [u64; 3],
+    told: Told,
+    /// Documents name the line that a credit takes back; HL7 has no place for that.
+    names_credits: bool,
     /// First admissions of the years that stays fall in.
     first_days: &'static [Date],
 }
 
-/// How a hospital tells of a stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// One document over HTTP.
-    Json,
-    Xml,
-    /// Charges, then the discharge, over MLLP.
-    Hl7,
+/// In which dialects stays are told.
+#[derive(Debug)]
+enum Told {
+    /// How often in each.
+    Often([(Dialect, u64); 3]),
+    /// One after the other; no number is drawn, so that a stay is the same in whichever.
+    InTurn(Vec<Dialect>),
+}
+
+impl Told {
+    fn dialect(&self, stay: u64, chance: &mut Chance) -> Dialect {
+        match self {
+            Self::Often(dialects) => dialects[chance.weighed(&dialects.map(|(_, often)| often))].0,
+            Self::InTurn(dialects) => dialects[(stay % dialects.len() as u64) as usize],
+        }
+    }
 }
 
 /// One stay, whole.
@@ -64,14 +79,15 @@ pub(super) struct Stay<'w> {
     pub(super) number: u64,
     pub(super) hospital: &'w SendingHospital,
     pub(super) person: Person,
-    visit: String,
+    pub(super) visit: String,
     admitted: Date,
     discharged: Date,
     accident: Option<&'static str>,
     /// Fen.
     deposit: u64,
     charges: Vec<Charge>,
-    form: Form,
+    pub(super) dialect: Dialect,
+    names_credits: bool,
 }
 
 impl Workload {
@@ -88,12 +104,26 @@ impl Workload {
     fn of(seed: u64, hospitals: Vec<SendingHospital>, people: u64) -> Self {
         let weights = hospitals::weights(&hospitals);
         let (tag, population) = (format!("B{seed:x}"), Population::new(seed, people));
-        Self { seed, tag, hospitals, weights, population, forms: [40, 20, 40], first_days: &FIRST_DAYS }
+        let told = Told::Often([(Dialect::Json, 40), (Dialect::Xml, 20), (Dialect::Hl7, 40)]);
+        let first_days = &FIRST_DAYS;
+        Self { seed, tag, hospitals, weights, population, told, names_credits: true, first_days }
     }
 
     /// One-shot documents only: their answer waits for outside payers, which an acknowledgement never does.
     pub(super) fn of_documents(self) -> Self {
-        Self { forms: [60, 40, 0], ..self }
+        Self { told: Told::Often([(Dialect::Json, 60), (Dialect::Xml, 40), (Dialect::Hl7, 0)]), ..self }
+    }
+
+    /// Sent by these hospitals in these dialects, one after the other; a stay means the same in every one of them.
+    /// There must be one of each.
+    pub(super) fn in_dialects(
+        seed: u64,
+        hospitals: Vec<SendingHospital>,
+        people: u64,
+        dialects: Vec<Dialect>,
+    ) -> Self {
+        let (tag, told) = (format!("S{seed:x}"), Told::InTurn(dialects));
+        Self { tag, told, names_credits: false, ..Self::of(seed, hospitals, people) }
     }
 
     /// As a store holds them after years.
@@ -124,17 +154,25 @@ impl Workload {
         };
         let admitted = later(first_day, chance.below(ADMISSION_DAYS));
         let deposit = if chance.is_percent(DEPOSIT_PERCENT) { chance.within(1..=20) * 50_000 } else { 0 };
+        let hospital = &self.hospitals[chance.weighed(&self.weights)];
+        let accident = chance.is_percent(ACCIDENT_PERCENT).then(|| *chance.pick(&ACCIDENTS));
+        let dialect = match self.told.dialect(number, &mut chance) {
+            Dialect::Hl7 if hospital.writes_gb18030 => Dialect::Hl7Gb18030,
+            dialect => dialect,
+        };
+        let charges = charges::charges(&mut chance, admitted, nights, keeps_coming);
         Stay {
             number,
-            hospital: &self.hospitals[chance.weighed(&self.weights)],
+            hospital,
             person,
             visit: format!("{}-{number}", self.tag),
             admitted,
             discharged: later(admitted, nights),
-            accident: chance.is_percent(ACCIDENT_PERCENT).then(|| *chance.pick(&ACCIDENTS)),
+            accident,
             deposit,
-            form: [Form::Json, Form::Xml, Form::Hl7][chance.weighed(&self.forms)],
-            charges: charges::charges(&mut chance, admitted, nights, keeps_coming),
+            dialect,
+            names_credits: self.names_credits,
+            charges,
         }
     }
 }

@@ -1,3 +1,4 @@
 //! `yizhan simulate` as a process.
 
+mod hospital;
 mod payer;
