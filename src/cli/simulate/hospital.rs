@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::json;
 use yizhan_contract::person::{Entitlement, EntitlementKind};
@@ -18,7 +18,7 @@ use crate::cli::opened::Unprinted;
 use crate::cli::workload::client::{Answer, Client, Doors};
 use crate::cli::workload::{Dialect, Outgoing, SendingHospital, Stay, Workload};
 use crate::cli::{Exit, complain, say};
-use crate::intake::profile::{Listener, ReturnAddress};
+use crate::intake::profile::{Listener, Profile, ReturnAddress};
 use crate::runtime::steady;
 use crate::tls::ClientTls;
 
@@ -40,6 +40,11 @@ pub(in crate::cli) struct HospitalArgs {
     /// 医院代码；可多个，各配一个 --token，依次对应 | A hospital's code; several go with as many tokens, in order
     #[arg(long = "hospital", value_name = "CODE", default_value = "H37132301", value_parser = code)]
     hospitals: Vec<String>,
+    /// 该医院在网关的配置文件，代替 --hospital：按其代码、首个发送方、字符集与 settle_on 发送（不按其 [hl7]、[values] 与 [xml_map]）| The
+    /// hospital's profile at the gateway, in place of --hospital: it sends under its code and first sender, in its character set, and
+    /// closes visits by its settle_on (not by its [hl7], [values] and [xml_map])
+    #[arg(long = "profile", value_name = "FILE", conflicts_with = "hospitals")]
+    profiles: Vec<PathBuf>,
     /// 医院的访问令牌（只用于 HTTP）| Its bearer token, which HTTP alone asks for
     #[arg(long = "token", value_name = "TOKEN", required_unless_present = "roster")]
     tokens: Vec<Unprinted>,
@@ -130,13 +135,34 @@ pub(super) fn run(args: &HospitalArgs) -> anyhow::Result<Exit> {
 }
 
 fn workload(args: &HospitalArgs) -> anyhow::Result<Workload> {
-    if args.hospitals.len() != args.tokens.len() && args.roster.is_none() {
-        bail!("--hospital 与 --token 须一一对应 | each --hospital needs its --token, in the same order");
-    }
-    let named = |(code, token): (&String, &Unprinted)| SendingHospital::named(code, token.reveal());
-    let hospitals = args.hospitals.iter().zip(&args.tokens).map(named).collect();
+    let hospitals = if args.roster.is_some() { Vec::new() } else { hospitals(args)? };
     let dialects = if args.dialects.is_empty() { Dialect::ALL.to_vec() } else { args.dialects.clone() };
     Ok(Workload::in_dialects(args.seed, hospitals, args.people, dialects))
+}
+
+fn hospitals(args: &HospitalArgs) -> anyhow::Result<Vec<SendingHospital>> {
+    let senders = if args.profiles.is_empty() { args.hospitals.len() } else { args.profiles.len() };
+    if senders != args.tokens.len() {
+        bail!(
+            "--hospital（或 --profile）与 --token 须一一对应 | each --hospital, or --profile, needs its --token, in the same order"
+        );
+    }
+    let mut tokens = args.tokens.iter().map(Unprinted::reveal);
+    if args.profiles.is_empty() {
+        return Ok(args
+            .hospitals
+            .iter()
+            .zip(tokens)
+            .map(|(code, token)| SendingHospital::named(code, token))
+            .collect());
+    }
+    let of_file = |file: &PathBuf| {
+        let text = std::fs::read_to_string(file).map_err(|why| unusable(file, &why))?;
+        let profile = Profile::from_toml(&text).with_context(|| file.display().to_string())?;
+        let hospital = SendingHospital::of_profile(&profile, tokens.next().unwrap_or_default());
+        hospital.map_err(|why| anyhow!("{}: {} | {}", file.display(), why.zh, why.en))
+    };
+    args.profiles.iter().map(of_file).collect()
 }
 
 fn doors(args: &HospitalArgs) -> anyhow::Result<Doors> {

@@ -6,6 +6,8 @@ use jiff::civil::Date;
 
 use super::messages::{Outgoing, Port, Saying};
 use super::{Dialect, Stay, fen, hl7_xml};
+use crate::intake::hl7::Delimiters;
+use crate::intake::hl7::escape::escape;
 
 const SENT_AT_HL7: &str = "20201231101500+0800";
 
@@ -57,12 +59,19 @@ impl Stay<'_> {
         let (port, bytes) = match self.dialect {
             Dialect::Hl7Xml => (in_xml, hl7_xml::by_the_standard(&message, event.structure()).into_bytes()),
             Dialect::Hl7Mirth => (in_xml, hl7_xml::as_mirth(&message).into_bytes()),
-            Dialect::Hl7Http => (Port::Http { media_type: "application/hl7-v2" }, message.into_bytes()),
-            Dialect::Hl7Old => (Port::Mllp, message.replace('\r', "\n").into_bytes()),
-            Dialect::Hl7Gb18030 => (Port::Mllp, encoding_rs::GB18030.encode(&message).0.into_owned()),
-            _ => (Port::Mllp, message.into_bytes()),
+            Dialect::Hl7Http => (Port::Http { media_type: "application/hl7-v2" }, self.encoded(&message)),
+            Dialect::Hl7Old => (Port::Mllp, self.encoded(&message.replace('\r', "\n"))),
+            _ => (Port::Mllp, self.encoded(&message)),
         };
         Outgoing { port, saying, id, bytes }
+    }
+
+    fn encoded(&self, message: &str) -> Vec<u8> {
+        let encoding = match self.dialect {
+            Dialect::Hl7Gb18030 => encoding_rs::GB18030,
+            _ => self.hospital.unnamed_charset.unwrap_or(encoding_rs::UTF_8),
+        };
+        encoding.encode(message).0.into_owned()
     }
 
     fn hl7_header(&self, event: Event, id: &str) -> String {
@@ -73,12 +82,15 @@ impl Stay<'_> {
         };
         let charset = match self.dialect {
             Dialect::Hl7Gb18030 => "GB 18030-2000",
+            Dialect::Hl7Xml | Dialect::Hl7Mirth => "UNICODE UTF-8",
+            _ if self.hospital.unnamed_charset.is_some() => "",
             _ => "UNICODE UTF-8",
         };
+        let [application, facility] = [&self.hospital.application, &self.hospital.facility]
+            .map(|name| escape(name, &Delimiters::STANDARD));
         format!(
-            "MSH|^~\\&|HIS|{hospital}|YIZHAN|GATEWAY|{sent_at}||{kind}|{id}|P|{version}||||||{charset}\r\
+            "MSH|^~\\&|{application}|{facility}|YIZHAN|GATEWAY|{sent_at}||{kind}|{id}|P|{version}||||||{charset}\r\
              EVN|{event}|{sent_at}\r",
-            hospital = self.hospital.code,
             event = &kind[4..7],
         )
     }

@@ -1,9 +1,14 @@
-//! Sample hospitals made for the run: a few big ones, many small ones, each with its own token.
+//! Who sends: sample hospitals made for the run (a few big ones, many small ones, each with its own token), or those
+//! that a running gateway knows.
 
+use encoding_rs::Encoding;
 use sha2::{Digest, Sha256};
+use yizhan_contract::Text;
 
 use crate::intake::Profiles;
-use crate::intake::profile::{Profile, ProfileError};
+use crate::intake::hl7::Charset;
+use crate::intake::profile::{EVERYBODY, Profile, ProfileError};
+use crate::settlement::message::SettleOn;
 
 const HOSPITALS: usize = 24;
 /// The biggest are third-level, the next second-level, the rest township hospitals.
@@ -11,6 +16,7 @@ const THIRD_LEVEL: usize = 3;
 const SECOND_LEVEL: usize = 9;
 /// Every so-many-th hospital's HL7 comes in GB18030.
 const OLD_CHARSET_EVERY: usize = 5;
+const APPLICATION: &str = "HIS";
 const REGIONS: [&str; 3] = ["371302", "371323", "371321"];
 
 /// A hospital that sends.
@@ -18,7 +24,14 @@ const REGIONS: [&str; 3] = ["371302", "371323", "371321"];
 pub(in crate::cli) struct SendingHospital {
     pub(in crate::cli) code: String,
     pub(in crate::cli) token: String,
+    /// MSH-3 and MSH-4.
+    pub(super) application: String,
+    pub(super) facility: String,
     pub(super) writes_gb18030: bool,
+    /// Of HL7 with bars that does not say what it is written in: its gateway knows.
+    pub(super) unnamed_charset: Option<&'static Encoding>,
+    /// Its visits end with BAR^P06.
+    pub(super) closes_accounts: bool,
     level: u8,
     region: &'static str,
 }
@@ -26,8 +39,45 @@ pub(in crate::cli) struct SendingHospital {
 impl SendingHospital {
     /// The one whose token an operator named; it sends as its running gateway's profile expects by default.
     pub(in crate::cli) fn named(code: &str, token: &str) -> Self {
-        let (code, token) = (code.to_owned(), token.to_owned());
-        Self { code, token, writes_gb18030: false, level: 2, region: REGIONS[1] }
+        Self {
+            code: code.to_owned(),
+            token: token.to_owned(),
+            application: APPLICATION.to_owned(),
+            facility: code.to_owned(),
+            writes_gb18030: false,
+            unnamed_charset: None,
+            closes_accounts: false,
+            level: 2,
+            region: REGIONS[1],
+        }
+    }
+
+    /// The one that a gateway has this profile of: its first sender, its character set, and what closes its visits.
+    ///
+    /// # Errors
+    /// Where its character set has no Chinese, in words.
+    pub(in crate::cli) fn of_profile(profile: &Profile, token: &str) -> Result<Self, Text> {
+        let unnamed_charset = match profile.charset {
+            Charset::Utf8 => None,
+            Charset::Table(encoding) => Some(encoding),
+            Charset::Ascii | Charset::Latin1 => {
+                return Err(Text::new(
+                    "charset：该字符集不能写汉字，请改用 UTF-8、GBK 或 GB18030",
+                    "charset: nobody writes Chinese in it; use UTF-8, GBK or GB18030",
+                ));
+            }
+        };
+        let named = Self::named(profile.code(), token);
+        let sender = profile.senders.first().filter(|sender| sender.facility != EVERYBODY);
+        let facility = sender.map_or_else(|| named.facility.clone(), |sender| sender.facility.clone());
+        let application = sender.and_then(|sender| sender.application.clone());
+        Ok(Self {
+            application: application.unwrap_or_else(|| named.application.clone()),
+            facility,
+            unnamed_charset,
+            closes_accounts: profile.hospital.settle_on == SettleOn::BarP06,
+            ..named
+        })
     }
 
     fn sample(at: usize) -> Self {
@@ -38,11 +88,10 @@ impl SendingHospital {
         };
         let code = format!("H3713{:05}", 90_001 + at);
         Self {
-            token: format!("bench-{code}"),
-            code,
             writes_gb18030: at % OLD_CHARSET_EVERY == OLD_CHARSET_EVERY - 1,
             level,
             region: REGIONS[at % REGIONS.len()],
+            ..Self::named(&code, &format!("bench-{code}"))
         }
     }
 

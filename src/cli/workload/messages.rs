@@ -35,30 +35,28 @@ const SENT_AT: &str = "2020-12-31T10:15:00+08:00";
 impl Stay<'_> {
     /// In the order in which they are sent. No two dialects give a message the same id.
     pub(in crate::cli) fn messages(&self) -> Vec<Outgoing> {
-        let (kept, billed) = (Saying::Charges, Saying::Discharge);
-        let told: &[(Saying, Event)] = match self.dialect {
+        let events: &[Event] = match self.dialect {
             Dialect::Json => return vec![self.document("application/json", self.json().into_bytes())],
             Dialect::Xml => return vec![self.document("application/xml", self.xml("UTF-8").into_bytes())],
             Dialect::XmlGb18030 => {
                 let bytes = encoding_rs::GB18030.encode(&self.xml("GB18030")).0.into_owned();
                 return vec![self.document("application/xml", bytes)];
             }
-            Dialect::Hl7Late => &[(kept, Event::Discharge), (billed, Event::Charges)],
-            Dialect::Hl7Bar => &[
-                (kept, Event::Admission),
-                (kept, Event::Charges),
-                // What closes a visit is its hospital's: this one, or the account's end.
-                (kept, Event::Discharge),
-                (billed, Event::AccountClosed),
-            ],
+            Dialect::Hl7Late => &[Event::Discharge, Event::Charges],
+            Dialect::Hl7Bar => &[Event::Admission, Event::Charges, Event::Discharge],
             Dialect::Hl7
             | Dialect::Hl7Gb18030
             | Dialect::Hl7Old
             | Dialect::Hl7Http
             | Dialect::Hl7Xml
-            | Dialect::Hl7Mirth => &[(kept, Event::Charges), (billed, Event::Discharge)],
+            | Dialect::Hl7Mirth => &[Event::Charges, Event::Discharge],
         };
-        told.iter().map(|(saying, event)| self.hl7(*saying, *event)).collect()
+        let is_closed = self.dialect == Dialect::Hl7Bar || self.hospital.closes_accounts;
+        let mut events: Vec<_> =
+            events.iter().copied().chain(is_closed.then_some(Event::AccountClosed)).collect();
+        let last = events.pop();
+        let kept = events.into_iter().map(|event| self.hl7(Saying::Charges, event));
+        kept.chain(last.map(|event| self.hl7(Saying::Discharge, event))).collect()
     }
 
     fn document(&self, media_type: &'static str, bytes: Vec<u8>) -> Outgoing {

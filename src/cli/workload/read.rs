@@ -55,7 +55,8 @@ fn bill(body: &[u8], saying: Saying) -> Answer {
 fn stands(state: BillState, settlement: Uuid, patient_share: Money) -> Answer {
     match state {
         BillState::Settled => Answer::Settled { settlement, patient_share },
-        BillState::Settling => Answer::Noted,
+        // A desk agrees to it first, or outside payers are asked.
+        BillState::Quoted | BillState::Settling => Answer::Noted,
         state => not_settled(state),
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::intake::profile::Profile;
 
 #[test]
 fn the_same_seed_makes_the_same_messages() {
@@ -8,6 +9,29 @@ fn the_same_seed_makes_the_same_messages() {
     };
     assert_eq!(all(7), all(7));
     assert!(all(7) != all(8));
+}
+
+#[test]
+fn a_hospital_writes_as_its_profile_says() {
+    let profile = Profile::from_toml(
+        "code = \"H1\"\nname = { zh = \"一院\", en = \"First\" }\nlevel = 2\nregion = \"371323\"\nagreements = []\n\
+         senders = [\"HIS&2|一院\", \"LIS|一院\"]\ncharset = \"GB18030\"\nsettle_on = \"bar_p06\"\n",
+    );
+    let hospital = SendingHospital::of_profile(&profile.unwrap(), "token").unwrap();
+    let workload = Workload::in_dialects(1, vec![hospital], 10, vec![Dialect::Hl7, Dialect::Hl7Xml]);
+    let messages = [0, 1].map(|number| workload.stay(number).messages());
+    let [bars, xml] = messages.map(|of_stay| {
+        assert_eq!(
+            of_stay.iter().map(|message| message.saying).filter(|of| *of == Saying::Discharge).count(),
+            1
+        );
+        of_stay.into_iter().map(|message| message.bytes).collect::<Vec<_>>()
+    });
+    let closing = encoding_rs::GB18030.decode(bars.last().unwrap()).0.into_owned();
+    assert!(closing.starts_with("MSH|^~\\&|HIS\\T\\2|一院|YIZHAN|"), "{closing}");
+    assert!(closing.contains("|BAR^P06^BAR_P06|S1-0P|P|2.5||||||\r"), "{closing}");
+    let closing = String::from_utf8(xml.last().unwrap().clone()).unwrap();
+    assert!(closing.contains("<MSH.18>UNICODE UTF-8</MSH.18>"), "{closing}");
 }
 
 #[test]

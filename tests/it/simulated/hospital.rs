@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::certs::Certificates;
 use crate::cli::{lines, text, yizhan};
+use crate::process::{self, Process};
 use crate::serve::{Serving, serve};
 
 const DIALECTS: [&str; 11] = [
@@ -103,6 +104,17 @@ fn dialects_take_turns_and_what_is_printed_is_for_people() {
     assert!(said.contains("共 11 次住院：结算 11，") && said.contains("\n11 stays: 11 settled,"), "{said}");
 }
 
+#[test]
+fn whoever_stops_it_is_told_what_was_sent() {
+    let serving = serve(&[], "");
+    let http = format!("http://{}", serving.http);
+    let words = ["--token", "demo", "--count", "1000", "--rate", "1"];
+    let sending = Process::start(process::yizhan(to(&http, &serving.mllp, &words)));
+    sending.says("1/1000");
+    let (said, exit) = sending.stop();
+    assert!(exit == Some(0) && said.contains("0 without an answer, 99"), "{exit:?}: {said}");
+}
+
 struct Case {
     /// In every profile.
     profile: &'static str,
@@ -129,8 +141,26 @@ fn what_comes_of_messages_is_told_with_what_to_do_and_by_the_exit_code() {
                 "已接收 acknowledged",
                 "仅接收 2，",
                 "的医院，HL7 须用 --dialects hl7-bar",
-                "needs --dialects hl7-bar for HL7",
+                "needs --dialects hl7-bar or --profile for HL7",
             ],
+        },
+        Case {
+            profile: "settle_on = \"bar_p06\"\ncharset = \"GBK\"",
+            words: &["--token", "demo", "--profile", "PROFILE", "--count", "11"],
+            exit: 0,
+            said: &["11 stays: 11 settled"],
+        },
+        Case {
+            profile: "settle_on = \"desk\"",
+            words: &["--token", "demo", "--dialects", "hl7,hl7-http"],
+            exit: 0,
+            said: &["仅接收 2，", "的医院由窗口确认", "somebody agrees to the quote"],
+        },
+        Case {
+            profile: "charset = \"8859/1\"",
+            words: &["--token", "demo", "--profile", "PROFILE"],
+            exit: 2,
+            said: &["toml: charset：该字符集不能写汉字", "use UTF-8, GBK or GB18030"],
         },
         Case {
             profile: "",
@@ -176,7 +206,7 @@ fn what_comes_of_messages_is_told_with_what_to_do_and_by_the_exit_code() {
             profile: "",
             words: &["--token", "demo", "--token", "demo-linyi"],
             exit: 2,
-            said: &["须一一对应", "each --hospital needs its --token"],
+            said: &["须一一对应", "each --hospital, or --profile, needs its --token"],
         },
         Case {
             profile: "",
@@ -188,13 +218,16 @@ fn what_comes_of_messages_is_told_with_what_to_do_and_by_the_exit_code() {
     ] {
         let serving = serve(&[], profile);
         let http = format!("http://{}", serving.http);
+        let file = serving.store().with_file_name("hospitals").join("H37132301.toml");
+        let words: Vec<_> =
+            words.iter().map(|word| if *word == "PROFILE" { text(&file) } else { *word }).collect();
         // What is said twice counts as it was said last.
         let default: Vec<&str> = [("--http", &*http), ("--mllp", &*serving.mllp), ("--count", "2")]
             .into_iter()
             .filter(|(name, _)| !words.contains(name))
             .flat_map(|(name, value)| [name, value])
             .collect();
-        let output = yizhan(&[&["simulate", "hospital"], &default[..], words].concat());
+        let output = yizhan(&[&["simulate", "hospital"], &default[..], &words].concat());
         let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
         assert_eq!(output.status.code(), Some(exit), "{words:?}: {printed}");
         for part in said {
