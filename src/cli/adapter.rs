@@ -3,6 +3,7 @@
 mod certify;
 mod serve;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -145,8 +146,12 @@ fn reset(args: &ResetArgs) -> anyhow::Result<Exit> {
     let store = args.target.open(&Runtime::system())?;
     let name = &args.name;
     if block_on(store.reset_adapter(Arc::from(name.as_str())))? == 0 {
+        let known: BTreeSet<Arc<str>> =
+            block_on(store.adapter_notes())?.into_iter().map(|note| note.adapter).collect();
+        let known =
+            if known.is_empty() { "-".to_owned() } else { known.into_iter().collect::<Vec<_>>().join(", ") };
         super::complain(&format!(
-            "没有名为 {name} 的适配器，请用 yizhan adapter list 查看 | no adapter is called {name}; see yizhan adapter list"
+            "没有名为 {name} 的适配器，现有：{known} | no adapter is called {name}; there are: {known}"
         ));
         return Ok(Exit::Refused);
     }

@@ -1,13 +1,13 @@
 //! How an adapter is reached: by the protocol, once its service has said what it is, or by a mapping.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::payer::Payer;
 use yizhan_contract::{PayerCode, Text};
-use yizhan_remote::{ConnectError, Connection, Host, Journal, Mapped, Remote, Standing};
+use yizhan_remote::{ConnectError, Connection, Host, Journal, Mapped, Remote, Standing, Target, TargetError};
 use yizhan_rules::toml_file::Mistake;
 
 use super::built_in::BuiltIn;
@@ -72,7 +72,7 @@ impl Shared {
     /// Every mistake of its mapping.
     pub(super) fn check(&self, file: &AdapterFile) -> Result<(), Vec<Mistake>> {
         match &file.way {
-            Way::Protocol(_) => Ok(()),
+            Way::Protocol(target) => target.check_files().map_err(|why| vec![of_target(target, &why)]),
             Way::BuiltIn if self.built_in.has(&file.name) => Ok(()),
             Way::BuiltIn => Err(vec![not_built_in()]),
             Way::Mapping(path) => self.mapped(file, path).map(|_| ()),
@@ -91,12 +91,26 @@ impl Shared {
         match Remote::connect(&connection, self.deadline()).await {
             Ok(remote) => Ok(Reach::Protocol(Arc::new(remote))),
             Err(ConnectError::NoAnswer(trouble)) => Ok(Reach::UnheardOf(trouble.sentence().into())),
-            Err(ConnectError::Target(why)) => Err(vec![Mistake::at("url", why.text())]),
+            Err(ConnectError::Target(why)) => Err(vec![of_target(&connection.target, &why)]),
             Err(ConnectError::Manifest { key, what }) => {
                 Err(vec![Mistake::at(format!("describe: {key}"), what)])
             }
         }
     }
+}
+
+/// At the key that names what is wrong.
+fn of_target(target: &Target, why: &TargetError) -> Mistake {
+    let is_at =
+        |file: Option<&PathBuf>| matches!(why, TargetError::Unreadable { path, .. } if file == Some(path));
+    let tls = target.tls.as_ref();
+    let key = match why {
+        _ if is_at(tls.map(|tls| &tls.ca)) => "ca",
+        _ if is_at(tls.and_then(|tls| tls.key.as_ref())) => "key",
+        TargetError::Unreadable { .. } | TargetError::Unusable(_) => "certificate",
+        _ => "url",
+    };
+    Mistake::at(key, why.text())
 }
 
 fn not_built_in() -> Mistake {
@@ -124,6 +138,15 @@ impl Reach {
             Self::Protocol(_) | Self::Mapped(_) | Self::BuiltIn(_) => {
                 self.known().unwrap_or_else(|| Arc::new(Absent::not_configured(name, serves.to_vec())))
             }
+        }
+    }
+
+    /// It is left alone no longer.
+    pub(super) fn call_again(&self) {
+        match self {
+            Self::Protocol(remote) => remote.call_again(),
+            Self::Mapped(mapped) => mapped.call_again(),
+            Self::BuiltIn(_) | Self::UnheardOf(_) => {}
         }
     }
 

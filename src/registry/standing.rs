@@ -1,7 +1,7 @@
 //! What is told of adapters: written down beside the store for every gateway, so that one command shows all of them and
 //! one order reaches all of them, without knowing where they run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,14 @@ impl Notebook {
     pub(super) fn new(book: Arc<dyn AdapterBook>, gateway: Arc<str>) -> Self {
         Self { book, gateway, written: BTreeMap::new(), followed: BTreeMap::new() }
     }
+
+    /// Its file is gone, and no payer is given to it.
+    async fn forget(&mut self, name: &Arc<str>) -> Result<(), StoreError> {
+        self.book.forget_adapter(Arc::clone(name), Arc::clone(&self.gateway)).await?;
+        self.written.remove(name);
+        self.followed.remove(name);
+        Ok(())
+    }
 }
 
 impl Registry {
@@ -71,7 +79,11 @@ impl Registry {
         let own: BTreeMap<Arc<str>, AdapterNote> =
             own.map(|note| (Arc::clone(&note.adapter), note)).collect();
         let mut is_changed = false;
-        for (name, filed) in self.named() {
+        let named = self.named();
+        for name in own.keys().filter(|name| named.iter().all(|(known, _)| known != *name)) {
+            self.notebook.forget(name).await?;
+        }
+        for (name, filed) in named {
             let note = own.get(&name);
             is_changed |= self.hear(&name, note);
             let noted = self.noted(&name, &filed);
@@ -114,6 +126,8 @@ impl Registry {
             }
             Some(before) if before < resets => {
                 watch.reset();
+                // What it is not sent while it is left alone would use its budget up again.
+                self.good().filter(|good| good.file.name == *name).for_each(|good| good.reach.call_again());
                 telemetry::adapter_reset(name);
                 true
             }
@@ -121,7 +135,7 @@ impl Registry {
         }
     }
 
-    /// Adapters by name; a file that never was one is named by itself.
+    /// Adapters by name; a file that never was one is named by itself, and one that payers are given to is missed.
     fn named(&self) -> Vec<(Arc<str>, Filed)> {
         let of = |(path, entry): (&std::path::PathBuf, &Entry)| {
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -133,7 +147,17 @@ impl Registry {
             });
             (name, Filed { good: entry.good.clone(), mistakes: told.collect(), file })
         };
-        self.entries.iter().map(of).collect()
+        let mut named: Vec<(Arc<str>, Filed)> = self.entries.iter().map(of).collect();
+        let given: BTreeSet<&Arc<str>> = self.setting.given.values().collect();
+        for name in given {
+            if named.iter().all(|(known, _)| known != name) {
+                named.push((
+                    Arc::clone(name),
+                    Filed { file: "-".to_owned(), good: None, mistakes: Vec::new() },
+                ));
+            }
+        }
+        named
     }
 
     fn noted(&mut self, name: &Arc<str>, filed: &Filed) -> Noted {
@@ -148,7 +172,7 @@ impl Registry {
             Some(Proof::Unproven(_, unproven)) => (None, Some(unproven.text())),
             None => (None, None),
         };
-        let nothing = || Text::new("未采用", "not taken");
+        let nothing = || if mistakes.is_empty() { gone() } else { Text::new("未采用", "not taken") };
         Noted {
             file: file.clone(),
             mode: good.as_ref().map_or("-", |good| good.file.mode.word()).to_owned(),
@@ -162,4 +186,11 @@ impl Registry {
             mistakes: mistakes.clone(),
         }
     }
+}
+
+fn gone() -> Text {
+    Text::new(
+        "文件已不在：其支付方的新住院须等待",
+        "its file is gone: nobody is asked for its payers, and their stays wait",
+    )
 }

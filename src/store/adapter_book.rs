@@ -45,6 +45,9 @@ pub trait AdapterBook: Send + Sync {
     /// Orders that every gateway asks the adapter again; how many stand with it.
     fn reset_adapter(&self, adapter: Arc<str>) -> Answer<'_, u64>;
 
+    /// A gateway has nothing to say of this adapter any more.
+    fn forget_adapter(&self, adapter: Arc<str>, gateway: Arc<str>) -> Answer<'_, ()>;
+
     fn keep_calls(&self, calls: Vec<AdapterCall>) -> Answer<'_, ()>;
 
     /// Forgets the oldest calls before an instant, at most `limit`; how many it were.

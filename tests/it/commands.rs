@@ -24,6 +24,9 @@ struct Case {
     /// Keys of every hospital's profile beside those of the sample.
     #[serde(default)]
     profile: String,
+    /// Files of its folder.
+    #[serde(default)]
+    files: Vec<(String, String)>,
     /// A stay was sent before that cannot be priced.
     #[serde(default)]
     one_waits: bool,
@@ -68,6 +71,9 @@ impl House {
             "catalogue import {samples}/catalogue.csv --store {store}",
         ] {
             assert!(house.run(command).status.success(), "{command}");
+        }
+        for (name, text) in &case.files {
+            std::fs::write(house.path(name), text).unwrap();
         }
         if case.one_waits {
             house.leave_one_waiting();

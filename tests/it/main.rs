@@ -35,6 +35,7 @@ mod mllp_frames;
 mod mllp_listener;
 mod nonsense;
 mod old_stores;
+mod operated;
 mod outbox;
 mod plugged;
 mod postgres;

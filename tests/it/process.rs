@@ -66,10 +66,19 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    fn signal(&self, which: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([which, &id]).status().unwrap().success());
+    }
+
+    /// SIGHUP: it is to look again at what is around it.
+    pub(crate) fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
     /// SIGTERM; what it has said that nobody heard yet, and its exit code.
     pub(crate) fn stop(mut self) -> (String, Option<i32>) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.signal("-TERM");
         let exit = self.child.wait().unwrap().code();
         (self.said.iter().map(|line| line + "\n").collect(), exit)
     }

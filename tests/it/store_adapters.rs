@@ -28,6 +28,10 @@ async fn each_gateway_has_its_own_note_and_an_order_reaches_all_of_them() {
         let expected =
             [reset(note("a", "1", "{\"x\":1}")), reset(note("a", "2", "{\"y\":1}")), note("b", "1", "{}")];
         assert_eq!(store.adapter_notes().await.unwrap(), expected);
+        // One gateway's note goes, and no other.
+        store.forget_adapter("a".into(), "1".into()).await.unwrap();
+        store.forget_adapter("a".into(), "3".into()).await.unwrap();
+        assert_eq!(store.adapter_notes().await.unwrap(), expected[1..]);
     })
     .await;
 }

@@ -52,6 +52,13 @@ impl AdapterBook for Postgres {
         })
     }
 
+    fn forget_adapter(&self, adapter: Arc<str>, gateway: Arc<str>) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let sql = "DELETE FROM adapter_note WHERE adapter = $1 AND gateway = $2";
+            self.rows(sql, &[&&*adapter, &&*gateway]).await.map(|_| ())
+        })
+    }
+
     /// A batch whose connection ends is lost, not written twice.
     fn keep_calls(&self, calls: Vec<AdapterCall>) -> Answer<'_, ()> {
         Box::pin(async move {

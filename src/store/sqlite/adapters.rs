@@ -27,6 +27,14 @@ impl AdapterBook for Sqlite {
         }))
     }
 
+    fn forget_adapter(&self, adapter: Arc<str>, gateway: Arc<str>) -> Answer<'_, ()> {
+        Box::pin(self.writer.run(move |connection, _| {
+            let sql = "DELETE FROM adapter_note WHERE adapter = ?1 AND gateway = ?2";
+            connection.prepare_cached(sql)?.execute([&*adapter, &*gateway])?;
+            Ok(())
+        }))
+    }
+
     fn keep_calls(&self, calls: Vec<AdapterCall>) -> Answer<'_, ()> {
         Box::pin(
             self.writer.run(move |connection, _| calls.iter().try_for_each(|call| keep(connection, call))),

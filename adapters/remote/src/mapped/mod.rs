@@ -89,6 +89,11 @@ impl Mapped {
     pub fn standing(&self) -> Standing {
         self.wire.standing()
     }
+
+    /// It is left alone no longer: somebody knows that it is back.
+    pub fn call_again(&self) {
+        self.wire.call_again();
+    }
 }
 
 impl Payer for Mapped {

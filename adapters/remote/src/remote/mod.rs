@@ -107,6 +107,11 @@ impl Remote {
         self.wire.standing()
     }
 
+    /// It is left alone no longer: somebody knows that it is back.
+    pub fn call_again(&self) {
+        self.wire.call_again();
+    }
+
     fn ordered<'k>(&self, kept: &'k Kept) -> Ordered<'k> {
         kept.ordered(self.manifest.quotes_are_firm)
     }

@@ -64,6 +64,11 @@ impl Breaker {
         })
     }
 
+    /// Somebody knows that the payer is back: it is called as if nothing had been.
+    pub(crate) fn close(&self) {
+        self.with(|state| *state = State::Closed { troubles: 0 });
+    }
+
     /// Whether a call may leave now; else how long to wait before another one is worth it.
     pub(crate) fn admit(&self, verb: Verb, now: Duration) -> Result<Admitted<'_>, Duration> {
         let is_probe = self.with(|state| {
@@ -136,8 +141,10 @@ mod tests {
         /// Not admitted, for so many more seconds.
         Held(Verb, u64),
         Stands(Standing),
+        /// Somebody orders that it is called again.
+        Ordered,
     }
-    use Event::{Answered, Failed, Held, Stands};
+    use Event::{Answered, Failed, Held, Ordered, Stands};
 
     fn at(second: u64) -> Duration {
         Duration::from_secs(second)
@@ -154,6 +161,7 @@ mod tests {
                     let held = breaker.admit(*verb, now).map(drop).unwrap_err();
                     assert_eq!(held, at(*left), "{name}, line {line}");
                 }
+                Ordered => breaker.close(),
                 Stands(standing) => assert_eq!(breaker.standing(now), *standing, "{name}, line {line}"),
             }
         }
@@ -193,6 +201,20 @@ mod tests {
         }
         story.push((0, Stands(Standing::Closed)));
         check("counts in a row", &story);
+    }
+
+    #[test]
+    fn an_order_ends_the_rest_and_begins_the_count_again() {
+        let mut story: Vec<_> = (0..TROUBLES_MAX).map(|_| (0, Failed(Verb::Quote))).collect();
+        story.extend([
+            (1, Stands(Standing::Open { rest: at(4) })),
+            (1, Ordered),
+            (1, Stands(Standing::Closed)),
+        ]);
+        story.extend((0..TROUBLES_MAX - 1).map(|_| (1, Failed(Verb::Commit))));
+        story.extend([(1, Stands(Standing::Closed)), (1, Failed(Verb::Quote))]);
+        story.push((1, Stands(Standing::Open { rest: at(5) })));
+        check("ordered", &story);
     }
 
     #[test]

@@ -124,6 +124,10 @@ impl Wire {
         self.breaker.standing(self.host.steady())
     }
 
+    pub(crate) fn call_again(&self) {
+        self.breaker.close();
+    }
+
     /// The address of `path`, which begins with a slash and may hold a query.
     pub(crate) fn url(&self, path: &str) -> Result<Url, Trouble> {
         let whole = format!("{}{path}", self.base.as_str().trim_end_matches('/'));

@@ -105,6 +105,15 @@ impl Target {
         self.base().map(|_| ())
     }
 
+    /// Whether its certificates can be used; nobody is asked.
+    ///
+    /// # Errors
+    /// What is wrong with them, or with the address.
+    pub fn check_files(&self) -> Result<(), TargetError> {
+        self.check()?;
+        self.tls.as_ref().map_or(Ok(()), |files| files.client().map(|_| ()))
+    }
+
     /// The address, ending without a slash, checked.
     pub(super) fn base(&self) -> Result<Url, TargetError> {
         let url: Url = self.base_url.parse().map_err(|_| TargetError::Address)?;
