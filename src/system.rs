@@ -6,6 +6,9 @@ use yizhan_contract::Text;
 
 /// Said of a file, a folder or an address that its caller names: `文件 x {zh}`, `file x {en}`.
 pub fn refused(why: &Error) -> Text {
+    if let Some(why) = why.get_ref().and_then(|inner| inner.downcast_ref()) {
+        return not_over_tls(why);
+    }
     let (zh, en) = match why.kind() {
         ErrorKind::NotFound => ("不存在，请核对路径", "does not exist; check the path"),
         ErrorKind::PermissionDenied => {
@@ -14,13 +17,6 @@ pub fn refused(why: &Error) -> Text {
         ErrorKind::AlreadyExists => ("已经存在，请换一个名称", "exists already; choose another name"),
         ErrorKind::IsADirectory => ("是文件夹，请指定文件", "is a folder; name a file"),
         ErrorKind::NotADirectory => ("不是文件夹，请核对路径", "is no folder; check the path"),
-        ErrorKind::InvalidData if is_of_tls(why) => {
-            let (zh, en) = ("的 TLS 连接未能建立", "could not be spoken to over TLS");
-            return Text::new(
-                format!("{zh}（{why}），请核对双方的证书"),
-                format!("{en} ({why}); check the certificates of both sides"),
-            );
-        }
         ErrorKind::InvalidData => {
             ("不是 UTF-8 文本，请另存为 UTF-8", "is not text in UTF-8; save it as UTF-8")
         }
@@ -46,6 +42,15 @@ pub fn refused(why: &Error) -> Text {
     Text::new(zh, en)
 }
 
-fn is_of_tls(why: &Error) -> bool {
-    why.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+fn not_over_tls(why: &rustls::Error) -> Text {
+    if let rustls::Error::InvalidMessage(_) = why {
+        return Text::new(
+            "没有以 TLS 应答，请核对地址，以及对方是否启用了 TLS",
+            "does not answer in TLS; check the address, and whether the other side has TLS",
+        );
+    }
+    Text::new(
+        format!("的 TLS 连接未能建立（{why}），请核对双方的证书"),
+        format!("could not be spoken to over TLS ({why}); check the certificates of both sides"),
+    )
 }

@@ -117,10 +117,11 @@ impl Summary {
         if self.acknowledged > 0 {
             advice.push(
                 "“已接收”的应答中没有结算单：医院配置有 bill_in_ack = \"ZBL\"，MLLP 应答才附结算单；settle_on = \"bar_p06\" 的医院，HL7 须用 \
-                 --dialects hl7-bar 或 --profile；settle_on = \"desk\" 的医院由窗口确认；询问外部支付方的住院稍后才有结果 | acknowledged is \
+                 --dialects hl7-bar 或 --profile；settle_on = \"desk\" 的医院由窗口确认；charges_quiet_s 未到、\
+                 或正在询问外部支付方的住院稍后才有结果 | acknowledged is \
                  without a bill in the answer: over MLLP it needs bill_in_ack = \"ZBL\" in the hospital's profile; a hospital with settle_on = \
-                 \"bar_p06\" needs --dialects hl7-bar or --profile for HL7, and with \"desk\" somebody agrees to the quote; a stay whose outside \
-                 payers are asked is settled later",
+                 \"bar_p06\" needs --dialects hl7-bar or --profile for HL7, and with \"desk\" somebody agrees to the quote; a stay whose \
+                 charges_quiet_s is not over, or whose outside payers are asked, is settled later",
             );
         }
         if self.lost > 0 {

@@ -219,8 +219,9 @@ fn what_comes_of_messages_is_told_with_what_to_do_and_by_the_exit_code() {
         let serving = serve(&[], profile);
         let http = format!("http://{}", serving.http);
         let file = serving.store().with_file_name("hospitals").join("H37132301.toml");
-        let words: Vec<_> =
-            words.iter().map(|word| if *word == "PROFILE" { text(&file) } else { *word }).collect();
+        let filled = |word: &&str| word.replace("PROFILE", text(&file)).replace("HTTP", &serving.http);
+        let words: Vec<String> = words.iter().map(filled).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         // What is said twice counts as it was said last.
         let default: Vec<&str> = [("--http", &*http), ("--mllp", &*serving.mllp), ("--count", "2")]
             .into_iter()
