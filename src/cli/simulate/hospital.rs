@@ -40,9 +40,9 @@ pub(in crate::cli) struct HospitalArgs {
     /// 医院代码；可多个，各配一个 --token，依次对应 | A hospital's code; several go with as many tokens, in order
     #[arg(long = "hospital", value_name = "CODE", default_value = "H37132301", value_parser = code)]
     hospitals: Vec<String>,
-    /// 该医院在网关的配置文件，代替 --hospital：按其代码、首个发送方、字符集与 settle_on 发送（不按其 [hl7]、[values] 与 [xml_map]）| The
-    /// hospital's profile at the gateway, in place of --hospital: it sends under its code and first sender, in its character set, and
-    /// closes visits by its settle_on (not by its [hl7], [values] and [xml_map])
+    /// 该医院在网关的配置文件，代替 --hospital：按其代码、首个发送方、字符集、settle_on 与 xml_map 发送（HL7 不按其 [hl7] 与 [values]）| The
+    /// hospital's profile at the gateway, in place of --hospital: it sends under its code and first sender, in its character set and
+    /// by its xml_map, and closes visits by its settle_on (HL7 not by its [hl7] and [values])
     #[arg(long = "profile", value_name = "FILE", conflicts_with = "hospitals")]
     profiles: Vec<PathBuf>,
     /// 医院的访问令牌（只用于 HTTP）| Its bearer token, which HTTP alone asks for
@@ -136,7 +136,16 @@ pub(super) fn run(args: &HospitalArgs) -> anyhow::Result<Exit> {
 
 fn workload(args: &HospitalArgs) -> anyhow::Result<Workload> {
     let hospitals = if args.roster.is_some() { Vec::new() } else { hospitals(args)? };
-    let dialects = if args.dialects.is_empty() { Dialect::ALL.to_vec() } else { args.dialects.clone() };
+    let have_own_xml = !hospitals.is_empty() && hospitals.iter().all(SendingHospital::has_own_xml);
+    let dialects = match &args.dialects[..] {
+        [] => Dialect::ALL.into_iter().chain(have_own_xml.then_some(Dialect::XmlOwn)).collect(),
+        chosen if chosen.contains(&Dialect::XmlOwn) && !have_own_xml => {
+            bail!(
+                "xml-own 须用 --profile 指定含有 [xml_map] 的医院配置 | xml-own needs a --profile with an [xml_map]"
+            )
+        }
+        chosen => chosen.to_vec(),
+    };
     Ok(Workload::in_dialects(args.seed, hospitals, args.people, dialects))
 }
 

@@ -11,6 +11,8 @@ pub(in crate::cli) enum Dialect {
     Xml,
     /// HTTP：XML 单据，GB18030 | The same in GB18030
     XmlGb18030,
+    /// HTTP：医院自己的 XML，按其 --profile 的首个 xml_map 与 values | The hospital's own XML, by the first xml_map and the values of its --profile
+    XmlOwn,
     /// MLLP：费用 DFT^P03，随后出院 ADT^A03，UTF-8 | Charges, then the discharge, in UTF-8
     Hl7,
     /// MLLP：同上，GB18030 | The same in GB18030
@@ -30,6 +32,7 @@ pub(in crate::cli) enum Dialect {
 }
 
 impl Dialect {
+    /// Those that every hospital can write.
     pub(in crate::cli) const ALL: [Self; 11] = [
         Self::Json,
         Self::Xml,
@@ -50,6 +53,7 @@ impl Dialect {
             Self::Json | Self::Hl7 => "",
             Self::Xml => "X",
             Self::XmlGb18030 => "Y",
+            Self::XmlOwn => "W",
             Self::Hl7Gb18030 => "G",
             Self::Hl7Late => "L",
             Self::Hl7Bar => "B",
@@ -65,6 +69,7 @@ impl Dialect {
             Self::Json => "json",
             Self::Xml => "xml",
             Self::XmlGb18030 => "xml-gb18030",
+            Self::XmlOwn => "xml-own",
             Self::Hl7 => "hl7",
             Self::Hl7Gb18030 => "hl7-gb18030",
             Self::Hl7Late => "hl7-late",

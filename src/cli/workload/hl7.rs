@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::civil::Date;
 
-use super::messages::{Outgoing, Port, Saying};
+use super::messages::{DIAGNOSIS, Outgoing, Port, Saying};
 use super::{Dialect, Stay, fen, hl7_xml};
 use crate::intake::hl7::Delimiters;
 use crate::intake::hl7::escape::escape;
@@ -150,7 +150,8 @@ impl Stay<'_> {
     }
 
     fn hl7_findings(&self, message: &mut String) {
-        message.push_str("DG1|1||J15.900^细菌性肺炎^I10|||F|||||||||1\r");
+        let (code, name) = DIAGNOSIS;
+        let _ = write!(message, "DG1|1||{code}^{name}^I10|||F|||||||||1\r");
         if let Some(accident) = self.accident {
             let _ = write!(message, "ACC|{}|{accident}\r", plain(self.admitted));
         }

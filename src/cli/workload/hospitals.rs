@@ -5,6 +5,7 @@ use encoding_rs::Encoding;
 use sha2::{Digest, Sha256};
 use yizhan_contract::Text;
 
+use super::own_xml::OwnXml;
 use crate::intake::Profiles;
 use crate::intake::hl7::Charset;
 use crate::intake::profile::{EVERYBODY, Profile, ProfileError};
@@ -32,6 +33,8 @@ pub(in crate::cli) struct SendingHospital {
     pub(super) unnamed_charset: Option<&'static Encoding>,
     /// Its visits end with BAR^P06.
     pub(super) closes_accounts: bool,
+    /// Documents of its own making.
+    pub(super) own_xml: Option<OwnXml>,
     level: u8,
     region: &'static str,
 }
@@ -47,6 +50,7 @@ impl SendingHospital {
             writes_gb18030: false,
             unnamed_charset: None,
             closes_accounts: false,
+            own_xml: None,
             level: 2,
             region: REGIONS[1],
         }
@@ -76,8 +80,13 @@ impl SendingHospital {
             facility,
             unnamed_charset,
             closes_accounts: profile.hospital.settle_on == SettleOn::BarP06,
+            own_xml: OwnXml::of(profile),
             ..named
         })
+    }
+
+    pub(in crate::cli) fn has_own_xml(&self) -> bool {
+        self.own_xml.is_some()
     }
 
     fn sample(at: usize) -> Self {

@@ -31,7 +31,10 @@ pub(in crate::cli) struct Outgoing {
     pub(in crate::cli) bytes: Vec<u8>,
 }
 
-const SENT_AT: &str = "2020-12-31T10:15:00+08:00";
+/// Code and name of what everybody has.
+pub(super) const DIAGNOSIS: (&str, &str) = ("J15.900", "细菌性肺炎");
+pub(super) const DEPARTMENT: &str = "内科";
+pub(super) const SENT_AT: &str = "2020-12-31T10:15:00+08:00";
 impl Stay<'_> {
     /// In the order in which they are sent. No two dialects give a message the same id.
     pub(in crate::cli) fn messages(&self) -> Vec<Outgoing> {
@@ -40,6 +43,12 @@ impl Stay<'_> {
             Dialect::Xml => return vec![self.document("application/xml", self.xml("UTF-8").into_bytes())],
             Dialect::XmlGb18030 => {
                 let bytes = encoding_rs::GB18030.encode(&self.xml("GB18030")).0.into_owned();
+                return vec![self.document("application/xml", bytes)];
+            }
+            Dialect::XmlOwn => {
+                // Hospitals without any were told before that they have none.
+                let own = self.hospital.own_xml.as_ref().map(|own| own.document(self));
+                let bytes = own.unwrap_or_else(|| self.xml("UTF-8")).into_bytes();
                 return vec![self.document("application/xml", bytes)];
             }
             Dialect::Hl7Late => &[Event::Discharge, Event::Charges],
@@ -65,7 +74,7 @@ impl Stay<'_> {
     }
 
     /// Of a document.
-    fn message_id(&self) -> String {
+    pub(super) fn message_id(&self) -> String {
         format!("{}{}", self.visit, self.dialect.letter())
     }
 
@@ -79,10 +88,10 @@ impl Stay<'_> {
         let mut stay = serde_json::json!({
             "message_id": self.message_id(), "sent_at": SENT_AT, "hospital": self.hospital.code,
             "visit": { "number": self.visit, "admitted": self.admitted, "discharged": self.discharged,
-                "department": "内科", "ward": "三病区", "bed": "12", "class": "inpatient" },
+                "department": DEPARTMENT, "ward": "三病区", "bed": "12", "class": "inpatient" },
             "patient": { "mrn": self.mrn(), "name": person.name, "birth": person.birth,
                 "sex": if person.is_male { "male" } else { "female" } },
-            "diagnoses": [{ "code": "J15.900", "name": "细菌性肺炎", "principal": true }],
+            "diagnoses": [{ "code": DIAGNOSIS.0, "name": DIAGNOSIS.1, "principal": true }],
             "lines": lines,
             "stated": { "total": self.total() },
         });
@@ -104,7 +113,7 @@ impl Stay<'_> {
             "<?xml version=\"1.0\" encoding=\"{encoding}\"?>\n<discharge xmlns=\"urn:yizhan:discharge:1\">\n\
              <message_id>{id}</message_id><sent_at>{SENT_AT}</sent_at><hospital>{hospital}</hospital>\n\
              <visit><number>{visit}</number><admitted>{admitted}</admitted><discharged>{discharged}</discharged>\
-             <department>内科</department><class>inpatient</class></visit>\n<patient>",
+             <department>{DEPARTMENT}</department><class>inpatient</class></visit>\n<patient>",
             id = self.message_id(),
             visit = self.visit,
             hospital = self.hospital.code,
@@ -129,8 +138,10 @@ impl Stay<'_> {
                 "<cause><kind>accident</kind><accident_type>{accident}</accident_type></cause>"
             );
         }
-        xml.push_str(
-            "<diagnoses><diagnosis><code>J15.900</code><name>细菌性肺炎</name><principal>true</principal></diagnosis></diagnoses>\n<lines>\n",
+        let (code, name) = DIAGNOSIS;
+        let _ = writeln!(
+            xml,
+            "<diagnoses><diagnosis><code>{code}</code><name>{name}</name><principal>true</principal></diagnosis></diagnoses>\n<lines>"
         );
         self.charges.iter().for_each(|charge| xml_line(&mut xml, charge, self.names_credits));
         let total = self.total();
@@ -183,6 +194,6 @@ fn xml_line(xml: &mut String, charge: &Charge, names_credits: bool) {
 }
 
 /// A marked credit is written without it.
-fn sign(charge: &Charge, names_credits: bool) -> &'static str {
+pub(super) fn sign(charge: &Charge, names_credits: bool) -> &'static str {
     if charge.credit_of.is_some() && names_credits { "-" } else { "" }
 }

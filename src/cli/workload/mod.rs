@@ -13,6 +13,7 @@ mod hl7;
 mod hl7_xml;
 mod hospitals;
 mod messages;
+mod own_xml;
 mod people;
 mod read;
 

@@ -1,12 +1,15 @@
-//! The simulated hospital against a gateway that runs: every dialect comes to the same bill.
+//! The simulated hospital against a gateway that runs: every dialect comes to the same bill, and what comes of messages
+//! is told (`tests/cases/simulated_hospital.toml`).
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::certs::Certificates;
 use crate::cli::{lines, text, yizhan};
 use crate::process::{self, Process};
+use crate::project;
 use crate::serve::{Serving, serve};
 
 const DIALECTS: [&str; 11] = [
@@ -54,8 +57,8 @@ fn bill(serving: &Serving, settlement: &str) -> Value {
 }
 
 /// A gateway that knows the simulated people.
-fn with_people() -> Serving {
-    let serving = serve(&[], "");
+fn with_people(profile: &str) -> Serving {
+    let serving = serve(&[], profile);
     let (roster, store) = (serving.store().with_file_name("people.csv"), serving.store());
     let written = yizhan(&["simulate", "hospital", "--seed", "5", "--roster", text(&roster)]);
     let import = ["roster", "import", text(&roster), "--mode", "delta", "--store", text(&store)];
@@ -68,7 +71,7 @@ fn a_stay_comes_to_one_bill_in_whatever_dialect_it_is_told() {
     let stays = ["--count", "8", "--seed", "5", "--dialects"];
     let mut first: Option<BTreeMap<String, Value>> = None;
     for dialect in DIALECTS {
-        let serving = with_people();
+        let serving = with_people("");
         let words = [&stays[..], &[dialect]].concat();
         let issued = settlements(sent(&serving, &words));
         // The same seed is the same stays: the same bills again, by the same way and by every other.
@@ -93,6 +96,39 @@ fn a_stay_comes_to_one_bill_in_whatever_dialect_it_is_told() {
     }
 }
 
+/// The example's map of a hospital's own documents, with places for what only some stays have, and words of its own.
+fn own_xml() -> String {
+    let example = std::fs::read_to_string(project("schemas/hospital.example.toml")).unwrap();
+    let mut example: toml::Table = toml::from_str(&example).unwrap();
+    let notice = &mut example["xml_map"]["discharge_notice"];
+    let below = |name: &str| toml::Value::String(format!("/Envelope/Body/POOR_IN200902UV/{name}"));
+    let fields = notice["fields"].as_table_mut().unwrap();
+    for (name, path) in [
+        ("cause.kind", "cause[2]/@kind"),
+        ("cause.accident_type", "cause[2]"),
+        ("deposit", "paid[@kind='预交\"金\"']/sum"),
+    ] {
+        fields.insert(name.to_owned(), below(path));
+    }
+    let mark = toml::Value::String("@back".to_owned());
+    notice["lines"].as_table_mut().unwrap().insert("credit".to_owned(), mark);
+    let words = "values = { \"patient.sex\" = { \"男\" = \"male\", \"女\" = \"female\" } }";
+    format!("{words}\nxml_map = {}", example["xml_map"])
+}
+
+#[test]
+fn a_hospitals_own_documents_come_to_the_same_bill() {
+    let map = own_xml();
+    let stays = ["--count", "8", "--seed", "5", "--dialects"];
+    let serving = with_people(&map);
+    let profile = serving.store().with_file_name("hospitals").join("H37132301.toml");
+    let own = [&stays[..], &["xml-own", "--profile", text(&profile)]].concat();
+    let issued = settlements(sent(&serving, &own));
+    assert_eq!(settlements(sent(&serving, &[&stays[..], &["json"]].concat())), issued);
+    let default = sent(&serving, &["--profile", text(&profile), "--count", "12", "--seed", "6"]);
+    assert_eq!(default.0[11]["dialect"], "xml-own", "{default:#?}");
+}
+
 #[test]
 fn dialects_take_turns_and_what_is_printed_is_for_people() {
     let serving = serve(&[], "");
@@ -115,124 +151,39 @@ fn whoever_stops_it_is_told_what_was_sent() {
     assert!(exit == Some(0) && said.contains("0 without an answer, 99"), "{exit:?}: {said}");
 }
 
+#[derive(Deserialize)]
+struct Cases {
+    case: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Case {
-    /// In every profile.
-    profile: &'static str,
-    words: &'static [&'static str],
+    name: String,
+    #[serde(default)]
+    profile: String,
+    run: String,
     exit: i32,
-    /// Printed, on either stream.
-    said: &'static [&'static str],
+    said: Vec<String>,
 }
 
 #[test]
 fn what_comes_of_messages_is_told_with_what_to_do_and_by_the_exit_code() {
-    for Case { profile, words, exit, said } in [
-        Case {
-            profile: "settle_on = \"bar_p06\"",
-            words: &["--token", "demo", "--dialects", "hl7-bar,json"],
-            exit: 0,
-            said: &["2 stays: 2 settled"],
-        },
-        Case {
-            profile: "settle_on = \"bar_p06\"",
-            words: &["--token", "demo", "--dialects", "hl7,hl7-xml"],
-            exit: 0,
-            said: &[
-                "已接收 acknowledged",
-                "仅接收 2，",
-                "的医院，HL7 须用 --dialects hl7-bar",
-                "needs --dialects hl7-bar or --profile for HL7",
-            ],
-        },
-        Case {
-            profile: "settle_on = \"bar_p06\"\ncharset = \"GBK\"",
-            words: &["--token", "demo", "--profile", "PROFILE", "--count", "11"],
-            exit: 0,
-            said: &["11 stays: 11 settled"],
-        },
-        Case {
-            profile: "settle_on = \"desk\"",
-            words: &["--token", "demo", "--dialects", "hl7,hl7-http"],
-            exit: 0,
-            said: &["仅接收 2，", "的医院由窗口确认", "somebody agrees to the quote"],
-        },
-        Case {
-            profile: "charset = \"8859/1\"",
-            words: &["--token", "demo", "--profile", "PROFILE"],
-            exit: 2,
-            said: &["toml: charset：该字符集不能写汉字", "use UTF-8, GBK or GB18030"],
-        },
-        Case {
-            profile: "",
-            words: &["--token", "other", "--dialects", "json"],
-            exit: 3,
-            said: &[
-                "被拒绝 refused",
-                "请使用该医院的访问令牌",
-                "Use the hospital's bearer token",
-                "2 refused",
-            ],
-        },
-        Case {
-            profile: "",
-            words: &["--token", "demo-linyi", "--dialects", "xml"],
-            exit: 3,
-            said: &["该令牌只能用于其所属医院", "The token is good for its own hospital only"],
-        },
-        Case {
-            profile: "",
-            words: &["--token", "demo", "--hospital", "H1", "--dialects", "hl7"],
-            exit: 3,
-            said: &["被拒绝 refused", "MSH-4", "2 refused"],
-        },
-        Case {
-            profile: "",
-            words: &["--token", "demo", "--dialects", "hl7", "--mllp", "127.0.0.1:1"],
-            exit: 4,
-            said: &[
-                "无应答 1，未发送 1",
-                "请确认对方已启动",
-                "see that the other side is started",
-                "run the same command again",
-            ],
-        },
-        Case {
-            profile: "",
-            words: &["--token", "demo", "--dialects", "json", "--http", "http://127.0.0.1:1/"],
-            exit: 4,
-            said: &["http://127.0.0.1:1 没有程序在接收连接", "the same bill"],
-        },
-        Case {
-            profile: "",
-            words: &["--token", "demo", "--token", "demo-linyi"],
-            exit: 2,
-            said: &["须一一对应", "each --hospital, or --profile, needs its --token"],
-        },
-        Case {
-            profile: "",
-            words: &["--token", "demo", "--http", "127.0.0.1:8080"],
-            exit: 2,
-            said: &["http://"],
-        },
-        Case { profile: "", words: &["--token", "demo", "--mllp", "2575"], exit: 2, said: &["host:port"] },
-    ] {
-        let serving = serve(&[], profile);
+    let cases: Cases = toml::from_str(include_str!("../../cases/simulated_hospital.toml")).unwrap();
+    for Case { name, profile, run, exit, said } in cases.case {
+        let serving = serve(&[], &profile);
         let http = format!("http://{}", serving.http);
         let file = serving.store().with_file_name("hospitals").join("H37132301.toml");
-        let filled = |word: &&str| word.replace("PROFILE", text(&file)).replace("HTTP", &serving.http);
-        let words: Vec<String> = words.iter().map(filled).collect();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        // What is said twice counts as it was said last.
-        let default: Vec<&str> = [("--http", &*http), ("--mllp", &*serving.mllp), ("--count", "2")]
-            .into_iter()
-            .filter(|(name, _)| !words.contains(name))
-            .flat_map(|(name, value)| [name, value])
-            .collect();
-        let output = yizhan(&[&["simulate", "hospital"], &default[..], &words].concat());
+        let run = run.replace("PROFILE", text(&file)).replace("HTTP", &serving.http);
+        let words: Vec<&str> = run.split_whitespace().collect();
+        let default = [("--http", &*http), ("--mllp", &*serving.mllp), ("--count", "2"), ("--token", "demo")];
+        let unsaid = default.into_iter().filter(|(name, _)| !words.contains(name));
+        let unsaid: Vec<&str> = unsaid.flat_map(|(name, value)| [name, value]).collect();
+        let output = yizhan(&[&["simulate", "hospital"], &words[..], &unsaid].concat());
         let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-        assert_eq!(output.status.code(), Some(exit), "{words:?}: {printed}");
+        assert_eq!(output.status.code(), Some(exit), "{name}: {printed}");
         for part in said {
-            assert!(printed.contains(part), "{words:?}: no {part:?} in {printed}");
+            assert!(printed.contains(&part), "{name}: no {part:?} in {printed}");
         }
     }
 }
