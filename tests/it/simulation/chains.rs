@@ -45,6 +45,14 @@ const INSURER: Kind = Kind {
     is_optional: false,
     also: None,
 };
+const CHARITY: Kind = Kind {
+    name: "charity",
+    // Next to each other in the order for accidents, so that no rules payer is computed between optional ones.
+    serves: &["provider_waiver", "accident"],
+    is_idempotent: false,
+    is_optional: true,
+    ..INSURER
+};
 const CRITICAL: Kind = Kind { name: "critical", serves: &["critical_illness"], ..INSURER };
 
 /// One to three outside payers between rules payers, such as a gateway accepts: at most one cannot be reversed,
@@ -61,10 +69,17 @@ pub(crate) const CHAINS: &[&[Kind]] = &[
     &[CRITICAL, Kind { is_idempotent: false, reverses: false, ..INSURER }],
     &[Kind { is_firm: true, ..BUREAU }, Kind { is_idempotent: false, ..INSURER }],
     &[Kind { is_idempotent: false, is_optional: true, ..INSURER }],
+    &[BUREAU, CHARITY, Kind { is_optional: true, ..INSURER }],
+    &[BUREAU, CHARITY, Kind { is_optional: true, reverses: false, ..INSURER }],
 ];
 
-/// Those of them whose insurer may be left out and asked later.
-pub(crate) const OPTIONAL: [usize; 2] = [4, 7];
+/// Those of them whose last payers may be left out and asked later, or have their part advanced.
+pub(crate) const OPTIONAL: [usize; 4] = [4, 7, 8, 9];
+
+/// Whether a payer of this name is one of those.
+pub(crate) fn is_of_optional(name: &str) -> bool {
+    [INSURER, CHARITY].iter().any(|kind| kind.name == name)
+}
 
 impl Kind {
     /// With the quote of its first payer.

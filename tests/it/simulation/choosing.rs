@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::chains::is_of_optional;
 use super::coverage::{self, Cell, STORE_FAULTS};
 use super::dice::Dice;
 
@@ -113,11 +114,15 @@ impl Choosing {
 
     /// What brings a stay to where an aim is: to be quoted again, an amount has to differ; to be taken back, a
     /// payer has to refuse while another is not heard of; to be fenced off, a commit has to get lost; to be asked
-    /// later, the last payer has to be away first.
+    /// later, the last payer has to be away first; for its hospital to advance its part, it must not be heard of, and to
+    /// bear it, it has to refuse then.
     fn lead(&mut self, name: &str, (state, event): (&str, &str)) -> Option<&'static str> {
-        let leads = |aim: &&Cell| match event {
-            "quote" => aim.state == "delivering" && state == "waiting" && name == "insurer",
-            _ => event == "commit" && (aim.state == "delivering") == (state == "delivering"),
+        let leads = |aim: &&Cell| match (event, aim.state) {
+            ("quote", "delivering") => state == "waiting" && is_of_optional(name),
+            ("commit", "delivering") => state == "delivering",
+            ("commit", "advanced" | "borne") => state == "committing" && is_of_optional(name),
+            ("commit", _) => !matches!(state, "delivering" | "advanced"),
+            _ => false,
         };
         let ways = |aim: &Cell| -> Option<&[&'static str]> {
             Some(match (aim.state, aim.event) {
@@ -125,6 +130,11 @@ impl Choosing {
                 ("delivering", "status") if aim.answer == "refused" => &["refuses_unheard"],
                 ("delivering", "status") => &["times_out_before", "times_out_after", "late", "breaks_off"],
                 ("delivering", "reverse") => &["times_out_before", "more"],
+                ("advanced", "status") if aim.answer == "refused" => &["refuses_unheard"],
+                ("advanced", "status") => &["times_out_before", "times_out_after", "late", "breaks_off"],
+                ("advanced", "reverse") => &["times_out_before", "other_amount", "more"],
+                ("advanced", _) => &["times_out_before"],
+                ("borne", _) => &["refuses_unheard"],
                 ("requoting", _) => &["other_amount", "commits"],
                 ("undoing", "status") if aim.answer == "refused" => &["refuses", "refuses_unheard"],
                 ("undoing", "status") => &["refuses", "refuses_unheard", "times_out_after", "commits"],

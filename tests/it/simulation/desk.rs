@@ -14,6 +14,8 @@ use super::world::World;
 
 /// How often a clerk looks whether the quote has come.
 const QUOTE_TRIES: u32 = 12;
+/// Where a settlement stands, and can be taken back.
+const STANDS: [&str; 4] = ["settled", "delivering", "advanced", "borne"];
 
 impl World {
     /// Waits until the store has a stay at one of these; so many tries, or not for ever once all is well.
@@ -87,7 +89,7 @@ impl World {
     pub(super) async fn take_back(&self, visit: Arc<str>, not_before_ms: u64) {
         self.not_before_ms(not_before_ms).await;
         // Refused, taken back already, or waiting for a person: the desk goes home.
-        if !self.comes_to(&visit, &["settled", "delivering"], None).await {
+        if !self.comes_to(&visit, &STANDS, None).await {
             return;
         }
         let Some(bill) = self.bill_of(&visit) else { return };

@@ -20,8 +20,9 @@ impl World {
         self.sim.at_once(look.again(&*self.store, &self.known, moved));
         let look = &*look;
         let promises = Promises { look, payers: &self.payers, limits: &self.limits };
-        let held = promises
-            .check()
+        let held = self
+            .never_raised(look)
+            .and_then(|()| promises.check())
             .and_then(|()| self.fenced(look))
             .and_then(|()| self.as_agreed(look))
             .and_then(|()| self.remembered(look));

@@ -3,11 +3,12 @@
 //! Reading order: [`world`] (one run), [`sim`] (what its parts share), [`tasks`] and [`clock`] (who runs next, and
 //! when), [`choosing`] (what goes wrong), [`gateways`], [`faults`] and [`noted`] (the store gateways die at), [`payer`],
 //! [`books`] and [`chains`], [`receivers`] (the other sides), [`workload`], [`senders`], [`desk`] and [`operator`] (what
-//! is asked), [`look`], [`held`], [`promises`], [`sums`], [`told`] and [`acknowledged`] (what must hold), [`coverage`] and
-//! [`schedules`] (what was come through), [`mutation`] (that mistakes are found out), [`peer_bugs`]. [`machine`] is the
-//! saga's function alone.
+//! is asked), [`look`], [`held`], [`promises`], [`sums`], [`advances`], [`told`] and [`acknowledged`] (what must hold),
+//! [`coverage`] and [`schedules`] (what was come through), [`mutation`] (that mistakes are found out), [`peer_bugs`].
+//! [`machine`] is the saga's function alone.
 
 pub(crate) mod acknowledged;
+mod advances;
 pub(crate) mod books;
 pub(crate) mod chains;
 mod choosing;

@@ -1,9 +1,11 @@
 //! The proof of the proof: a gateway with a mistake in it breaks the promise that speaks of it, before long.
 
+use super::choosing::Scripted;
 use super::coverage::Cell;
 use super::mutant::{Mistake, Mutant};
 use super::peer_bugs::fault;
 use super::promises::NAMES;
+use super::workload::{COUNTY, Work};
 use super::world::{Schedule, World};
 use super::{named, opening};
 
@@ -18,9 +20,11 @@ enum Way {
     Aim(&'static str),
     /// These faults in this chain, with so many gateways.
     Script(usize, u64, &'static [&'static str]),
+    /// The same over stays of so many yuan, with two gateways.
+    Over(u64, usize, &'static [&'static str]),
 }
 
-use Way::{Aim, Any, Script};
+use Way::{Aim, Any, Over, Script};
 
 /// Each mistake, the promise it breaks, and the way to it.
 const MISTAKES: &[(Mistake, &str, Way)] = &[
@@ -31,7 +35,7 @@ const MISTAKES: &[(Mistake, &str, Way)] = &[
     (Mistake::CompensateUnknown, "quiet", Aim("committing / commit / late / -")),
     (Mistake::TrustNotFoundEarly, "quiet", Aim("committing / commit / late / -")),
     (Mistake::DoubleTheAccumulator, "accumulators", Any),
-    (Mistake::ReverseTheQuote, "accumulators", Aim("requoting / quote / quotes / -")),
+    (Mistake::ReverseTheQuote, "accumulators", Over(5_000, 1, &["bureau commit 2 other_amount -"])),
     (Mistake::AcknowledgeBeforeDurable, "nothing lost", Any),
     (Mistake::StaleEpochWrites, "fencing", Script(1, 2, &["store drive 2 writes stalls"])),
     (Mistake::KeepReservationOfRefused, "reservations", Aim("committing / commit / refuses / -")),
@@ -66,6 +70,11 @@ const MISTAKES: &[(Mistake, &str, Way)] = &[
     (Mistake::ForgetWhatElseIsPaid, "paid once", Script(4, 2, &["bureau commit 1 other_amount -"])),
     (Mistake::TrustLapsedQuotes, "while it holds", Script(1, 1, &["insurer quote 1 quotes stalls"])),
     (Mistake::OverwriteTheBill, "as issued", Any),
+    (Mistake::RaiseTheShare, "never raised", Aim("borne / message / writes / before")),
+    (Mistake::AdvanceAnywhere, "advanced", Aim("committing / commit / times_out_before / -")),
+    (Mistake::TakeAdvanceForPaid, "same money", Aim("advanced / message / writes / before")),
+    (Mistake::CountTheAdvanceTwice, "accumulators", Aim("advanced / status / done / -")),
+    (Mistake::BearInSilence, "an owner", Aim("borne / message / writes / before")),
 ];
 
 impl Way {
@@ -74,11 +83,18 @@ impl Way {
             Self::Any => Schedule::of(seed),
             Self::Aim(cell) => Schedule::aimed(seed, vec![cell.parse::<Cell>().unwrap()]),
             Self::Script(chain, gateways, faults) => {
-                let script = faults.iter().map(|text| fault(text)).collect();
-                Schedule { gateways: Some(*gateways), ..Schedule::scripted(seed, *chain, script) }
+                Schedule { gateways: Some(*gateways), ..Schedule::scripted(seed, *chain, script(faults)) }
+            }
+            Self::Over(amount, chain, faults) => {
+                let work = Work::Plain { hospital: COUNTY, amount: *amount };
+                Schedule { work, gateways: Some(2), ..Schedule::scripted(seed, *chain, script(faults)) }
             }
         }
     }
+}
+
+fn script(faults: &[&str]) -> Vec<Scripted> {
+    faults.iter().map(|text| fault(text)).collect()
 }
 
 /// What no mistake here can break: the store refuses postings that are not the bill's (`store_ledger`).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 use yizhan::settlement::record::{Phase, StayRecord};
-use yizhan::settlement::saga::{Course, Part};
+use yizhan::settlement::saga::{Call, Course, Part, Saga, Sent};
 use yizhan::store::{BillWrite, Changes, OutboxWrite, StoredStay};
 
 /// Where a stay is, in the words of the coverage table.
@@ -18,13 +18,27 @@ pub(crate) fn word(record: &StayRecord) -> &'static str {
         Phase::Committing if matches!(course, Some(Course::Undoing(_))) => "undoing",
         Phase::Committing => "committing",
         Phase::Reversing => "reversing",
+        Phase::Settled if record.is_delivering() && record.saga.as_ref().is_some_and(is_advanced) => {
+            "advanced"
+        }
         Phase::Settled if record.deferred().is_some() => "delivering",
+        Phase::Settled if record.borne().is_some() => "borne",
         Phase::Settled => "settled",
         Phase::Reversed => "reversed",
         Phase::Quoted => "quoted",
         Phase::AwaitingCharges => "awaiting",
         Phase::Open | Phase::Cancelled => "new",
     }
+}
+
+/// A payer whose part its hospital advances has not said yet what became of it, or not what its hospital advanced.
+pub(crate) fn is_advanced(saga: &Saga) -> bool {
+    let is_awaited = |call: &Call| match call.commit.state {
+        Sent::Done { .. } => call.has_moved() && !call.is_clear(),
+        Sent::Refused { .. } | Sent::Dropped => false,
+        Sent::Intended | Sent::Awaited | Sent::Unknown { .. } | Sent::Fenced => true,
+    };
+    saga.advanced().any(is_awaited)
 }
 
 #[derive(Debug, Clone)]
@@ -79,7 +93,8 @@ impl Noted {
             word,
             changes_stay: true,
             operations,
-            is_booked: !changes.postings.is_empty() || matches!(word, "settled" | "delivering" | "reversed"),
+            is_booked: !changes.postings.is_empty()
+                || matches!(word, "settled" | "delivering" | "advanced" | "borne" | "reversed"),
             bill: changes.bill.as_ref().map(document),
             outbox: changes.outbox.clone(),
         }

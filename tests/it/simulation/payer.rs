@@ -39,6 +39,7 @@ pub(crate) fn share(payer: &PayerCode) -> i64 {
     match payer.as_str() {
         "basic" => 30,
         "critical_illness" => 20,
+        "provider_waiver" => 40,
         // Fills up to the target, so that what others pay less does not fall on the patient.
         _ => 100,
     }

@@ -6,6 +6,7 @@ use super::chains::CHAINS;
 use super::choosing::Scripted;
 use super::opening;
 use super::promises::NAMES;
+use super::workload::{TOWNSHIP, Work};
 use super::world::{Schedule, World};
 use crate::project;
 
@@ -36,6 +37,8 @@ struct Bug {
 struct Run {
     /// Which of the chains.
     chain: usize,
+    /// At a hospital that advances, over so many yuan; absent: at one that does not.
+    advanced: Option<u64>,
     /// `adapter event nth answer crash`.
     faults: Vec<String>,
     /// What the log must hold, so that the fault is known to have happened.
@@ -71,7 +74,10 @@ fn no_bug_of_a_peer_is_ours() {
         assert!(run.chain < CHAINS.len() && !bug.held_by.is_empty(), "{}", bug.of);
         assert!(bug.held_by.iter().all(|name| NAMES.contains(&name.as_str())), "{}", bug.of);
         let script = run.faults.iter().map(|text| fault(text)).collect();
-        let ran = World::run(&Schedule::scripted(1, run.chain, script), opening::in_memory);
+        let advanced = |amount| Work::Plain { hospital: TOWNSHIP, amount };
+        let work = run.advanced.map_or(Work::PLAIN, advanced);
+        let schedule = Schedule { work, ..Schedule::scripted(1, run.chain, script) };
+        let ran = World::run(&schedule, opening::in_memory);
         let unseen: Vec<_> = run.seen.iter().filter(|words| !ran.log.contains(words.as_str())).collect();
         if ran.broken.is_some() || !unseen.is_empty() || ran.ends != run.ends {
             failures.push(format!(

@@ -14,7 +14,7 @@ use super::books::Kept;
 use super::look::{Look, StayLook};
 
 /// What is promised, by the word that a broken promise begins with.
-pub(crate) const NAMES: [&str; 20] = [
+pub(crate) const NAMES: [&str; 22] = [
     // A request leaves only once it is durable, and only as late as what is durable says.
     "intent first",
     "in time",
@@ -30,6 +30,10 @@ pub(crate) const NAMES: [&str; 20] = [
     "same legs",
     "paid once",
     "ledger",
+    // What is advanced is set apart until it is collected, and its hospital's where it is refused; a share that stood
+    // never rises.
+    "advanced",
+    "never raised",
     // Sums of the year are what stands, what is set aside is what is in flight, both under the caps.
     "accumulators",
     "reservations",
@@ -53,6 +57,8 @@ pub(crate) struct Limits {
     pub(crate) openings: Vec<(&'static str, &'static str, &'static str, &'static str)>,
     pub(crate) caps: Vec<(&'static str, &'static str, &'static str)>,
     pub(crate) admissions: BTreeMap<&'static str, u32>,
+    /// Hospitals that advance what optional payers quote firmly.
+    pub(crate) advancing: Vec<&'static str>,
 }
 
 pub(crate) struct Promises<'w> {
@@ -73,6 +79,7 @@ impl Promises<'_> {
         for stay in self.look.stays.values() {
             self.owned(stay)?;
             self.money(stay)?;
+            self.advances(stay)?;
         }
         for book in &self.look.books {
             self.ledger(book)?;
@@ -124,7 +131,9 @@ impl Promises<'_> {
             let waits = record.pricing.as_ref().is_some_and(|pricing| pricing.waits_for.is_some());
             // It is tried again, and nothing has taken the place of what was in its way.
             let is_unpriced = record.unpriced.is_some();
-            if !is_told && !waits && !is_unpriced {
+            // One payer is asked for its part, what another refused is the hospital's already.
+            let is_borne = record.borne().is_some_and(|borne| !borne.next_step().en.is_empty());
+            if !is_told && !waits && !is_unpriced && !is_borne {
                 return Err(format!("an owner: {} waits for a person without a word why", stay.visit));
             }
         }
@@ -134,14 +143,14 @@ impl Promises<'_> {
         Ok(())
     }
 
-    /// What payers hold of a stay is what its bill says, unless it is under way.
+    /// What payers hold of a stay is what its bill says, unless it is under way; what is advanced is held apart.
     fn money(&self, stay: &StayLook) -> Held {
         let record = &stay.record;
         if record.phase.is_under_way() {
             return Ok(());
         }
-        for line in self.payers.iter().filter(|line| !is_delivered_by(record, line)) {
-            for payer in &line.serves {
+        for line in self.payers {
+            for payer in line.serves.iter().filter(|payer| !is_asked_for(record, payer)) {
                 let held = line.books.lock().unwrap().holds(&record.stay_id.to_string(), payer);
                 let billed = if record.phase == Phase::Settled { billed(record, payer) } else { Money::ZERO };
                 self.paid_for_others(stay, line, held)?;
@@ -255,10 +264,14 @@ fn billed(record: &StayRecord, payer: &PayerCode) -> Money {
         .sum()
 }
 
-/// A payer that was left out and is asked to commit now: what it holds is on its way to the bill.
-fn is_delivered_by(record: &StayRecord, line: &Kept) -> bool {
-    let last = record.saga.as_ref().and_then(|saga| saga.calls.last());
-    record.is_delivering() && last.is_some_and(|call| call.adapter == line.name)
+/// A payer that was left out and is asked to commit now, or whose part is advanced: what it holds is on its way to the
+/// bill.
+fn is_asked_for(record: &StayRecord, payer: &PayerCode) -> bool {
+    let mut deferred = record.settlement.iter().flat_map(|settlement| settlement.bill.deferred());
+    let mut calls = record.saga.iter().flat_map(|saga| &saga.calls);
+    record.is_delivering()
+        && deferred.any(|line| line.payer == *payer)
+        && calls.any(|call| call.payers().any(|called| called == payer))
 }
 
 fn is_of(call: &Call, id: &Arc<str>) -> bool {

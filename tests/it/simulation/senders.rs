@@ -15,7 +15,7 @@ use super::workload::{Act, Sending, Workload};
 use super::world::World;
 
 /// How long a sender waits for its answer before it sends again.
-const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
+pub(super) const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// How often something that cannot be done now is tried once all is well, before its desk goes home.
 pub(super) const TRIES_WHEN_CALM: u32 = 60;
 

@@ -109,7 +109,8 @@ fn as_billed(visit: &str, record: &StayRecord) -> Held {
         return Ok(());
     };
     let counts = |line: &&BilledPayer| match line.state {
-        PayerState::Committed => true,
+        PayerState::Committed | PayerState::Deferred => true,
+        PayerState::Refused => line.payer.as_str() != CUMULATIVE,
         PayerState::NotApplicable => line.payer.as_str() == CUMULATIVE,
         _ => false,
     };

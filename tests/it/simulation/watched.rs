@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use yizhan::settlement::saga::{self, Course, Event, Part, Saga, Stepped};
 
 use super::mutant::Mutant;
+use super::noted::is_advanced;
 use super::sim::Sim;
 
 type Run = (Arc<Sim>, Option<Arc<Mutant>>);
@@ -35,6 +36,7 @@ fn watch(sim: &Sim, saga: &Saga) {
     let word = match saga.course {
         Course::Committing | Course::Committed => "committing",
         Course::Requoting => "requoting",
+        Course::Delivering if is_advanced(saga) => "advanced",
         Course::Delivering => "delivering",
         Course::Undoing(_) | Course::Undone(_) => "undoing",
         Course::Reversing(_) | Course::Reversed(_) => "reversing",

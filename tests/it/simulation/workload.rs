@@ -15,17 +15,27 @@ use crate::gateway::Sent;
 
 /// Sends whole documents.
 pub(crate) const COUNTY: &str = "H37132301";
-/// Sends pieces, and settles once charges are quiet.
+/// Sends pieces, and settles once charges are quiet; advances what an optional payer has quoted firmly.
 pub(crate) const TOWNSHIP: &str = "H37132302";
-/// Its desk sees a quote first.
+/// Its desk sees a quote first; it advances too.
 pub(crate) const CITY: &str = "H37130001";
 
 /// Receivers, and what each profile says beside the sample's.
 pub(crate) const HABITS: [(&str, &str, &str); 3] = [
     (COUNTY, "county", "return_address = \"https://county/bills\""),
-    (TOWNSHIP, "township", "return_address = \"https://township/bills\"\ncharges_quiet_s = 20"),
-    (CITY, "city:2575", "return_address = \"city:2575\"\nsettle_on = \"desk\"\ncharges_quiet_s = 15"),
+    (
+        TOWNSHIP,
+        "township",
+        "return_address = \"https://township/bills\"\ncharges_quiet_s = 20\nhospital_advances = true",
+    ),
+    (
+        CITY,
+        "city:2575",
+        "return_address = \"city:2575\"\nsettle_on = \"desk\"\ncharges_quiet_s = 15\nhospital_advances = true",
+    ),
 ];
+/// Those of them that advance.
+const ADVANCING: [&str; 2] = [TOWNSHIP, CITY];
 
 /// One message on its way, and when it is sent first.
 #[derive(Clone)]
@@ -67,9 +77,13 @@ pub(crate) struct Workload {
 pub(crate) enum Work {
     /// As dice say.
     Any,
-    /// Three whole documents of the county, 20 s apart, the second one taken back later: so that a script knows which
-    /// stay a fault will meet.
-    Plain,
+    /// Three whole documents of one hospital, 20 s apart, each over so many yuan beside its drugs, the second one taken
+    /// back later: so that a script knows which stay a fault will meet.
+    Plain { hospital: &'static str, amount: u64 },
+}
+
+impl Work {
+    pub(crate) const PLAIN: Self = Self::Plain { hospital: COUNTY, amount: 30_000 };
 }
 
 /// Two people of the samples: one whose supplementary insurance is nearly used up, a resident near the cap of the
@@ -84,6 +98,7 @@ pub(crate) fn limits() -> Limits {
         ],
         caps: vec![("li", "supplementary", "300000.00"), ("zhou", "critical_illness", "400000.00")],
         admissions: [("li", 2), ("zhou", 2)].into(),
+        advancing: ADVANCING.to_vec(),
     }
 }
 
@@ -130,27 +145,27 @@ impl Workload {
     pub(crate) fn of(work: Work, seed: u64, profiles: &Profiles, now: Timestamp) -> Self {
         let mut dice = Dice::of(seed ^ 0x05ca_1ab1_e0dd_ba11);
         let mut workload = Self { acts: Vec::new(), visits: BTreeMap::new() };
-        let stays = if work == Work::Plain { 3 } else { dice.between(3, 4) };
+        let stays = if work == Work::Any { dice.between(3, 4) } else { 3 };
         for nth in 0..stays {
             // The first two are of one person.
             let (who, _) = match nth {
                 0 | 1 => PEOPLE[0],
-                _ if work == Work::Plain => PEOPLE[1],
-                _ => *dice.one_of(&PEOPLE),
+                _ if work == Work::Any => *dice.one_of(&PEOPLE),
+                _ => PEOPLE[1],
             };
             let hospital = match work {
-                Work::Plain => COUNTY,
+                Work::Plain { hospital, .. } => hospital,
                 Work::Any => *dice.one_of(&[COUNTY, COUNTY, TOWNSHIP, CITY]),
             };
             let visit = format!("{who}{nth}");
             workload.visits.insert(visit.as_str().into(), hospital);
             let (amount, at_ms) = match work {
-                Work::Plain => (30_000, nth * 20_000),
+                Work::Plain { amount, .. } => (amount, nth * 20_000),
                 Work::Any => (dice.between(9_000, 60_000), dice.below(20_000)),
             };
             let stay = Stay { work: &mut workload, profiles, now, hospital, who, visit, amount, at_ms };
             match (work, hospital) {
-                (Work::Plain, _) => stay.plain(nth),
+                (Work::Plain { .. }, _) => stay.plain(nth),
                 (_, TOWNSHIP) => stay.in_pieces(nth, &mut dice),
                 (_, CITY) => stay.quoted_first(nth, &mut dice),
                 _ => stay.whole(nth, &mut dice),

@@ -64,7 +64,7 @@ impl Schedule {
 
     /// Stays of which a script knows which one its faults will meet.
     pub(crate) fn scripted(seed: u64, chain: usize, script: Vec<Scripted>) -> Self {
-        Self { script, chain: Some(chain), work: Work::Plain, ..Self::of(seed) }
+        Self { script, chain: Some(chain), work: Work::PLAIN, ..Self::of(seed) }
     }
 }
 
@@ -108,6 +108,8 @@ pub(crate) struct World {
     pub(crate) limits: Limits,
     pub(crate) last_look: Mutex<Look>,
     pub(crate) epochs: Mutex<BTreeMap<Uuid, u64>>,
+    /// What patients pay by the newest bill of each settlement that stood.
+    pub(crate) shares: Mutex<BTreeMap<Uuid, Money>>,
 }
 
 impl World {
@@ -124,9 +126,10 @@ impl World {
         let sim = Sim::new(schedule.seed, rates, schedule.aims.clone(), schedule.script.clone());
         let ids: Arc<CountedIds> = Arc::default();
         let opened = sim.at_once(open(Arc::clone(&ids) as Arc<dyn Ids>));
-        let is_delivered = schedule.aims.iter().any(|aim| aim.state == "delivering");
+        let is_of_optional = |aim: &Cell| matches!(aim.state, "delivering" | "advanced" | "borne");
+        let is_optional = schedule.aims.iter().any(is_of_optional);
         let any = dice.index(CHAINS.len());
-        let any = if is_delivered { *dice.one_of(&OPTIONAL) } else { any };
+        let any = if is_optional { *dice.one_of(&OPTIONAL) } else { any };
         let lines = lines(CHAINS[schedule.chain.unwrap_or(any)], &mut dice, &sim);
         if let Some(mutant) = &schedule.mutant {
             mutant.at_payers(&lines);
@@ -163,6 +166,7 @@ impl World {
             limits: limits(),
             last_look: Mutex::default(),
             epochs: Mutex::default(),
+            shares: Mutex::default(),
             sim,
         });
         watched::by(&world.sim, world.mutant.clone());

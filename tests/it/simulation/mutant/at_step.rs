@@ -17,6 +17,7 @@ impl Mutant {
             }
             Mistake::IgnoreDrift => ignore_drift(&saga, &mut event),
             Mistake::ForgetWhatElseIsPaid => saga.calls.iter_mut().for_each(|call| call.also_paid.clear()),
+            Mistake::AdvanceAnywhere => advance_anywhere(&mut saga),
             Mistake::UnknownIsNo => unknown_is_no(&mut event),
             Mistake::PendingIsNo => pending_is_no(&mut event),
             Mistake::ReverseTheFirstOnly if matches!(saga.course, Course::Reversing(_)) => {
@@ -41,6 +42,12 @@ impl Mutant {
             _ => stepped,
         }
     }
+}
+
+/// Whatever was quoted firmly is advanced, whoever's hospital it is.
+fn advance_anywhere(saga: &mut Saga) {
+    let firm = saga.calls.iter_mut().filter(|call| call.terms.quotes_are_firm);
+    firm.for_each(|call| call.is_advanced = true);
 }
 
 /// Silence is taken for a refusal.

@@ -8,7 +8,7 @@ use yizhan_contract::payer::Prepared;
 use yizhan_contract::{Exact, Money, PayerCode};
 
 use super::at_step::under;
-use super::{Mistake, Mutant};
+use super::{Mistake, Mutant, at_advance};
 
 impl Mutant {
     pub(crate) fn before(&self, step: &mut Step) {
@@ -73,6 +73,10 @@ impl Mutant {
                 }
             }
             Mistake::OverwriteTheBill if word == "reversed" => overwrite(&mut changes),
+            Mistake::RaiseTheShare => at_advance::raise_the_share(&mut changes),
+            Mistake::TakeAdvanceForPaid => at_advance::take_for_paid(&mut changes),
+            Mistake::CountTheAdvanceTwice => at_advance::count_it_twice(&mut changes),
+            Mistake::BearInSilence => at_advance::bear_in_silence(&mut changes),
             Mistake::ForgetToTell => {
                 let is_final = changes.bill.as_ref().is_some_and(|bill| bill.state == "settled");
                 changes.outbox.retain(|_| !is_final);
@@ -112,7 +116,7 @@ fn posting(hospital: &Arc<str>, amount: Money) -> Posting {
 }
 
 /// Another value at a place of the stay's document, where it has that place.
-fn edit(changes: &mut Changes, place: &str, value: Value) {
+pub(super) fn edit(changes: &mut Changes, place: &str, value: Value) {
     let Some(stay) = &mut changes.stay else { return };
     let mut document: Value = serde_json::from_slice(&stay.document).unwrap();
     if let Some(found) = document.pointer_mut(place) {

@@ -1,6 +1,7 @@
 //! A gateway with one mistake in it: each is one that somebody could make, at the saga's function, at the store, at a
 //! payer or on the way to a hospital.
 
+mod at_advance;
 mod at_payers;
 mod at_step;
 mod at_store;
@@ -53,6 +54,12 @@ pub(crate) enum Mistake {
     ForgetWhatElseIsPaid,
     TrustLapsedQuotes,
     OverwriteTheBill,
+    // With what a hospital advances.
+    RaiseTheShare,
+    AdvanceAnywhere,
+    TakeAdvanceForPaid,
+    CountTheAdvanceTwice,
+    BearInSilence,
 }
 
 pub(crate) struct Mutant {
