@@ -74,8 +74,10 @@ const STORED: &[&str] = &[
 /// Where a gateway drives a stay, and where a person's word about it is kept.
 const DRIVEN: &[&str] =
     &["awaiting", "waiting", "committing", "undoing", "delivering", "advanced", "borne", "reversing"];
-/// Where a desk orders something: a quote to be committed, a settlement to be taken back, either again.
-const AT_DESK: &[&str] = &["quoted", "settled", "delivering", "advanced", "borne", "reversing", "reversed"];
+/// Where a desk orders something: a quote to be committed (or again, while one that lapsed is renewed), a settlement to
+/// be taken back, either again.
+const AT_DESK: &[&str] =
+    &["waiting", "quoted", "settled", "delivering", "advanced", "borne", "reversing", "reversed"];
 
 /// Every cell that a run must be able to come through; what is left out says why.
 pub(crate) fn reachable() -> Vec<Cell> {
@@ -106,6 +108,15 @@ pub(crate) fn reachable() -> Vec<Cell> {
     cells
 }
 
+/// Where a gateway has nothing to drive, and a desk nothing to order; a step that writes there breaks a promise.
+pub(crate) fn comes_too_late(state: &str, event: &str) -> bool {
+    match event {
+        "drive" | "take" => matches!(state, "quoted" | "settled" | "reversed"),
+        "desk" => matches!(state, "new" | "awaiting" | "committing" | "undoing"),
+        _ => false,
+    }
+}
+
 /// Why a cell cannot be come through.
 fn left_out(cell: Cell) -> Option<&'static str> {
     let never_arrives = matches!(cell.answer, "times_out_before");
@@ -124,8 +135,11 @@ fn left_out(cell: Cell) -> Option<&'static str> {
             "not_found" | "pending" | "unavailable" | "hangs" | "done" | "refused",
             "on_the_way",
         ) => Some("a question on its way has no effect: dying then is dying before it"),
-        ("new" | "quoted" | "settled" | "reversed", "drive" | "take", ..) => {
-            Some("somebody else moved it on meanwhile: who comes too late looks, or is refused the lease")
+        ("new", "drive" | "take", ..) => {
+            Some("what cannot be priced is tried each hour, seldom within a run: no death is aimed at it")
+        }
+        (state, event, ..) if comes_too_late(state, event) => {
+            Some("somebody else moved it on meanwhile: who comes too late is refused, and writes nothing")
         }
         ("reversing", "status", "refused", _) => {
             Some("a payer that refuses a reversal says so when it is sent; lost, it decides anew")

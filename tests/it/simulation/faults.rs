@@ -82,6 +82,7 @@ fn key(stay: &StayRef) -> String {
 impl Store for Faulty {
     fn step(&self, mut step: Step) -> Answer<'_, Done> {
         let call = self.call(&step);
+        let event = call.event;
         let seen = Arc::new(Mutex::new(None));
         let (slot, mutant) = (Arc::clone(&seen), self.mutant.clone());
         if let Some(mutant) = &mutant {
@@ -110,7 +111,7 @@ impl Store for Faulty {
                         let (gateway, word) = (self.gateway, noted.word);
                         self.sim.log(|| format!("gateway {gateway} writes {} {word}", keys[0]));
                     }
-                    self.sim.store_has(noted, claim.map(|claim| claim.message_id), at);
+                    self.sim.store_has(noted, event, claim.map(|claim| claim.message_id), at);
                 }
                 match (&self.mutant, done) {
                     (Some(mutant), Ok(done)) => Ok(mutant.done(done)),

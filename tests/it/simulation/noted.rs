@@ -21,7 +21,7 @@ pub(crate) fn word(record: &StayRecord) -> &'static str {
         Phase::Settled if record.is_delivering() && record.saga.as_ref().is_some_and(is_advanced) => {
             "advanced"
         }
-        Phase::Settled if record.deferred().is_some() => "delivering",
+        Phase::Settled if record.deferred().is_some() || record.is_delivering() => "delivering",
         Phase::Settled if record.borne().is_some() => "borne",
         Phase::Settled => "settled",
         Phase::Reversed => "reversed",

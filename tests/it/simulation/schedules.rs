@@ -201,8 +201,8 @@ fn a_cell_that_no_run_comes_through_fails_the_run() {
 #[test]
 fn a_cell_that_is_in_no_table_fails_the_run() {
     let mut tour = short();
-    tour.seen.visit(Cell { state: "new", event: "take", answer: "writes", crash: "-" });
-    let why = "come through, and neither in the table nor left out of it:\n  new / take / writes / -\n";
+    tour.seen.visit(Cell { state: "new", event: "quote", answer: "quotes", crash: "-" });
+    let why = "come through, and neither in the table nor left out of it:\n  new / quote / quotes / -\n";
     assert_eq!(tour.end(opening::in_memory), Err(why.to_owned()));
 }
 

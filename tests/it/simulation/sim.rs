@@ -9,7 +9,7 @@ use yizhan::settlement::saga::{LEASE, LEAVES_WITHIN};
 
 use super::choosing::{Choosing, Rates, Scripted};
 use super::clock::VirtualClock;
-use super::coverage::{Cell, Coverage};
+use super::coverage::{self, Cell, Coverage};
 use super::dice::Dice;
 use super::look::Moved;
 use super::noted::Noted;
@@ -161,8 +161,22 @@ impl Sim {
     }
 
     /// A step that was decided at `at` is in the store from now on.
-    pub(crate) fn store_has(&self, noted: Noted, message: Option<String>, at: Timestamp) {
+    pub(crate) fn store_has(
+        &self,
+        noted: Noted,
+        event: &'static str,
+        message: Option<String>,
+        at: Timestamp,
+    ) {
         let mut state = self.state.lock().unwrap();
+        if let Some(key) = noted.keys.as_ref().and_then(|keys| keys.first()) {
+            let before = state.stored.get(key).copied().unwrap_or("new");
+            if coverage::comes_too_late(before, event) {
+                let why =
+                    format!("fencing: {key} is {before}, and a step of the {event} writes {}", noted.word);
+                state.broken.get_or_insert(why);
+            }
+        }
         for (operation, _) in &noted.operations {
             let Some((quote, until)) = state.ready.remove(operation) else { continue };
             // Sent again under another id, it rests upon the quote it was intended under.
