@@ -122,7 +122,14 @@ impl Call {
     }
 
     /// An answer to a question about an operation whose outcome is unknown.
-    pub(super) fn asked(&mut self, part: Part, answer: Status, at: Timestamp) -> Missing {
+    /// `apart`: how much later than it was written down the request may have left.
+    pub(super) fn asked(
+        &mut self,
+        part: Part,
+        answer: Status,
+        apart: SignedDuration,
+        at: Timestamp,
+    ) -> Missing {
         let broken = match (&answer, part) {
             (Status::Done { amounts, .. }, Part::Commit) => self.broken(amounts, false),
             _ => None,
@@ -148,7 +155,8 @@ impl Call {
             (Status::Pending, None) => operation.ask_again(at, PENDING, None),
             (Status::Unavailable(why), None) => operation.ask_again(at, &why.why, why.retry_after),
             (Status::NotFound, None) => {
-                let believed_from = later(operation.leaves_before, SignedDuration::from_secs(settles_after));
+                let settles_after = SignedDuration::from_secs(settles_after).saturating_add(apart);
+                let believed_from = later(operation.leaves_before, settles_after);
                 operation.ask_again(at, NOT_FOUND, None);
                 if believed_from <= at {
                     return Missing::Believed;

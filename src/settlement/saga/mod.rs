@@ -40,6 +40,9 @@ pub const LEASE: SignedDuration = SignedDuration::from_secs(30);
 /// A request leaves the gateway within this time of being wanted, or not at all: it is kept and sent under one lease.
 pub const LEAVES_WITHIN: SignedDuration = SignedDuration::from_secs(45);
 const _: () = assert!(LEASE.as_secs() + COMMIT_DEADLINE.as_secs() <= LEAVES_WITHIN.as_secs());
+/// How far the clocks of gateways that share a store may be apart: a time that another one wrote down may be so much later
+/// by ours.
+pub const CLOCKS_APART_MAX: SignedDuration = SignedDuration::from_secs(10);
 /// Code of a refusal that is the adapter's: its operation could not be made ready.
 pub const NOT_PREPARED: &str = "not_prepared";
 /// Code of a refusal that is a person's word: the payer was asked by other means.
@@ -56,6 +59,9 @@ pub struct Saga {
     /// In the order of the chain.
     pub calls: Vec<Call>,
     pub attention: Option<attention::Attention>,
+    /// Gateways with other clocks have written times of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_changed_hands: bool,
     /// What happened, oldest first.
     pub log: Vec<Entry>,
 }
@@ -205,7 +211,13 @@ pub enum Sent {
 
 impl Saga {
     pub fn new(calls: Vec<Call>) -> Self {
-        Self { course: Course::Committing, calls, attention: None, log: Vec::new() }
+        let (course, log) = (Course::Committing, Vec::new());
+        Self { course, calls, attention: None, has_changed_hands: false, log }
+    }
+
+    /// How much later than it was written down a request may have left, by our clock.
+    pub fn apart(&self) -> SignedDuration {
+        if self.has_changed_hands { CLOCKS_APART_MAX } else { SignedDuration::ZERO }
     }
 
     /// Whether nothing is left to be done or asked.

@@ -67,9 +67,9 @@ impl Turn {
                 }
             }
             Event::Asked { operation, answer } => {
-                let said = evidence::said(&answer);
+                let (said, apart) = (evidence::said(&answer), self.saga.apart());
                 if let Some((call, part)) = self.unknown(&operation, &said)
-                    && self.saga.calls[call].asked(part, answer, self.at) == Missing::Believed
+                    && self.saga.calls[call].asked(part, answer, apart, self.at) == Missing::Believed
                 {
                     self.missing(call, part);
                 }
@@ -90,6 +90,10 @@ impl Turn {
     fn taken_over(&mut self, is_gone: bool) {
         let at = self.at;
         self.saga.note(at, None, &Text::new("由另一网关接手", "taken over from another gateway"));
+        if !is_gone && !self.saga.has_changed_hands {
+            self.saga.has_changed_hands = true;
+            self.is_to_be_kept = true;
+        }
         for call in &mut self.saga.calls {
             for part in [Part::Undo, Part::Commit] {
                 if let Some(operation) = call.operation_mut(part).filter(|_| is_gone) {

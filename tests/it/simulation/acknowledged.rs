@@ -38,12 +38,20 @@ impl World {
         let mut acked = self.acked.lock().unwrap();
         if let (What::Message(sending), Outcome::Bill(bill)) = (&what, outcome)
             && sending.message.trigger == Trigger::CancelDischarge
+            && !self.came_before_settlement(&sending.message.message_id)
         {
             acked.push(Acked { visit: Arc::clone(visit), what: What::Reversal(bill.settlement_id) });
         }
         acked.push(Acked { visit: Arc::clone(visit), what });
         drop(acked);
         self.sim.moved();
+    }
+
+    /// Whether it called off a discharge that was not settled: sent again, it is answered with what the stay came to since.
+    fn came_before_settlement(&self, message_id: &str) -> bool {
+        let taken_in = self.sim.taken_in();
+        let first = taken_in.iter().find(|taken| taken.id == message_id);
+        first.is_some_and(|taken| taken.changes_stay && taken.word == "new")
     }
 
     pub(super) fn handed_out(&self, outcome: &Outcome) {
@@ -63,9 +71,10 @@ impl World {
         });
         for sending in messages {
             let id = &sending.message.message_id;
-            let Some(at) = taken_in.iter().rposition(|(taken, _)| taken == id) else { continue };
-            let is_replaced = taken_in[at + 1..].iter().any(|(later, changed)| {
-                *changed && self.documents.iter().any(|(visit, id)| *visit == sending.visit && id == later)
+            let Some(at) = taken_in.iter().rposition(|taken| taken.id == *id) else { continue };
+            let is_replaced = taken_in[at + 1..].iter().any(|later| {
+                let is_it = |(visit, id): &(Arc<str>, String)| *visit == sending.visit && *id == later.id;
+                later.changes_stay && self.documents.iter().any(is_it)
             });
             if !is_replaced {
                 lines_are_there(look, sending)?;

@@ -108,10 +108,10 @@ pub(crate) fn reachable() -> Vec<Cell> {
     cells
 }
 
-/// Where a gateway has nothing to drive, and a desk nothing to order; a step that writes there breaks a promise.
+/// Where a gateway has nothing to drive, and a desk nothing to order; a step that moves anything there breaks a promise.
 pub(crate) fn comes_too_late(state: &str, event: &str) -> bool {
     match event {
-        "drive" | "take" => matches!(state, "quoted" | "settled" | "reversed"),
+        "drive" | "take" => matches!(state, "new" | "quoted" | "settled" | "reversed"),
         "desk" => matches!(state, "new" | "awaiting" | "committing" | "undoing"),
         _ => false,
     }
@@ -135,12 +135,9 @@ fn left_out(cell: Cell) -> Option<&'static str> {
             "not_found" | "pending" | "unavailable" | "hangs" | "done" | "refused",
             "on_the_way",
         ) => Some("a question on its way has no effect: dying then is dying before it"),
-        ("new", "drive" | "take", ..) => {
-            Some("what cannot be priced is tried each hour, seldom within a run: no death is aimed at it")
-        }
-        (state, event, ..) if comes_too_late(state, event) => {
-            Some("somebody else moved it on meanwhile: who comes too late is refused, and writes nothing")
-        }
+        (state, event, ..) if comes_too_late(state, event) => Some(
+            "somebody else moved it on meanwhile: who comes too late is refused, or lets it go as it stands",
+        ),
         ("reversing", "status", "refused", _) => {
             Some("a payer that refuses a reversal says so when it is sent; lost, it decides anew")
         }

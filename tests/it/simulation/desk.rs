@@ -48,6 +48,13 @@ impl World {
             // A quote that is not given does not come later: it is asked for again.
             let is_quoted = self.comes_to(&visit, &["quoted"], is_asked.then_some(QUOTE_TRIES)).await;
             let Some(bill) = self.bill_of(&visit).filter(|_| is_quoted) else { continue };
+            self.sim.within(20_000).await;
+            // The ward sends other charges while the patient is told the share.
+            if self.sim.dice(|dice| dice.percent(30))
+                && let Some(ask) = asks.next()
+            {
+                self.send(&ask).await;
+            }
             if self.agree_to(&visit, &bill).await {
                 return;
             }
@@ -56,12 +63,11 @@ impl World {
 
     /// Whether it went through, as far as the desk sees.
     async fn agree_to(&self, visit: &Arc<str>, bill: &Bill) -> bool {
-        self.sim.within(20_000).await;
         let (settlement, share) = (bill.settlement_id, bill.patient_share);
         // The clerk has misread it.
         let is_misread = self.sim.dice(|dice| dice.percent(25)) && share.is_positive();
         let agreed = if is_misread { share - Money::from_fen(1) } else { share };
-        match self.commit(visit, settlement, agreed).await {
+        match self.press(visit, settlement, agreed).await {
             Outcome::Refused(refused) => {
                 let Some(quote) = refused.quote else { return false };
                 let again = self.commit(visit, quote.settlement_id, quote.patient_share).await;
@@ -75,6 +81,20 @@ impl World {
                 true
             }
         }
+    }
+
+    /// Once, or twice where nothing seems to happen.
+    async fn press(&self, visit: &Arc<str>, settlement: Uuid, agreed: Money) -> Outcome {
+        let first = self.commit(visit, settlement, agreed);
+        if !self.sim.dice(|dice| dice.percent(30)) {
+            return first.await;
+        }
+        let again_in = self.sim.dice(|dice| *dice.one_of(&[0, 50, 500]));
+        let second = async {
+            self.pause_ms(again_in).await;
+            self.commit(visit, settlement, agreed).await;
+        };
+        tokio::join!(first, second).0
     }
 
     async fn commit(&self, visit: &Arc<str>, settlement: Uuid, expected: Money) -> Outcome {

@@ -16,7 +16,6 @@ use super::faults::Faulty;
 use super::mutant::Adapter;
 use super::payer::Line;
 use super::receivers::Post;
-use super::sim::Sim;
 use super::tasks::Owner;
 use super::watched;
 use super::world::World;
@@ -24,11 +23,24 @@ use super::world::World;
 /// How often a gateway looks for what is due.
 const DUE: SignedDuration = SignedDuration::from_secs(7);
 
+/// A gateway that lives.
+pub(crate) struct Running {
+    gateway: Gateway,
+    /// Its ports take something in: not before everything it held when it died is in hand again.
+    is_open: bool,
+}
+
 impl World {
+    /// One that answers, unless the one asked for does not.
     pub(crate) fn gateway(&self) -> Option<(usize, Gateway)> {
         let gateways = self.gateways.lock().unwrap();
         let nth = self.sim.dice(|dice| dice.index(gateways.len()));
-        gateways[nth].clone().map(|gateway| (nth, gateway))
+        gateways[nth].as_ref().filter(|running| running.is_open).map(|running| (nth, running.gateway.clone()))
+    }
+
+    fn open_ports(&self, nth: usize) {
+        self.gateways.lock().unwrap()[nth].as_mut().unwrap().is_open = true;
+        self.sim.log(|| format!("gateway {nth} opens its ports"));
     }
 
     /// A gateway that has died comes back after a while, under its name.
@@ -66,16 +78,11 @@ impl World {
         let name: Arc<str> = format!("gateway-{nth}").into();
         let gateway = Gateway::new(Arc::new(faulty), policies, hospitals, payers, name, runtime)
             .stepping_by(Stepping(watched::step));
-        self.gateways.lock().unwrap()[nth] = Some(gateway.clone());
+        self.gateways.lock().unwrap()[nth] = Some(Running { gateway: gateway.clone(), is_open: false });
         sim.log(|| format!("gateway {nth} starts"));
         let post = Post { sim: Arc::clone(&sim), gateway: nth, dead: self.dead, mutant: self.mutant.clone() };
         let outbox = Outbox::over(gateway.clone(), Arc::clone(&self.opened.profiles), Arc::new(post));
-        let (stop, stopped) = Shutdown::new();
-        sim.spawner.spawn(Owner::Gateway(nth), async move {
-            outbox.serve(stopped).await;
-            drop(stop);
-        });
-        sim.spawner.spawn(Owner::Gateway(nth), serve(Arc::clone(&sim), gateway, nth));
+        sim.spawner.spawn(Owner::Gateway(nth), serve(Arc::clone(self), gateway, outbox, nth));
     }
 
     /// Gateways die or stand still wherever they are.
@@ -100,8 +107,10 @@ impl World {
     }
 }
 
-/// What `serve` does beside its ports: takes up what it held when it died, and what is due.
-async fn serve(sim: Arc<Sim>, gateway: Gateway, nth: usize) {
+/// What the product's `serve` does: takes up what it held when it died, then opens its ports, tells the hospitals, and
+/// takes up what is due.
+async fn serve(world: Arc<World>, gateway: Gateway, outbox: Outbox, nth: usize) {
+    let sim = &world.sim;
     let take_up = |pursuits: Vec<Pursuit>| {
         for pursuit in pursuits {
             let gateway = gateway.clone();
@@ -116,6 +125,12 @@ async fn serve(sim: Arc<Sim>, gateway: Gateway, nth: usize) {
             Err(_) => sim.clock.sleep_until(sim.now() + SignedDuration::from_secs(1)).await,
         }
     }
+    world.open_ports(nth);
+    let (stop, stopped) = Shutdown::new();
+    sim.spawner.spawn(Owner::Gateway(nth), async move {
+        outbox.serve(stopped).await;
+        drop(stop);
+    });
     loop {
         take_up(gateway.due(gateway.runtime().now(), 20).await.unwrap_or_default());
         sim.clock.sleep_until(sim.now() + DUE).await;

@@ -99,4 +99,9 @@ impl Noted {
             outbox: changes.outbox.clone(),
         }
     }
+
+    /// Whether it does more than let a stay go as it stands.
+    pub(crate) fn moves(&self, before: &str) -> bool {
+        self.word != before || self.bill.is_some() || !self.outbox.is_empty()
+    }
 }

@@ -16,6 +16,15 @@ use super::noted::Noted;
 use super::tasks::{GiveWay, Owner, Spawner};
 use super::told::Telling;
 
+/// A message the store took in.
+#[derive(Debug, Clone)]
+pub(crate) struct TakenIn {
+    pub(crate) id: String,
+    pub(crate) changes_stay: bool,
+    /// Where the stay was after it.
+    pub(crate) word: &'static str,
+}
+
 pub(crate) struct Sim {
     pub(crate) clock: VirtualClock,
     pub(crate) spawner: Spawner,
@@ -46,7 +55,7 @@ struct State {
     /// Quotes that something durable rests upon.
     used: BTreeSet<String>,
     /// Messages in the order in which the store took them in, and whether each changed its stay.
-    taken_in: Vec<(String, bool)>,
+    taken_in: Vec<TakenIn>,
     telling: Telling,
     log: Vec<String>,
 }
@@ -171,9 +180,9 @@ impl Sim {
         let mut state = self.state.lock().unwrap();
         if let Some(key) = noted.keys.as_ref().and_then(|keys| keys.first()) {
             let before = state.stored.get(key).copied().unwrap_or("new");
-            if coverage::comes_too_late(before, event) {
+            if coverage::comes_too_late(before, event) && noted.moves(before) {
                 let why =
-                    format!("fencing: {key} is {before}, and a step of the {event} writes {}", noted.word);
+                    format!("fencing: {key} is {before}, and a step of the {event} makes it {}", noted.word);
                 state.broken.get_or_insert(why);
             }
         }
@@ -185,7 +194,8 @@ impl Sim {
                 state.broken.get_or_insert(why);
             }
         }
-        state.taken_in.extend(message.map(|id| (id, noted.changes_stay)));
+        let (changes_stay, word) = (noted.changes_stay, noted.word);
+        state.taken_in.extend(message.map(|id| TakenIn { id, changes_stay, word }));
         let Some(keys) = noted.keys else { return };
         state.durable.extend(noted.operations);
         state.stored.extend(keys.iter().map(|key| (key.clone(), noted.word)));
@@ -197,8 +207,8 @@ impl Sim {
         moved.books |= noted.is_booked;
     }
 
-    /// Messages in the order in which the store took them in, and whether each changed its stay.
-    pub(crate) fn taken_in(&self) -> Vec<(String, bool)> {
+    /// Messages in the order in which the store took them in.
+    pub(crate) fn taken_in(&self) -> Vec<TakenIn> {
         self.state.lock().unwrap().taken_in.clone()
     }
 

@@ -59,8 +59,8 @@ impl Sending {
 pub(crate) enum Act {
     /// One message after the other, each once its time has come and the one before was answered.
     Send(Vec<Sending>),
-    /// A clerk asks for a quote, again where it was not given, and agrees to it. Without a document the visit is
-    /// quoted when it is closed.
+    /// A clerk asks for a quote, again where it was not given or charges change, and agrees to it. Without a document the
+    /// visit is quoted when it is closed.
     Agree { visit: Arc<str>, asks: Vec<Sending>, not_before_ms: u64 },
     /// A desk takes a stay back once it is settled.
     TakeBack { visit: Arc<str>, not_before_ms: u64 },
@@ -309,9 +309,11 @@ impl Stay<'_> {
             self.send(sent);
             Vec::new()
         } else {
-            let quote = |count: u64| Sending {
-                mode: Some(Mode::Quote),
-                ..self.document(format!("quote{nth}-{count}"), self.at_ms)
+            let more = *dice.one_of(&[0, 33]);
+            let quote = |count: u64| {
+                let id = format!("quote{nth}-{count}");
+                let sent = discharge(self.who, &self.visit, id, self.amount + more * count);
+                Sending { mode: Some(Mode::Quote), ..self.sending(sent, self.at_ms) }
             };
             (0..3).map(quote).collect()
         };

@@ -9,7 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 use yizhan::runtime::{CountedIds, Ids};
 use yizhan::settlement::bill::Bill;
-use yizhan::settlement::gateway::Gateway;
 use yizhan::store::Store;
 use yizhan_contract::Money;
 
@@ -19,6 +18,7 @@ use super::chains::{CHAINS, OPTIONAL, lines};
 use super::choosing::{Rates, Scripted};
 use super::coverage::{Cell, Coverage};
 use super::dice::Dice;
+use super::gateways::Running;
 use super::look::{Known, Look};
 use super::mutant::Mutant;
 use super::opening::{Open, Opened};
@@ -101,7 +101,7 @@ pub(crate) struct World {
     pub(crate) waiting: AtomicUsize,
     /// A person works off what waits for one.
     pub(crate) is_operated: AtomicBool,
-    pub(crate) gateways: Mutex<Vec<Option<Gateway>>>,
+    pub(crate) gateways: Mutex<Vec<Option<Running>>>,
     pub(crate) opened: Opened,
     pub(crate) ids: Arc<CountedIds>,
     pub(crate) mutant: Option<Arc<Mutant>>,

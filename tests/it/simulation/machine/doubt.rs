@@ -3,13 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use yizhan::settlement::saga::event::Resolution;
 use yizhan::settlement::saga::{
-    COMMIT_DEADLINE, Event, LEASE, Part, Saga, Sent, Terms, UNKNOWN_ATTENTION, Wanted,
+    CLOCKS_APART_MAX, COMMIT_DEADLINE, Event, LEASE, Part, Saga, Sent, Terms, UNKNOWN_ATTENTION, Wanted,
 };
 use yizhan_contract::Money;
 use yizhan_contract::payer::{Performed, Status};
 
 use super::rules::Watched;
-use super::{Ids, call, manifest, start};
+use super::{Ids, call, manifest, seconds, start};
 use crate::simulation::dice::Dice;
 
 /// How the payer loses things, and how gateways fare meanwhile.
@@ -178,4 +178,30 @@ fn a_resolved_operation_leaves_the_next_one_to_be_sent() {
     let (operator, reason) = ("operator".to_owned(), "asked".to_owned());
     let wanted = watched.step(Event::Resolved { operation: first, as_, operator, reason }, at).unwrap();
     assert_eq!((wanted, &watched.durable.calls[1].commit.state), (vec![], &Sent::Intended));
+}
+
+/// A gateway's own times are believed as they are; another one's clock may have been behind ours when it sent.
+#[test]
+fn what_another_gateway_sent_may_have_left_later_than_it_says() {
+    for (is_gone, apart) in [(true, SignedDuration::ZERO), (false, CLOCKS_APART_MAX)] {
+        let mut ids = Ids::default();
+        let terms = Terms { commits_are_idempotent: false, ..TERMS };
+        let mut watched = Watched::new(saga_of(&[0], terms, &mut ids));
+        watched.step(Event::Begun, start()).unwrap();
+        let operation = watched.saga.calls[0].commit.id.clone();
+        let answer = Performed::Unknown { poll_after: None, why: "it broke off".into() };
+        watched.step(Event::Performed { operation: operation.clone(), answer }, start()).unwrap();
+        watched.step(Event::TakenOver { is_gone }, start()).unwrap();
+        assert_eq!(watched.durable.has_changed_hands, !is_gone);
+        let believed_from = start() + seconds(terms.not_found_settles_after_s) + apart;
+        let mut asked = |at| {
+            let answer = Status::NotFound;
+            watched.step(Event::Asked { operation: operation.clone(), answer }, at).unwrap()
+        };
+        let fence = Wanted::Prepare { call: 0, part: Part::Undo };
+        let early = asked(believed_from - SignedDuration::from_millis(1));
+        assert!(!early.contains(&fence), "{is_gone}: {early:?}");
+        let in_time = asked(believed_from);
+        assert!(in_time.contains(&fence), "{is_gone}: {in_time:?}");
+    }
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use yizhan::settlement::saga::{Call, Course, Event, Operation, Part, Saga, Sent, Stepped, Wanted, step};
+use jiff::{SignedDuration, Timestamp};
+use yizhan::settlement::saga::{
+    CLOCKS_APART_MAX, Call, Course, Event, Operation, Part, Saga, Sent, Stepped, Wanted, step,
+};
 
 use super::seconds;
 
@@ -50,7 +52,8 @@ impl Watched {
             Wanted::Send { call, part } => self.send(*call, *part, at),
             Wanted::Ask { call, part } => asked_in_time(before, event, *call, *part, at),
             Wanted::Prepare { call, part: Part::Undo } => {
-                undone_in_time(&before.calls[*call], &self.saga.calls[*call], at)
+                let apart = if before.has_changed_hands { CLOCKS_APART_MAX } else { SignedDuration::ZERO };
+                undone_in_time(&before.calls[*call], &self.saga.calls[*call], apart, at)
             }
             Wanted::Wake { at: wake } if *wake <= at => Err(format!("woken at {wake}, which has passed")),
             Wanted::Finish => self.finish(),
@@ -140,8 +143,8 @@ fn asked_in_time(before: &Saga, event: &Event, nth: usize, part: Part, at: Times
 }
 
 /// A commit is taken back when it is confirmed; one that nobody knows of, when it cannot arrive any more.
-fn undone_in_time(before: &Call, after: &Call, at: Timestamp) -> Result<(), String> {
-    let quiet = before.commit.leaves_before + seconds(before.terms.not_found_settles_after_s);
+fn undone_in_time(before: &Call, after: &Call, apart: SignedDuration, at: Timestamp) -> Result<(), String> {
+    let quiet = before.commit.leaves_before + seconds(before.terms.not_found_settles_after_s) + apart;
     match &after.commit.state {
         Sent::Done { .. } => Ok(()),
         Sent::Unknown { .. } if quiet <= at => Ok(()),
