@@ -75,14 +75,17 @@ pub(crate) struct Workload {
 /// Which work a run has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// As dice say.
-    Any,
+    /// As dice say, at these hospitals.
+    Any { hospitals: &'static [&'static str] },
     /// Three whole documents of one hospital, 20 s apart, each over so many yuan beside its drugs, the second one taken
     /// back later: so that a script knows which stay a fault will meet.
     Plain { hospital: &'static str, amount: u64 },
 }
 
 impl Work {
+    pub(crate) const ANY: Self = Self::Any { hospitals: &[COUNTY, COUNTY, TOWNSHIP, CITY] };
+    /// Clerks ask for quotes and agree to them.
+    pub(crate) const QUOTED_FIRST: Self = Self::Any { hospitals: &[CITY] };
     pub(crate) const PLAIN: Self = Self::Plain { hospital: COUNTY, amount: 30_000 };
 }
 
@@ -144,24 +147,25 @@ struct Stay<'w> {
 impl Workload {
     pub(crate) fn of(work: Work, seed: u64, profiles: &Profiles, now: Timestamp) -> Self {
         let mut dice = Dice::of(seed ^ 0x05ca_1ab1_e0dd_ba11);
+        let is_any = matches!(work, Work::Any { .. });
         let mut workload = Self { acts: Vec::new(), visits: BTreeMap::new() };
-        let stays = if work == Work::Any { dice.between(3, 4) } else { 3 };
+        let stays = if is_any { dice.between(3, 4) } else { 3 };
         for nth in 0..stays {
             // The first two are of one person.
             let (who, _) = match nth {
                 0 | 1 => PEOPLE[0],
-                _ if work == Work::Any => *dice.one_of(&PEOPLE),
+                _ if is_any => *dice.one_of(&PEOPLE),
                 _ => PEOPLE[1],
             };
             let hospital = match work {
                 Work::Plain { hospital, .. } => hospital,
-                Work::Any => *dice.one_of(&[COUNTY, COUNTY, TOWNSHIP, CITY]),
+                Work::Any { hospitals } => *dice.one_of(hospitals),
             };
             let visit = format!("{who}{nth}");
             workload.visits.insert(visit.as_str().into(), hospital);
             let (amount, at_ms) = match work {
                 Work::Plain { amount, .. } => (amount, nth * 20_000),
-                Work::Any => (dice.between(9_000, 60_000), dice.below(20_000)),
+                Work::Any { .. } => (dice.between(9_000, 60_000), dice.below(20_000)),
             };
             let stay = Stay { work: &mut workload, profiles, now, hospital, who, visit, amount, at_ms };
             match (work, hospital) {

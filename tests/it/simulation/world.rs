@@ -55,11 +55,13 @@ pub(crate) struct Schedule {
 impl Schedule {
     pub(crate) fn of(seed: u64) -> Self {
         let (aims, script) = (Vec::new(), Vec::new());
-        Self { seed, aims, script, chain: None, gateways: None, work: Work::Any, mutant: None }
+        Self { seed, aims, script, chain: None, gateways: None, work: Work::ANY, mutant: None }
     }
 
     pub(crate) fn aimed(seed: u64, aims: Vec<Cell>) -> Self {
-        Self { aims, ..Self::of(seed) }
+        let is_at_desk = |aim: &Cell| (aim.state, aim.event) == ("waiting", "desk");
+        let work = if aims.iter().any(is_at_desk) { Work::QUOTED_FIRST } else { Work::ANY };
+        Self { aims, work, ..Self::of(seed) }
     }
 
     /// Stays of which a script knows which one its faults will meet.
