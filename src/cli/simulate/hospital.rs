@@ -40,9 +40,8 @@ pub(in crate::cli) struct HospitalArgs {
     /// 医院代码；可多个，各配一个 --token，依次对应 | A hospital's code; several go with as many tokens, in order
     #[arg(long = "hospital", value_name = "CODE", default_value = "H37132301", value_parser = code)]
     hospitals: Vec<String>,
-    /// 该医院在网关的配置文件，代替 --hospital：按其代码、首个发送方、字符集、settle_on 与 xml_map 发送（HL7 不按其 [hl7] 与 [values]）| The
-    /// hospital's profile at the gateway, in place of --hospital: it sends under its code and first sender, in its character set and
-    /// by its xml_map, and closes visits by its settle_on (HL7 not by its [hl7] and [values])
+    /// 该医院在网关的配置文件，代替 --hospital：按其所写发送（代码、首个发送方、字符集、settle_on、hl7、xml_map、values）| The hospital's
+    /// profile at the gateway, in place of --hospital: it sends as written there (code, first sender, charset, settle_on, hl7, xml_map, values)
     #[arg(long = "profile", value_name = "FILE", conflicts_with = "hospitals")]
     profiles: Vec<PathBuf>,
     /// 医院的访问令牌（只用于 HTTP）| Its bearer token, which HTTP alone asks for

@@ -55,6 +55,9 @@ impl Stay<'_> {
             Event::Discharge => self.hl7_findings(&mut message),
             Event::Admission | Event::AccountClosed => {}
         }
+        if let Some(own) = &self.hospital.own_places {
+            message = own.fill(self, event, &message);
+        }
         let in_xml = Port::Http { media_type: "application/hl7-v2+xml" };
         let (port, bytes) = match self.dialect {
             Dialect::Hl7Xml => (in_xml, hl7_xml::by_the_standard(&message, event.structure()).into_bytes()),

@@ -74,35 +74,44 @@ fn segment_of(segment: &str, parts_of: fn(&str, &str) -> String) -> String {
 }
 
 fn typed(element: &str, field: &str) -> String {
-    let Some((_, kind, of_first)) = TYPES.iter().find(|(of, ..)| *of == element) else {
-        return escaped(field);
-    };
-    let parts = (1..).zip(field.split('^')).filter(|(_, part)| !part.is_empty());
-    parts
-        .map(|(number, part)| {
-            let text = escaped(part);
-            let text = if number == 1 && !of_first.is_empty() {
-                leaf(&format!("{of_first}.1"), &text)
-            } else {
-                text
-            };
-            leaf(&format!("{kind}.{number}"), &text)
-        })
-        .collect()
+    match TYPES.iter().find(|(of, ..)| *of == element) {
+        Some((_, kind, of_first)) => parts(kind, field, of_first),
+        None => placed(element, field),
+    }
 }
 
 fn placed(element: &str, field: &str) -> String {
-    if !field.contains('^') {
-        return escaped(field);
-    }
-    let parts = (1..).zip(field.split('^')).filter(|(_, part)| !part.is_empty());
-    parts.map(|(number, part)| leaf(&format!("{element}.{number}"), &escaped(part))).collect()
+    if field.contains(['^', '&']) { parts(element, field, "") } else { escaped(field) }
+}
+
+/// `of_first`: what the part of the first component is called, where it has one though nothing divides it.
+fn parts(name: &str, field: &str, of_first: &str) -> String {
+    let components = (1..).zip(field.split('^')).filter(|(_, component)| !component.is_empty());
+    components
+        .map(|(number, component)| {
+            let name = format!("{name}.{number}");
+            let inner = match component.split_once('&') {
+                Some(_) => (1..)
+                    .zip(component.split('&'))
+                    .map(|(n, part)| leaf(&format!("{name}.{n}"), &escaped(part)))
+                    .collect(),
+                None if number == 1 && !of_first.is_empty() => {
+                    leaf(&format!("{of_first}.1"), &escaped(component))
+                }
+                None => escaped(component),
+            };
+            leaf(&name, &inner)
+        })
+        .collect()
 }
 
 fn leaf(name: &str, text: &str) -> String {
     format!("<{name}>{text}</{name}>")
 }
 
+/// What bars had to escape stands in XML as it is.
 fn escaped(text: &str) -> String {
+    let escapes = [("\\F\\", "|"), ("\\S\\", "^"), ("\\R\\", "~"), ("\\T\\", "&"), ("\\E\\", "\\")];
+    let text = escapes.iter().fold(text.to_owned(), |text, (escape, plain)| text.replace(escape, plain));
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

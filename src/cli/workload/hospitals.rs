@@ -5,6 +5,7 @@ use encoding_rs::Encoding;
 use sha2::{Digest, Sha256};
 use yizhan_contract::Text;
 
+use super::own_places::OwnPlaces;
 use super::own_xml::OwnXml;
 use crate::intake::Profiles;
 use crate::intake::hl7::Charset;
@@ -35,6 +36,7 @@ pub(in crate::cli) struct SendingHospital {
     pub(super) closes_accounts: bool,
     /// Documents of its own making.
     pub(super) own_xml: Option<OwnXml>,
+    pub(super) own_places: Option<OwnPlaces>,
     level: u8,
     region: &'static str,
 }
@@ -51,6 +53,7 @@ impl SendingHospital {
             unnamed_charset: None,
             closes_accounts: false,
             own_xml: None,
+            own_places: None,
             level: 2,
             region: REGIONS[1],
         }
@@ -81,6 +84,7 @@ impl SendingHospital {
             unnamed_charset,
             closes_accounts: profile.hospital.settle_on == SettleOn::BarP06,
             own_xml: OwnXml::of(profile),
+            own_places: Some(OwnPlaces::of(profile)),
             ..named
         })
     }

@@ -13,9 +13,11 @@ mod hl7;
 mod hl7_xml;
 mod hospitals;
 mod messages;
+mod own_places;
 mod own_xml;
 mod people;
 mod read;
+mod said;
 
 use jiff::civil::{Date, date};
 use yizhan_contract::Money;

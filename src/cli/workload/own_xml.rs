@@ -1,11 +1,9 @@
 //! A stay in a hospital's own XML, written where the paths of its profile look for it.
 
-use super::charges::Charge;
-use super::messages::{DEPARTMENT, DIAGNOSIS, SENT_AT, sign};
-use super::{Stay, fen};
+use super::{Stay, said};
 use crate::intake::profile::select::{Predicate, Step, XmlListMap, XmlMap, XmlPath};
 use crate::intake::profile::{Profile, ValueMaps};
-use crate::settlement::names::{DiagnosisField, Head, LineField, Name};
+use crate::settlement::names::{DiagnosisField, Head, LineField};
 
 /// What the profile says of it. What it has no path for is not told.
 #[derive(Debug, Clone)]
@@ -30,83 +28,26 @@ impl OwnXml {
             root.below(behind_root(&has.steps));
         }
         for (word, path) in &self.map.fields {
-            let said = Head::from_word(word).and_then(|name| Some((name, said(stay, name)?)));
-            if let Some((name, text)) = said {
-                let node = root.below(behind_root(&path.steps));
-                node.put(path, self.in_own_words(Name::Head(name), text));
+            let said = Head::from_word(word).and_then(|name| said::head(stay, name, &self.values));
+            if let Some(text) = said {
+                root.below(behind_root(&path.steps)).put(path, text);
             }
         }
         if let Some(list) = &self.map.lines {
+            let is_marked = list.fields.contains_key(LineField::Credit.word());
             for charge in &stay.charges {
-                root.add(list, |word| self.said_of(charge, list, word));
+                root.add(list, |word| {
+                    said::line(charge, LineField::from_word(word)?, is_marked, &self.values)
+                });
             }
         }
         if let Some(list) = &self.map.diagnoses {
-            root.add(list, |word| self.diagnosis(word));
+            root.add(list, |word| Some(said::diagnosis(DiagnosisField::from_word(word)?, &self.values)));
         }
         let mut xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();
         root.write(&mut xml);
         xml
     }
-
-    /// A line that cannot be marked as a credit takes back by its sign.
-    fn said_of(&self, charge: &Charge, list: &XmlListMap, word: &str) -> Option<String> {
-        let is_marked = list.fields.contains_key(LineField::Credit.word());
-        let sign = sign(charge, !is_marked);
-        let name = LineField::from_word(word)?;
-        let text = match name {
-            LineField::Id => charge.id.to_string(),
-            LineField::Date => charge.date.to_string(),
-            LineField::Code => charge.code.to_owned(),
-            LineField::Name => charge.name.to_owned(),
-            LineField::Quantity => format!("{sign}{}", charge.quantity),
-            LineField::UnitPrice => fen(charge.unit_price).to_string(),
-            LineField::Amount => format!("{sign}{}", fen(charge.amount())),
-            LineField::Credit => charge.credit_of.map(|_| "true".to_owned())?,
-            _ => return None,
-        };
-        Some(self.in_own_words(Name::Line(name), text))
-    }
-
-    fn diagnosis(&self, word: &str) -> Option<String> {
-        let name = DiagnosisField::from_word(word)?;
-        let text = match name {
-            DiagnosisField::Code => DIAGNOSIS.0,
-            DiagnosisField::Name => DIAGNOSIS.1,
-            DiagnosisField::Principal => "true",
-        };
-        Some(self.in_own_words(Name::Diagnosis(name), text.to_owned()))
-    }
-
-    /// What the profile maps to this word, where it maps something.
-    fn in_own_words(&self, name: Name, word: String) -> String {
-        let own = self.values.of(name).and_then(|map| map.iter().find(|(_, ours)| **ours == word));
-        own.map_or(word, |(own, _)| own.clone())
-    }
-}
-
-fn said(stay: &Stay<'_>, name: Head) -> Option<String> {
-    let person = &stay.person;
-    Some(match name {
-        Head::MessageId => stay.message_id(),
-        Head::SentAt => SENT_AT.to_owned(),
-        Head::Hospital => stay.hospital.code.clone(),
-        Head::VisitNumber => stay.visit.clone(),
-        Head::Admitted => stay.admitted.to_string(),
-        Head::Discharged => stay.discharged.to_string(),
-        Head::Department => DEPARTMENT.to_owned(),
-        Head::VisitClass => "inpatient".to_owned(),
-        Head::IdNumber => person.id_number.clone()?,
-        Head::Mrn => stay.mrn(),
-        Head::PatientName => person.name.clone(),
-        Head::Sex => if person.is_male { "male" } else { "female" }.to_owned(),
-        Head::Birth => person.birth.clone(),
-        Head::CauseKind => stay.accident.map(|_| "accident".to_owned())?,
-        Head::AccidentType => stay.accident?.to_owned(),
-        Head::StatedTotal => stay.total().to_string(),
-        Head::Deposit if stay.deposit > 0 => fen(stay.deposit).to_string(),
-        _ => return None,
-    })
 }
 
 fn behind_root(steps: &[Step]) -> &[Step] {

@@ -96,8 +96,9 @@ fn a_stay_comes_to_one_bill_in_whatever_dialect_it_is_told() {
     }
 }
 
-/// The example's map of a hospital's own documents, with places for what only some stays have, and words of its own.
-fn own_xml() -> String {
+/// A hospital with places and words of its own: in HL7, and in documents by the example's map with places for what only
+/// some stays have.
+fn own_habits() -> String {
     let example = std::fs::read_to_string(project("schemas/hospital.example.toml")).unwrap();
     let mut example: toml::Table = toml::from_str(&example).unwrap();
     let notice = &mut example["xml_map"]["discharge_notice"];
@@ -112,19 +113,31 @@ fn own_xml() -> String {
     }
     let mark = toml::Value::String("@back".to_owned());
     notice["lines"].as_table_mut().unwrap().insert("credit".to_owned(), mark);
-    let words = "values = { \"patient.sex\" = { \"男\" = \"male\", \"女\" = \"female\" } }";
-    format!("{words}\nxml_map = {}", example["xml_map"])
+    let habits = r#"
+        values."patient.sex" = { "男&" = "male", "女&" = "female" }
+        values."lines.kind" = { "收" = "CG", "退" = "CD", "预交" = "PY" }
+        hl7."visit.number" = "ZVI-3[2].2.2"
+        hl7."visit.discharged" = "PV1-50"
+        hl7."patient.id_number" = "PID-3[SFZ].1"
+        hl7."patient.mrn" = "PID-2"
+        hl7."patient.sex" = "PID-30"
+        hl7."cause.accident_type" = "ZVI-1"
+        hl7."lines.id" = "FT1-30"
+        hl7."lines.amount" = "FT1-31.1"
+        hl7."lines.kind" = "FT1-32""#;
+    format!("{habits}\nxml_map = {}", example["xml_map"])
 }
 
 #[test]
-fn a_hospitals_own_documents_come_to_the_same_bill() {
-    let map = own_xml();
-    let stays = ["--count", "8", "--seed", "5", "--dialects"];
-    let serving = with_people(&map);
+fn a_hospitals_own_places_and_documents_come_to_the_same_bill() {
+    let stays = ["--count", "8", "--seed", "5"];
+    let serving = with_people(&own_habits());
     let profile = serving.store().with_file_name("hospitals").join("H37132301.toml");
-    let own = [&stays[..], &["xml-own", "--profile", text(&profile)]].concat();
-    let issued = settlements(sent(&serving, &own));
-    assert_eq!(settlements(sent(&serving, &[&stays[..], &["json"]].concat())), issued);
+    let told = |words: &[&str]| settlements(sent(&serving, &[&stays[..], words].concat()));
+    let issued = told(&["--profile", text(&profile), "--dialects", "hl7,hl7-bar,hl7-old,hl7-xml"]);
+    for dialect in ["xml-own", "hl7-late", "hl7-mirth", "json"] {
+        assert_eq!(told(&["--profile", text(&profile), "--dialects", dialect]), issued, "{dialect}");
+    }
     let default = sent(&serving, &["--profile", text(&profile), "--count", "12", "--seed", "6"]);
     assert_eq!(default.0[11]["dialect"], "xml-own", "{default:#?}");
 }
