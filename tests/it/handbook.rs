@@ -110,20 +110,31 @@ fn the_python_example_is_certified_as_the_handbook_does_it() {
     assert!(attestation.contains(public.trim()), "{public}{attestation}");
 }
 
-/// A payer that is somebody's own interface and a mapping of it.
-#[test]
-fn a_mapping_is_checked_served_and_certified_as_the_handbook_does_it() {
+/// What the commands below a heading come to: an insurer's own interface, a mapping of it, and what is certified.
+fn maps_and_certifies(heading: &str, insurer_port: &str, checked: &str, adapter: &str) {
     let handbook = handbook();
-    let block = block_below(&handbook, "### 映射文件");
+    let block = block_below(&handbook, heading);
     if !has_python() {
         return;
     }
-    let commands = block.replace("9443", &free_port().to_string()).replace("9080", &free_port().to_string());
+    let [served, insurer] = [free_port(), free_port()].map(|port| port.to_string());
+    assert!(block.contains(insurer_port), "{block}");
+    let commands = block.replace("9443", &served).replace(insurer_port, &insurer);
     let output = run(&format!("{} {WITHOUT_L6}", commands.trim_end()), &clone());
     passes(&output, "L5");
     let shown = String::from_utf8(output.stdout).unwrap();
-    assert!(shown.contains("anxin  off  文件有效") && shown.contains("anxin-claims 2026-11-27"), "{shown}");
+    assert!(shown.contains(checked) && shown.contains(adapter), "{shown}");
     assert!(shown.contains("L7 当日账 statement: 通过 passed"), "{shown}");
+}
+
+#[test]
+fn a_mapping_is_checked_served_and_certified_as_the_handbook_does_it() {
+    maps_and_certifies("### 映射文件", "9080", "anxin  off  文件有效", "anxin-claims 2026-11-27");
+}
+
+#[test]
+fn so_is_one_of_xml_in_which_two_payers_are_paid_together() {
+    maps_and_certifies("#### XML", "9081", "kangtai  off  文件有效", "kangtai-core 2026-11-27");
 }
 
 /// A payer in Rust: its `main` is what the handbook shows, and the program is a gateway that knows it.

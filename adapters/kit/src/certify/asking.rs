@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::json;
-use yizhan_contract::payer::{Performed, Quote, QuoteAnswer, StatementLine, Status};
+use yizhan_contract::payer::{Manifest, Performed, Quote, QuoteAnswer, StatementLine, Status};
 use yizhan_contract::protocol::Statement;
 use yizhan_contract::stay::civil_date;
 use yizhan_contract::{Money, PayerCode, Text};
@@ -79,6 +79,21 @@ impl Bench {
     pub(super) async fn commit(&self, id: &str, quoted: &Quoted) -> Result<(End, Came), Stop> {
         let came = self.caller.post("/v1/commit", &self.commit_body(id, quoted)).await;
         self.end_of(id, came).await
+    }
+
+    /// Sends a commit again whose answer never came. Absent: nobody has seen it, and it may still be on its way to a system
+    /// that would book it twice.
+    pub(super) async fn commit_again(&self, id: &str, quoted: &Quoted) -> Result<Option<(End, Came)>, Stop> {
+        let came = self.caller.post("/v1/commit", &self.commit_body(id, quoted)).await;
+        let Manifest { commits_are_idempotent, reverse_window_s, .. } = self.manifest();
+        let may_stay_open = !commits_are_idempotent && reverse_window_s.is_some();
+        if may_stay_open
+            && matches!(came.answer()?, Performed::Unknown { .. })
+            && matches!(self.status(id).await.answer()?, Status::NotFound)
+        {
+            return Ok(None);
+        }
+        self.end_of(id, came).await.map(Some)
     }
 
     /// Commits a new quote of a covered person; it is done.

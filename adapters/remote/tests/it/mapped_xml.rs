@@ -115,8 +115,25 @@ fn answer(request: &str, book: &Book) -> String {
             Some(_) => "<Response code=\"0\"><No>撤1</No></Response>".to_owned(),
             None => none(),
         },
+        "BOOK" => {
+            assert_eq!(between(request, "<Day>", "</After>"), "20200702</Day><After>");
+            let lines: String = book.entries().iter().map(lines).collect();
+            format!("<Response code=\"0\"><Lines>{lines}</Lines></Response>")
+        }
         other => panic!("{other}"),
     }
+}
+
+/// One operation in the book: a line for each payer.
+fn lines(entry: &Entry) -> String {
+    let sign = entry.fen.signum();
+    let line = |kind: &str, fen: i64| {
+        let (id, amount) = (&entry.id, Money::from_fen(fen));
+        format!(
+            "<Line serial=\"{id}\" kind=\"{kind}\" at=\"20200702101500\"><No>号{id}</No><Amount>{amount}</Amount></Line>"
+        )
+    };
+    line("YW", entry.fen - sign * 5_507) + &line("BC", sign * 5_507)
 }
 
 fn fen(amounts: &[(PayerCode, Money)]) -> Vec<(&str, i64)> {
@@ -172,7 +189,29 @@ async fn two_payers_of_one_insurer_are_quoted_settled_and_cancelled_together() {
     assert!(matches!(insurer.mapped.status(&undo, deadline).await, Status::Done { .. }));
     assert_eq!(insurer.book.entries().len(), 2);
 
-    let book = insurer.mapped.statement("2020-07-02".parse().unwrap(), deadline).await.unwrap_err();
+    let book = insurer.mapped.statement("2020-07-02".parse().unwrap(), deadline).await.unwrap();
+    let lines: Vec<_> = book
+        .iter()
+        .map(|line| {
+            (line.operation_id.as_str(), line.payer.as_str(), line.amount.fen(), line.reference.as_str())
+        })
+        .collect();
+    let expected = [
+        ("op-1", "accident", 10_000, "号op-1"),
+        ("op-1", "supplementary", 5_507, "号op-1"),
+        ("op-2", "accident", -10_000, "号op-2"),
+        ("op-2", "supplementary", -5_507, "号op-2"),
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[tokio::test]
+async fn a_mapping_without_a_book_says_so() {
+    let certificates = Certificates::new();
+    let (without, _) = EXAMPLE.split_once("[statement]").unwrap();
+    let here = ("https://core.kangtai.example", "https://localhost:1");
+    let (mapped, host) = mapped(without, here, &certificates).unwrap();
+    let book = mapped.statement("2020-07-02".parse().unwrap(), host.within(20)).await.unwrap_err();
     assert!(book.why.contains("no [statement]"), "{}", book.why);
 }
 

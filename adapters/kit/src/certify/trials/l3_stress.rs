@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use futures_util::future::join_all;
-use yizhan_contract::Money;
+use yizhan_contract::{Money, PayerCode};
 
 use super::Trial;
 use crate::certify::asking::End;
@@ -70,10 +70,14 @@ fn capped(bench: &Bench) -> Result<(&TestPerson, Money), Stop> {
     }
 }
 
-async fn quote_capped(bench: &Bench, person: &TestPerson, most: Option<Money>) -> Result<Quoted, Stop> {
+/// The one payer whose cap is known: another one that the adapter serves has a cap of its own.
+fn whose_cap(bench: &Bench, person: &TestPerson) -> Vec<PayerCode> {
     let first = bench.manifest().serves.first().cloned();
-    let payers: Vec<_> = person.payer.clone().or(first).into_iter().collect();
-    bench.quote_of(person, &payers, most).await
+    person.payer.clone().or(first).into_iter().collect()
+}
+
+async fn quote_capped(bench: &Bench, person: &TestPerson, most: Option<Money>) -> Result<Quoted, Stop> {
+    bench.quote_of(person, &whose_cap(bench, person), most).await
 }
 
 async fn gives_the_cap_back(bench: &Bench) -> Verdict {
@@ -90,7 +94,7 @@ async fn gives_the_cap_back(bench: &Bench) -> Verdict {
     came.holds(end.is_done(), "支付成功（done）", "the commit is done")?;
     let used = bench
         .caller
-        .post("/v1/quote", &bench.ask(person, &bench.id("stay"), &bench.manifest().serves, None))
+        .post("/v1/quote", &bench.ask(person, &bench.id("stay"), &whose_cap(bench, person), None))
         .await;
     let used_up = match used.answer()? {
         yizhan_contract::payer::QuoteAnswer::Quote(quote) => {

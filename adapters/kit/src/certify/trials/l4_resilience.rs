@@ -233,8 +233,23 @@ async fn booked_once(bench: &Bench, id: &str, quoted: &Quoted, answered: Option<
     let first = match answered {
         Some(first) => first,
         // Nobody was told; whatever it came to, sent again it comes to an end.
-        None => bench.commit(id, quoted).await?.0,
+        None => match bench.commit_again(id, quoted).await? {
+            Some((first, _)) => first,
+            None => return fenced_off(bench, id, quoted).await,
+        },
     };
     stands(bench, id, quoted, &first).await?;
     if first.is_done() { bench.give_back(id, quoted).await } else { Ok(()) }
+}
+
+/// What the gateway does with a commit that nobody has seen and that must not be sent twice: a reversal settles it, and
+/// nothing of it is booked any more.
+async fn fenced_off(bench: &Bench, id: &str, quoted: &Quoted) -> Verdict {
+    let fence = bench.id("fence");
+    let (end, came) = bench.reverse(&fence, id, quoted).await?;
+    came.holds(end.is_done(), "冲正成功（done）", "the reversal is done")?;
+    let (end, came) = bench.commit(id, quoted).await?;
+    came.holds(!end.is_done(), "冲正之后不再办理", "not made once it was reversed")?;
+    let (booked, came) = bench.booked(&[id, &fence]).await?;
+    came.holds(booked.is_zero(), "账中合计 0.00", "0.00 in the book altogether")
 }

@@ -27,12 +27,15 @@ pub(crate) struct Core {
 pub(crate) struct Careless {
     manifest: Manifest,
     core: Arc<Mutex<Core>>,
+    /// One in four of the commits that it is killed amid never reaches its system.
+    loses_some: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Sent {
     id: String,
-    is_reversal: bool,
+    /// Of a reversal: what it takes back.
+    original: Option<String>,
     quote: Option<String>,
     #[serde(with = "by_payer")]
     amounts: Vec<(PayerCode, Money)>,
@@ -49,7 +52,21 @@ impl Careless {
             needs: [Need::IdNumber].into(),
             ..cautious
         };
-        Self { manifest, core }
+        Self { manifest, core, loses_some: false }
+    }
+
+    /// One whose system would book twice what is sent twice, so that what was lost on the way is not sent again; it
+    /// takes nothing back that it never booked.
+    pub(crate) fn losing_some(core: Arc<Mutex<Core>>) -> Self {
+        let Self { manifest, core, .. } = Self::with(core);
+        let not_found_settles_after_s = 300;
+        let manifest = Manifest { commits_are_idempotent: false, not_found_settles_after_s, ..manifest };
+        Self { manifest, core, loses_some: true }
+    }
+
+    fn is_lost(&self, id: &str) -> bool {
+        let number = id.rsplit_once("-killed-").and_then(|(_, number)| number.parse::<u32>().ok());
+        self.loses_some && number.is_some_and(|number| number.is_multiple_of(4))
     }
 }
 
@@ -80,7 +97,10 @@ impl Payer for Careless {
     fn prepare(&self, operation: &Operation) -> Result<Prepared, PrepareError> {
         let sent = Sent {
             id: operation.id.to_string(),
-            is_reversal: matches!(operation.kind, OperationKind::Reverse { .. }),
+            original: match &operation.kind {
+                OperationKind::Commit => None,
+                OperationKind::Reverse { original, .. } => Some(original.to_string()),
+            },
             quote: operation.quote_id.clone(),
             amounts: operation.amounts.clone(),
         };
@@ -88,11 +108,19 @@ impl Payer for Careless {
     }
 
     fn perform<'a>(&'a self, prepared: &'a Prepared, deadline: Timestamp) -> Answer<'a, Performed> {
-        let Sent { id, is_reversal, quote, amounts } = sent(prepared);
+        let Sent { id, original, quote, amounts } = sent(prepared);
+        let is_reversal = original.is_some();
         Box::pin(async move {
             // Whoever else works on the same has every chance to come in between.
             tokio::task::yield_now().await;
+            if self.is_lost(&id) {
+                return Performed::Unknown { poll_after: None, why: "no answer".to_owned() };
+            }
             let mut core = self.core.lock().unwrap();
+            let is_booked = |of: &String| core.lines.iter().any(|line| line.operation_id == *of);
+            if self.loses_some && original.as_ref().is_some_and(|of| !is_booked(of)) {
+                return Performed::Committed { amounts: Vec::new(), reference: "nothing".to_owned() };
+            }
             let quoted = quote.and_then(|quote| core.quotes.get(&quote).copied());
             if !is_reversal && quoted != Some(amounts[0].1) {
                 core.refused.push(id);

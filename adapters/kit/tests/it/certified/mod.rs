@@ -63,12 +63,11 @@ async fn the_simulated_payer_passes_every_level() {
     assert_eq!(made, shown);
 }
 
-/// Whoever is served by the crate need not think of being asked twice, nor of being killed.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_careless_payer_passes_every_level_by_the_service_over_it() {
+/// Passes every level by the service over it.
+async fn passes(make: fn(Arc<Mutex<Core>>) -> Careless) {
     let core: Arc<Mutex<Core>> = Arc::default();
     let house = House::with(move |book| {
-        let payer = Careless::with(Arc::clone(&core));
+        let payer = make(Arc::clone(&core));
         Arc::new(Desk::of(Bridge::open(Arc::new(payer), book).unwrap()))
     });
     let mut data = TestData { no_annual_cap: true, ..TestData::default() };
@@ -79,6 +78,18 @@ async fn a_careless_payer_passes_every_level_by_the_service_over_it() {
         report.trials.iter().filter(|trial| matches!(trial.outcome, Outcome::NotApplicable { .. }));
     let left_out: Vec<_> = left_out.map(|trial| trial.id).collect();
     assert_eq!(left_out, ["L1-04", "L1-05", "L1-09", "L3-01", "L3-02"]);
+}
+
+/// Whoever is served by the crate need not think of being asked twice, nor of being killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_careless_payer_passes_every_level() {
+    passes(Careless::with).await;
+}
+
+/// What never reached a system that books twice what is sent twice ends by a reversal, as the gateway ends it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_does_one_that_loses_what_must_not_be_sent_again() {
+    passes(Careless::losing_some).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
