@@ -69,6 +69,8 @@ pub(crate) struct Mood {
     pub(crate) is_mute: bool,
     /// Commits are done, and nobody hears of it.
     pub(crate) loses_answers: bool,
+    /// Reversals are done, and it says that there was nothing to take back.
+    pub(crate) gives_nothing_back: bool,
     /// Until when its quotes may be committed; absent: for ever.
     pub(crate) valid_until: Option<Timestamp>,
     /// What its quotes say of payers behind it.
@@ -244,6 +246,9 @@ impl Mood {
                 self.reversed.push(operation.amounts.clone());
                 self.book.insert(Arc::clone(original), Money::ZERO);
                 self.book.insert(Arc::clone(&operation.id), Money::ZERO);
+                if self.gives_nothing_back {
+                    operation.amounts.clear();
+                }
             }
         }
         let reference = self.words(&format!("R{}", self.book.len()));

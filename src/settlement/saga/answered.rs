@@ -19,6 +19,7 @@ const PENDING: &str = "支付方仍在办理 | the payer is still working on it"
 const NOT_FOUND: &str = "支付方查无此业务 | the payer does not know it";
 const OTHER_PAYERS: &str = "所确认的支付方与所问不符 | it confirms other payers than were asked";
 const NEGATIVE: &str = "所确认的金额为负 | it confirms a negative amount";
+const NOTHING_BACK: &str = "称没有可退回的款项，而该笔支付已经其确认 | it says there was nothing to take back of what it has confirmed";
 const NOT_AS_QUOTED: &str = "所确认的金额与其固定试算不符 | it confirms another amount than its firm quote";
 
 /// What follows for a call whose outcome the payer says it never saw, once that may be believed.
@@ -62,6 +63,7 @@ impl Call {
     pub(super) fn performed(&mut self, part: Part, answer: Performed, at: Timestamp) {
         let broken = match (&answer, part) {
             (Performed::Committed { amounts, .. }, Part::Commit) => self.broken(amounts, true),
+            (Performed::Committed { amounts, .. }, Part::Undo) => self.gives_nothing_back(amounts),
             _ => None,
         };
         let unusable = match (&answer, broken) {
@@ -132,6 +134,7 @@ impl Call {
     ) -> Missing {
         let broken = match (&answer, part) {
             (Status::Done { amounts, .. }, Part::Commit) => self.broken(amounts, false),
+            (Status::Done { amounts, .. }, Part::Undo) => self.gives_nothing_back(amounts),
             _ => None,
         };
         let unusable = match (&answer, broken) {
@@ -194,6 +197,14 @@ impl Call {
         }
         let is_firm = self.terms.quotes_are_firm && is_first_answer;
         (is_firm && !self.is_as_quoted(amounts)).then_some(NOT_AS_QUOTED)
+    }
+
+    /// Nothing can be taken back of a commit that never came; of one that the payer has confirmed it holds money, and
+    /// whether it still does is for a person to find out.
+    fn gives_nothing_back(&self, amounts: &[(PayerCode, Money)]) -> Option<&'static str> {
+        let holds_money =
+            self.is_committed() && self.to_take_back().iter().any(|(_, amount)| amount.is_positive());
+        (holds_money && amounts.is_empty()).then_some(NOTHING_BACK)
     }
 
     /// What a person has to say instead, where what they say cannot be true of this operation: they are held to what the

@@ -13,7 +13,7 @@ use yizhan_contract::step::PayerState;
 use yizhan_contract::{FindingCode, Money, Text};
 
 use super::House;
-use super::outside::{books_agree, later, line, opened, over, runs, send, sent, stands};
+use super::outside::{books_agree, later, line, opened, over, reversed, runs, send, sent, stands};
 use crate::away::{ASK_AFTER, Away, Mood, discharge, policies, together};
 
 const TEN_YEARS: SignedDuration = SignedDuration::from_hours(24 * 3_652);
@@ -199,5 +199,24 @@ async fn a_settlement_given_up_says_whose_amount_moved_and_why_the_next_was_not_
         en.starts_with(&*basic.en) && en.contains(&format!("({} cannot be asked: “down”)", next.en)),
         "{en}"
     );
+    books_agree(&house).await;
+}
+
+/// A payer holds money of what it has confirmed: that there was nothing to take back cannot be, and it is asked.
+#[tokio::test]
+async fn a_reversal_that_gives_nothing_back_is_not_believed() {
+    let insurer = Away::required("supplementary");
+    let house = house(&insurer, |mood| mood.gives_nothing_back = true).await;
+    let settled = send(&house, "m1").await;
+    assert!(line(&settled, "supplementary").paid.is_positive());
+    let reversed = tokio::select! {
+        bill = reversed(&house, &settled) => bill,
+        () = runs(&house) => unreachable!("time ends"),
+    };
+    assert_eq!(reversed.state, BillState::Reversed);
+    let said = reversed.findings.iter().find(|finding| finding.code == FindingCode::PayerAnswerUnusable);
+    let said = &said.unwrap_or_else(|| panic!("{:?}", reversed.findings)).message;
+    assert!(said.en.contains("it says there was nothing to take back of what it has confirmed"), "{said:?}");
+    assert!(said.zh.contains("称没有可退回的款项"), "{said:?}");
     books_agree(&house).await;
 }
