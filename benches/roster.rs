@@ -1,15 +1,16 @@
 //! A province's roster, 2,013,800 people: import time and memory, and how long settlements take meanwhile.
 //!
-//! `cargo bench --bench roster [-- PEOPLE]`. The file is generated first and is not part of the time. The
+//! `cargo bench --bench roster [-- [PEOPLE] [--store postgres://…]]`, with an empty database in place of a SQLite file. The file is generated first and is not part of the time. The
 //! first import runs alone. Then discharges of 60 lines come at a steady rate, each measured from the moment
 //! it was meant to begin: for a while alone, while the next snapshot is imported, and while `yizhan roster import`
-//! brings in another beside this process. Goal: p99 at most twice the quiet one. Memory is the peak of the whole process (`VmHWM`, Linux).
+//! brings in another beside this process. Goal: p99 at most twice the quiet one. Memory is the peak of the whole process (`VmHWM`, Linux),
+//! without that of a PostgreSQL server.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program for people, ended by any failure")]
 
 mod discharges;
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +18,12 @@ use tokio::sync::watch;
 use yizhan::intake::reception::Reception;
 use yizhan::roster::{RosterFile, RosterMode};
 use yizhan::runtime::{Clock as _, RandomIds, SystemClock};
-use yizhan::store::registers::{Import, Registers as _};
+use yizhan::store::Ports;
+use yizhan::store::address::Address;
+use yizhan::store::postgres::{self, Postgres};
+use yizhan::store::registers::Import;
 use yizhan::store::seal::Key;
-use yizhan::store::sqlite::{Options, Sqlite};
+use yizhan::store::sqlite::{self, Sqlite};
 
 /// 建档立卡 population of the provincial plan.
 const PEOPLE: u32 = 2_013_800;
@@ -30,19 +34,28 @@ const DAYS: u32 = 28 * 12 * 60;
 const RATE: u32 = 100;
 const QUIET: Duration = Duration::from_secs(20);
 
+/// What is filled, and how another process finds it.
+struct Filled {
+    store: Arc<dyn Ports>,
+    named: String,
+    key: PathBuf,
+}
+
 fn main() {
-    let people = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(PEOPLE);
+    let words: Vec<String> = std::env::args().collect();
+    let people = words.iter().find_map(|word| word.parse().ok()).unwrap_or(PEOPLE);
+    let named = words.iter().skip_while(|word| *word != "--store").nth(1).cloned();
     let directory = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
     let file = directory.path().join("roster.csv");
     generate(&file, people);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let path = directory.path().join("store.db");
-    let key = Key::create(&directory.path().join("store.key")).unwrap();
-    let store = Arc::new(Sqlite::open(&path, Some(key), Arc::new(RandomIds), Options::default()).unwrap());
+    let named = named.unwrap_or_else(|| directory.path().join("store.db").display().to_string());
     runtime.block_on(async {
-        import(&store, &file, "first import", "2020-01-01").await;
-        println!("store {} MiB", std::fs::metadata(&path).unwrap().len() / 1024 / 1024);
-        let reception = discharges::reception(&store).await;
+        let filled = Filled::open(named, directory.path().join("store.key")).await;
+        let store = &*filled.store;
+        import(store, &file, "first import", "2020-01-01").await;
+        println!("store {} MiB", filled.bytes().await / 1024 / 1024);
+        let reception = discharges::reception(Arc::clone(&filled.store)).await;
         let (stop, stopped) = watch::channel(false);
         let settling = tokio::spawn(settle_steadily(reception.clone(), stopped, 0));
         tokio::time::sleep(QUIET).await;
@@ -53,19 +66,45 @@ fn main() {
         };
         let (stop, stopped) = watch::channel(false);
         let settling = tokio::spawn(settle_steadily(reception.clone(), stopped, 1_000_000));
-        import(&store, &file, "next snapshot, settling meanwhile", "2020-07-01").await;
+        import(store, &file, "next snapshot, settling meanwhile", "2020-07-01").await;
         stop.send(true).unwrap();
         times(shown("while importing", settling.await.unwrap()));
         let (stop, stopped) = watch::channel(false);
         let settling = tokio::spawn(settle_steadily(reception, stopped, 2_000_000));
-        let (path, file) = (path.clone(), file.clone());
-        tokio::task::spawn_blocking(move || import_beside(&path, &file)).await.unwrap();
+        tokio::task::spawn_blocking(move || import_beside(&filled, &file)).await.unwrap();
         stop.send(true).unwrap();
         times(shown("while another process imports", settling.await.unwrap()));
     });
 }
 
-async fn import(store: &Sqlite, file: &Path, round: &str, as_of: &str) {
+impl Filled {
+    async fn open(named: String, key: PathBuf) -> Self {
+        let (made, ids) = (Some(Key::create(&key).unwrap()), Arc::new(RandomIds));
+        let store: Arc<dyn Ports> = match named.parse().unwrap() {
+            Address::File(path) => {
+                Arc::new(Sqlite::open(&path, made, ids, sqlite::Options::default()).unwrap())
+            }
+            Address::Postgres(address) => {
+                let options = postgres::Options::default();
+                Arc::new(Postgres::open(&address, made, ids, options).await.unwrap())
+            }
+        };
+        Self { store, named, key }
+    }
+
+    async fn bytes(&self) -> u64 {
+        match self.named.parse().unwrap() {
+            Address::File(path) => std::fs::metadata(path).unwrap().len(),
+            Address::Postgres(address) => {
+                let client = postgres::connection_to(&address).await.unwrap();
+                let row = client.query_one("SELECT pg_database_size(current_database())", &[]).await.unwrap();
+                row.get::<_, i64>(0).unsigned_abs()
+            }
+        }
+    }
+}
+
+async fn import(store: &dyn Ports, file: &Path, round: &str, as_of: &str) {
     let begun = SystemClock.now();
     let import = Import {
         at: begun,
@@ -85,11 +124,12 @@ async fn import(store: &Sqlite, file: &Path, round: &str, as_of: &str) {
     );
 }
 
-fn import_beside(store: &Path, file: &Path) {
+fn import_beside(filled: &Filled, file: &Path) {
     let begun = SystemClock.now();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_yizhan"));
-    command.args(["roster", "import", "--mode", "snapshot", "--as-of", "2020-09-01", "--store"]).arg(store);
-    assert!(command.arg(file).status().unwrap().success());
+    command.args(["roster", "import", "--mode", "snapshot", "--as-of", "2020-09-01"]).arg(file);
+    command.env("YIZHAN_STORE", &filled.named).env("YIZHAN_KEY_FILE", &filled.key);
+    assert!(command.status().unwrap().success());
     let took = SystemClock.now().duration_since(begun);
     println!("a snapshot by another process: {}.{:01} s", took.as_secs(), took.subsec_millis() / 100);
 }

@@ -29,7 +29,7 @@ fn main() {
     let path = directory.path().join("store.db");
     let key = Some(Key::ephemeral().unwrap());
     let store = Arc::new(Sqlite::open(&path, key, Arc::new(RandomIds), Options::default()).unwrap());
-    let reception = runtime.block_on(discharges::reception(&store));
+    let reception = runtime.block_on(discharges::reception(Arc::clone(&store) as _));
     let bare = bare_store(&directory.path().join("bare.db"));
     let (mut bares, mut ones, mut manys, mut shares) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS {

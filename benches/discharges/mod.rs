@@ -1,15 +1,17 @@
 //! Whole discharges for benches: people nobody knew, 60 lines each, through the reception.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use yizhan::catalogue::CatalogueFile;
 use yizhan::intake::reception::{Arrival, Reception};
 use yizhan::intake::{Format, Profile, Profiles};
+use yizhan::refusal::{Code, Refusal};
 use yizhan::runtime::{Clock as _, Runtime, SystemClock};
 use yizhan::settlement::gateway::Gateway;
 use yizhan::settlement::outcome::Outcome;
-use yizhan::store::registers::{Import, Registers as _};
-use yizhan::store::sqlite::Sqlite;
+use yizhan::store::Ports;
+use yizhan::store::registers::Import;
 use yizhan::telemetry::Channel;
 use yizhan_rules::PolicyShelf;
 
@@ -17,7 +19,10 @@ const LINES: usize = 60;
 const HOSPITAL: &str = include_str!("../../tests/samples/hospitals/H37132301.toml");
 const CATALOGUE: &str = include_str!("../../tests/samples/catalogue.csv");
 
-/// Sends the discharge with a number and sees it settled.
+/// A store that is busy is tried again so much later, as hospitals do; that is part of the time a stay takes.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// Sends the discharge with a number until it is settled.
 pub(crate) async fn settle(reception: &Reception, number: u64) {
     let message = discharge(number);
     let arrival = Arrival {
@@ -28,12 +33,20 @@ pub(crate) async fn settle(reception: &Reception, number: u64) {
         mode: None,
         only: None,
     };
-    let outcome = reception.receive(arrival).await.outcome;
+    let mut outcome = reception.receive(arrival).await.outcome;
+    while matches!(&outcome, Outcome::Refused(refused) if refused.refusals.iter().all(is_busy)) {
+        tokio::time::sleep(TRIED_AGAIN_AFTER).await;
+        outcome = reception.receive(arrival).await.outcome;
+    }
     assert!(matches!(outcome, Outcome::Bill(_)), "{outcome:?}");
 }
 
+fn is_busy(refusal: &Refusal) -> bool {
+    refusal.code == Code::StoreUnavailable
+}
+
 /// The sample hospital over a store, with the sample catalogue.
-pub(crate) async fn reception(store: &Arc<Sqlite>) -> Reception {
+pub(crate) async fn reception(store: Arc<dyn Ports>) -> Reception {
     let rows = CatalogueFile::shipped(CATALOGUE).unwrap();
     let import = Import {
         at: SystemClock.now(),
@@ -47,7 +60,6 @@ pub(crate) async fn reception(store: &Arc<Sqlite>) -> Reception {
     let hospitals =
         Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));
     let policies = Arc::new(PolicyShelf::shipped().unwrap());
-    let store: Arc<dyn yizhan::store::Store> = Arc::<Sqlite>::clone(store);
     Reception::new(
         Gateway::new(store, policies, hospitals, Arc::default(), Arc::from("bench"), Runtime::system()),
         profiles,

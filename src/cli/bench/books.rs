@@ -1,23 +1,31 @@
 //! Where the gate reads what was settled: in the store itself, or through the HTTP port of a gateway that
 //! runs elsewhere.
 
+use std::time::Duration;
+
 use jiff::civil::Date;
 
 use super::gate::{Audited, Books};
 use super::load::Settled;
+use super::told::{Receivers, Told};
 use crate::cli::workload::client::{Client, Doors};
 use crate::cli::{block_on, ledger};
+use crate::runtime::steady;
 use crate::settlement::bill::Bill;
 use crate::store::{ReportLine, Store};
 
 /// Bills not told yet that are counted; one is too many.
 const UNTOLD_MAX: u32 = 100;
+/// Between a hospital's having a letter and the store's knowing it lies one write.
+const UNTOLD_WAIT: Duration = Duration::from_secs(10);
+const UNTOLD_TICK: Duration = Duration::from_millis(50);
 
 /// The store of a gateway of our own, which settled nothing before.
 pub(super) struct StoreBooks<'s> {
     pub(super) store: &'s dyn Store,
     /// First and last day of the run, in Shanghai.
     pub(super) days: (Date, Date),
+    pub(super) receivers: &'s Receivers,
 }
 
 impl Books for StoreBooks<'_> {
@@ -36,15 +44,20 @@ impl Books for StoreBooks<'_> {
 
     fn audit(&mut self) -> anyhow::Result<Option<Audited>> {
         let (audit, found) = block_on(ledger::check(self.store, |_| {}))?;
-        let untold = block_on(self.store.outbox_waiting(UNTOLD_MAX))?.len();
+        let untold = untold(self.store)?;
         let differences = found.shown.into_iter().map(|difference| difference.what).collect();
         Ok(Some(Audited { settlements: audit.settlements, differences, untold }))
+    }
+
+    fn told(&mut self) -> Option<Told> {
+        Some(self.receivers.told())
     }
 }
 
 /// The bills of a store that held many before: its days are not those of the run alone.
 pub(super) struct AnsweredBills<'s> {
     pub(super) store: &'s dyn Store,
+    pub(super) receivers: &'s Receivers,
 }
 
 impl Books for AnsweredBills<'_> {
@@ -58,6 +71,22 @@ impl Books for AnsweredBills<'_> {
 
     fn audit(&mut self) -> anyhow::Result<Option<Audited>> {
         Ok(None)
+    }
+
+    fn told(&mut self) -> Option<Told> {
+        Some(self.receivers.told())
+    }
+}
+
+/// Bills that wait to be told, once none does or it has been waited for long enough.
+pub(super) fn untold(store: &dyn Store) -> anyhow::Result<usize> {
+    let end = steady() + UNTOLD_WAIT;
+    loop {
+        let waiting = block_on(store.outbox_waiting(UNTOLD_MAX))?.len();
+        if waiting == 0 || steady() >= end {
+            return Ok(waiting);
+        }
+        std::thread::sleep(UNTOLD_TICK);
     }
 }
 
@@ -91,5 +120,10 @@ impl Books for HttpBooks {
 
     fn audit(&mut self) -> anyhow::Result<Option<Audited>> {
         Ok(None)
+    }
+
+    /// Its hospitals have their own addresses.
+    fn told(&mut self) -> Option<Told> {
+        None
     }
 }

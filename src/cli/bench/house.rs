@@ -9,7 +9,10 @@ use std::thread::JoinHandle;
 use anyhow::{Context, anyhow, bail};
 use tokio::sync::watch;
 
+use super::load::Load;
 use super::payers::Named;
+use super::progress::Progress;
+use super::told::Receivers;
 use crate::cli::import::{bring_in_roster, bring_in_sample_catalogue};
 use crate::cli::opened::Opened;
 use crate::cli::serve::{Front, Listeners, serve};
@@ -29,11 +32,12 @@ use crate::telemetry;
 /// More than the load may ever ask for: what is measured is the gateway, not its limit.
 const REQUESTS_PER_SECOND_MAX: u32 = 1_000_000;
 
-/// A gateway of our own, with people on its roster and both ports open.
+/// A gateway of our own, with people on its roster, both ports open, and hospitals that are told.
 pub(super) struct OwnGateway {
-    pub(super) doors: Doors,
+    doors: Doors,
     pub(super) store: Opened,
     pub(super) address: Address,
+    pub(super) receivers: Receivers,
     stop: watch::Sender<bool>,
     serving: JoinHandle<anyhow::Result<()>>,
 }
@@ -67,7 +71,8 @@ impl OwnGateway {
         let store = opened::open_store(&address, key_path, postgres::Options::default(), &runtime)?;
         let (policies, payers) = (policy::shelf(&[])?, Payers::new(outside)?);
         payers.check(&policies)?;
-        let profiles = profiles(workload.hospitals())?;
+        let receivers = Receivers::open(workload.hospitals())?;
+        let profiles = profiles(workload.hospitals(), &receivers.addresses)?;
         let name = store.command_name(&runtime);
         let reception =
             house::reception_of(&store, Arc::new(policies), profiles, runtime, payers.into(), name.as_str());
@@ -88,7 +93,12 @@ impl OwnGateway {
         let serving =
             std::thread::spawn(move || handle.block_on(serve(&config, listeners, reception, front, stopped)));
         let doors = Doors::plain(format!("http://{}", ports.0), ports.1.to_string());
-        Ok(Self { doors, store, address, stop, serving })
+        Ok(Self { doors, store, address, receivers, stop, serving })
+    }
+
+    /// Sends to it, and sees that its hospitals are told.
+    pub(super) fn load<'l>(&'l self, workload: &'l Workload, progress: &'l Progress) -> Load<'l> {
+        Load::new(workload, &self.doors, progress).told_at(&self.receivers)
     }
 
     /// Of the store's file; absent where it is none.

@@ -4,7 +4,7 @@
 //! In an open loop a message is timed from the moment it was to be sent, not from the moment a client got
 //! round to it: a gateway that stalls is charged for everybody it kept waiting.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use yizhan_contract::Money;
 
 use super::progress::Progress;
+use super::told::Receivers;
 use crate::cli::workload::client::{Answer, Client, Doors};
 use crate::cli::workload::{Outgoing, Saying, Stay, Workload};
 use crate::runtime::steady;
@@ -65,6 +66,8 @@ pub(super) struct Measured {
     pub(super) settling: Histogram<u64>,
     /// µs until charges were acknowledged.
     pub(super) charging: Histogram<u64>,
+    /// From the last answer until hospitals had been told of everything.
+    pub(super) told_after: Duration,
 }
 
 /// The load and whom it is for.
@@ -72,13 +75,22 @@ pub(super) struct Load<'l> {
     pub(super) workload: &'l Workload,
     pub(super) doors: &'l Doors,
     pub(super) progress: &'l Progress,
+    /// Absent where hospitals are told elsewhere.
+    receivers: Option<&'l Receivers>,
     /// Number of the next stay.
     next: AtomicU64,
+    /// Settlements of which the hospitals are to be told, save those that were given up.
+    telling: AtomicUsize,
 }
 
 impl<'l> Load<'l> {
     pub(super) fn new(workload: &'l Workload, doors: &'l Doors, progress: &'l Progress) -> Self {
-        Self { workload, doors, progress, next: AtomicU64::new(0) }
+        let (receivers, next, telling) = (None, AtomicU64::new(0), AtomicUsize::new(0));
+        Self { workload, doors, progress, receivers, next, telling }
+    }
+
+    pub(super) fn told_at(self, receivers: &'l Receivers) -> Self {
+        Self { receivers: Some(receivers), ..self }
     }
 
     /// From this stay on; those before it were sent already.
@@ -86,7 +98,8 @@ impl<'l> Load<'l> {
         Self { next: AtomicU64::new(first), ..self }
     }
 
-    /// Sends for as long as `lasting`, and waits for the last answers.
+    /// Sends for as long as `lasting`, waits for the last answers, and, untimed, until the hospitals are told: what is
+    /// measured next is not to be slowed down by it.
     pub(super) fn run(&self, pace: Pace, lasting: Duration) -> anyhow::Result<Measured> {
         let clients = match pace {
             Pace::Closed { clients } => clients,
@@ -118,7 +131,15 @@ impl<'l> Load<'l> {
             all.add(one?)?;
         }
         let Seen { account, settling, charging } = all;
-        Ok(Measured { account, took: steady().duration_since(begun), settling, charging })
+        let answered = steady();
+        if let Some(receivers) = self.receivers {
+            let settled = account.settled.len();
+            let letters = self.telling.fetch_add(settled, Ordering::Relaxed) + settled;
+            let missing = receivers.wait_for(letters, self.progress);
+            self.telling.fetch_sub(missing, Ordering::Relaxed);
+        }
+        let (took, told_after) = (answered.duration_since(begun), steady().duration_since(answered));
+        Ok(Measured { account, took, settling, charging, told_after })
     }
 
     fn closed(&self, mut client: Client, end: Instant) -> anyhow::Result<Seen> {

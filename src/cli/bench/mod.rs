@@ -3,7 +3,7 @@
 //! [`workload`](super::workload) makes stays, [`load`] sends them as so many [`client`](super::workload::client)s to the [`subject`], which is a gateway
 //! of our own ([`house`]) or one that runs already. [`machine`] measures bare commits, [`turns`] interleaves all
 //! of it, [`peak`] looks for the highest rate. Before anything is told, [`gate`] accounts for every message
-//! by the gateway's own [`books`]. [`stored`] does it over stores that are full. Outside [`payers`] can be asked that take their time, and [`own_time`] says
+//! by the gateway's own [`books`] and by what its hospitals were [`told`]. [`stored`] does it over stores that are full. Outside [`payers`] can be asked that take their time, and [`own_time`] says
 //! what is left of a settlement's time without them.
 
 mod books;
@@ -21,6 +21,7 @@ mod progress;
 mod report;
 mod stored;
 mod subject;
+mod told;
 mod turns;
 
 use std::path::{Path, PathBuf};
@@ -38,7 +39,6 @@ use crate::config::{Log, LogFormat};
 use crate::runtime::Runtime;
 use crate::store::address::Address;
 use crate::telemetry;
-use load::Load;
 use machine::Machine;
 use own_time::OwnTime;
 use payers::Named;
@@ -160,7 +160,7 @@ fn measure(args: &BenchArgs) -> anyhow::Result<Report> {
     let idle_kib = memory::resident_kib(args.pid).filter(|_| args.http.is_none() || args.pid.is_some());
     let bytes_before = subject.store_bytes();
     let mut run = Run {
-        load: Load::new(&workload, subject.doors(), &progress),
+        load: subject.load(&workload, &progress),
         machine: machine(args, folder.path())?,
         progress: &progress,
         turns: args.turns,
@@ -187,6 +187,7 @@ fn measure(args: &BenchArgs) -> anyhow::Result<Report> {
         rows: ran.rows,
         peak: ran.peak,
         memory,
+        told_after_us: verdict.told.map(|_| load::micros(ran.told_after)),
         store_bytes_per_settlement: bytes.and_then(|bytes| bytes.checked_div(verdict.settled)),
         verdict,
     })

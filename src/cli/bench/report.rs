@@ -20,6 +20,10 @@ pub(super) struct Report {
     pub(super) peak: Option<Peak>,
     pub(super) goals: Vec<Goal>,
     pub(super) memory: Memory,
+    /// The longest that hospitals waited for their letters once a turn had had its last answer; absent where they are
+    /// told elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) told_after_us: Option<u64>,
     /// What a settlement takes in the store's file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) store_bytes_per_settlement: Option<u64>,
@@ -93,6 +97,10 @@ impl Report {
         if let Some(peak) = &self.peak {
             line(text, "可持续的最高速率 | highest rate kept up", &format!("{}/s", peak.stays_per_second));
         }
+        if let Some(us) = self.told_after_us {
+            let title = "最后应答至回送完毕 | from the last answer until all hospitals are told";
+            line(text, title, &format!("≤ {}", milliseconds(us)));
+        }
         if let Some(bytes) = self.store_bytes_per_settlement {
             line(text, "每次结算占库 | a settlement in the store", &format!("{bytes} B"));
         }
@@ -113,7 +121,7 @@ impl Report {
 
 /// Whether the run counts, and why not.
 pub(super) fn ending(verdict: &Verdict, text: &mut String) {
-    let Verdict { is_valid, acknowledged, settled, total, caps_reached, faults_seen, faults } = verdict;
+    let Verdict { is_valid, acknowledged, settled, told, total, caps_reached, faults_seen, faults } = verdict;
     if *is_valid {
         let _ = writeln!(
             text,
@@ -121,6 +129,12 @@ pub(super) fn ending(verdict: &Verdict, text: &mut String) {
              accounted for: {acknowledged} messages acknowledged, {settled} settlements all in the store, {total} in total, \
              {caps_reached} annual caps reached"
         );
+        if let Some(told) = told {
+            let _ = writeln!(
+                text,
+                "医院收到 {told} 封回送，各对应一次结算 | hospitals were told {told} times, once of each settlement"
+            );
+        }
         return;
     }
     let _ = writeln!(

@@ -9,8 +9,9 @@ use yizhan_rules::PolicyShelf;
 use super::books::{HttpBooks, StoreBooks};
 use super::gate::{self, Verdict};
 use super::house::OwnGateway;
-use super::load::Account;
+use super::load::{Account, Load};
 use super::payers::Named;
+use super::progress::Progress;
 use crate::cli::opened::Unprinted;
 use crate::cli::workload::Workload;
 use crate::cli::workload::client::Doors;
@@ -45,10 +46,11 @@ impl Subject {
         }
     }
 
-    pub(super) fn doors(&self) -> &Doors {
+    /// Sends to it.
+    pub(super) fn load<'l>(&'l self, workload: &'l Workload, progress: &'l Progress) -> Load<'l> {
         match self {
-            Self::Own(own) => &own.doors,
-            Self::Running { doors, .. } => doors,
+            Self::Own(own) => own.load(workload, progress),
+            Self::Running { doors, .. } => Load::new(workload, doors, progress),
         }
     }
 
@@ -84,7 +86,7 @@ impl Subject {
             .context("随附的政策中没有压测所用的政策 | no policy is shipped for the load")?;
         match self {
             Self::Own(own) => {
-                let mut books = StoreBooks { store: &*own.store, days };
+                let mut books = StoreBooks { store: &*own.store, days, receivers: &own.receivers };
                 gate::judge(account, workload, &gate::caps(policy), &mut books)
             }
             // Its policies are its own, and so are its caps.

@@ -54,6 +54,8 @@ pub(super) struct Ran {
     pub(super) rows: Vec<Row>,
     pub(super) peak: Option<Peak>,
     pub(super) minutes_kib: Vec<u64>,
+    /// The longest that hospitals waited for their letters once a turn had had its last answer.
+    pub(super) told_after: Duration,
 }
 
 impl Run<'_> {
@@ -78,7 +80,7 @@ impl Run<'_> {
             Mode::Rate(_) | Mode::Peak => vec![Work::Bare(Limit::OneByOne), open],
             Mode::Clients(clients) => bare(clients).chain([closed(clients)]).collect(),
         };
-        ran.rows = self.take_turns(&works, &mut ran.account)?;
+        self.take_turns(&works, &mut ran)?;
         for minute in 0..minutes {
             self.progress.say(&format!("长时运行 {minute}/{minutes}"), "long run");
             self.drive(Pace::Open { stays_per_second: rate }, MINUTE, &mut ran.account)?;
@@ -101,18 +103,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn take_turns(&mut self, works: &[Work], account: &mut Account) -> anyhow::Result<Vec<Row>> {
+    fn take_turns(&mut self, works: &[Work], ran: &mut Ran) -> anyhow::Result<()> {
         let mut rows: Vec<Row> = works.iter().map(|work| work.row()).collect();
         let mut beside = Beside::new();
         for turn in 1..=self.turns {
             self.progress.say(&format!("第 {turn}/{} 轮", self.turns), "turn");
             for (work, row) in works.iter().zip(&mut rows) {
-                row.turns.push(self.take_turn(*work, &mut beside, account)?);
+                row.turns.push(self.take_turn(*work, &mut beside, &mut ran.account)?);
             }
         }
-        let Beside { charges, own_time } = beside;
+        let Beside { charges, own_time, told_after } = beside;
         rows.extend([charges, own_time].into_iter().filter(|row| !row.turns.is_empty()));
-        Ok(rows)
+        (ran.rows, ran.told_after) = (rows, told_after);
+        Ok(())
     }
 
     fn take_turn(&mut self, work: Work, beside: &mut Beside, account: &mut Account) -> anyhow::Result<Turn> {
@@ -128,15 +131,17 @@ impl Run<'_> {
             beside.add(&measured, self.own_time.as_ref())?;
         }
         let turn = Turn::new(measured.rate(), &measured.settling);
+        beside.told_after = beside.told_after.max(measured.told_after);
         account.add(measured.account);
         Ok(turn)
     }
 }
 
-/// What else a turn of an open loop tells.
+/// What else a turn tells; rows are of open loops.
 struct Beside {
     charges: Row,
     own_time: Row,
+    told_after: Duration,
 }
 
 impl Beside {
@@ -145,6 +150,7 @@ impl Beside {
         Self {
             charges: row("charges", Text::new("费用报文", "charges alone")),
             own_time: row("own_time", Text::new("扣除外部支付方用时", "less what payers took")),
+            told_after: Duration::ZERO,
         }
     }
 

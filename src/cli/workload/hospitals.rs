@@ -1,6 +1,9 @@
 //! Who sends: sample hospitals made for the run (a few big ones, many small ones, each with its own token), or those
 //! that a running gateway knows.
 
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
 use encoding_rs::Encoding;
 use sha2::{Digest, Sha256};
 use yizhan_contract::Text;
@@ -108,17 +111,21 @@ impl SendingHospital {
         }
     }
 
-    fn profile(&self) -> Result<Profile, ProfileError> {
+    fn profile(&self, told_at: Option<SocketAddr>) -> Result<Profile, ProfileError> {
         let token: String =
             Sha256::digest(self.token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        Profile::from_toml(&format!(
+        let mut profile = format!(
             "code = \"{code}\"\nname = {{ zh = \"压测医院\", en = \"Bench hospital\" }}\nlevel = {level}\n\
              region = \"{region}\"\nagreements = [{{ from = \"2014-01-01\" }}]\ntoken_sha256 = \"{token}\"\n\
              bill_in_ack = \"ZBL\"\n",
             code = self.code,
             level = self.level,
             region = self.region,
-        ))
+        );
+        if let Some(address) = told_at {
+            let _ = writeln!(profile, "return_address = \"{address}\"");
+        }
+        Profile::from_toml(&profile)
     }
 }
 
@@ -127,8 +134,14 @@ pub(super) fn samples() -> Vec<SendingHospital> {
     (0..HOSPITALS).map(SendingHospital::sample).collect()
 }
 
-pub(in crate::cli) fn profiles(of: &[SendingHospital]) -> Result<Profiles, ProfileError> {
-    Profiles::new(of.iter().map(SendingHospital::profile).collect::<Result<_, _>>()?)
+/// As a gateway knows them; `told_at`: where each takes its bills, nowhere where there is none for it.
+pub(in crate::cli) fn profiles(
+    of: &[SendingHospital],
+    told_at: &[SocketAddr],
+) -> Result<Profiles, ProfileError> {
+    let told_at = told_at.iter().copied().map(Some).chain(std::iter::repeat(None));
+    let profiles = of.iter().zip(told_at).map(|(hospital, told_at)| hospital.profile(told_at));
+    Profiles::new(profiles.collect::<Result<_, _>>()?)
 }
 
 /// How often each sends: the second half as often as the first, the third a third as often, and so on.

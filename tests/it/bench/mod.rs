@@ -25,6 +25,8 @@ fn a_run_is_accounted_for_and_told_beside_the_machines_own_limits() {
     assert_eq!(output.status.code(), Some(0), "{complaints}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["verdict"]["is_valid"], true, "{report}");
+    let (told, settled) = (&report["verdict"]["told"], &report["verdict"]["settled"]);
+    assert!(settled.as_u64().unwrap() > 0 && told == settled, "{report}");
     let names: Vec<&str> =
         report["rows"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["bare_1", "bare_4_shared", "closed_4"]);
@@ -38,7 +40,9 @@ fn a_rate_is_kept_and_told_in_both_languages() {
     let output = bench(&["--rate", "5"]);
     let shown = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{shown}");
-    for words in ["settlements at 5/s", "结算，恒定 5/s", "accounted for", "核对无误"] {
+    for words in
+        ["settlements at 5/s", "结算，恒定 5/s", "accounted for", "核对无误", "hospitals were told", "回送"]
+    {
         assert!(shown.contains(words), "{words} is missing from\n{shown}");
     }
     assert_eq!(shown.contains("debug build"), cfg!(debug_assertions), "{shown}");

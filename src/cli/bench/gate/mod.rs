@@ -2,16 +2,18 @@
 //!
 //! Every message was acknowledged; every settlement answered is in the store once and no other is; every bill
 //! holds exactly the charges that were sent, balances, and leaves the patient the share that was answered; the
-//! day's report is the sum of those bills; the ledger and the year's sums agree with them, and nothing waits to
-//! be told to anybody; nobody's annual cap was passed.
+//! day's report is the sum of those bills; the ledger and the year's sums agree with them; each hospital was told
+//! of each of its settlements under one id, of no other, and nothing waits to be told; nobody's annual cap was passed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
+use uuid::Uuid;
 use yizhan_contract::{Money, PayerCode, Text};
 use yizhan_rules::Policy;
 
 use super::load::{Account, Settled};
+use super::told::Told;
 use crate::cli::workload::Workload;
 use crate::settlement::bill::{Bill, BillState};
 use crate::store::ReportLine;
@@ -30,6 +32,9 @@ pub(super) trait Books {
 
     /// The whole store held against itself; absent where it cannot be asked for.
     fn audit(&mut self) -> anyhow::Result<Option<Audited>>;
+
+    /// What hospitals were told of the run; absent where they are told elsewhere.
+    fn told(&mut self) -> Option<Told>;
 }
 
 /// What holding ledger, bills, sums and outbox against each other came to.
@@ -47,6 +52,9 @@ pub(super) struct Verdict {
     pub(super) is_valid: bool,
     pub(super) acknowledged: u64,
     pub(super) settled: u64,
+    /// Letters to hospitals, each counted once; absent where they go elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) told: Option<usize>,
     pub(super) total: Money,
     /// People and payers whose cap is used up to the fen.
     pub(super) caps_reached: usize,
@@ -90,6 +98,9 @@ pub(super) fn judge(
     }
     if let Some(audited) = books.audit()? {
         judging.audit(account, audited);
+    }
+    if let Some(told) = books.told() {
+        judging.told(account, &told);
     }
     Ok(judging.end(account))
 }
@@ -189,7 +200,6 @@ impl Judging<'_> {
         }
     }
 
-    /// The bench's hospitals name no address, so nobody is to be told anything.
     fn audit(&mut self, account: &Account, audited: Audited) {
         let (answered, posted) = (account.settled.len(), audited.settlements);
         if usize::try_from(posted) != Ok(answered) {
@@ -203,6 +213,27 @@ impl Judging<'_> {
             self.say(Text::new(format!("{count} 张结算单待回送"), format!("{count} bills wait to be told")));
         }
         audited.differences.into_iter().for_each(|difference| self.say(difference));
+    }
+
+    /// One letter for each settlement, however often it came.
+    fn told(&mut self, account: &Account, told: &Told) {
+        self.verdict.told = Some(told.letters.len());
+        let mut letters: HashMap<Uuid, usize> = HashMap::with_capacity(told.letters.len());
+        told.letters.values().for_each(|settlement| *letters.entry(*settlement).or_default() += 1);
+        for settled in &account.settled {
+            match letters.remove(&settled.settlement) {
+                Some(1) => {}
+                None => self.fault("医院没有收到这次结算", "its hospital was not told", settled),
+                Some(_) => self.fault("同一结算以不同编号回送", "told under several ids", settled),
+            }
+        }
+        let strange = letters.len() as u64 + told.astray;
+        if strange > 0 {
+            self.say(Text::new(
+                format!("医院收到 {strange} 封与其结算无关的回送"),
+                format!("hospitals were told {strange} times of no settlement of theirs that was answered"),
+            ));
+        }
     }
 
     fn end(self, account: &Account) -> Verdict {

@@ -9,7 +9,7 @@ use yizhan_contract::stay::civil_date;
 use super::*;
 use crate::cli::bench::books::StoreBooks;
 use crate::cli::bench::house::OwnGateway;
-use crate::cli::bench::load::{Load, Pace};
+use crate::cli::bench::load::Pace;
 use crate::cli::bench::progress::Progress;
 use crate::runtime::Runtime;
 use crate::store::address::Address;
@@ -21,6 +21,7 @@ struct Ran {
     bills: HashMap<uuid::Uuid, Bill>,
     report: Vec<ReportLine>,
     audited: Audited,
+    told: Told,
 }
 
 impl Books for Ran {
@@ -34,6 +35,10 @@ impl Books for Ran {
 
     fn audit(&mut self) -> anyhow::Result<Option<Audited>> {
         Ok(Some(self.audited.clone()))
+    }
+
+    fn told(&mut self) -> Option<Told> {
+        Some(self.told.clone())
     }
 }
 
@@ -54,7 +59,7 @@ fn run() -> Ran {
     let (workload, file) = (workload(), Address::File(folder.path().join("yizhan.db")));
     let gateway = OwnGateway::start(file, folder.path(), &workload, Vec::new()).unwrap();
     let progress = Progress::new();
-    let load = Load::new(&workload, &gateway.doors, &progress);
+    let load = gateway.load(&workload, &progress);
     let account = load.run(Pace::Closed { clients: 4 }, Duration::from_secs(1)).unwrap().account;
     let ran = read(&gateway, account, (first, today()));
     gateway.close().unwrap();
@@ -62,14 +67,15 @@ fn run() -> Ran {
 }
 
 fn read(gateway: &OwnGateway, account: Account, days: (Date, Date)) -> Ran {
-    let mut books = StoreBooks { store: &*gateway.store, days };
+    let mut books = StoreBooks { store: &*gateway.store, days, receivers: &gateway.receivers };
     let bills = account.settled.iter().filter_map(|settled| {
         let bill = books.bill(settled).unwrap()?;
         Some((settled.settlement, bill))
     });
     let bills = bills.collect();
     let (report, audited) = (books.report().unwrap().unwrap(), books.audit().unwrap().unwrap());
-    Ran { bills, report, audited, account }
+    let told = books.told().unwrap();
+    Ran { bills, report, audited, told, account }
 }
 
 fn caps_of(accident: &str) -> BTreeMap<PayerCode, Money> {
@@ -90,6 +96,7 @@ fn judged(break_it: impl FnOnce(&mut Ran), caps: &BTreeMap<PayerCode, Money>) ->
 fn every_stay_sent_through_both_ports_is_settled_and_accounted_for() {
     assert_eq!(judged(|_| {}, &caps_of("5000.00")), (true, String::new()));
     let ran = ran();
+    assert_eq!(ran.told.letters.len(), ran.account.settled.len());
     let settled = u64::try_from(ran.account.settled.len()).unwrap();
     assert!(settled > 10, "{settled} settlements");
     // Charges that came before their discharge, over MLLP; the other stays came over HTTP.
@@ -100,7 +107,7 @@ fn every_stay_sent_through_both_ports_is_settled_and_accounted_for() {
 #[test]
 fn a_run_with_anything_broken_is_void() {
     type Break = fn(&mut Ran);
-    let breaks: [(Break, &str); 16] = [
+    let breaks: [(Break, &str); 20] = [
         (|ran| first_bill(ran).state = BillState::Reversed, "the store holds another bill"),
         (|ran| first_bill(ran).settlement_id = uuid::Uuid::nil(), "the store holds another bill"),
         (|ran| first_bill(ran).hospital = "H0".into(), "the charges are not those that were sent"),
@@ -131,6 +138,10 @@ fn a_run_with_anything_broken_is_void() {
         (|ran| ran.report[0].paid += Money::FEN, "is not the sum of the bills"),
         (|ran| ran.audited.settlements -= 1, "are in the books"),
         (|ran| ran.audited.untold = 1, "wait to be told"),
+        (|ran| lose_a_letter(ran), "its hospital was not told"),
+        (|ran| tell_of(ran.account.settled[0].settlement, ran), "told under several ids"),
+        (|ran| tell_of(uuid::Uuid::nil(), ran), "told 1 times of no settlement of theirs"),
+        (|ran| ran.told.astray = 2, "told 2 times of no settlement of theirs"),
         (|ran| ran.account.lost = 1, "1 messages were not answered at all"),
     ];
     for (break_it, expected) in breaks {
@@ -153,6 +164,7 @@ fn a_run_that_settled_nothing_is_void() {
             bills: HashMap::new(),
             report: Vec::new(),
             audited: Audited::default(),
+            told: Told::default(),
         };
     };
     assert_eq!(judged(nothing, &BTreeMap::new()), (false, String::new()));
@@ -161,6 +173,16 @@ fn a_run_that_settled_nothing_is_void() {
 fn first_bill(ran: &mut Ran) -> &mut Bill {
     let first = ran.account.settled[0].settlement;
     ran.bills.get_mut(&first).unwrap()
+}
+
+fn lose_a_letter(ran: &mut Ran) {
+    let lost = *ran.told.letters.keys().next().unwrap();
+    ran.told.letters.remove(&lost);
+}
+
+/// Under an id that was not there before.
+fn tell_of(settlement: uuid::Uuid, ran: &mut Ran) {
+    assert_eq!(ran.told.letters.insert(0, settlement), None);
 }
 
 /// A bill that balances, of charges nobody sent.

@@ -108,7 +108,8 @@ impl Kept {
 
     fn fill_up(&mut self, stays: u64, runtime: &Runtime, progress: &Progress) -> anyhow::Result<()> {
         let store = self.open(runtime)?;
-        let profiles = profiles(self.workload.hospitals())?;
+        // Letters of what a store is filled with are nobody's.
+        let profiles = profiles(self.workload.hospitals(), &[])?;
         let name = store.command_name(runtime);
         let policies = Arc::new(policy::shelf(&[])?);
         let reception = house::reception_of(

@@ -14,10 +14,11 @@ mod told;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::bail;
 use yizhan_contract::Text;
 
 use super::BenchArgs;
-use super::books::AnsweredBills;
+use super::books::{self, AnsweredBills};
 use super::figures::{Row, Turn};
 use super::gate::{self, Verdict};
 use super::house::OwnGateway;
@@ -61,7 +62,7 @@ pub(super) fn measure(args: &BenchArgs) -> anyhow::Result<Told> {
     let served = stores.iter().zip(&gateways).zip(depths.into_iter().zip(firsts));
     let mut measured: Vec<_> = served
         .map(|((kept, gateway), (depths, first))| {
-            let load = Load::new(&kept.workload, &gateway.doors, &progress).starting_at(first);
+            let load = gateway.load(&kept.workload, &progress).starting_at(first);
             Measured::new(kept, gateway, load, depths)
         })
         .collect();
@@ -79,6 +80,7 @@ fn turns(args: &BenchArgs, stores: &mut [Measured<'_>], progress: &Progress) -> 
     progress.say("预热", "warming up");
     let mut peak = u64::MAX;
     for store in stores.iter_mut() {
+        store.hear_out()?;
         store.run(Pace::Closed { clients: FEW }, Duration::from_secs(args.warm_up))?;
         let measured = store.run(Pace::Closed { clients: FEW }, Duration::from_secs(args.seconds))?;
         peak = peak.min(measured.per_second);
@@ -108,6 +110,18 @@ impl<'m> Measured<'m> {
         let row = Row { name: format!("stored_{stays}"), title, turns: Vec::new() };
         let (account, moved) = (Account::default(), Moved::default());
         Self { kept, gateway, load, depths, row, account, moved, settled: 0 }
+    }
+
+    /// What a run that was broken off left to be told is no letter of this one.
+    fn hear_out(&self) -> anyhow::Result<()> {
+        if books::untold(&*self.gateway.store)? > 0 {
+            bail!(
+                "{} 仍有结算单待回送，请稍后再测 | bills of {0} wait to be told still; measure it later",
+                self.kept.address
+            );
+        }
+        self.gateway.receivers.forget();
+        Ok(())
     }
 
     fn run(&mut self, pace: Pace, lasting: Duration) -> anyhow::Result<Turn> {
@@ -142,7 +156,8 @@ impl<'m> Measured<'m> {
             Address::Postgres(database) => (self.hot(block_on(cluster::statements(database))?), None),
             Address::File(_) => (Vec::new(), PagesOfOne::of(self.moved, self.settled)),
         };
-        let mut books = AnsweredBills { store: &*self.gateway.store };
+        let (store, receivers) = (&*self.gateway.store, &self.gateway.receivers);
+        let mut books = AnsweredBills { store, receivers };
         let verdict: Verdict = gate::judge(&self.account, &self.kept.workload, &BTreeMap::new(), &mut books)?;
         Ok(StoreTold {
             store: self.kept.address.to_string(),
