@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use yizhan::runtime::RandomIds;
 use yizhan::store::postgres::{Options, Postgres};
 use yizhan::store::seal::Key;
@@ -124,6 +125,34 @@ async fn an_exhausted_pool_says_so_and_serves_again() {
     let (slow, ()) = tokio::join!(store.step(slow), crowd);
     assert_eq!(slow.unwrap(), Done::Decided(b"one more".to_vec()));
     assert_eq!(store.step(of(LI, "fast", "ZY2")).await.unwrap(), Done::Decided(b"one more".to_vec()));
+}
+
+/// Of one connection.
+const WAITING_MAX: usize = 16;
+
+#[tokio::test]
+async fn where_as_many_wait_as_may_one_more_is_answered_at_once() {
+    let store = with_connections(1, Duration::from_secs(3600)).await;
+    let (decide, mut deciding) = held(1, one_more("ZY1"));
+    let slow = Step { decide, ..of(WANG, "slow", "ZY1") };
+    let crowd = async {
+        deciding.begun().await;
+        let mut waiting: Vec<_> = (0..WAITING_MAX).map(|_| store.person(vec![id_number(LI)])).collect();
+        for one in &mut waiting {
+            assert!(one.now_or_never().is_none(), "it waits for the connection");
+        }
+        let answered = store.person(vec![id_number(LI)]).now_or_never();
+        assert!(
+            matches!(&answered, Some(Err(StoreError::Unavailable(why))) if why.en.contains("in use")),
+            "{answered:?}"
+        );
+        deciding.go_on();
+        for one in waiting {
+            one.await.unwrap();
+        }
+    };
+    let (slow, ()) = tokio::join!(store.step(slow), crowd);
+    assert_eq!(slow.unwrap(), Done::Decided(b"one more".to_vec()));
 }
 
 #[tokio::test]
