@@ -1,6 +1,7 @@
 //! What goes wrong, and where: by a script, by an aim, or by dice.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display};
 
 use super::chains::is_of_optional;
 use super::coverage::{self, Cell, STORE_FAULTS};
@@ -31,6 +32,13 @@ pub(crate) struct Scripted {
     pub(crate) nth: u32,
     pub(crate) answer: String,
     pub(crate) crash: String,
+}
+
+impl Display for Scripted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { adapter, event, nth, answer, crash } = self;
+        write!(f, "{adapter} {event} {nth} {answer} {crash}")
+    }
 }
 
 pub(crate) struct Choosing {

@@ -3,11 +3,12 @@
 use super::choosing::Scripted;
 use super::coverage::Cell;
 use super::mutant::{Mistake, Mutant};
+use super::opening::Open;
 use super::peer_bugs::fault;
 use super::promises::NAMES;
 use super::workload::{COUNTY, Work};
 use super::world::{Schedule, World};
-use super::{named, opening};
+use super::{kept, named};
 
 /// Runs that a mistake may stay unseen.
 const SEEDS_MAX: u64 = 30;
@@ -97,6 +98,12 @@ fn script(faults: &[&str]) -> Vec<Scripted> {
     faults.iter().map(|text| fault(text)).collect()
 }
 
+/// The mistake of this name.
+pub(super) fn called(name: &str) -> Mistake {
+    let mut mistakes = MISTAKES.iter().map(|(mistake, ..)| *mistake);
+    mistakes.find(|mistake| format!("{mistake:?}") == name).unwrap_or_else(|| panic!("no mistake {name}"))
+}
+
 /// What no mistake here can break: the store refuses postings that are not the bill's (`store_ledger`).
 const HELD_BY_THE_STORE: &str = "ledger";
 
@@ -122,11 +129,13 @@ fn every_mistake_breaks_its_promise() {
         // What breaks beside it does not count.
         let broken = (first..first + SEEDS_MAX).find_map(|seed| {
             let schedule = Schedule { mutant: Some(Mutant::of(*mistake)), ..way.schedule(seed) };
-            let why = World::run(&schedule, opening::in_memory).broken?;
-            why.starts_with(promise).then_some((seed - first + 1, why))
+            let why = World::run(&schedule, Open::InMemory).broken?;
+            why.starts_with(promise).then_some((seed - first + 1, way.schedule(seed), why))
         });
         match broken {
-            Some((seeds, why)) => {
+            Some((seeds, without_it, why)) => {
+                // It is the mistake that breaks it, and not what the run comes through.
+                kept(&without_it, Open::InMemory);
                 let why: String = why.lines().next().unwrap_or_default().chars().take(110).collect();
                 println!("{name:26} {promise:14} {seeds:>5}  {why}");
             }

@@ -1,8 +1,8 @@
 //! A store to run over, as `serve` would find it: sample policies, hospitals, roster, catalogue, openings.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use yizhan::catalogue::CatalogueFile;
 use yizhan::intake::{Profile, Profiles};
 use yizhan::roster::opening::OpeningFile;
@@ -28,22 +28,29 @@ pub(crate) struct Opened {
     pub(crate) profiles: Arc<Profiles>,
 }
 
-/// How a run opens its store; another store is another opener.
-pub(crate) type Open = fn(Arc<dyn Ids>) -> Pin<Box<dyn Future<Output = Opened>>>;
-
-pub(crate) fn in_memory(ids: Arc<dyn Ids>) -> Pin<Box<dyn Future<Output = Opened>>> {
-    Box::pin(async move { opened(Arc::new(Sqlite::in_memory(ids).unwrap())).await })
+/// What a run opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Open {
+    #[default]
+    InMemory,
+    /// A database of its own in the tests' cluster.
+    InPostgres,
 }
 
-/// A database of its own in the tests' cluster.
-pub(crate) fn in_postgres(ids: Arc<dyn Ids>) -> Pin<Box<dyn Future<Output = Opened>>> {
-    Box::pin(async move {
-        let cluster = crate::cluster::shared();
-        let address = cluster.address(&cluster.database().await).parse().unwrap();
-        let options = postgres::Options { connections_max: 2, ..postgres::Options::default() };
-        let store = Postgres::open(&address, Some(Key::ephemeral().unwrap()), ids, options).await;
-        opened(Arc::new(store.unwrap())).await
-    })
+impl Open {
+    pub(crate) async fn filled(self, ids: Arc<dyn Ids>) -> Opened {
+        match self {
+            Self::InMemory => opened(Arc::new(Sqlite::in_memory(ids).unwrap())).await,
+            Self::InPostgres => {
+                let cluster = crate::cluster::shared();
+                let address = cluster.address(&cluster.database().await).parse().unwrap();
+                let options = postgres::Options { connections_max: 2, ..postgres::Options::default() };
+                let store = Postgres::open(&address, Some(Key::ephemeral().unwrap()), ids, options).await;
+                opened(Arc::new(store.unwrap())).await
+            }
+        }
+    }
 }
 
 pub(crate) fn import<T>(

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::chains::CHAINS;
 use super::choosing::Scripted;
-use super::opening;
+use super::opening::Open;
 use super::promises::NAMES;
 use super::workload::{TOWNSHIP, Work};
 use super::world::{Schedule, World};
@@ -77,7 +77,7 @@ fn no_bug_of_a_peer_is_ours() {
         let advanced = |amount| Work::Plain { hospital: TOWNSHIP, amount };
         let work = run.advanced.map_or(Work::PLAIN, advanced);
         let schedule = Schedule { work, ..Schedule::scripted(1, run.chain, script) };
-        let ran = World::run(&schedule, opening::in_memory);
+        let ran = World::run(&schedule, Open::InMemory);
         let unseen: Vec<_> = run.seen.iter().filter(|words| !ran.log.contains(words.as_str())).collect();
         if ran.broken.is_some() || !unseen.is_empty() || ran.ends != run.ends {
             failures.push(format!(

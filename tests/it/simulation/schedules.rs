@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::coverage::{self, Cell, Coverage};
-use super::opening::{self, Open};
+use super::opening::Open;
 use super::world::Schedule;
 use super::{kept, named};
 use crate::project;
@@ -149,12 +149,12 @@ fn every_promise_holds_under_every_fault() {
     let began = std::time::Instant::now();
     let mut tour = Tour::through(coverage::reachable());
     for schedule in written() {
-        tour.run(schedule, opening::in_memory);
+        tour.run(schedule, Open::InMemory);
     }
     for seed in 0..named("YIZHAN_TEST_SEEDS").unwrap_or(0) {
-        tour.run(Schedule::of(seed), opening::in_memory);
+        tour.run(Schedule::of(seed), Open::InMemory);
     }
-    let ended = tour.end(opening::in_memory);
+    let ended = tour.end(Open::InMemory);
     let (runs, took) = (tour.runs.len(), began.elapsed());
     println!("{}\n{}\nleft out: {}", tour.seen, tour.seen.summary(), tour.seen.left_out());
     println!(
@@ -172,7 +172,7 @@ fn every_promise_holds_under_every_fault() {
 /// What two of the runs that are written down come through, with a table that says no more than that.
 fn short() -> Tour {
     let mut tour = Tour::through(Vec::new());
-    written().into_iter().take(2).for_each(|schedule| tour.run(schedule, opening::in_memory));
+    written().into_iter().take(2).for_each(|schedule| tour.run(schedule, Open::InMemory));
     tour.table = coverage::reachable();
     tour.table.retain(|cell| tour.seen.visits(*cell) > 0);
     tour.tries_max = 0;
@@ -183,18 +183,18 @@ fn short() -> Tour {
 #[test]
 fn a_cell_that_no_run_comes_through_fails_the_run() {
     let mut tour = short();
-    assert_eq!(tour.end(opening::in_memory), Ok(()));
+    assert_eq!(tour.end(Open::InMemory), Ok(()));
     let missed: Cell = "committing / drive / writes / -".parse().unwrap();
     assert!(tour.seen.take_out(missed) > 1);
-    assert_eq!(tour.end(opening::in_memory), Err(format!("never come through:\n  {missed}\n")));
+    assert_eq!(tour.end(Open::InMemory), Err(format!("never come through:\n  {missed}\n")));
     // Left to itself, the run aims at it.
     tour.tries_max = TRIES_MAX;
-    assert_eq!(tour.end(opening::in_memory), Ok(()));
+    assert_eq!(tour.end(Open::InMemory), Ok(()));
     // At one that is out of reach it aims in vain: a payer that takes back what was never sent.
     let never = Cell { state: "waiting", event: "reverse", answer: "takes_back", crash: "-" };
     (tour.table, tour.tries_max) = (vec![never], 2);
     let runs = tour.runs.len();
-    assert_eq!(tour.end(opening::in_memory), Err(format!("never come through:\n  {never}\n")));
+    assert_eq!(tour.end(Open::InMemory), Err(format!("never come through:\n  {never}\n")));
     assert_eq!(tour.runs.len(), runs + 2);
 }
 
@@ -203,7 +203,7 @@ fn a_cell_that_is_in_no_table_fails_the_run() {
     let mut tour = short();
     tour.seen.visit(Cell { state: "new", event: "quote", answer: "quotes", crash: "-" });
     let why = "come through, and neither in the table nor left out of it:\n  new / quote / quotes / -\n";
-    assert_eq!(tour.end(opening::in_memory), Err(why.to_owned()));
+    assert_eq!(tour.end(Open::InMemory), Err(why.to_owned()));
 }
 
 /// Runs over PostgreSQL, of those that are written down.
@@ -213,7 +213,7 @@ const OVER_POSTGRES: usize = 50;
 fn every_promise_holds_over_postgresql() {
     let mut tour = Tour::through(coverage::reachable());
     for schedule in written().into_iter().take(OVER_POSTGRES) {
-        tour.run(schedule, opening::in_postgres);
+        tour.run(schedule, Open::InPostgres);
     }
     assert_eq!(tour.runs.len(), OVER_POSTGRES);
     println!("{}", tour.seen);

@@ -127,7 +127,7 @@ impl World {
         };
         let sim = Sim::new(schedule.seed, rates, schedule.aims.clone(), schedule.script.clone());
         let ids: Arc<CountedIds> = Arc::default();
-        let opened = sim.at_once(open(Arc::clone(&ids) as Arc<dyn Ids>));
+        let opened = sim.at_once(open.filled(Arc::clone(&ids) as Arc<dyn Ids>));
         let is_of_optional = |aim: &Cell| matches!(aim.state, "delivering" | "advanced" | "borne");
         let is_optional = schedule.aims.iter().any(is_of_optional);
         let any = dice.index(CHAINS.len());

@@ -63,7 +63,7 @@ pub(crate) enum Mistake {
 }
 
 pub(crate) struct Mutant {
-    mistake: Mistake,
+    pub(crate) mistake: Mistake,
     /// What each settlement set aside first.
     quoted: Mutex<BTreeMap<Uuid, Vec<AccumulatorMove>>>,
     is_dropped: Mutex<bool>,
