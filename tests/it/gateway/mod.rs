@@ -5,6 +5,7 @@ mod advance;
 mod answers;
 mod asked;
 mod books;
+mod chains;
 mod corpus;
 mod delivery;
 mod found;

@@ -8,6 +8,7 @@ use yizhan::runtime::CountedIds;
 use yizhan::settlement::bill::{Bill, BillState, ComputedBy};
 use yizhan::settlement::directory::{Directory, Mode, Otherwise, Registered};
 use yizhan::settlement::payers::{Adapter, PayersError};
+use yizhan::settlement::saga::plan::Impossible;
 use yizhan::settlement::shadow::Shadowed;
 use yizhan::store::Ports;
 use yizhan::store::sqlite::Sqlite;
@@ -207,14 +208,19 @@ async fn adapters_that_cannot_be_used_together_change_nothing() {
     ];
     put(&directory, &apart);
     assert_eq!(send(&house, "m1").await.state, BillState::Settled);
-    let (basic, last) =
-        (Away::irreversible(), Away::of("basic", |manifest| manifest.reverse_window_s = None));
-    let irreversible = [
-        registered("one", &basic, Mode::Primary, Otherwise::Rules),
-        registered("two", &last, canary(&[COUNTY]), Otherwise::Rules),
-    ];
-    let refused = Directory::check(&irreversible, &policies());
-    assert!(matches!(refused, Err(PayersError::Chain { .. })), "{refused:?}");
+    let [basic, last] = ["basic", "supplementary"].map(|payer| {
+        Away::of(payer, |manifest| (manifest.optional, manifest.reverse_window_s) = (false, None))
+    });
+    let irreversible = |mode| {
+        let one = registered("one", &basic, Mode::Primary, Otherwise::Rules);
+        Directory::check(&[one, registered("two", &last, mode, Otherwise::Rules)], &policies())
+    };
+    irreversible(Mode::Shadow).unwrap();
+    let refused = irreversible(canary(&[COUNTY]));
+    let Err(PayersError::Chain { why: Impossible::TwoIrreversible { first, second }, .. }) = &refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((&**first, &**second), ("one", "two"));
 }
 
 #[tokio::test]
