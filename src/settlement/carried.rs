@@ -121,7 +121,8 @@ impl Decision {
         }
         record.phase = Phase::Committing;
         let effect = record.settlement.as_ref().map(Effect::by_reserving).unwrap_or_default();
-        self.under_way(record, Saga::new(calls.to_vec()), hold, effect, owner)
+        let saga = Saga::begun(calls.to_vec(), Arc::clone(&self.leasing.holder));
+        self.under_way(record, saga, hold, effect, owner)
     }
 
     /// Durable before the stay is let go, to be tried at once.

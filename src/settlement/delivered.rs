@@ -1,6 +1,8 @@
 //! What payers that were left out answered later: the next version of the same settlement's bill, on which nothing
 //! moves but their part. It is taken off the patient's share and given back. Pure.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{Finding, Money, PayerCode, Text};
@@ -93,7 +95,8 @@ impl Decision {
         let effect = Effect::by_reserving_delivery(&settlement, &deferred.reserved, 1);
         settlement.deferred = Some(deferred);
         record.settlement = Some(settlement);
-        record.saga = Some(Saga::delivering(record.saga.take(), call.clone()));
+        let holder = Arc::clone(&self.leasing.holder);
+        record.saga = Some(Saga::delivering(record.saga.take(), call.clone(), holder));
         record.hold = hold.clone();
         self.note_beside_bill(record, effect, owner)
     }

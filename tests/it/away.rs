@@ -77,6 +77,8 @@ pub(crate) struct Mood {
     pub(crate) also_paid: Vec<(&'static str, &'static str)>,
     /// What it commits beyond its quote.
     pub(crate) drift: Money,
+    /// What it does not give back of what it is to take back.
+    pub(crate) keeps_back: Money,
     pub(crate) asks: Vec<Ask>,
     /// What it says of a person's cover, where it is asked.
     pub(crate) is_in_force: Option<bool>,
@@ -219,13 +221,18 @@ impl Mood {
         })
     }
 
-    /// What it commits where it is asked for `amounts`.
-    fn drifted(&self, mut amounts: Vec<(PayerCode, Money)>) -> Vec<(PayerCode, Money)> {
-        amounts[0].1 += self.drift;
+    /// What it does where it is asked for this.
+    fn done(&self, operation: &Operation) -> Vec<(PayerCode, Money)> {
+        let mut amounts = operation.amounts.clone();
+        match operation.kind {
+            OperationKind::Commit => amounts[0].1 += self.drift,
+            OperationKind::Reverse { .. } => amounts[0].1 -= self.keeps_back,
+        }
         amounts
     }
 
-    fn perform(&mut self, mut operation: Operation) -> Performed {
+    fn perform(&mut self, operation: Operation) -> Performed {
+        let amounts = self.done(&operation);
         let poll_after = Some(self.poll_after.unwrap_or(ASK_AFTER));
         let lost = Performed::Unknown { poll_after, why: self.words("no answer") };
         match &operation.kind {
@@ -235,8 +242,7 @@ impl Mood {
             }
             OperationKind::Commit => {
                 self.commits += 1;
-                operation.amounts = self.drifted(operation.amounts);
-                let amount = operation.amounts.iter().map(|(_, amount)| *amount).sum();
+                let amount = amounts.iter().map(|(_, amount)| *amount).sum();
                 self.book.insert(Arc::clone(&operation.id), amount);
                 if self.loses_answers {
                     return lost;
@@ -244,7 +250,7 @@ impl Mood {
             }
             OperationKind::Reverse { original, .. } => {
                 self.reversed.push(operation.amounts.clone());
-                self.book.insert(Arc::clone(original), Money::ZERO);
+                self.book.insert(Arc::clone(original), self.keeps_back);
                 self.book.insert(Arc::clone(&operation.id), Money::ZERO);
                 if self.gives_nothing_back {
                     operation.amounts.clear();
@@ -252,7 +258,7 @@ impl Mood {
             }
         }
         let reference = self.words(&format!("R{}", self.book.len()));
-        Performed::Committed { amounts: operation.amounts, reference }
+        Performed::Committed { amounts, reference }
     }
 }
 
@@ -287,7 +293,7 @@ impl Payer for Away {
         let mood = self.mood();
         let status = match mood.book.contains_key(&operation.id) {
             _ if mood.is_mute => Status::Unavailable(unavailable()),
-            true => Status::Done { amounts: mood.drifted(operation.amounts), reference: "R".into() },
+            true => Status::Done { amounts: mood.done(&operation), reference: "R".into() },
             false => Status::NotFound,
         };
         drop(mood);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use yizhan_contract::payer::{
     Ask, Coverage, CoverageQuestion, PAYER_TEXT_CHARS_MAX, Performed, QUOTED_STEPS_MAX, Quote, QuoteAnswer,
-    QuotedAmount, StatementLine, Status, Unavailable, Visited, cut,
+    QuotedAmount, StatementLine, Status, Unavailable, Visited, cut, is_all_given_back,
 };
 use yizhan_contract::{Money, PayerCode, Text};
 
@@ -114,7 +114,7 @@ pub(crate) fn performed(answer: &mut Performed, ordered: Ordered<'_>) -> Result<
     match answer {
         Performed::Committed { amounts, reference } => {
             check_amounts(amounts, ordered)?;
-            if ordered.is_firm && !is_nothing_to_reverse(amounts, ordered) {
+            if ordered.is_firm && !ordered.is_reversal {
                 check_equal(amounts, ordered.amounts)?;
             }
             cut(reference);
@@ -148,17 +148,15 @@ pub(crate) fn status(answer: &mut Status, ordered: Ordered<'_>) -> Result<(), Te
     Ok(())
 }
 
-fn is_nothing_to_reverse(amounts: &Amounts, ordered: Ordered<'_>) -> bool {
-    ordered.is_reversal && amounts.is_empty()
-}
-
+/// A reversal gives back what was asked for, or had nothing to give back, whatever its payer promised.
 fn check_amounts(amounts: &Amounts, ordered: Ordered<'_>) -> Result<(), Text> {
-    if is_nothing_to_reverse(amounts, ordered) {
+    if ordered.is_reversal && is_all_given_back(amounts, ordered.amounts) {
         return Ok(());
     }
     let asked: Vec<_> = ordered.amounts.iter().map(|(payer, _)| payer).collect();
     each_once(&asked, amounts.iter().map(|(payer, _)| payer))?;
-    amounts.iter().try_for_each(|(payer, amount)| not_negative(payer, *amount))
+    amounts.iter().try_for_each(|(payer, amount)| not_negative(payer, *amount))?;
+    if ordered.is_reversal { check_equal(amounts, ordered.amounts) } else { Ok(()) }
 }
 
 fn check_equal(amounts: &Amounts, ordered: &Amounts) -> Result<(), Text> {

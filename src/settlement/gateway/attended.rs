@@ -14,7 +14,7 @@ use crate::settlement::advanced::Borne;
 use crate::settlement::carried::Carry;
 use crate::settlement::record::StayRecord;
 use crate::settlement::saga::attention::{Attention, Owner};
-use crate::settlement::saga::event::{Event, Expected, Resolution};
+use crate::settlement::saga::event::{Event, Expected, Held, Resolution};
 use crate::settlement::saga::{Entry, evidence};
 use crate::settlement::unpriced::Unpriced;
 use crate::store::{Due, Hold, StayRef, StoreError};
@@ -260,14 +260,23 @@ fn other_amounts(expected: &Expected, as_: &Resolution) -> Text {
     let named: Vec<String> =
         expected.amounts.iter().map(|(payer, amount)| format!("--done {payer}={amount}")).collect();
     let named = named.join(" ");
-    let (zh, en) = match (expected.is_exact, as_) {
-        (true, Resolution::Done { .. }) => (
-            "；金额须与其固定试算（或已付金额）一致。支付方确实按其他金额支付的，请加 --differs，该笔结算随后全部退回",
-            "; the amounts are those of its firm quote, or those it paid. Where it really committed another amount, add \
-             --differs: all of the settlement is then taken back",
+    let (zh, en) = match (expected.to, as_) {
+        (Held::Quoted, Resolution::Done { .. }) => (
+            "；金额须与其固定试算一致。支付方确实按其他金额支付的，请加 --differs，该笔结算随后全部退回",
+            "; the amounts are those of its firm quote. Where it really committed another amount, add --differs: all of \
+             the settlement is then taken back",
         ),
-        (true, _) => ("", ""),
-        (false, _) => (
+        (Held::Asked, Resolution::Done { .. }) => (
+            "；金额须与要求退回的一致。支付方此前按其他金额支付、现已全部退回的，请加 --differs",
+            "; the amounts are those it was asked to give back. Where it had committed another amount and has given all of \
+             that back, add --differs",
+        ),
+        (Held::Paid, _) => (
+            "；须为其已付的全部金额。支付方只退回一部分的，请在其余部分退妥后再登记",
+            "; all that it paid has to have come back. Where it gave back a part, agree the rest with it first",
+        ),
+        (Held::Quoted | Held::Asked, _) => ("", ""),
+        (Held::Confirmed, _) => (
             "；金额以支付方确认的为准，不得为负",
             "; the amounts are those the payer confirms, none of them negative",
         ),

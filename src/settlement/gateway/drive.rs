@@ -50,7 +50,7 @@ impl Drive<'_> {
             self.is_holder_gone = true;
             Event::Begun
         } else {
-            Event::TakenOver { is_gone: self.is_holder_gone }
+            Event::TakenOver { by: Arc::clone(self.gateway.name()), is_gone: self.is_holder_gone }
         };
         let mut turn = Turn { saga, wanted: VecDeque::new(), given: None, is_to_be_kept: false };
         self.step(&mut turn, first);

@@ -1,10 +1,10 @@
 //! What an answer makes of an operation. A payer has three answers; what is not an explicit yes or no stays unknown.
 
 use jiff::{SignedDuration, Timestamp};
-use yizhan_contract::payer::{Performed, Status};
+use yizhan_contract::payer::{Performed, Status, is_all_given_back};
 use yizhan_contract::{Money, PayerCode};
 
-use super::event::{Expected, Part, Resolution};
+use super::event::{Expected, Held, Part, Resolution};
 use super::{Call, Operation, Sent};
 
 /// Pause before the first question about an unknown outcome; each further one doubles it.
@@ -21,6 +21,9 @@ const OTHER_PAYERS: &str = "所确认的支付方与所问不符 | it confirms o
 const NEGATIVE: &str = "所确认的金额为负 | it confirms a negative amount";
 const NOTHING_BACK: &str = "称没有可退回的款项，而该笔支付已经其确认 | it says there was nothing to take back of what it has confirmed";
 const NOT_AS_QUOTED: &str = "所确认的金额与其固定试算不符 | it confirms another amount than its firm quote";
+const NOT_ALL_GIVEN_BACK: &str =
+    "所退回的金额与应退金额不符 | it gives back other amounts than were to be taken back";
+const LEFT_BEHIND: &str = "此前的办理中断，未等到答复 | whoever had it before did not wait for its answer";
 
 /// What follows for a call whose outcome the payer says it never saw, once that may be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +64,8 @@ impl Operation {
 impl Call {
     /// An answer to a request that was sent.
     pub(super) fn performed(&mut self, part: Part, answer: Performed, at: Timestamp) {
-        let broken = match (&answer, part) {
-            (Performed::Committed { amounts, .. }, Part::Commit) => self.broken(amounts, true),
-            (Performed::Committed { amounts, .. }, Part::Undo) => self.gives_nothing_back(amounts),
+        let broken = match &answer {
+            Performed::Committed { amounts, .. } => self.broken(part, amounts, true),
             _ => None,
         };
         let unusable = match (&answer, broken) {
@@ -95,17 +97,13 @@ impl Call {
         self.note_doubt();
     }
 
-    /// Whoever sent it is gone, or was replaced: it is asked about at once.
+    /// Whoever sent it does not wait for its answer any more: it is asked about at once.
     pub(super) fn taken_over(&mut self, part: Part, at: Timestamp) -> bool {
         let since = self.in_doubt_since.unwrap_or(at);
         let Some(operation) = self.operation_mut(part) else { return false };
         let is_new = matches!(operation.state, Sent::Intended | Sent::Awaited);
         if is_new {
-            operation.begin_unknown(
-                since,
-                "此前由另一网关办理 | another gateway had it before".to_owned(),
-                at,
-            );
+            operation.begin_unknown(since, LEFT_BEHIND.to_owned(), at);
             self.note_doubt();
         }
         is_new
@@ -132,9 +130,8 @@ impl Call {
         apart: SignedDuration,
         at: Timestamp,
     ) -> Missing {
-        let broken = match (&answer, part) {
-            (Status::Done { amounts, .. }, Part::Commit) => self.broken(amounts, false),
-            (Status::Done { amounts, .. }, Part::Undo) => self.gives_nothing_back(amounts),
+        let broken = match &answer {
+            Status::Done { amounts, .. } => self.broken(part, amounts, false),
             _ => None,
         };
         let unusable = match (&answer, broken) {
@@ -183,9 +180,26 @@ impl Call {
         }
     }
 
-    /// Why a confirmation cannot be one of this commit. What a firm payer says at once must be what it quoted;
-    /// what it says when asked is a fact, whatever we think of it.
-    fn broken(&self, amounts: &[(PayerCode, Money)], is_first_answer: bool) -> Option<&'static str> {
+    /// Why amounts cannot be those of this operation.
+    fn broken(&self, part: Part, amounts: &[(PayerCode, Money)], is_first: bool) -> Option<&'static str> {
+        match part {
+            Part::Commit => self.broken_commit(amounts, is_first),
+            Part::Undo => self.broken_undo(amounts),
+        }
+    }
+
+    /// Of what the payer has confirmed it holds all of the money until it has given back all of it, and whoever believed
+    /// less would call that taken back. Of a commit that may never have come there may be nothing to give.
+    fn broken_undo(&self, amounts: &[(PayerCode, Money)]) -> Option<&'static str> {
+        let asked = self.to_take_back();
+        if self.is_committed() && amounts.is_empty() && asked.iter().any(|(_, amount)| amount.is_positive()) {
+            return Some(NOTHING_BACK);
+        }
+        (!is_all_given_back(amounts, asked)).then_some(NOT_ALL_GIVEN_BACK)
+    }
+
+    /// What a firm payer says at once must be what it quoted; what it says when asked is a fact, whatever we think of it.
+    fn broken_commit(&self, amounts: &[(PayerCode, Money)], is_first: bool) -> Option<&'static str> {
         let is_asked = |code: &PayerCode| self.legs.iter().any(|(leg, _)| leg == code);
         let is_complete = amounts.len() == self.legs.len()
             && self.legs.iter().all(|(leg, _)| amounts.iter().filter(|(code, _)| code == leg).count() == 1);
@@ -195,35 +209,29 @@ impl Call {
         if amounts.iter().any(|(_, amount)| amount.is_negative()) {
             return Some(NEGATIVE);
         }
-        let is_firm = self.terms.quotes_are_firm && is_first_answer;
+        let is_firm = self.terms.quotes_are_firm && is_first;
         (is_firm && !self.is_as_quoted(amounts)).then_some(NOT_AS_QUOTED)
     }
 
-    /// Nothing can be taken back of a commit that never came; of one that the payer has confirmed it holds money, and
-    /// whether it still does is for a person to find out.
-    fn gives_nothing_back(&self, amounts: &[(PayerCode, Money)]) -> Option<&'static str> {
-        let holds_money =
-            self.is_committed() && self.to_take_back().iter().any(|(_, amount)| amount.is_positive());
-        (holds_money && amounts.is_empty()).then_some(NOTHING_BACK)
-    }
-
     /// What a person has to say instead, where what they say cannot be true of this operation: they are held to what the
-    /// payer's own answer is held to. A reversal takes back what was committed, or what was asked for.
+    /// payer's own answer is held to. What differs has to be meant: of a firm quote, and of a reversal that took back a
+    /// commit whose amounts nobody here has heard.
     pub(super) fn unlike(&self, part: Part, as_: &Resolution) -> Option<Expected> {
         let (amounts, is_meant) = match as_ {
             Resolution::Done { amounts, .. } => (amounts, false),
             Resolution::DoneOtherwise { amounts, .. } => (amounts, true),
             Resolution::NotDone => return None,
         };
-        let asked = self.to_take_back();
-        let (is_believed, is_exact) = match (part, self.is_committed()) {
-            (Part::Commit, _) => (self.broken(amounts, !is_meant).is_none(), self.terms.quotes_are_firm),
-            (Part::Undo, true) => {
-                (amounts.len() == asked.len() && asked.iter().all(|leg| amounts.contains(leg)), true)
+        let (broken, to) = match (part, self.is_committed()) {
+            (Part::Commit, _) if self.terms.quotes_are_firm => {
+                (self.broken_commit(amounts, !is_meant), Held::Quoted)
             }
-            (Part::Undo, false) => (self.broken(amounts, false).is_none(), false),
+            (Part::Commit, _) => (self.broken_commit(amounts, false), Held::Confirmed),
+            (Part::Undo, true) => (self.broken(part, amounts, false), Held::Paid),
+            (Part::Undo, false) if is_meant => (self.broken_commit(amounts, false), Held::Asked),
+            (Part::Undo, false) => (self.broken(part, amounts, false), Held::Asked),
         };
-        (!is_believed).then(|| Expected { amounts: asked.to_vec(), is_exact })
+        broken.map(|_| Expected { amounts: self.to_take_back().to_vec(), to })
     }
 
     /// What a reversal gives back: what was committed, where that is known.

@@ -20,8 +20,10 @@ pub enum Part {
 pub enum Event {
     /// The intent is durable; go on.
     Begun,
-    /// Another gateway had the saga before: what it sent, nobody here knows. One that is gone sends nothing more.
+    /// Somebody had the saga before: what they sent, nobody here knows. One that is gone sends nothing more.
     TakenOver {
+        /// The gateway that drives it from now on.
+        by: Arc<str>,
         is_gone: bool,
     },
     Performed {
@@ -75,7 +77,8 @@ pub enum Resolution {
         amounts: Vec<(PayerCode, Money)>,
         reference: String,
     },
-    /// It committed other amounts than its firm quote, and whoever says so means it: all will be taken back.
+    /// It committed other amounts than its firm quote, and whoever says so means it: all will be taken back. Or it took
+    /// back other amounts than were asked for, because it had committed those.
     DoneOtherwise {
         amounts: Vec<(PayerCode, Money)>,
         reference: String,
@@ -88,8 +91,20 @@ pub enum Resolution {
 pub struct Expected {
     /// Each payer that was asked, with what it was asked for.
     pub amounts: Vec<(PayerCode, Money)>,
-    /// No other amounts are believed.
-    pub is_exact: bool,
+    pub to: Held,
+}
+
+/// What amounts are held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// Whatever the payer confirms.
+    Confirmed,
+    /// Its firm quote; other amounts have to be meant.
+    Quoted,
+    /// All that it is known to have paid.
+    Paid,
+    /// What was asked back of a commit that nobody knows of; other amounts have to be meant.
+    Asked,
 }
 
 /// Something is to be done, in this order, after the saga was made durable where [`super::Stepped`] says so.

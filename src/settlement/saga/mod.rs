@@ -25,7 +25,7 @@ use yizhan_contract::payer::{Manifest, Prepared};
 use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::{Money, PayerCode, Text};
 
-pub use event::{Event, Expected, Part, Wanted};
+pub use event::{Event, Expected, Held, Part, Wanted};
 pub use evidence::Entry;
 pub use step::{Stepped, step};
 
@@ -59,6 +59,9 @@ pub struct Saga {
     /// In the order of the chain.
     pub calls: Vec<Call>,
     pub attention: Option<attention::Attention>,
+    /// The gateway that drove it last; absent where it was begun before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driven_by: Option<Arc<str>>,
     /// Gateways with other clocks have written times of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_changed_hands: bool,
@@ -212,7 +215,21 @@ pub enum Sent {
 impl Saga {
     pub fn new(calls: Vec<Call>) -> Self {
         let (course, log) = (Course::Committing, Vec::new());
-        Self { course, calls, attention: None, has_changed_hands: false, log }
+        Self { course, calls, attention: None, driven_by: None, has_changed_hands: false, log }
+    }
+
+    /// Recorded by the gateway that drives it from now on.
+    pub fn begun(calls: Vec<Call>, by: Arc<str>) -> Self {
+        Self { driven_by: Some(by), ..Self::new(calls) }
+    }
+
+    /// From now on the times written of it are this gateway's; whether that is news. Who drove it in older documents,
+    /// nobody knows.
+    fn passes_to(&mut self, gateway: Arc<str>) -> bool {
+        let is_news = self.driven_by.as_ref() != Some(&gateway);
+        self.has_changed_hands |= is_news;
+        self.driven_by = Some(gateway);
+        is_news
     }
 
     /// How much later than it was written down a request may have left, by our clock.
@@ -241,10 +258,11 @@ impl Saga {
         self.course == Course::Delivering
     }
 
-    /// Adds the part of a deferred payer to what stands.
+    /// Adds the part of a deferred payer to what stands, sent by this gateway.
     #[must_use]
-    pub fn delivering(settled: Option<Self>, call: Call) -> Self {
-        let mut saga = settled.unwrap_or_else(|| Self::new(Vec::new()));
+    pub fn delivering(settled: Option<Self>, call: Call, by: Arc<str>) -> Self {
+        let mut saga = settled.unwrap_or_else(|| Self::begun(Vec::new(), Arc::clone(&by)));
+        saga.passes_to(by);
         saga.calls.push(call);
         saga.course = Course::Delivering;
         saga

@@ -58,7 +58,7 @@ impl Turn {
     fn take(&mut self, event: Event) {
         match event {
             Event::Begun | Event::Woken => {}
-            Event::TakenOver { is_gone } => self.taken_over(is_gone),
+            Event::TakenOver { by, is_gone } => self.taken_over(by, is_gone),
             Event::Performed { operation, answer } => {
                 let said = evidence::answered(&answer);
                 if let Some((call, part)) = self.still_open(&operation, &said) {
@@ -86,14 +86,25 @@ impl Turn {
         }
     }
 
-    /// What a gateway that is gone meant to send may have been sent.
-    fn taken_over(&mut self, is_gone: bool) {
-        let at = self.at;
-        self.saga.note(at, None, &Text::new("由另一网关接手", "taken over from another gateway"));
-        if !is_gone && !self.saga.has_changed_hands {
-            self.saga.has_changed_hands = true;
-            self.is_to_be_kept = true;
+    /// Whoever takes up what it let go of itself knows the times that were written: they are of its own clock.
+    fn taken_over(&mut self, by: Arc<str>, is_gone: bool) {
+        let is_own = !self.saga.passes_to(by);
+        let what = match is_own {
+            true => Text::new("由本网关重新接手", "taken up again by the same gateway"),
+            false => Text::new("由另一网关接手", "taken over from another gateway"),
+        };
+        self.saga.note(self.at, None, &what);
+        self.is_to_be_kept |= !is_own;
+        // Who is gone is who held it last; whoever sent what is under way may be another.
+        self.left_behind(is_gone && is_own);
+        if self.saga.course == Course::Requoting {
+            self.wanted.push(Wanted::Requote);
         }
+    }
+
+    /// What somebody else meant to send may have been sent; one who is gone sends nothing more.
+    fn left_behind(&mut self, is_gone: bool) {
+        let at = self.at;
         for call in &mut self.saga.calls {
             for part in [Part::Undo, Part::Commit] {
                 if let Some(operation) = call.operation_mut(part).filter(|_| is_gone) {
@@ -103,18 +114,16 @@ impl Turn {
                 self.is_to_be_kept |= call.taken_over(part, at);
             }
         }
-        if self.saga.course == Course::Requoting {
-            self.wanted.push(Wanted::Requote);
-        }
     }
 
     /// A delivery that is under way ends with it; what whoever drives it has sent, nobody here knows.
     fn reverse(&mut self, ordered: Ordered) {
         match self.saga.course {
             Course::Committed => {}
-            Course::Delivering => self.taken_over(false),
+            Course::Delivering => self.left_behind(false),
             _ => return,
         }
+        self.saga.note(self.at, None, &Text::new("要求撤销结算", "it is ordered to be taken back"));
         self.saga.course = Course::Reversing(ordered);
         self.is_to_be_kept = true;
     }

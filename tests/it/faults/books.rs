@@ -97,6 +97,6 @@ fn apply(books: &mut Books, Arrival { operation, amounts }: &Arrival) -> Perform
     }
     match &operation.kind {
         OperationKind::Commit => books.commit(operation, amounts.clone()),
-        OperationKind::Reverse { original, .. } => books.reverse(operation, original),
+        OperationKind::Reverse { original, .. } => books.reverse(operation, original, false),
     }
 }

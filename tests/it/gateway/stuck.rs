@@ -9,12 +9,14 @@ use yizhan::settlement::bill::{Bill, BillState};
 use yizhan::settlement::gateway::{Order, OrderError, Waiting};
 use yizhan::settlement::saga::event::Resolution;
 use yizhan::store::{Changes, Decide, StayRef, StayWrite, Step};
-use yizhan_contract::Money;
 use yizhan_contract::step::PayerState;
+use yizhan_contract::{Finding, FindingCode, Money};
 use yizhan_rules::{PolicyShelf, SHIPPED};
 
 use super::House;
-use super::outside::{books_agree, goes_by, later, line, opened, over, policies, reversed, send, stands};
+use super::outside::{
+    books_agree, goes_by, later, line, opened, over, policies, reversed, runs, send, stands,
+};
 use crate::away::{ASK_AFTER, Away};
 use crate::stays::stay_write;
 
@@ -126,6 +128,84 @@ async fn what_a_person_says_names_each_payer_that_was_asked_and_its_amount() {
         [vec![("supplementary".parse().unwrap(), other)]],
         "what it committed, not what it quoted"
     );
+    books_agree(&house).await;
+}
+
+/// A payer that gives back less than it paid has money of the settlement still, whether or not its quotes are firm.
+#[tokio::test]
+async fn what_a_payer_does_not_give_back_waits_for_a_person() {
+    for quotes_are_firm in [true, false] {
+        let insurer = Away::of("supplementary", |manifest| {
+            (manifest.optional, manifest.quotes_are_firm) = (false, quotes_are_firm);
+        });
+        let house = opened(insurer.payers()).await;
+        let settled = send(&house, "m1").await;
+        let (payer, paid) =
+            (line(&settled, "supplementary").payer.clone(), line(&settled, "supplementary").paid);
+        let kept: Money = "0.10".parse().unwrap();
+        insurer.is_back(|mood| mood.keeps_back = kept);
+        let reversing = tokio::select! {
+            bill = reversed(&house, &settled) => bill,
+            () = runs(&house) => unreachable!("time ends"),
+        };
+        assert_eq!((reversing.state, insurer.holds()), (BillState::Reversing, kept));
+        goes_by(&house, SignedDuration::from_mins(6)).await;
+        let stuck = stands(&house, settled.settlement_id).await;
+        assert_eq!(stuck.state, BillState::NeedsAttention);
+        let said = |finding: &&Finding| finding.code == FindingCode::PayerAnswerUnusable;
+        let said = stuck.findings.iter().find(said).unwrap();
+        assert!(
+            said.message.en.contains("it gives back other amounts than were to be taken back"),
+            "{said:?}"
+        );
+        let one = waiting(&house).await.remove(0);
+        let given = format!("done, supplementary {}", paid - kept);
+        assert!(one.log.iter().any(|entry| entry.text().en.contains(&given)), "{:?}", one.log);
+
+        let gateway = house.reception.gateway();
+        let order = |amount, is_differing| {
+            let (amounts, reference) = (vec![(payer.clone(), amount)], "R7".to_owned());
+            let as_ = match is_differing {
+                true => Resolution::DoneOtherwise { amounts, reference },
+                false => Resolution::Done { amounts, reference },
+            };
+            let (operation, reason) = (one.operation.clone().unwrap(), "telephone".to_owned());
+            gateway.order(one.stay_id, Order::Resolve { operation, as_, reason }, "operator".to_owned())
+        };
+        for is_differing in [false, true] {
+            let OrderError::OtherAmounts(text) = order(paid - kept, is_differing).await.unwrap_err() else {
+                panic!("what the payer may not say, a person may not say either")
+            };
+            assert!(text.en.contains("agree the rest") && text.zh.contains("其余部分"), "{text:?}");
+        }
+        // It gives the rest back by other means.
+        insurer.mood().book.values_mut().for_each(|amount| *amount = Money::ZERO);
+        order(paid, false).await.unwrap();
+        later(&house, SOON).await;
+        let back = stands(&house, settled.settlement_id).await;
+        assert_eq!((back.state, insurer.holds()), (BillState::Reversed, Money::ZERO));
+        assert!(waiting(&house).await.is_empty());
+        books_agree(&house).await;
+    }
+}
+
+/// A gateway by itself knows its own clock, however often it lets a stay go: it waits for no other's.
+#[tokio::test]
+async fn a_lone_gateway_never_hears_of_another() {
+    let insurer = Away::required("supplementary");
+    let house = opened(insurer.payers()).await;
+    insurer.is_back(|mood| (mood.loses_commits, mood.poll_after) = (true, Some(ASK_AFTER)));
+    let settling = send(&house, "m1").await;
+    assert_eq!(settling.state, BillState::Settling);
+    insurer.is_back(|mood| mood.loses_commits = false);
+    // Taken up again a minute later, the commit is fenced off and sent anew at once: its payer's second is over.
+    assert_eq!(later(&house, ASK_AFTER).await, 1);
+    let settled = stands(&house, settling.settlement_id).await;
+    assert_eq!((settled.state, insurer.mood().reversed.len()), (BillState::Settled, 1));
+    let found = house.reception.gateway().settlement(settling.settlement_id).await.unwrap().unwrap();
+    let saga = found.record.saga.unwrap();
+    let other = saga.log.iter().find(|entry| entry.text().en.contains("another gateway"));
+    assert_eq!((other, saga.has_changed_hands), (None, false));
     books_agree(&house).await;
 }
 

@@ -30,11 +30,19 @@ pub(crate) struct Entry {
     pub(crate) is_refused: bool,
     /// Its reversal came: done before, it is taken back; not seen yet, it is refused from now on.
     pub(crate) is_reversed: bool,
+    /// What its reversal did not give back.
+    pub(crate) kept_back: Amounts,
+    /// Of a reversal: what it takes back.
+    pub(crate) original: Option<Arc<str>>,
 }
 
 impl Entry {
-    pub(crate) fn stands(&self) -> bool {
-        !self.is_reversal && self.effects > 0 && !self.is_reversed
+    fn held(&self) -> &[(PayerCode, Money)] {
+        match self.is_reversed {
+            _ if self.is_reversal || self.effects == 0 => &[],
+            true => &self.kept_back,
+            false => &self.amounts,
+        }
     }
 }
 
@@ -118,16 +126,40 @@ impl Books {
         committed(entry, &operation.id)
     }
 
-    /// A reversal comes: it takes back what was done, or stands against what may still come.
-    pub(crate) fn reverse(&mut self, operation: &Operation, original: &Arc<str>) -> Performed {
+    /// A reversal comes: it takes back what was done, or all but a tenth of it, or stands against what may still come.
+    pub(crate) fn reverse(
+        &mut self,
+        operation: &Operation,
+        original: &Arc<str>,
+        keeps_a_tenth: bool,
+    ) -> Performed {
         let stay = self.stay_of(operation);
         let taken = self.entries.entry(Arc::clone(original)).or_default();
         taken.is_reversed = true;
         taken.stay = Arc::clone(&stay);
-        let amounts = if taken.effects > 0 { taken.amounts.clone() } else { operation.amounts.clone() };
+        let all = if taken.effects > 0 { &taken.amounts } else { &operation.amounts };
+        let tenth = |(payer, amount): &(PayerCode, Money)| {
+            (payer.clone(), Money::from_fen((amount.fen() / 10).max(1)))
+        };
+        taken.kept_back = if keeps_a_tenth { all.iter().map(tenth).collect() } else { Vec::new() };
+        let mut amounts = all.clone();
+        for ((_, amount), (_, kept)) in amounts.iter_mut().zip(&taken.kept_back) {
+            *amount -= *kept;
+        }
+        let original = Some(Arc::clone(original));
         let entry = self.entries.entry(Arc::clone(&operation.id)).or_default();
-        *entry = Entry { stay, is_reversal: true, effects: 1, amounts, ..Entry::default() };
+        *entry = Entry { stay, is_reversal: true, effects: 1, amounts, original, ..Entry::default() };
         committed(entry, &operation.id)
+    }
+
+    /// What a reversal kept back is given back by other means; all that was taken back then.
+    pub(crate) fn gives_the_rest(&mut self, reversal: &str) -> Option<Amounts> {
+        let original = self.entries.get(reversal)?.original.clone()?;
+        let taken = self.entries.get_mut(&original).filter(|taken| taken.effects > 0)?;
+        taken.kept_back.clear();
+        let amounts = taken.amounts.clone();
+        self.entries.get_mut(reversal)?.amounts.clone_from(&amounts);
+        Some(amounts)
     }
 
     pub(crate) fn status(&self, id: &str) -> Status {
@@ -142,9 +174,9 @@ impl Books {
 
     /// What this payer holds of a stay's money, for one of the payers it serves.
     pub(crate) fn holds(&self, stay: &str, payer: &PayerCode) -> Money {
-        let standing = self.entries.values().filter(|entry| *entry.stay == *stay && entry.stands());
-        let amounts = standing.flat_map(|entry| {
-            let of = entry.amounts.iter().filter(|(code, _)| code == payer).map(|(_, amount)| *amount);
+        let of_stay = self.entries.values().filter(|entry| *entry.stay == *stay);
+        let amounts = of_stay.flat_map(|entry| {
+            let of = entry.held().iter().filter(|(code, _)| code == payer).map(|(_, amount)| *amount);
             let amount: Money = of.sum();
             (0..entry.effects).map(move |_| amount)
         });

@@ -49,8 +49,16 @@ const COMMITS: &[&str] = &[
     "very_late",
     "refuses_unheard",
 ];
-const REVERSALS: &[&str] =
-    &["takes_back", "refuses", "times_out_before", "times_out_after", "late", "twice", "breaks_off"];
+const REVERSALS: &[&str] = &[
+    "takes_back",
+    "refuses",
+    "times_out_before",
+    "times_out_after",
+    "late",
+    "twice",
+    "other_amount",
+    "breaks_off",
+];
 const STATUSES: &[&str] = &["done", "refused", "not_found", "pending", "unavailable", "hangs"];
 const QUOTES: &[&str] = &["quotes", "refuses", "not_ready", "unavailable", "hangs"];
 /// What a receiver does with what it is told.

@@ -71,6 +71,7 @@ const MISTAKES: &[(Mistake, &str, Way)] = &[
     (Mistake::ForgetWhatElseIsPaid, "paid once", Script(4, 2, &["bureau commit 1 other_amount -"])),
     (Mistake::TrustLapsedQuotes, "while it holds", Script(1, 1, &["insurer quote 1 quotes stalls"])),
     (Mistake::OverwriteTheBill, "as issued", Any),
+    (Mistake::BelieveAnyReversal, "same money", Aim("undoing / reverse / other_amount / -")),
     (Mistake::RaiseTheShare, "never raised", Aim("borne / message / writes / before")),
     (Mistake::AdvanceAnywhere, "advanced", Aim("committing / commit / times_out_before / -")),
     (Mistake::TakeAdvanceForPaid, "same money", Aim("advanced / message / writes / before")),

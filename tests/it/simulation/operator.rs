@@ -78,7 +78,8 @@ impl World {
             }
             Cause::UndoRefused { .. } => Resolution::NotDone,
             _ if entry.effects > 0 => {
-                Resolution::DoneOtherwise { amounts: entry.amounts, reference: format!("R-{operation}") }
+                let amounts = books.gives_the_rest(&operation).unwrap_or(entry.amounts);
+                Resolution::DoneOtherwise { amounts, reference: format!("R-{operation}") }
             }
             _ => Resolution::NotDone,
         };

@@ -114,8 +114,15 @@ impl Line {
                 self.sim.choose(&self.name, (state, "commit"), "commits", &faults)
             }
             OperationKind::Reverse { .. } => {
-                let faults =
-                    ["refuses", "times_out_before", "times_out_after", "late", "twice", "breaks_off"];
+                let faults = [
+                    "refuses",
+                    "times_out_before",
+                    "times_out_after",
+                    "late",
+                    "twice",
+                    "other_amount",
+                    "breaks_off",
+                ];
                 self.sim.choose(&self.name, (state, "reverse"), "takes_back", &faults)
             }
         };
@@ -195,7 +202,9 @@ impl Line {
             OperationKind::Reverse { .. } if cell.answer == "refuses" => {
                 Performed::Refused { code: "no_reversal".into(), message: "not today".into() }
             }
-            OperationKind::Reverse { original, .. } => books.reverse(operation, original),
+            OperationKind::Reverse { original, .. } => {
+                books.reverse(operation, original, cell.answer == "other_amount")
+            }
         };
         drop(books);
         self.sim.log(|| format!("{} {} comes to {}", self.name, operation.id, told(&done)));

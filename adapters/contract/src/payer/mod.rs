@@ -16,7 +16,8 @@ use jiff::{Timestamp, civil::Date};
 
 pub use manifest::{Manifest, Need};
 pub use operation::{
-    Operation, OperationKind, Performed, PrepareError, Prepared, StatementLine, Status, Unavailable, by_payer,
+    Operation, OperationKind, Performed, PrepareError, Prepared, StatementLine, Status, Unavailable,
+    by_payer, is_all_given_back,
 };
 pub use quote::{Ask, AskedLeg, Quote, QuoteAnswer, QuotedAmount};
 pub use visit::{

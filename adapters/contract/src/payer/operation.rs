@@ -79,6 +79,12 @@ pub enum Performed {
     },
 }
 
+/// Whether who answers a reversal with these amounts holds nothing any more of what was `asked` back: each payer gave back
+/// exactly its part, in whatever order, or none had anything left to give. Anything else is a sum that breaks the contract.
+pub fn is_all_given_back(amounts: &[(PayerCode, Money)], asked: &[(PayerCode, Money)]) -> bool {
+    amounts.is_empty() || (amounts.len() == asked.len() && asked.iter().all(|part| amounts.contains(part)))
+}
+
 /// What became of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]

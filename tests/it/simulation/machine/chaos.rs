@@ -30,7 +30,7 @@ fn event(saga: &Saga, wanted: &[Wanted], dice: &mut Dice, ids: &mut Ids, at: Tim
     match dice.below(20) {
         0..6 => Event::Performed { operation, answer: performed(&saga.calls[call], dice) },
         6..11 => Event::Asked { operation, answer: status(&saga.calls[call], dice) },
-        11 | 12 => Event::TakenOver { is_gone: dice.percent(50) },
+        11 | 12 => taken_over(saga, dice),
         13 => Event::Begun,
         14 => requoted(saga, dice, ids, at),
         15 => Event::GivenUp(Why::NoQuote { payer: saga.calls[call].legs[0].0.clone(), why: None }),
@@ -54,6 +54,13 @@ fn event(saga: &Saga, wanted: &[Wanted], dice: &mut Dice, ids: &mut Ids, at: Tim
         }
         _ => Event::Woken,
     }
+}
+
+/// By whoever drove it last, begun again or not, or by another.
+fn taken_over(saga: &Saga, dice: &mut Dice) -> Event {
+    let last = saga.driven_by.clone().filter(|_| dice.percent(50));
+    let by = last.unwrap_or_else(|| format!("gateway {}", dice.below(3)).into());
+    Event::TakenOver { by, is_gone: dice.percent(50) }
 }
 
 fn any_id(call: &Call, dice: &mut Dice) -> Arc<str> {

@@ -1,5 +1,7 @@
 //! A payer that loses whatever it is sent: a person has to hear of it in time, and what a person orders is acted upon.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use yizhan::settlement::saga::event::Resolution;
 use yizhan::settlement::saga::{
@@ -29,7 +31,7 @@ pub(super) fn saga_of(waves: &[u8], terms: Terms, ids: &mut Ids) -> Saga {
         let called = call(&manifest, *wave, Money::from_fen(1_000), ids, start());
         yizhan::settlement::saga::Call { terms, ..called }
     });
-    Saga::new(calls.collect())
+    Saga::begun(calls.collect(), "gateway 0".into())
 }
 
 pub(super) const TERMS: Terms = Terms {
@@ -115,7 +117,7 @@ impl Play {
                     dies_at = self.at + self.losing.dies_every.unwrap();
                     self.coming.clear();
                     self.watched.saga = self.watched.durable.clone();
-                    self.feed(Event::TakenOver { is_gone: false });
+                    self.feed(Event::TakenOver { by: "gateway 1".into(), is_gone: false });
                 }
                 () => {
                     let (_, event) = self.coming.swap_remove(next.0);
@@ -160,7 +162,8 @@ fn a_retry_is_asked_as_soon_as_it_is_taken_up() {
         .unwrap();
     assert_eq!(wanted, [], "who hears the order only takes it down");
     play.watched.saga = play.watched.durable.clone();
-    let wanted = play.watched.step(Event::TakenOver { is_gone: false }, play.at).unwrap();
+    let taken_over = Event::TakenOver { by: "gateway 1".into(), is_gone: false };
+    let wanted = play.watched.step(taken_over, play.at).unwrap();
     assert!(wanted.contains(&Wanted::Ask { call: 0, part: Part::Commit }), "{wanted:?}");
 }
 
@@ -183,16 +186,29 @@ fn a_resolved_operation_leaves_the_next_one_to_be_sent() {
 /// A gateway's own times are believed as they are; another one's clock may have been behind ours when it sent.
 #[test]
 fn what_another_gateway_sent_may_have_left_later_than_it_says() {
-    for (is_gone, apart) in [(true, SignedDuration::ZERO), (false, CLOCKS_APART_MAX)] {
+    let zero = SignedDuration::ZERO;
+    for (driven_by, is_gone, apart) in [
+        (Some("gateway 0"), false, zero),
+        (Some("gateway 0"), true, zero),
+        (Some("gateway 1"), false, CLOCKS_APART_MAX),
+        // It held the lease when it died, and had not come to drive the stay.
+        (Some("gateway 1"), true, CLOCKS_APART_MAX),
+        (None, false, CLOCKS_APART_MAX),
+    ] {
         let mut ids = Ids::default();
         let terms = Terms { commits_are_idempotent: false, ..TERMS };
-        let mut watched = Watched::new(saga_of(&[0], terms, &mut ids));
+        let saga = Saga { driven_by: driven_by.map(Arc::from), ..saga_of(&[0], terms, &mut ids) };
+        let mut watched = Watched::new(saga);
         watched.step(Event::Begun, start()).unwrap();
         let operation = watched.saga.calls[0].commit.id.clone();
         let answer = Performed::Unknown { poll_after: None, why: "it broke off".into() };
         watched.step(Event::Performed { operation: operation.clone(), answer }, start()).unwrap();
-        watched.step(Event::TakenOver { is_gone }, start()).unwrap();
-        assert_eq!(watched.durable.has_changed_hands, !is_gone);
+        watched.step(Event::TakenOver { by: "gateway 0".into(), is_gone }, start()).unwrap();
+        let is_apart = apart != zero;
+        let what = format!("{driven_by:?} {is_gone}");
+        assert_eq!(watched.durable.has_changed_hands, is_apart, "{what}");
+        let said = watched.saga.log.iter().any(|entry| entry.what.contains("another gateway"));
+        assert_eq!(said, is_apart, "{what}: {:?}", watched.saga.log);
         let believed_from = start() + seconds(terms.not_found_settles_after_s) + apart;
         let mut asked = |at| {
             let answer = Status::NotFound;
@@ -200,8 +216,8 @@ fn what_another_gateway_sent_may_have_left_later_than_it_says() {
         };
         let fence = Wanted::Prepare { call: 0, part: Part::Undo };
         let early = asked(believed_from - SignedDuration::from_millis(1));
-        assert!(!early.contains(&fence), "{is_gone}: {early:?}");
+        assert!(!early.contains(&fence), "{what}: {early:?}");
         let in_time = asked(believed_from);
-        assert!(in_time.contains(&fence), "{is_gone}: {in_time:?}");
+        assert!(in_time.contains(&fence), "{what}: {in_time:?}");
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! [`rules`] is what must hold after every step whatever happens; [`chaos`] lets anything happen, in any order;
 //! [`truthful`] plays payers that tell the truth, with gateways dying in between, and compares the ends; [`doubt`] plays
-//! one that loses everything, [`advanced`] one whose hospital advances its part.
+//! one that loses everything, [`advanced`] one whose hospital advances its part; [`given_back`] is what a payer may say of a
+//! reversal.
 
 mod advanced;
 mod chaos;
 mod doubt;
+mod given_back;
 mod rules;
 mod truthful;
 
@@ -90,7 +92,7 @@ pub(super) fn saga(dice: &mut Dice, ids: &mut Ids) -> Saga {
     let calls = calls.map(|(nth, (manifest, wave))| {
         call(manifest, wave, Money::from_fen(1_000 * i64::try_from(nth + 1).unwrap()), ids, start())
     });
-    Saga::new(calls.collect())
+    Saga::begun(calls.collect(), "gateway 0".into())
 }
 
 /// The same settlement once its payers have committed, all but the last, which was left out and is asked now.
@@ -101,7 +103,7 @@ pub(super) fn delivering(saga: Saga) -> Saga {
         let (amounts, reference) = (call.legs.clone(), "R1".to_owned());
         call.commit.state = Sent::Done { amounts, reference, at: start() };
     }
-    Saga::delivering(Some(saga), left_out)
+    Saga::delivering(Some(saga), left_out, "gateway 0".into())
 }
 
 /// Every leg less by a tenth.

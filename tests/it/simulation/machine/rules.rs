@@ -8,6 +8,8 @@ use yizhan::settlement::saga::{
     CLOCKS_APART_MAX, Call, Course, Event, Operation, Part, Saga, Sent, Stepped, Wanted, step,
 };
 
+use yizhan_contract::{Money, PayerCode};
+
 use super::seconds;
 
 /// A saga that is watched while it is stepped.
@@ -44,6 +46,7 @@ impl Watched {
             })?;
         }
         self.is_attended(at)?;
+        self.saga.calls.iter().try_for_each(all_is_given_back)?;
         Ok(wanted)
     }
 
@@ -120,6 +123,21 @@ impl Watched {
         }
         Err(format!("attention without evidence: {attention:?}"))
     }
+}
+
+/// What is taken for taken back, its payer has given back: all that it committed, or was asked for where nobody knows, or
+/// nothing where nothing was left.
+fn all_is_given_back(call: &Call) -> Result<(), String> {
+    let Some(Sent::Done { amounts, .. }) = call.undo.as_ref().map(|undo| &undo.state) else { return Ok(()) };
+    let owed = match &call.commit.state {
+        Sent::Done { amounts, .. } => amounts,
+        _ => &call.legs,
+    };
+    let by_payer = |amounts: &[(PayerCode, Money)]| amounts.iter().cloned().collect::<BTreeMap<_, _>>();
+    if amounts.is_empty() || by_payer(amounts) == by_payer(owed) {
+        return Ok(());
+    }
+    Err(format!("{amounts:?} was given back of {owed:?}, and that is taken for all of it"))
 }
 
 pub(in crate::simulation) fn of_id<'c>(call: &'c Call, id: &str) -> Option<&'c Operation> {

@@ -200,8 +200,9 @@ impl Play {
             let taken = books.0.entry(Arc::clone(original)).or_default();
             taken.is_reversed = true;
             taken.is_refused |= taken.effects == 0;
-            books.0.entry(Arc::clone(id)).or_default().held = legs.to_vec();
-            return Performed::Committed { amounts: legs.to_vec(), reference };
+            let given = if taken.effects == 0 { legs.to_vec() } else { taken.held.clone() };
+            books.0.entry(Arc::clone(id)).or_default().held.clone_from(&given);
+            return Performed::Committed { amounts: given, reference };
         }
         let entry = books.0.entry(Arc::clone(id)).or_default();
         if entry.is_refused || (will == Will::Refuse && entry.effects == 0) {
@@ -236,7 +237,8 @@ impl Play {
                 }
                 self.watched.saga = self.watched.durable.clone();
                 self.is_finished = false;
-                self.feed(Event::TakenOver { is_gone: false })
+                let by = format!("gateway {}", self.dice.below(2)).into();
+                self.feed(Event::TakenOver { by, is_gone: false })
             }
         }
     }

@@ -19,6 +19,7 @@ impl Mutant {
             Mistake::ForgetWhatElseIsPaid => saga.calls.iter_mut().for_each(|call| call.also_paid.clear()),
             Mistake::AdvanceAnywhere => advance_anywhere(&mut saga),
             Mistake::UnknownIsNo => unknown_is_no(&mut event),
+            Mistake::BelieveAnyReversal => believe_any_reversal(&saga, &mut event),
             Mistake::PendingIsNo => pending_is_no(&mut event),
             Mistake::ReverseTheFirstOnly if matches!(saga.course, Course::Reversing(_)) => {
                 forget_all_but_the_first(&mut saga);
@@ -56,6 +57,19 @@ fn unknown_is_no(event: &mut Event) {
         && matches!(answer, Performed::Unknown { .. })
     {
         *answer = Performed::Refused { code: "no_answer".into(), message: "no answer".into() };
+    }
+}
+
+/// A payer that has given something back has given all of it back.
+fn believe_any_reversal(saga: &Saga, event: &mut Event) {
+    let (Event::Performed { operation, answer: Performed::Committed { amounts, .. } }
+    | Event::Asked { operation, answer: Status::Done { amounts, .. } }) = event
+    else {
+        return;
+    };
+    let is_it = |call: &&Call| call.undo.as_ref().is_some_and(|undo| undo.id == *operation);
+    if let Some(call) = saga.calls.iter().find(is_it) {
+        *amounts = call.to_take_back().to_vec();
     }
 }
 

@@ -54,6 +54,7 @@ pub(crate) enum Mistake {
     ForgetWhatElseIsPaid,
     TrustLapsedQuotes,
     OverwriteTheBill,
+    BelieveAnyReversal,
     // With what a hospital advances.
     RaiseTheShare,
     AdvanceAnywhere,
