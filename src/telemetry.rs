@@ -287,6 +287,12 @@ pub fn stay_taken_over(stay_id: &dyn Display) {
     counter!("yizhan_stays_left_total", "why" => "taken_over").increment(1);
 }
 
+/// Nobody goes on with a stay of a hospital that has no profile here.
+pub fn hospital_without_profile(stay_id: &dyn Display, hospital: &str) {
+    error!(%stay_id, hospital, "no profile of the hospital: put it back; until then nobody goes on with this stay");
+    counter!("yizhan_stays_left_total", "why" => "no_profile").increment(1);
+}
+
 /// The store could not be used; what is durable is taken up again.
 pub fn stay_left(stay_id: &dyn Display, error: &dyn Error) {
     error!(error = %error, %stay_id, "a stay under way is left to be taken up again");

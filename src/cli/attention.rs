@@ -193,6 +193,7 @@ fn order(gateway: &Gateway, id: Uuid, order: Order, operator: String) -> anyhow:
                 OrderError::NothingWaits
                 | OrderError::NoSuchOperation(_)
                 | OrderError::OtherAmounts(_)
+                | OrderError::NoProfile { .. }
                 | OrderError::Busy => Exit::Refused,
             })
         }

@@ -134,6 +134,8 @@ impl Decision {
     pub fn decide(&self, facts: Facts) -> Decided {
         let stored = facts.stay.as_ref().map(StayRecord::read).transpose();
         let stored = stored.map_err(|why| Undecided::Failed(StoreError::Damaged(why.to_string())))?;
+        // Whoever decides knows its hospital.
+        let stored = stored.map(|record| StayRecord { no_profile_since: None, ..record });
         let before = stored.as_ref().and_then(Issued::of);
         let verdict = match &self.asked {
             Asked::Message { message, mode } => self.message(message, *mode, stored, &facts),

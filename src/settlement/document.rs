@@ -50,6 +50,8 @@ struct Document {
     former: Vec<Former>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     orders: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    no_profile_since: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -145,6 +147,7 @@ impl StayRecord {
             saga: document.saga,
             former: document.former,
             orders: document.orders,
+            no_profile_since: document.no_profile_since,
             hold: stored.hold.clone(),
         })
     }
@@ -196,6 +199,7 @@ impl StayRecord {
             saga: self.saga,
             former: self.former,
             orders: self.orders,
+            no_profile_since: self.no_profile_since,
         };
         Ok((revealing(|| serde_json::to_vec(&document))?, bill))
     }

@@ -59,6 +59,8 @@ pub struct StayRecord {
     pub former: Vec<Former>,
     /// What persons ordered of the stay while nothing of it was sent to payers, oldest first.
     pub orders: Vec<Entry>,
+    /// Since when nobody goes on with it, because no gateway that looked knows its hospital.
+    pub no_profile_since: Option<Timestamp>,
     /// When and by whom the stay is looked at next; kept beside the document.
     pub hold: Hold,
 }
@@ -214,6 +216,7 @@ impl StayRecord {
             saga: None,
             former: Vec::new(),
             orders: Vec::new(),
+            no_profile_since: None,
             hold: Hold::default(),
         }
     }
@@ -291,6 +294,7 @@ impl StayRecord {
     pub fn needs_attention(&self) -> bool {
         let is_stuck = self.saga.as_ref().is_some_and(|saga| saga.attention.is_some());
         is_stuck
+            || self.no_profile_since.is_some()
             || self.deferred().is_some_and(|deferred| deferred.is_overdue)
             || self.unpriced.is_some()
             || self.borne().is_some()

@@ -67,6 +67,37 @@ impl Verdict {
     }
 }
 
+impl StayRecord {
+    /// As it is written, with its newest bill.
+    ///
+    /// # Errors
+    /// Where its document cannot be written.
+    pub(super) fn into_write(
+        self,
+        person_id: Uuid,
+        hospital: Arc<str>,
+        hold: Hold,
+    ) -> serde_json::Result<(StayWrite, Option<Bill>)> {
+        let (stay_id, needs_attention) = (self.stay_id, self.needs_attention());
+        let visit_number = Arc::from(self.part.visit_number.as_str());
+        let admitted = self.part.admitted.value().map(|moment| moment.date);
+        let settlement_id = self.settlement.as_ref().map(|settlement| settlement.id);
+        let (document, bill) = self.into_document()?;
+        let write = StayWrite {
+            stay_id,
+            person_id,
+            hospital,
+            visit_number,
+            admitted,
+            document,
+            settlement_id,
+            hold,
+            needs_attention,
+        };
+        Ok((write, bill))
+    }
+}
+
 impl Decision {
     /// The stay with its newest bill, which is also what is answered.
     pub(super) fn write(
@@ -110,23 +141,8 @@ impl Decision {
             let due_at = record.quiet_until.filter(|_| record.phase == Phase::AwaitingCharges);
             Hold { due_at, epoch: record.hold.epoch, held_by: None }
         };
-        let (stay_id, needs_attention) = (record.stay_id, record.needs_attention());
-        let visit_number = Arc::from(record.part.visit_number.as_str());
-        let admitted = record.part.admitted.value().map(|moment| moment.date);
-        let settlement_id = record.settlement.as_ref().map(|settlement| settlement.id);
-        let (document, bill) = record.into_document().map_err(Undecided::defect)?;
-        let write = StayWrite {
-            stay_id,
-            person_id: person.person_id,
-            hospital: Arc::clone(&self.hospital.code),
-            visit_number,
-            admitted,
-            document,
-            settlement_id,
-            hold,
-            needs_attention,
-        };
-        Ok((write, bill))
+        let hospital = Arc::clone(&self.hospital.code);
+        record.into_write(person.person_id, hospital, hold).map_err(Undecided::defect)
     }
 
     fn bill(&self, stay_id: Uuid, bill: &Bill) -> Result<BillWrite, Undecided> {

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 use yizhan_contract::Text;
 
-use super::Gateway;
 use super::pursue::{Drive, Seen, Stop};
 use super::standing::record;
+use super::{Gateway, no_profile};
 use crate::refusal::Refusal;
 use crate::settlement::advanced::Borne;
 use crate::settlement::carried::Carry;
@@ -61,6 +61,8 @@ pub enum OrderError {
     OtherAmounts(Text),
     #[error("the gateway is working on this stay; try again in a moment")]
     Busy,
+    #[error("{}", no_profile::sentence(.hospital).en)]
+    NoProfile { hospital: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -77,6 +79,7 @@ impl OrderError {
             }
             Self::OtherAmounts(text) => return text.clone(),
             Self::Busy => "网关正在处理该次住院，请稍后再试".to_owned(),
+            Self::NoProfile { hospital } => return no_profile::sentence(hospital),
             Self::Store(error) => return error.text(),
         };
         Text::new(zh, self.to_string())
@@ -120,7 +123,13 @@ impl Gateway {
             let borne = record.borne()?;
             Some(Waited::for_advance(borne, &record.names_of(borne.parts.iter().map(|(payer, _)| payer))))
         };
-        let about = of_saga.or_else(of_quote).or_else(of_hospital).or_else(of_delivery).or_else(of_advance);
+        let of_profile = record.no_profile_since.map(|since| Waited::for_profile(&hospital, since));
+        let about = of_profile
+            .or(of_saga)
+            .or_else(of_quote)
+            .or_else(of_hospital)
+            .or_else(of_delivery)
+            .or_else(of_advance);
         let mut log = record.saga.map(|saga| saga.log).unwrap_or_default();
         log.extend(record.orders);
         log.sort_by_key(|entry| entry.at);
@@ -252,6 +261,7 @@ fn stopped(stop: Stop) -> OrderError {
     match stop {
         Stop::LeaseLost => OrderError::Busy,
         Stop::Store(error) => OrderError::Store(error),
+        Stop::NoProfile { hospital } => OrderError::NoProfile { hospital },
     }
 }
 
@@ -315,6 +325,11 @@ impl Waited {
             next_step: borne.next_step(),
             operation: Some(Arc::clone(&borne.operation)),
         }
+    }
+
+    fn for_profile(hospital: &str, since: Timestamp) -> Self {
+        let (owner, what) = (no_profile::owner(), no_profile::sentence(hospital));
+        Self { since, owner, what, next_step: no_profile::next_step(), operation: None }
     }
 
     fn for_hospital(unpriced: &Unpriced) -> Self {

@@ -4,7 +4,8 @@
 //! looking up before, the trying again where a stay moved meanwhile, and the waiting for outside payers.
 //!
 //! Reading order: this page (what can be asked of a gateway), `step` (one step through the store), `standing` (what
-//! is stored, and waiting for it), `pursue` (stays that need outside payers), `quote` (asking them), `heard` (what of their
+//! is stored, and waiting for it), `taken_up` (what is found when it begins, and what is due), `pursue` (stays that need
+//! outside payers), `no_profile` (those of a hospital that is not known here), `quote` (asking them), `heard` (what of their
 //! answers goes further), `drive`
 //! (carrying the saga out), `deliver` (those that were left out), `attended` (what a person orders), `bells` (who waits for what in this process).
 
@@ -13,10 +14,12 @@ mod bells;
 mod deliver;
 mod drive;
 mod heard;
+mod no_profile;
 mod pursue;
 mod quote;
 mod standing;
 mod step;
+mod taken_up;
 
 use std::sync::Arc;
 

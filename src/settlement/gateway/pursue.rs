@@ -4,7 +4,6 @@
 //! ([`super::carried`], [`super::saga`]); here is the waiting. Whoever drives holds the stay's lease; where it is
 //! lost, what is under way is dropped, and the next holder goes on from what is durable.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -32,8 +31,6 @@ use crate::telemetry;
 const POSTPONED_S: [i64; 6] = [2, 5, 15, 60, 120, 300];
 /// A payer's wish to be left alone is heard up to this.
 const RETRY_AFTER_MAX: SignedDuration = SignedDuration::from_mins(5);
-/// Stays taken up at a time when a gateway begins.
-const REARM_PAGE: u32 = 256;
 /// How often a stay is looked at again because it, or the person's year, moved while payers were asked.
 const ROUNDS_MAX: usize = 50;
 
@@ -79,6 +76,10 @@ pub(super) enum Stop {
     /// Somebody else acts for the stay.
     LeaseLost,
     Store(StoreError),
+    /// Nobody here knows its hospital.
+    NoProfile {
+        hospital: String,
+    },
 }
 
 impl From<StoreError> for Stop {
@@ -133,6 +134,7 @@ impl Gateway {
                 telemetry::stay_left(&stay_id, &error);
                 unread_refusal(&error).into()
             }
+            Err(Stop::NoProfile { .. }) => refusals::no_such_stay().into(),
         }
     }
 
@@ -149,62 +151,6 @@ impl Gateway {
                 }
             }
         }
-    }
-
-    /// Takes up, oldest first, what this gateway's name held when it died; to be called before anything else is.
-    ///
-    /// # Errors
-    /// Where the store cannot be read or written.
-    pub async fn rearm(&self) -> Result<Vec<Pursuit>, StoreError> {
-        let (mut pursuits, mut taken, mut page) = (Vec::new(), BTreeSet::new(), REARM_PAGE);
-        loop {
-            let held = self.store().held_by(Arc::clone(self.name()), page).await;
-            let mut held = match held {
-                Ok(held) => held,
-                Err(error) => return what_was_taken(pursuits, vec![error]),
-            };
-            let is_all = held.len() < usize::try_from(page).unwrap_or(usize::MAX);
-            // By id, not by time: the clock may have been set back meanwhile.
-            held.retain(|due| taken.insert(due.stay_id));
-            match (held.is_empty(), is_all) {
-                (true, true) => return Ok(pursuits),
-                (true, false) => page = page.saturating_mul(2),
-                (false, _) => match self.take_all(held, true, None).await {
-                    Ok(more) => pursuits.extend(more),
-                    Err(error) => return what_was_taken(pursuits, vec![error]),
-                },
-            }
-        }
-    }
-
-    /// Takes up stays whose time has come: leases that ran out, payers to be tried again, charges gone quiet.
-    ///
-    /// # Errors
-    /// Where the store cannot be read or written.
-    pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Pursuit>, StoreError> {
-        let due = self.store().due(now, limit).await?;
-        self.take_all(due, false, Some(now)).await
-    }
-
-    async fn take_all(
-        &self,
-        due: Vec<Due>,
-        is_holder_gone: bool,
-        as_of: Option<Timestamp>,
-    ) -> Result<Vec<Pursuit>, StoreError> {
-        let until = self.lease_end();
-        let taking =
-            due.into_iter().map(|due| self.in_turn(self.store().take(due, Arc::clone(self.name()), until)));
-        let (mut pursuits, mut failed) = (Vec::new(), Vec::new());
-        for taken in futures_util::future::join_all(taking).await {
-            match taken {
-                Ok(lease) => {
-                    pursuits.extend(lease.map(|lease| Pursuit { lease, until, is_holder_gone, as_of }));
-                }
-                Err(error) => failed.push(error),
-            }
-        }
-        what_was_taken(pursuits, failed)
     }
 
     fn payers_of(&self, record: &StayRecord, hospital: &Hospital) -> Arc<Payers> {
@@ -239,6 +185,10 @@ impl Drive<'_> {
                 Ok(Went::Ended(outcome)) => return Ok(outcome),
                 // A store that is busy, or gone for a moment, is no reason to let the stay lie until the lease ends.
                 Err(Stop::Store(error)) if error.may_retry() => self.pause_for_store(error).await?,
+                Err(Stop::NoProfile { hospital }) => {
+                    self.waits_for_profile(&hospital).await?;
+                    return Err(Stop::NoProfile { hospital });
+                }
                 Err(stop) => return Err(stop),
             }
         }
@@ -315,7 +265,9 @@ impl Drive<'_> {
         let Some(facts) = facts else { return Ok(None) };
         let Some(stay) = &facts.stay else { return Ok(None) };
         let record = record(stay)?;
-        let Some(hospital) = self.gateway.hospital(&record.part.hospital) else { return Ok(None) };
+        let Some(hospital) = self.gateway.hospital(&record.part.hospital) else {
+            return Err(Stop::NoProfile { hospital: record.part.hospital });
+        };
         let payers = self.gateway.payers_of(&record, &hospital);
         Ok(Some(Seen { record, facts, hospital, payers }))
     }
@@ -400,18 +352,6 @@ impl Drive<'_> {
         let wished = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
         later(self.gateway.runtime().now(), ours.max(wished))
     }
-}
-
-/// What was taken is driven, whatever failed beside it: its leases would lie until they run out. What was not comes when
-/// its time is up.
-fn what_was_taken(pursuits: Vec<Pursuit>, mut failed: Vec<StoreError>) -> Result<Vec<Pursuit>, StoreError> {
-    if pursuits.is_empty()
-        && let Some(error) = failed.pop()
-    {
-        return Err(error);
-    }
-    failed.iter().for_each(|error| telemetry::stays_not_taken_up(error));
-    Ok(pursuits)
 }
 
 fn said(stepped: Stepped) -> Result<Option<Outcome>, Stop> {

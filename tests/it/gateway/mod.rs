@@ -12,6 +12,7 @@ mod found;
 mod heard;
 mod house;
 mod insurer;
+mod no_profile;
 mod outside;
 mod quotes;
 mod random;
@@ -42,6 +43,7 @@ use crate::{project, recompute};
 pub(crate) use books::audit;
 pub(crate) use house::{House, profiles};
 pub(crate) use sender::Sent;
+pub(crate) use together::runs;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -46,7 +46,7 @@ pub(crate) struct Gate {
     /// One permit for each step.
     steps: Semaphore,
     is_broken: AtomicBool,
-    fails_a_take: AtomicBool,
+    takes_to_fail: AtomicUsize,
     /// Steps that were begun, held up or not.
     begun: watch::Sender<u32>,
     /// Steps that ended.
@@ -57,8 +57,8 @@ impl Gate {
     pub(crate) fn before(inner: Sqlite) -> Self {
         let steps = Semaphore::new(Semaphore::MAX_PERMITS / 2);
         let (begun, ended) = (watch::Sender::new(0), watch::Sender::new(0));
-        let (is_broken, fails_a_take) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { inner, steps, is_broken, fails_a_take, begun, ended }
+        let (is_broken, takes_to_fail) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Self { inner, steps, is_broken, takes_to_fail, begun, ended }
     }
 
     /// From now on steps wait.
@@ -74,9 +74,9 @@ impl Gate {
         self.is_broken.store(true, Ordering::SeqCst);
     }
 
-    /// The next lease that is taken is not.
-    pub(crate) fn fail_a_take(&self) {
-        self.fails_a_take.store(true, Ordering::SeqCst);
+    /// The next so many leases that are taken are not.
+    pub(crate) fn fail_takes(&self, count: usize) {
+        self.takes_to_fail.store(count, Ordering::SeqCst);
     }
 
     /// Waits until as many steps were begun.
@@ -165,9 +165,10 @@ impl Store for Gate {
 
     fn take(&self, due: Due, holder: Arc<str>, until: Timestamp) -> Answer<'_, Option<Lease>> {
         Box::pin(async move {
-            match self.fails_a_take.swap(false, Ordering::SeqCst) {
-                true => Err(held_down()),
-                false => self.inner.take(due, holder, until).await,
+            let one_less = |left: usize| left.checked_sub(1);
+            match self.takes_to_fail.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
+                Ok(_) => Err(held_down()),
+                Err(_) => self.inner.take(due, holder, until).await,
             }
         })
     }
