@@ -232,7 +232,7 @@ impl Mood {
     }
 
     fn perform(&mut self, operation: Operation) -> Performed {
-        let amounts = self.done(&operation);
+        let mut amounts = self.done(&operation);
         let poll_after = Some(self.poll_after.unwrap_or(ASK_AFTER));
         let lost = Performed::Unknown { poll_after, why: self.words("no answer") };
         match &operation.kind {
@@ -253,7 +253,7 @@ impl Mood {
                 self.book.insert(Arc::clone(original), self.keeps_back);
                 self.book.insert(Arc::clone(&operation.id), Money::ZERO);
                 if self.gives_nothing_back {
-                    operation.amounts.clear();
+                    amounts.clear();
                 }
             }
         }

@@ -80,7 +80,7 @@ fn built_in(says: Option<Value>, bytes: usize) -> (BuiltIn, Arc<TestHost>, mpsc:
 async fn check(verb: &str, says: Option<Value>, came_to: &str, recorded: [&str; 3]) {
     let (payer, host, mut records) = built_in(says, 9);
     let deadline = host.within(5);
-    let order = if verb == "reverse" { reversal(&payer) } else { commit() };
+    let order = if recorded[0] == REVERSAL { reversal(&payer) } else { commit() };
     let prepared = payer.prepare(&order).unwrap();
     let got = match verb {
         "quote" => format!("{:?}", payer.quote(&ask(), deadline).await),
@@ -115,6 +115,14 @@ async fn every_call_is_recorded_and_no_answer_is_believed_that_cannot_be() {
     check("commit", None, "Unknown", [COMMIT, "late", ""]).await;
     check("reverse", Some(done("155.07")), "Committed", [REVERSAL, "answered", "done"]).await;
     check("reverse", Some(done("-155.07")), "negative", [REVERSAL, "odd", ""]).await;
+    let less = "155.06 was done for supplementary where 155.07 was asked for";
+    check("reverse", Some(done("155.06")), less, [REVERSAL, "odd", ""]).await;
+    let nothing = json!({"answer": "done", "reference": "R", "amounts": []});
+    check("reverse", Some(nothing.clone()), "Committed", [REVERSAL, "answered", "done"]).await;
+    check("status", Some(done("155.07")), "Done", [REVERSAL, "answered", "done"]).await;
+    check("status", Some(done("155.06")), less, [REVERSAL, "odd", ""]).await;
+    check("status", Some(nothing.clone()), "Done", [REVERSAL, "answered", "done"]).await;
+    check("status", Some(nothing), "Unavailable", [COMMIT, "odd", ""]).await;
     check("status", Some(done("0.01")), "Done", [COMMIT, "answered", "done"]).await;
     check("status", Some(json!({"answer": "not_found"})), "NotFound", [COMMIT, "answered", "not_found"])
         .await;

@@ -95,7 +95,7 @@ const SAID: &[(&str, [(Commit, bool); 3])] = {
         (ALL, [(AsQuoted, true), (Less, false), (Unknown, true)]),
         ("accident 20.00, basic 10.00", [(AsQuoted, true), (Less, false), (Unknown, true)]),
         ("basic 9.00, accident 18.00", [(AsQuoted, false), (Less, true), (Unknown, false)]),
-        ("", [(AsQuoted, true), (Less, true), (Unknown, true)]),
+        ("", [(AsQuoted, false), (Less, false), (Unknown, true)]),
         ("basic 10.00", [(AsQuoted, false), (Less, false), (Unknown, false)]),
         ("basic 10.00, basic 10.00", [(AsQuoted, false), (Less, false), (Unknown, false)]),
         ("basic 10.00, disaster 20.00", [(AsQuoted, false), (Less, false), (Unknown, false)]),
