@@ -44,6 +44,8 @@ pub(crate) struct Told {
     pub(crate) bills: Vec<Bill>,
     /// Refused: nothing may have come of them.
     pub(crate) refused: u32,
+    /// The hospital advances what optional payers have quoted firmly.
+    pub(crate) advances: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

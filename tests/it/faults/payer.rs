@@ -65,13 +65,9 @@ pub(crate) struct Fickle {
 /// Beside the chains of the simulation: two firm payers, committed side by side, each idempotent.
 pub(crate) const SIDE_BY_SIDE: usize = CHAINS.len();
 
-/// A chain of the simulation in which every stay asks somebody: the basic insurance is outside. A payer that may be left
-/// out is none of them: in a policy that is shipped here another stands behind it.
+/// A chain of the simulation in which every stay asks somebody: the basic insurance is outside.
 pub(crate) fn any_chain(dice: &mut Dice) -> usize {
-    let asks = |nth: &usize| {
-        let kinds = CHAINS[*nth];
-        kinds.iter().any(|kind| kind.serves.contains(&"basic")) && !kinds.iter().any(|kind| kind.is_optional)
-    };
+    let asks = |nth: &usize| CHAINS[*nth].iter().any(|kind| kind.serves.contains(&"basic"));
     let chains: Vec<usize> = (0..CHAINS.len()).filter(asks).collect();
     *dice.one_of(&chains)
 }
@@ -173,6 +169,8 @@ impl Fickle {
             2 if is_fickle => {
                 return QuoteAnswer::Refused { code: "no".into(), message: "not covered".into() };
             }
+            // Away more often, where nobody has to wait for it.
+            3..=8 if is_fickle && self.manifest.optional => return QuoteAnswer::Unavailable(unavailable()),
             _ => self.pause(200).await,
         }
         let amount = |leg: &AskedLeg| QuotedAmount {

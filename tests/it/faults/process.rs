@@ -19,10 +19,10 @@ use yizhan::settlement::payers::Payers;
 use yizhan::store::Ports;
 use yizhan::store::Store;
 use yizhan::telemetry;
-use yizhan_rules::PolicyShelf;
 
 use super::payer::{Temper, payers};
 use super::site::Place;
+use crate::away::policies;
 use crate::gateway::profiles;
 
 const SETTING: &str = "YIZHAN_TEST_GATEWAY";
@@ -38,6 +38,8 @@ pub(crate) struct Setting {
     pub(crate) temper: Temper,
     pub(crate) seed: u64,
     pub(crate) clock: Hurried,
+    /// Its hospitals advance what optional payers have quoted firmly.
+    pub(crate) advances: bool,
 }
 
 /// A clock that runs faster than the machine's, or slower: every process that knows when it began has the same.
@@ -90,7 +92,7 @@ fn child_that_serves_until_it_is_killed() {
 }
 
 async fn serve_as(setting: Setting) {
-    let Setting { place, payers: folder, chain, temper, seed, clock } = setting;
+    let Setting { place, payers: folder, chain, temper, seed, clock, advances } = setting;
     let runtime = Runtime { clock: Arc::new(clock), ids: Arc::new(RandomIds) };
     let name = match &place {
         Place::File { .. } => GatewayName::only(),
@@ -98,7 +100,7 @@ async fn serve_as(setting: Setting) {
     };
     let store: Arc<dyn Ports> = place.open().await;
     let payers = Payers::new(payers(chain, &folder, &runtime, (temper, seed))).unwrap();
-    let reception = reception(store, payers, name.as_str(), runtime);
+    let reception = reception(store, payers, name.as_str(), (runtime, advances));
     let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
     let listeners = Listeners { http: listen(), mllp: listen() };
     let ports = [&listeners.http, &listeners.mllp].map(|listener| listener.local_addr().unwrap());
@@ -108,11 +110,16 @@ async fn serve_as(setting: Setting) {
     serve(&config(), listeners, reception, front(), stopped).await.unwrap();
 }
 
-/// A gateway with the sample policies and hospitals.
-pub(crate) fn reception(store: Arc<dyn Store>, payers: Payers, name: &str, runtime: Runtime) -> Reception {
-    let policies = PolicyShelf::shipped().unwrap();
+/// A gateway with the sample hospitals, and policies in which a payer that may be left out has nobody behind it.
+pub(crate) fn reception(
+    store: Arc<dyn Store>,
+    payers: Payers,
+    name: &str,
+    (runtime, advances): (Runtime, bool),
+) -> Reception {
+    let policies = policies();
     payers.check(&policies).unwrap();
-    let profiles = Arc::new(profiles("", None));
+    let profiles = Arc::new(profiles(if advances { "hospital_advances = true" } else { "" }, None));
     let known = Arc::clone(&profiles);
     let hospitals =
         Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use yizhan::settlement::bill::BillState;
-use yizhan::settlement::record::Phase;
+use yizhan::settlement::record::{Phase, StayRecord};
 use yizhan::store::Store;
 
 use super::hospitals::{PEOPLE, Told};
@@ -13,7 +13,7 @@ use crate::gateway::audit;
 use crate::simulation::acknowledged::{as_issued, is_repeated, lines_are_there, nothing_left};
 use crate::simulation::books::Kept;
 use crate::simulation::look::{Known, Look, Moved, StayLook};
-use crate::simulation::promises::Promises;
+use crate::simulation::promises::{Limits, Promises};
 use crate::simulation::workload::{COUNTY, Sending, limits};
 
 /// What came of a run.
@@ -58,8 +58,7 @@ pub(crate) async fn quiet(store: &dyn Store, visits: &[Arc<str>]) -> Look {
 
 fn is_open(look: &Look, stay: &StayLook) -> bool {
     let record = &stay.record;
-    let is_under_way = record.phase.is_under_way() || record.pricing.is_some();
-    is_under_way && !look.attention.contains(&record.stay_id)
+    record.is_with_payers() && !look.attention.contains(&record.stay_id)
 }
 
 /// # Errors
@@ -70,7 +69,8 @@ pub(crate) async fn reckon(
     told: &Told,
     look: &Look,
 ) -> Result<Sum, String> {
-    Promises { look, payers, limits: &limits() }.check()?;
+    let advancing = if told.advances { vec![COUNTY] } else { Vec::new() };
+    Promises { look, payers, limits: &Limits { advancing, ..limits() } }.check()?;
     nothing_left(look)?;
     for sending in &told.messages {
         lines_are_there(look, sending)?;
@@ -112,6 +112,11 @@ fn is_taken_back(look: &Look, visit: &Arc<str>) -> Result<(), String> {
     Ok(())
 }
 
+/// No stay here is settled anew: a payer was left out first, and paid afterwards.
+fn is_later_version(record: &StayRecord) -> bool {
+    record.settlement.as_ref().is_some_and(|settlement| settlement.bill.to_refund.is_positive())
+}
+
 /// Settled, taken back, refused, or a person's; nothing in between.
 fn end_of(look: &Look, stay: &StayLook, told: &Told) -> Result<&'static str, String> {
     let record = &stay.record;
@@ -123,6 +128,10 @@ fn end_of(look: &Look, stay: &StayLook, told: &Told) -> Result<&'static str, Str
     let is_discharged =
         |sending: &Sending| sending.visit == stay.visit && sending.message.part.discharged.value().is_some();
     match record.phase {
+        Phase::Settled if record.saga.iter().any(|saga| saga.advanced().next().is_some()) => {
+            Ok("settled, a part advanced")
+        }
+        Phase::Settled if is_later_version(record) => Ok("settled, a part asked for later"),
         Phase::Settled => Ok("settled"),
         Phase::Reversed => Ok("reversed"),
         // A payer confirmed less, the share would have risen: all of it was taken back, the desk sees the new quote.
