@@ -90,12 +90,7 @@ pub fn price(
     let day = discharge.visit.discharged.date;
     let region = insured_region(&discharge, ground);
     let place_of = |name| ground.hospital.place_of(dialect, name);
-    let Some(policy) = ground.policies.find(&region, day) else {
-        return Err(vec![refusals::no_policy(&region, day, place_of(Head::InsuredRegion))]);
-    };
-    if !policy.settings().visit_classes.value.contains(&discharge.visit.class) {
-        return Err(vec![refusals::class_not_covered(policy, place_of(Head::VisitClass))]);
-    }
+    let policy = policy(&discharge, &region, ground, place_of)?;
     let item = |code: &str| ground.items.get(code).cloned();
     let assessment = assess(&discharge.lines, item)
         .map_err(|error| vec![refusals::assess(&error, places, ground.hospital, dialect)])?;
@@ -149,6 +144,23 @@ pub fn price(
         bill,
         discharge,
     })))
+}
+
+/// The one the stay falls under.
+fn policy<'a>(
+    discharge: &Discharge,
+    region: &str,
+    ground: &Ground<'a>,
+    place_of: impl Fn(Head) -> String,
+) -> Result<&'a Policy, Vec<Refusal>> {
+    let day = discharge.visit.discharged.date;
+    let Some(policy) = ground.policies.find(region, day) else {
+        return Err(vec![refusals::no_policy(region, day, place_of(Head::InsuredRegion))]);
+    };
+    if !policy.settings().visit_classes.value.contains(&discharge.visit.class) {
+        return Err(vec![refusals::class_not_covered(policy, place_of(Head::VisitClass))]);
+    }
+    Ok(policy)
 }
 
 /// What payers said that could not be used.

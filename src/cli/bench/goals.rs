@@ -31,7 +31,15 @@ pub(super) struct Goal {
 ///
 /// `is_at_half`: the open loop ran at half of the peak, which is what the goals above one bare commit are about.
 pub(super) fn goals(rows: &[Row], memory: &Memory, is_at_half: bool) -> Vec<Goal> {
-    let row = |name: &str| rows.iter().find(|row| row.name == name);
+    [above_bare_commits(rows, is_at_half), ratios(rows), of_memory(memory)].concat()
+}
+
+fn row<'r>(rows: &'r [Row], name: &str) -> Option<&'r Row> {
+    rows.iter().find(|row| row.name == name)
+}
+
+fn above_bare_commits(rows: &[Row], is_at_half: bool) -> Vec<Goal> {
+    let row = |name| row(rows, name);
     let mut goals = Vec::new();
     if let (Some(bare), Some(own)) = (row("bare_1"), row("own_time")) {
         let p50 = own.beside(bare, |own, bare| own.p50_us.saturating_sub(2 * bare.p50_us));
@@ -52,6 +60,13 @@ pub(super) fn goals(rows: &[Row], memory: &Memory, is_at_half: bool) -> Vec<Goal
             Text::new("半峰速率下高出一次裸提交 p99", "at half of the peak, above one bare commit, p99");
         goals.push(Goal::at_most(title, OVERHEAD_P99_US_MAX, p99, milliseconds));
     }
+    goals
+}
+
+/// Settlements beside what the machine can do.
+fn ratios(rows: &[Row]) -> Vec<Goal> {
+    let row = |name| row(rows, name);
+    let mut goals = Vec::new();
     let is_file = row("pgbench_own_8").is_none();
     for (own, limit, min, title) in [
         (
@@ -82,6 +97,11 @@ pub(super) fn goals(rows: &[Row], memory: &Memory, is_at_half: bool) -> Vec<Goal
             goals.push(Goal::at_least(title, min, ratio, hundredths));
         }
     }
+    goals
+}
+
+fn of_memory(memory: &Memory) -> Vec<Goal> {
+    let mut goals = Vec::new();
     if let Some(idle) = memory.idle_kib {
         let title = Text::new("空闲内存", "memory, idle");
         goals.push(Goal::at_most(title, IDLE_KIB_MAX, Spread::of([idle]), mebibytes));

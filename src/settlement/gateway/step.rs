@@ -52,20 +52,8 @@ impl Gateway {
     ) -> Result<Stepped, StoreError> {
         let at = self.runtime.now();
         let until = later(at, LEASE);
-        let decision = Decision {
-            asked: work.asked.clone(),
-            hospital: Arc::clone(&work.hospital),
-            policies: Arc::clone(&self.policies),
-            lookups: self.look_up(work, known, at).await?,
-            at,
-            stay_ref: work.stay.clone(),
-            persons: work.persons.clone(),
-            new_stay_id: self.runtime.next_id(),
-            new_settlement_id: self.runtime.next_id(),
-            new_outbox_id: self.runtime.next_id(),
-            payers: Arc::clone(&work.payers),
-            leasing: Leasing { holder: Arc::clone(&self.name), until, lease },
-        };
+        let leasing = Leasing { holder: Arc::clone(&self.name), until, lease };
+        let decision = self.decision(work, self.look_up(work, known, at).await?, at, leasing);
         // What the last run came to; the store hands back only what it keeps of it.
         let slot = Arc::<Mutex<Option<Said>>>::default();
         let told = Arc::clone(&slot);
@@ -111,6 +99,23 @@ impl Gateway {
             },
             Done::LeaseLost => Stepped::LeaseLost,
         })
+    }
+
+    fn decision(&self, work: &Work, lookups: Lookups, at: Timestamp, leasing: Leasing) -> Decision {
+        Decision {
+            asked: work.asked.clone(),
+            hospital: Arc::clone(&work.hospital),
+            policies: Arc::clone(&self.policies),
+            lookups,
+            at,
+            stay_ref: work.stay.clone(),
+            persons: work.persons.clone(),
+            new_stay_id: self.runtime.next_id(),
+            new_settlement_id: self.runtime.next_id(),
+            new_outbox_id: self.runtime.next_id(),
+            payers: Arc::clone(&work.payers),
+            leasing,
+        }
     }
 
     /// Catalogue items for every code the stay may be priced with, as on its discharge date.

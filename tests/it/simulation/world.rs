@@ -114,17 +114,21 @@ pub(crate) struct World {
     pub(crate) shares: Mutex<BTreeMap<Uuid, Money>>,
 }
 
+fn rates(dice: &mut Dice, is_scripted: bool) -> Rates {
+    match dice.below(4) {
+        _ if is_scripted => Rates::NONE,
+        0 => Rates { answer: 15, death: 1, store_death: 2, store_fault: 0 },
+        1 => Rates { answer: 35, death: 6, store_death: 6, store_fault: 10 },
+        2 => Rates { answer: 60, death: 2, store_death: 2, store_fault: 4 },
+        _ => Rates { answer: 25, death: 15, store_death: 15, store_fault: 2 },
+    }
+}
+
 impl World {
     pub(crate) fn run(schedule: &Schedule, open: Open) -> Ran {
         let mut dice = Dice::of(schedule.seed ^ 0xdead_10cc);
         let is_scripted = !schedule.script.is_empty();
-        let rates = match dice.below(4) {
-            _ if is_scripted => Rates::NONE,
-            0 => Rates { answer: 15, death: 1, store_death: 2, store_fault: 0 },
-            1 => Rates { answer: 35, death: 6, store_death: 6, store_fault: 10 },
-            2 => Rates { answer: 60, death: 2, store_death: 2, store_fault: 4 },
-            _ => Rates { answer: 25, death: 15, store_death: 15, store_fault: 2 },
-        };
+        let rates = rates(&mut dice, is_scripted);
         let sim = Sim::new(schedule.seed, rates, schedule.aims.clone(), schedule.script.clone());
         let ids: Arc<CountedIds> = Arc::default();
         let opened = sim.at_once(open.filled(Arc::clone(&ids) as Arc<dyn Ids>));
