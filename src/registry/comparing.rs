@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, mpsc};
-use yizhan_contract::payer::QuoteAnswer;
+use yizhan_contract::payer::{Answer, Ask, Memo, Payer, QuoteAnswer, VisitEvent, Visited};
 
 use crate::runtime::{Runtime, Shutdown};
 use crate::settlement::directory::{Comparing, Directory};
@@ -96,12 +96,15 @@ impl Comparer {
     }
 
     async fn compare(&self, shadowed: &Shadowed, directory: &Directory, runtime: &Runtime) {
-        let deadline = runtime.now().saturating_add(WITHIN).unwrap_or(Timestamp::MAX);
         let payer = directory.named(&shadowed.adapter);
-        let answer = tokio::select! {
-            answer = payer.quote(&shadowed.ask, deadline) => Some(answer),
-            () = runtime.clock.sleep_until(deadline) => None,
-        };
+        let asked = Asked { payer: &*payer, runtime };
+        let (answer, memo) = asked.quote(shadowed).await;
+        // Nothing of the visit stays with an adapter that will not commit it.
+        if let Some(called_off) = &shadowed.called_off
+            && !matches!(asked.visit(called_off, memo).await, Some(Visited::Noted { .. }))
+        {
+            telemetry::shadow_not_called_off(&shadowed.adapter);
+        }
         let differences = match answer {
             Some(QuoteAnswer::Quote(quote)) => shadowed.differences(&quote.amounts),
             Some(QuoteAnswer::NotCovered | QuoteAnswer::Refused { .. }) => shadowed.differences(&[]),
@@ -120,5 +123,38 @@ impl Comparer {
             counts.compared += 1;
             counts.differing += u64::from(!differences.is_empty());
         });
+    }
+}
+
+/// An adapter that is only compared.
+struct Asked<'a> {
+    payer: &'a dyn Payer,
+    runtime: &'a Runtime,
+}
+
+impl Asked<'_> {
+    /// Its quote, once it was told of the visit where it sees visits, and what it keeps of it.
+    async fn quote(&self, shadowed: &Shadowed) -> (Option<QuoteAnswer>, Memo) {
+        let mut memo = Memo::default();
+        for event in &shadowed.visit {
+            match self.visit(event, memo.clone()).await {
+                Some(Visited::Noted { memo: kept }) => memo = kept,
+                Some(Visited::Unavailable(_)) | None => return (None, memo),
+            }
+        }
+        let ask = Ask { memo: memo.clone(), ..shadowed.ask.clone() };
+        (self.within(|deadline| self.payer.quote(&ask, deadline)).await, memo)
+    }
+
+    async fn visit(&self, event: &VisitEvent, memo: Memo) -> Option<Visited> {
+        self.within(|deadline| self.payer.visit(event, memo, deadline)).await
+    }
+
+    async fn within<'a, T>(&self, ask: impl FnOnce(Timestamp) -> Answer<'a, T>) -> Option<T> {
+        let deadline = self.runtime.now().saturating_add(WITHIN).unwrap_or(Timestamp::MAX);
+        tokio::select! {
+            answer = ask(deadline) => Some(answer),
+            () = self.runtime.clock.sleep_until(deadline) => None,
+        }
     }
 }

@@ -37,6 +37,8 @@ pub enum Carry {
     DeliveryPostponed { waits_for: Text, is_for_a_person: bool, hold: Hold },
     /// What a person orders of a stay of which nothing is sent to payers; `has_seen`: what the hospital bears is known.
     Ordered { note: Text, has_seen: bool, hold: Hold },
+    /// Adapters have been told, as far as they answered, that the admission was called off.
+    CalledOff { hold: Hold },
     /// The saga is over, or nothing but payers whose part is advanced is waited for.
     Over { saga: Saga, given: Option<Given> },
 }
@@ -57,6 +59,7 @@ impl Decision {
             Carry::Ordered { note, has_seen, hold } => {
                 self.ordered_by_person(record, note, *has_seen, hold, owner)
             }
+            Carry::CalledOff { hold } => self.called_off(record, hold, owner),
             Carry::Over { saga, .. } if record.is_delivering() => self.delivery_over(record, saga, owner),
             Carry::Over { saga, given } => self.over(record, saga, given.as_ref(), owner),
         }
@@ -186,6 +189,14 @@ impl Decision {
         let pricing = record.pricing.as_mut().ok_or(Undecided::LookAgain)?;
         pricing.tries = pricing.tries.saturating_add(1);
         pricing.waits_for = Some(waits_for.detail.clone());
+        record.hold = hold.clone();
+        self.note(record, 0, owner)
+    }
+
+    fn called_off(&self, mut record: StayRecord, hold: &Hold, owner: &PersonFacts) -> Decided {
+        if !record.is_cancelled() {
+            return Err(Undecided::LookAgain);
+        }
         record.hold = hold.clone();
         self.note(record, 0, owner)
     }

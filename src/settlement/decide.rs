@@ -27,6 +27,7 @@ use super::refusals::{self, LinePlaces};
 use super::reserved::reserved_by_others;
 use super::saga::{Event, Ordered, step};
 use super::shadow::Shadowed;
+use super::visits::Visits;
 use super::written::Issued;
 use crate::store::{Changes, Facts, Hold, Lease, PersonFacts, PersonRef, StayRef, StoreError};
 
@@ -86,6 +87,8 @@ pub struct Decision {
     pub new_settlement_id: Uuid,
     pub new_outbox_id: Uuid,
     pub payers: Arc<Payers>,
+    /// What the driver told adapters of the visit; written with the stay.
+    pub visits: Visits,
     pub leasing: Leasing,
 }
 
@@ -149,9 +152,10 @@ impl Decision {
 
     /// What is asked without a message: the stay and its owner are there, or there is nothing to do.
     fn at_desk(&self, stored: Option<StayRecord>, owner: Option<&PersonFacts>) -> Decided {
-        let (Some(record), Some(owner)) = (stored, owner) else {
+        let (Some(mut record), Some(owner)) = (stored, owner) else {
             return Ok(Verdict::refused(refusals::no_such_stay()));
         };
+        record.visits.extend(self.visits.clone());
         // A settlement that was reversed and replaced is not the one to act upon now.
         let current = record.settlement.as_ref().map(|settlement| settlement.id);
         if let StayRef::Settlement(id) = self.stay_ref

@@ -17,6 +17,7 @@ use super::payers::Assigned;
 use super::record::{Former, LastMessage, Moved, Phase, Pricing, Settlement, StayRecord};
 use super::saga::{Entry, Saga};
 use super::unpriced::Unpriced;
+use super::visits::Visits;
 use crate::store::StoredStay;
 
 /// A reader accepts every format up to its own.
@@ -50,6 +51,8 @@ struct Document {
     former: Vec<Former>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     orders: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "Visits::is_empty")]
+    visits: Visits,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     no_profile_since: Option<Timestamp>,
 }
@@ -147,6 +150,7 @@ impl StayRecord {
             saga: document.saga,
             former: document.former,
             orders: document.orders,
+            visits: document.visits,
             no_profile_since: document.no_profile_since,
             hold: stored.hold.clone(),
         })
@@ -199,6 +203,7 @@ impl StayRecord {
             saga: self.saga,
             former: self.former,
             orders: self.orders,
+            visits: self.visits,
             no_profile_since: self.no_profile_since,
         };
         Ok((revealing(|| serde_json::to_vec(&document))?, bill))

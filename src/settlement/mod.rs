@@ -10,7 +10,7 @@
 //! driver).
 //!
 //! With outside payers: [`payers`] (who they are), [`directory`] (which of them are asked where, as it is now),
-//! [`absent`], [`told`] (what they hear), [`shadow`] (answers that are only compared), [`saga`] (what is remembered of them, and the function that
+//! [`absent`], [`told`] (what they hear) and [`visits`] (what they have heard of a visit), [`shadow`] (answers that are only compared), [`saga`] (what is remembered of them, and the function that
 //! moves it), [`carried`] (what is written), [`delivery`] (payers that were left out, and what they are asked later) and
 //! `delivered` (what becomes of it), [`advanced`] (payers whose part the hospital advances). [`audit`] holds the books against each other.
 
@@ -47,4 +47,5 @@ pub mod saga;
 pub mod shadow;
 pub mod told;
 pub mod unpriced;
+pub mod visits;
 mod written;

@@ -21,6 +21,7 @@ use super::refusals::LinePlaces;
 use super::saga::{Course, Entry, Saga};
 use super::shadow::ToCompare;
 use super::unpriced::Unpriced;
+use super::visits::{Visited, Visits};
 use crate::refusal::{self, Refusal};
 use crate::store::Hold;
 
@@ -59,6 +60,8 @@ pub struct StayRecord {
     pub former: Vec<Former>,
     /// What persons ordered of the stay while nothing of it was sent to payers, oldest first.
     pub orders: Vec<Entry>,
+    /// What adapters that see visits were told of this one.
+    pub visits: Visits,
     /// Since when nobody goes on with it, because no gateway that looked knows its hospital.
     pub no_profile_since: Option<Timestamp>,
     /// When and by whom the stay is looked at next; kept beside the document.
@@ -216,6 +219,7 @@ impl StayRecord {
             saga: None,
             former: Vec::new(),
             orders: Vec::new(),
+            visits: Visits::new(),
             no_profile_since: None,
             hold: Hold::default(),
         }
@@ -224,6 +228,15 @@ impl StayRecord {
     /// Outside payers are being asked, for a quote or for their money.
     pub fn is_with_payers(&self) -> bool {
         self.pricing.is_some() || self.is_carried_out() || self.deferred().is_some()
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.phase == Phase::Cancelled
+    }
+
+    /// Adapters believe in an admission that was called off.
+    pub fn is_to_be_called_off(&self) -> bool {
+        self.is_cancelled() && self.visits.values().any(Visited::stands)
     }
 
     /// The settlement stands, and payers that were left out are still to be asked.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use yizhan_contract::payer::{Ask, QuotedAmount};
+use yizhan_contract::payer::{Ask, Manifest, Memo, QuotedAmount, VisitEvent};
 use yizhan_contract::{Claim, Money, PayerCode};
 use yizhan_rules::{Adjudication, Policy};
 
@@ -25,6 +25,9 @@ pub struct ToCompare {
 #[derive(Debug, Clone)]
 pub struct Shadowed {
     pub adapter: Arc<str>,
+    /// What it is told of the visit first, and that it was called off afterwards; empty where it does not see visits.
+    pub visit: Vec<VisitEvent>,
+    pub called_off: Option<VisitEvent>,
     pub ask: Ask,
     pub by_rules: Vec<(PayerCode, Money)>,
 }
@@ -97,8 +100,15 @@ impl ToCompare {
     pub(super) fn told(&self, record: &StayRecord, payers: &Payers) -> Option<Shadowed> {
         let adapter = payers.shadows().iter().find(|adapter| adapter.name == self.adapter)?;
         let stay = Arc::from(record.stay_id.to_string());
-        let ask = told::ask(stay, record, &self.to_ask, &adapter.manifest().needs);
-        Some(Shadowed { adapter: Arc::clone(&self.adapter), ask, by_rules: self.by_rules.clone() })
+        let Manifest { needs, sees_visits, .. } = adapter.manifest();
+        let (mut visit, mut called_off) = (Vec::new(), None);
+        if *sees_visits {
+            visit = told::visit(Arc::clone(&stay), record, needs);
+            called_off = told::called_off(Arc::clone(&stay), record, needs);
+        }
+        let ask = told::ask(stay, record, &self.to_ask, needs, Memo::default());
+        let (adapter, by_rules) = (Arc::clone(&self.adapter), self.by_rules.clone());
+        Some(Shadowed { adapter, visit, called_off, ask, by_rules })
     }
 }
 

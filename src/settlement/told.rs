@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use yizhan_contract::payer::{Ask, CoverageQuestion, Memo, Need, Person};
+use yizhan_contract::payer::{Ask, CoverageQuestion, Memo, Need, Person, VisitEvent, VisitEventKind};
 use yizhan_contract::stay::Diagnosis;
 use yizhan_contract::{Claim, Personal};
 
@@ -13,7 +13,7 @@ use super::price::ToAsk;
 use super::record::StayRecord;
 
 /// The question to the adapter that serves the payers of `to_ask`.
-pub fn ask(stay: Arc<str>, record: &StayRecord, to_ask: &ToAsk, needs: &BTreeSet<Need>) -> Ask {
+pub fn ask(stay: Arc<str>, record: &StayRecord, to_ask: &ToAsk, needs: &BTreeSet<Need>, memo: Memo) -> Ask {
     Ask {
         stay,
         hospital: Arc::from(record.part.hospital.as_str()),
@@ -23,8 +23,47 @@ pub fn ask(stay: Arc<str>, record: &StayRecord, to_ask: &ToAsk, needs: &BTreeSet
         diagnoses: diagnoses(&record.part, needs),
         legs: to_ask.legs.clone(),
         paid_before: to_ask.paid_before.clone(),
-        memo: Memo::default(),
+        memo,
     }
+}
+
+/// What an adapter that sees visits is told of one before it is asked, as much as is known by now.
+pub fn visit(stay: Arc<str>, record: &StayRecord, needs: &BTreeSet<Need>) -> Vec<VisitEvent> {
+    let Some(admitted) = event(stay, record, needs, VisitEventKind::Admitted) else { return Vec::new() };
+    let lines = if needs.contains(&Need::Lines) { record.part.lines.clone() } else { Vec::new() };
+    let charged = VisitEvent { kind: VisitEventKind::Charged, lines, ..admitted.clone() };
+    let discharged = record.part.discharged.value().map(|moment| VisitEvent {
+        kind: VisitEventKind::Discharged,
+        discharged: Some(moment.date),
+        ..charged.clone()
+    });
+    let charged = (!record.part.lines.is_empty()).then_some(charged);
+    [admitted].into_iter().chain(charged).chain(discharged).collect()
+}
+
+/// The admission was called off.
+pub fn called_off(stay: Arc<str>, record: &StayRecord, needs: &BTreeSet<Need>) -> Option<VisitEvent> {
+    event(stay, record, needs, VisitEventKind::Cancelled)
+}
+
+/// An event without charges. Absent where the stay has no admission to speak of.
+fn event(
+    stay: Arc<str>,
+    record: &StayRecord,
+    needs: &BTreeSet<Need>,
+    kind: VisitEventKind,
+) -> Option<VisitEvent> {
+    Some(VisitEvent {
+        kind,
+        stay,
+        hospital: Arc::from(record.part.hospital.as_str()),
+        visit_number: visit_number(&record.part, needs),
+        person: person(&record.part, needs),
+        admitted: record.part.admitted.value()?.date,
+        discharged: None,
+        diagnoses: diagnoses(&record.part, needs),
+        lines: Vec::new(),
+    })
 }
 
 /// Whether the person is covered by the payers of `to_ask` on the day of discharge.

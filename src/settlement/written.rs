@@ -135,11 +135,14 @@ impl Decision {
     /// Charges that go quiet are looked at when their time has come. A stay whose payers are being asked stays with
     /// whoever asks them.
     fn stay(&self, record: StayRecord, person: &PersonFacts) -> Result<(StayWrite, Option<Bill>), Undecided> {
-        let hold = if record.is_with_payers() {
-            record.hold.clone()
-        } else {
-            let due_at = record.quiet_until.filter(|_| record.phase == Phase::AwaitingCharges);
-            Hold { due_at, epoch: record.hold.epoch, held_by: None }
+        let is_taken_up = record.hold.due_at.is_some();
+        let hold = match record.is_to_be_called_off() {
+            true if !is_taken_up => Hold { due_at: Some(self.at), epoch: record.hold.epoch, held_by: None },
+            is_called_off if is_called_off || record.is_with_payers() => record.hold.clone(),
+            _ => {
+                let due_at = record.quiet_until.filter(|_| record.phase == Phase::AwaitingCharges);
+                Hold { due_at, epoch: record.hold.epoch, held_by: None }
+            }
         };
         let hospital = Arc::clone(&self.hospital.code);
         record.into_write(person.person_id, hospital, hold).map_err(Undecided::defect)

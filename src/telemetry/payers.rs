@@ -40,6 +40,18 @@ pub fn payer_refuses(adapter: &str, payer: Option<&PayerCode>, code: &str) {
     payer_event(adapter, payer, "refuses");
 }
 
+/// It is told again later; no money is concerned.
+pub fn visit_not_called_off(adapter: &str, why: &dyn Display) {
+    warn!(adapter, %why, "an adapter cannot be told that an admission was called off; it is told again");
+    payer_event(adapter, None, "visit_not_called_off");
+}
+
+/// No money is concerned; whoever runs the adapter may have to look.
+pub fn shadow_not_called_off(adapter: &str) {
+    warn!(adapter, "an adapter that is only compared did not answer that the visit was called off");
+    payer_event(adapter, None, "visit_not_called_off");
+}
+
 pub fn payer_deferred(adapter: &str, payer: &PayerCode, why: &dyn Display) {
     warn!(adapter, %payer, %why, "an optional payer is deferred");
     payer_event(adapter, Some(payer), "deferred");

@@ -176,15 +176,7 @@ impl Gateway {
         let take = async || {
             let lease = self.store().take(due.clone(), Arc::clone(self.name()), until).await?;
             let lease = lease.ok_or(OrderError::Busy)?;
-            let (has_intended, is_holder_gone) = (false, false);
-            Ok::<_, OrderError>(Drive {
-                gateway: self,
-                lease,
-                until,
-                has_intended,
-                is_holder_gone,
-                as_of: None,
-            })
+            Ok::<_, OrderError>(Drive::new(self, lease, until))
         };
         if !is_carried_out {
             let (note, has_seen) = noted(&record, &order, &operator)?;

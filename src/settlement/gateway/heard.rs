@@ -6,7 +6,7 @@ use std::sync::Arc;
 use yizhan_contract::Step;
 use yizhan_contract::payer::{
     KEPT_BYTES_MAX, PAYER_TEXT_CHARS_MAX, PREPARED_BYTES_MAX, Performed, PrepareError, Prepared,
-    QUOTED_STEPS_MAX, Quote, QuoteAnswer, QuotedAmount, Status, cut,
+    QUOTED_STEPS_MAX, Quote, QuoteAnswer, QuotedAmount, Status, Unavailable, Visited, cut,
 };
 
 pub(super) fn quote(mut answer: QuoteAnswer) -> QuoteAnswer {
@@ -19,6 +19,22 @@ pub(super) fn quote(mut answer: QuoteAnswer) -> QuoteAnswer {
         QuoteAnswer::Refused { code, message } => [code, message].into_iter().for_each(cut),
         QuoteAnswer::NotReady { what } => cut(what),
         QuoteAnswer::Unavailable(why) => cut(&mut why.why),
+    }
+    answer
+}
+
+/// A memo that is longer than it may be could not be kept, and the adapter would not know its visit again.
+pub(super) fn visited(mut answer: Visited) -> Visited {
+    match &mut answer {
+        Visited::Noted { memo } if KEPT_BYTES_MAX < memo.0.len() => {
+            let bytes = memo.0.len();
+            let why = format!(
+                "memo {bytes} 字节，超过 {KEPT_BYTES_MAX} 字节 | its memo has {bytes} bytes, more than {KEPT_BYTES_MAX}"
+            );
+            return Visited::Unavailable(Unavailable { why, retry_after: None });
+        }
+        Visited::Noted { .. } => {}
+        Visited::Unavailable(why) => cut(&mut why.why),
     }
     answer
 }

@@ -20,6 +20,7 @@ mod quote;
 mod standing;
 mod step;
 mod taken_up;
+mod visit;
 
 use std::sync::Arc;
 
@@ -46,6 +47,7 @@ use crate::settlement::outcome::{Beneficiary, Outcome};
 use crate::settlement::price::share_tolerance;
 use crate::settlement::record::{Phase, Settlement, StayRecord};
 use crate::settlement::saga::{self, LEASE, Stepping};
+use crate::settlement::visits::Visits;
 use crate::store::{MessageClaim, PersonRef, StayRef, Store, StoreError};
 use crate::telemetry;
 
@@ -180,6 +182,7 @@ impl Gateway {
             },
             claim: Some(claim),
             stay,
+            visits: Visits::new(),
         };
         self.run(work).await
     }
@@ -248,7 +251,7 @@ impl Gateway {
 
     fn without_message(&self, hospital: Arc<Hospital>, asked: Asked, stay: StayRef) -> Work {
         let payers = self.directory.at(&hospital.code);
-        Work { hospital, payers, persons: Vec::new(), asked, claim: None, stay }
+        Work { hospital, payers, persons: Vec::new(), asked, claim: None, stay, visits: Visits::new() }
     }
 
     /// What the roster says of a person on a day.

@@ -24,6 +24,7 @@ use crate::settlement::payers::Payers;
 use crate::settlement::record::{Pricing, Settlement, StayRecord};
 use crate::settlement::refusals;
 use crate::settlement::saga::{COMMIT_DEADLINE, LEASE, UNKNOWN_ATTENTION};
+use crate::settlement::visits::Visits;
 use crate::store::{Done, Due, Facts, Hold, Lease, StayRef, Step, StoreError};
 use crate::telemetry;
 
@@ -98,6 +99,8 @@ pub(super) struct Drive<'g> {
     /// Whoever held the stay before has ended: it sends nothing any more.
     pub(super) is_holder_gone: bool,
     pub(super) as_of: Option<Timestamp>,
+    /// What adapters were told of the visit; every step of this drive writes it.
+    pub(super) told: Mutex<Visits>,
 }
 
 /// The stay and its person as they are now.
@@ -121,7 +124,7 @@ impl Gateway {
     pub async fn pursue(&self, pursuit: Pursuit) -> Outcome {
         let stay_id = pursuit.lease.stay_id;
         let Pursuit { lease, until, is_holder_gone, as_of } = pursuit;
-        let mut drive = Drive { gateway: self, lease, until, has_intended: false, is_holder_gone, as_of };
+        let mut drive = Drive { is_holder_gone, as_of, ..Drive::new(self, lease, until) };
         let ended = drive.run().await;
         self.bells.ring(&stay_id);
         match ended {
@@ -177,6 +180,13 @@ impl Gateway {
     }
 }
 
+impl<'g> Drive<'g> {
+    pub(super) fn new(gateway: &'g Gateway, lease: Lease, until: Timestamp) -> Self {
+        let (has_intended, is_holder_gone, as_of, told) = (false, false, None, Mutex::default());
+        Self { gateway, lease, until, has_intended, is_holder_gone, as_of, told }
+    }
+}
+
 impl Drive<'_> {
     async fn run(&mut self) -> Result<Outcome, Stop> {
         for _ in 0..ROUNDS_MAX {
@@ -206,6 +216,7 @@ impl Drive<'_> {
             _ if seen.record.is_carried_out() => self.carry_out(seen).await,
             Some(pricing) => self.price_with_payers(&seen, &pricing).await,
             None if seen.record.deferred().is_some() => self.deliver(&seen).await,
+            None if self.is_to_be_called_off(&seen) => self.call_off(&seen).await,
             None => self.close_quiet(&seen).await,
         }
     }
@@ -321,6 +332,7 @@ impl Drive<'_> {
             asked,
             claim: None,
             stay: StayRef::Stay(self.lease.stay_id),
+            visits: self.told.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 

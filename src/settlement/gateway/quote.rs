@@ -62,7 +62,7 @@ impl Unanswered {
 
 impl Drive<'_> {
     /// Asks payer after payer, each with what those before it pay. Read-only: nothing is held meanwhile.
-    pub(super) async fn quote(&self, seen: &Seen, mode: Mode, mut given: Given) -> Result<Quoted, Stop> {
+    pub(super) async fn quote(&mut self, seen: &Seen, mode: Mode, mut given: Given) -> Result<Quoted, Stop> {
         loop {
             match self.price(seen, mode, &given).await? {
                 Err(refusals) => return Ok(Quoted::Refused(refusals)),
@@ -73,6 +73,7 @@ impl Drive<'_> {
                     }
                 }
                 Ok(Priced::Ask(to_ask)) => {
+                    self.renew().await?;
                     if let Some(stopped) = self.ask(seen, &to_ask, &mut given).await {
                         return Ok(stopped);
                     }
@@ -106,7 +107,7 @@ impl Drive<'_> {
         None
     }
 
-    /// Asks one adapter, and holds its answer to what was asked.
+    /// Asks one adapter, and holds its answer to what was asked: all it is asked takes no longer than one question may.
     pub(super) async fn put(
         &self,
         seen: &Seen,
@@ -123,7 +124,8 @@ impl Drive<'_> {
         if self.is_not_covered(seen, to_ask, adapter, deadline).await {
             return Ok(given(&|_, asked| Answer::not_covered(asked)));
         }
-        let ask = told::ask(self.stay(), &seen.record, to_ask, &adapter.manifest().needs);
+        let memo = self.tell(seen, adapter, deadline).await.map_err(Unanswered::Unavailable)?;
+        let ask = told::ask(self.stay(), &seen.record, to_ask, &adapter.manifest().needs, memo);
         let answer = self.gateway.within(deadline, adapter.payer.quote(&ask, deadline)).await;
         let first = to_ask.legs.first().map(|leg| &leg.payer);
         match answer.map_or_else(|| QuoteAnswer::Unavailable(no_answer()), heard::quote) {
@@ -284,7 +286,7 @@ impl Drive<'_> {
         }
     }
 
-    fn stay(&self) -> Arc<str> {
+    pub(super) fn stay(&self) -> Arc<str> {
         Arc::from(self.lease.stay_id.to_string())
     }
 

@@ -17,6 +17,7 @@ use crate::settlement::payers::Payers;
 use crate::settlement::record::StayRecord;
 use crate::settlement::saga::LEASE;
 use crate::settlement::shadow::Shadowed;
+use crate::settlement::visits::Visits;
 use crate::store::{CatalogueItem, Done, Lease, MessageClaim, PersonRef, StayRef, Step, StoreError};
 
 /// What a step came to.
@@ -40,6 +41,8 @@ pub(super) struct Work {
     pub(super) asked: Asked,
     pub(super) claim: Option<MessageClaim>,
     pub(super) stay: StayRef,
+    /// What adapters were told of the visit and is not written yet.
+    pub(super) visits: Visits,
 }
 
 impl Gateway {
@@ -114,6 +117,7 @@ impl Gateway {
             new_settlement_id: self.runtime.next_id(),
             new_outbox_id: self.runtime.next_id(),
             payers: Arc::clone(&work.payers),
+            visits: work.visits.clone(),
             leasing,
         }
     }

@@ -23,6 +23,7 @@ mod together;
 mod told;
 mod unpriced;
 mod unreadable;
+mod visits;
 mod who_is_asked;
 mod wire;
 

@@ -10,6 +10,7 @@ use yizhan::settlement::bill::{BillState, ComputedBy};
 use yizhan::settlement::outcome::Outcome;
 use yizhan::store::adapter_book::AdapterBook;
 use yizhan_contract::FindingCode;
+use yizhan_contract::payer::VisitEventKind;
 
 use super::begun::{Given, begun, bill, book, decided, house, notes, outcome, registry};
 use super::insurer::Insurer;
@@ -159,6 +160,9 @@ async fn past_its_budget_an_adapter_is_not_asked_until_it_is_taken_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_are_kept_after_the_fact_and_shadows_are_counted() {
     let (mut insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
+    insurer.goes().await;
+    insurer.sees_visits = true;
+    insurer.comes(Duration::ZERO).await;
     insurer.put(folder.path(), "mode = \"shadow\"\notherwise = \"rules\"\n");
     let book = book();
     let (registry, keeper) =
@@ -184,9 +188,13 @@ async fn calls_are_kept_after_the_fact_and_shadows_are_counted() {
     stop.send(true).unwrap();
     serving.await.unwrap();
     keeping.await.unwrap();
-    // What it said of itself, and its quote.
-    assert_eq!(book.calls_kept("acme".into()).await.unwrap(), 2);
-    assert_eq!(book.forget_calls(SystemClock.now(), 1).await.unwrap(), 1);
+    // Nothing of the visit stays with whoever will not commit it.
+    let seen = std::mem::take(&mut *insurer.visits.lock().unwrap());
+    let [.., last] = seen[..] else { panic!("it saw nothing") };
+    assert_eq!((seen.len(), last), (4, VisitEventKind::Cancelled), "{seen:?}");
+    // What it said of itself, its quote, and what it was told around it.
+    assert_eq!(book.calls_kept("acme".into()).await.unwrap(), 6);
+    assert_eq!(book.forget_calls(SystemClock.now(), 5).await.unwrap(), 5);
     assert_eq!(book.forget_calls(SystemClock.now(), 9).await.unwrap(), 1);
     insurer.goes().await;
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use yizhan_contract::payer::{Coverage, Manifest, Performed, QuoteAnswer, Status, Visited};
+use yizhan_contract::payer::{Coverage, Manifest, Performed, QuoteAnswer, Status, VisitEventKind, Visited};
 use yizhan_contract::protocol::{
     CommitRequest, CoverageRequest, QuoteRequest, ReverseRequest, Statement, StatusRequest, VisitRequest,
 };
@@ -33,6 +33,9 @@ pub(super) struct Insurer {
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     /// The version it says it is from its next coming on; absent: the simulator's own.
     pub(super) version: Option<String>,
+    /// Whether it must see visits, from its next coming on, and what it saw of them.
+    pub(super) sees_visits: bool,
+    pub(super) visits: Arc<Mutex<Vec<VisitEventKind>>>,
     /// Who vouches for it.
     pub(super) bureau: Bureau,
 }
@@ -45,8 +48,17 @@ impl Insurer {
         authority.issued("localhost");
         authority.issued("gateway");
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut insurer =
-            Self { authority, book, address, running: None, version: None, bureau: Bureau::open() };
+        let (visits, bureau) = (Arc::default(), Bureau::open());
+        let mut insurer = Self {
+            authority,
+            book,
+            address,
+            running: None,
+            version: None,
+            sees_visits: false,
+            visits,
+            bureau,
+        };
         insurer.comes(Duration::ZERO).await;
         insurer
     }
@@ -64,10 +76,13 @@ impl Insurer {
         let simulator = Simulator::open(simulated, &service.book).unwrap();
         let (listener, tls) = listen(&service).await.unwrap();
         self.address = listener.local_addr().unwrap();
-        let version = self.version.clone();
+        let manifest = simulator.manifest().clone();
+        let version = self.version.clone().unwrap_or_else(|| manifest.version.clone());
+        let manifest = Manifest { version, sees_visits: self.sees_visits, ..manifest };
+        let visits = Arc::clone(&self.visits);
         let running = tokio::spawn(async move {
             let until = async { drop(stopped.await) };
-            let payer = Versioned { manifest: versioned(&simulator, version), simulator };
+            let payer = Said { manifest, simulator, visits };
             open(listener, tls, Arc::new(Desk::of(payer)), until).await;
         });
         self.running = Some((stop, running));
@@ -103,18 +118,14 @@ impl Insurer {
     }
 }
 
-/// A simulator that says it is another version.
-struct Versioned {
+/// A simulator that says something else of itself.
+struct Said {
     simulator: Simulator,
     manifest: Manifest,
+    visits: Arc<Mutex<Vec<VisitEventKind>>>,
 }
 
-fn versioned(simulator: &Simulator, version: Option<String>) -> Manifest {
-    let manifest = simulator.manifest().clone();
-    Manifest { version: version.unwrap_or_else(|| manifest.version.clone()), ..manifest }
-}
-
-impl Verbs for Versioned {
+impl Verbs for Said {
     fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -124,6 +135,7 @@ impl Verbs for Versioned {
     }
 
     fn visit<'a>(&'a self, asked: &'a VisitRequest, at: Timestamp) -> Replied<'a, Visited> {
+        self.visits.lock().unwrap().push(asked.event.kind);
         self.simulator.visit(asked, at)
     }
 

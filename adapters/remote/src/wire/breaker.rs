@@ -79,7 +79,7 @@ impl Breaker {
                 *state = State::HalfOpen { rest, is_asked: false };
             }
             match state {
-                State::HalfOpen { is_asked, .. } if !*is_asked && verb.is_question() => {
+                State::HalfOpen { is_asked, .. } if !*is_asked && verb.moves_no_money() => {
                     *is_asked = true;
                     Ok(true)
                 }
@@ -184,12 +184,21 @@ mod tests {
                 (6, Stands(Standing::HalfOpen)),
                 (6, Held(Verb::Commit, 1)),
                 (6, Held(Verb::Reverse, 1)),
-                (6, Held(Verb::Visit, 1)),
                 (6, Answered(Verb::Status)),
                 (6, Stands(Standing::Closed)),
                 (6, Answered(Verb::Commit)),
             ],
         );
+    }
+
+    #[test]
+    fn what_moves_no_money_closes_it() {
+        use Verb::{Coverage, Describe, Quote, Statement, Status, Visit};
+        for verb in [Describe, Coverage, Visit, Quote, Status, Statement] {
+            let mut story: Vec<_> = (0..TROUBLES_MAX).map(|_| (0, Failed(Quote))).collect();
+            story.extend([(5, Answered(verb)), (5, Stands(Standing::Closed))]);
+            check(verb.word(), &story);
+        }
     }
 
     #[test]

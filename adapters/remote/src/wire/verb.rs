@@ -29,10 +29,15 @@ impl Verb {
         }
     }
 
-    /// Whether asking changes nothing: such a call may be sent again after a connection broke, and may find out
-    /// whether a payer that was left alone answers again. What moves money may do neither.
+    /// Whether asking changes nothing: such a call may be sent again after a connection broke.
     pub fn is_question(self) -> bool {
-        !matches!(self, Self::Visit | Self::Commit | Self::Reverse)
+        self.moves_no_money() && self != Self::Visit
+    }
+
+    /// Such a call may find out whether a payer that was left alone answers again. A payer that must see a visit before
+    /// it quotes may have nothing else to be asked.
+    pub fn moves_no_money(self) -> bool {
+        !matches!(self, Self::Commit | Self::Reverse)
     }
 }
 

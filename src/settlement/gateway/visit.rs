@@ -1,0 +1,89 @@
+//! Telling adapters that see visits what they have not been told of one.
+
+use std::sync::{Arc, PoisonError};
+
+use jiff::Timestamp;
+use yizhan_contract::payer::{Memo, Payer, Unavailable, VisitEvent, Visited as Answered};
+
+use super::heard;
+use super::pursue::{Drive, Seen, Stop, Went, later};
+use super::quote::{ASK_DEADLINE, no_answer};
+use crate::settlement::carried::Carry;
+use crate::settlement::payers::Adapter;
+use crate::settlement::told;
+use crate::settlement::visits::{Visited, Visits};
+use crate::telemetry;
+
+impl Drive<'_> {
+    /// Admission, charges and discharge as they are now, as far as the adapter does not know them: before it is asked what
+    /// it pays. What it wants kept is written with what becomes of the question; lost before that, it is told again.
+    pub(super) async fn tell(
+        &self,
+        seen: &Seen,
+        adapter: &Adapter,
+        deadline: Timestamp,
+    ) -> Result<Memo, Unavailable> {
+        if !adapter.manifest().sees_visits {
+            return Ok(Memo::default());
+        }
+        let mut known = self.visits(seen).remove(&adapter.name).unwrap_or_default();
+        for event in told::visit(self.stay(), &seen.record, &adapter.manifest().needs) {
+            if !known.knows(&event) {
+                self.say((&adapter.name, &*adapter.payer), &event, &mut known, deadline).await?;
+            }
+        }
+        Ok(known.memo())
+    }
+
+    /// Whether adapters believe in an admission that was called off.
+    pub(super) fn is_to_be_called_off(&self, seen: &Seen) -> bool {
+        seen.record.is_cancelled() && self.visits(seen).values().any(Visited::stands)
+    }
+
+    /// One that cannot be told now is told later.
+    pub(super) async fn call_off(&mut self, seen: &Seen) -> Result<Went, Stop> {
+        let mut retry_after = None;
+        for (name, mut known) in self.visits(seen).into_iter().filter(|(_, known)| known.stands()) {
+            let payer = self.gateway.directory().named(&name);
+            let needs = &payer.manifest().needs;
+            let Some(event) = told::called_off(self.stay(), &seen.record, needs) else { continue };
+            self.renew().await?;
+            let deadline = later(self.gateway.runtime().now(), ASK_DEADLINE);
+            if let Err(why) = self.say((&name, &*payer), &event, &mut known, deadline).await {
+                telemetry::visit_not_called_off(&name, &why);
+                retry_after = retry_after.max(why.retry_after);
+            }
+        }
+        let hold = self.hold_until(self.pause(u32::MAX, retry_after), false);
+        Ok(self.carry(seen, Carry::CalledOff { hold }).await?.map_or(Went::On, Went::Ended))
+    }
+
+    async fn say(
+        &self,
+        (name, payer): (&Arc<str>, &dyn Payer),
+        event: &VisitEvent,
+        known: &mut Visited,
+        deadline: Timestamp,
+    ) -> Result<(), Unavailable> {
+        let answer = self.gateway.within(deadline, payer.visit(event, known.memo(), deadline)).await;
+        let said = match answer.map_or_else(|| Answered::Unavailable(no_answer()), heard::visited) {
+            Answered::Noted { memo } => {
+                known.heard(event, memo);
+                Ok(())
+            }
+            Answered::Unavailable(why) => {
+                known.may_have_heard(event);
+                Err(why)
+            }
+        };
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(name), known.clone());
+        said
+    }
+
+    /// What is written of it, and what this drive has told beyond.
+    fn visits(&self, seen: &Seen) -> Visits {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = told.iter().map(|(name, known)| (Arc::clone(name), known.clone()));
+        seen.record.visits.clone().into_iter().chain(told).collect()
+    }
+}

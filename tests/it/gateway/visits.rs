@@ -1,0 +1,299 @@
+//! Adapters that see visits: what they hear of one before they are asked, what is kept for them, and that a cancelled
+//! admission is called off.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use yizhan::runtime::{Clock as _, CountedIds};
+use yizhan::settlement::message::Mode;
+use yizhan::settlement::payers::Payers;
+use yizhan::store::Ports;
+use yizhan::store::sqlite::Sqlite;
+use yizhan_contract::payer::{
+    Answer, Ask, KEPT_BYTES_MAX, Manifest, Memo, Need, Operation, Payer, Performed, PrepareError, Prepared,
+    QuoteAnswer, StatementLine, Status, Unavailable, VisitEvent, Visited,
+};
+
+use super::insurer::Generous;
+use super::{House, Letters, Sent, profiles, shown};
+use crate::away;
+
+/// Pays as [`Generous`] does, and must see a visit first. Its memo counts what it has heard.
+struct Registry {
+    inner: Arc<Generous>,
+    manifest: Manifest,
+    heard: Mutex<Vec<String>>,
+    mood: Mutex<Mood>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mood {
+    Well,
+    Away,
+    /// What it wants kept is more than is kept.
+    Wordy,
+}
+
+impl Registry {
+    fn new(sees_visits: bool, optional: bool, needs: &[Need]) -> Arc<Self> {
+        let inner = Generous::new(Duration::ZERO);
+        // Only the last payer of a chain may be left out.
+        let serves = if optional { "supplementary" } else { "critical_illness" };
+        let manifest = Manifest {
+            serves: vec![serves.parse().unwrap()],
+            sees_visits,
+            optional,
+            needs: needs.iter().copied().collect(),
+            ..inner.manifest().clone()
+        };
+        Arc::new(Self { inner, manifest, heard: Mutex::default(), mood: Mutex::new(Mood::Well) })
+    }
+
+    fn is(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    /// Since it was asked last.
+    fn heard(&self) -> Vec<String> {
+        std::mem::take(&mut *self.heard.lock().unwrap())
+    }
+
+    fn hears(&self, what: &str, memo: &Memo) {
+        let memo = String::from_utf8(memo.0.to_vec()).unwrap();
+        self.heard.lock().unwrap().push(format!("{what} memo {memo:?}"));
+    }
+}
+
+impl Payer for Registry {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn visit<'a>(&'a self, event: &'a VisitEvent, memo: Memo, _: Timestamp) -> Answer<'a, Visited> {
+        let kind = serde_json::to_value(event.kind).unwrap();
+        let mut what = format!("{} {}", kind.as_str().unwrap(), event.admitted);
+        what.extend(event.discharged.map(|day| format!("-{day}")));
+        what.extend(event.lines.iter().map(|line| format!(" {} {}", line.code, line.amount.unwrap())));
+        what.extend(event.person.id_number.is_some().then_some(" known by number"));
+        self.hears(&what, &memo);
+        let count = || String::from_utf8(memo.0.to_vec()).unwrap().parse().unwrap_or(0);
+        let why = Unavailable { why: "日终 | end of day".to_owned(), retry_after: None };
+        let answer = match *self.mood.lock().unwrap() {
+            Mood::Well => Visited::Noted { memo: (count() + 1).to_string().into_bytes().into() },
+            Mood::Away => Visited::Unavailable(why),
+            Mood::Wordy => Visited::Noted { memo: vec![b'9'; KEPT_BYTES_MAX + 1].into() },
+        };
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn quote<'a>(&'a self, ask: &'a Ask, deadline: Timestamp) -> Answer<'a, QuoteAnswer> {
+        self.hears("quote", &ask.memo);
+        self.inner.quote(ask, deadline)
+    }
+
+    fn prepare(&self, operation: &Operation) -> Result<Prepared, PrepareError> {
+        self.inner.prepare(operation)
+    }
+
+    fn perform<'a>(&'a self, prepared: &'a Prepared, deadline: Timestamp) -> Answer<'a, Performed> {
+        self.inner.perform(prepared, deadline)
+    }
+
+    fn status<'a>(&'a self, prepared: &'a Prepared, deadline: Timestamp) -> Answer<'a, Status> {
+        self.inner.status(prepared, deadline)
+    }
+
+    fn statement(&self, day: Date, at: Timestamp) -> Answer<'_, Result<Vec<StatementLine>, Unavailable>> {
+        self.inner.statement(day, at)
+    }
+}
+
+/// What gateways share.
+struct Shared {
+    store: Arc<dyn Ports>,
+    ids: Arc<CountedIds>,
+}
+
+impl Shared {
+    fn new() -> Self {
+        let ids = Arc::<CountedIds>::default();
+        Self { store: Arc::new(Sqlite::in_memory(ids.clone()).unwrap()), ids }
+    }
+
+    fn house(&self, name: &str, registry: &Arc<Registry>) -> House {
+        let payers = vec![("registry".into(), Arc::clone(registry) as Arc<dyn Payer>)];
+        let (payers, policies) = (Payers::new(payers).unwrap(), away::policies());
+        let (store, ids) = (Arc::clone(&self.store), Arc::clone(&self.ids));
+        House::over(store, policies, profiles("", None), payers, name, ids)
+    }
+}
+
+/// A gateway that asks the registry.
+async fn house(registry: &Arc<Registry>) -> House {
+    let house = Shared::new().house("test", registry);
+    house.fill().await;
+    house
+}
+
+async fn send(house: &House, kind: &str, id: &str, amount: &str, mode: Mode) -> String {
+    let sent = Sent {
+        kind: kind.to_owned(),
+        id: id.to_owned(),
+        who: Some("li".to_owned()),
+        visit: "Z1".to_owned(),
+        admitted: Some("2020-06-01".to_owned()),
+        discharged: (kind == "json").then(|| "2020-06-11".to_owned()),
+        lines: (kind == "json").then(|| format!("1 CG SUR09 {amount}")).into_iter().collect(),
+        ..Sent::default()
+    };
+    let (bytes, format) = sent.bytes();
+    let outcome = house.receive(&bytes, format, Some(mode)).await.outcome;
+    let said = shown(&outcome, &mut Letters::default());
+    said.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// What is due now is driven to its end; how many stays that were.
+async fn drive_what_is_due(house: &House) -> usize {
+    let gateway = house.reception.gateway();
+    let due = gateway.due(house.clock.now(), 10).await.unwrap();
+    for pursuit in &due {
+        Box::pin(gateway.pursue(*pursuit)).await;
+    }
+    due.len()
+}
+
+const FIRST: [&str; 4] = [
+    "admitted 2020-06-01 memo \"\"",
+    "charged 2020-06-01 SUR09 90000.00 memo \"1\"",
+    "discharged 2020-06-01-2020-06-11 SUR09 90000.00 memo \"2\"",
+    "quote memo \"3\"",
+];
+
+#[tokio::test]
+async fn a_visit_is_told_once_and_before_the_quote() {
+    let registry = Registry::new(true, false, &[Need::Lines]);
+    let shared = Shared::new();
+    let house = shared.house("test", &registry);
+    house.fill().await;
+    assert_eq!(send(&house, "json", "1", "90000.00", Mode::Quote).await, "quoted A");
+    assert_eq!(registry.heard(), FIRST);
+    // Asked again for the same stay, by whoever: it knows.
+    let other = shared.house("other", &registry);
+    assert_eq!(send(&other, "json", "2", "90000.00", Mode::Settle).await, "settled A");
+    assert_eq!(registry.heard(), ["quote memo \"3\""]);
+}
+
+#[tokio::test]
+async fn what_changed_is_told_again() {
+    let registry = Registry::new(true, false, &[Need::Lines, Need::IdNumber]);
+    let house = house(&registry).await;
+    send(&house, "json", "1", "90000.00", Mode::Quote).await;
+    assert_eq!(registry.heard()[0], "admitted 2020-06-01 known by number memo \"\"");
+    assert_eq!(send(&house, "json", "2", "80000.00", Mode::Settle).await, "settled A");
+    let again = [
+        "charged 2020-06-01 SUR09 80000.00 known by number memo \"3\"",
+        "discharged 2020-06-01-2020-06-11 SUR09 80000.00 known by number memo \"4\"",
+        "quote memo \"5\"",
+    ];
+    assert_eq!(registry.heard(), again);
+}
+
+#[tokio::test]
+async fn it_hears_no_more_than_it_needs_and_only_where_it_sees_visits() {
+    for (sees_visits, heard) in [
+        (false, vec!["quote memo \"\""]),
+        (true, {
+            let mut heard = FIRST.to_vec();
+            heard[1] = "charged 2020-06-01 memo \"1\"";
+            heard[2] = "discharged 2020-06-01-2020-06-11 memo \"2\"";
+            heard
+        }),
+    ] {
+        let registry = Registry::new(sees_visits, false, &[]);
+        let house = house(&registry).await;
+        assert_eq!(send(&house, "json", "1", "90000.00", Mode::Settle).await, "settled A");
+        assert_eq!(registry.heard(), heard, "{sees_visits}");
+    }
+}
+
+/// It is not asked what it pays for a visit that it has not taken in.
+#[tokio::test]
+async fn one_that_cannot_take_a_visit_in_is_unavailable() {
+    for mood in [Mood::Away, Mood::Wordy] {
+        for (optional, amount, said) in
+            [(false, "90000.00", "noted settling"), (true, "1000.00", "settled A")]
+        {
+            let registry = Registry::new(true, optional, &[]);
+            let house = house(&registry).await;
+            registry.is(mood);
+            assert_eq!(send(&house, "json", "1", amount, Mode::Settle).await, said, "{optional}");
+            assert_eq!(registry.heard(), FIRST[..1], "{optional}");
+
+            // It is told from the beginning once it is well.
+            registry.is(Mood::Well);
+            house.clock.put(house.clock.now() + SignedDuration::from_secs(300));
+            assert_eq!(drive_what_is_due(&house).await, 1);
+            let heard = registry.heard();
+            assert_eq!((heard[0].as_str(), heard.len()), (FIRST[0], 4), "{optional}");
+            assert_eq!(registry.inner.commits(), 1, "{optional}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_admission_is_called_off() {
+    let registry = Registry::new(true, false, &[Need::Lines]);
+    let house = house(&registry).await;
+    send(&house, "json", "1", "90000.00", Mode::Quote).await;
+    registry.heard();
+    // Away when it is to hear of it, it hears of it later, with what it wanted kept.
+    registry.is(Mood::Away);
+    assert_eq!(send(&house, "ADT^A11", "2", "", Mode::Settle).await, "noted awaiting_charges");
+    let called_off = ["cancelled 2020-06-01 memo \"3\""];
+    assert_eq!(
+        (drive_what_is_due(&house).await, registry.heard()),
+        (1, called_off.map(str::to_owned).to_vec())
+    );
+    assert_eq!(drive_what_is_due(&house).await, 0, "it is left alone for a while");
+    registry.is(Mood::Well);
+    house.clock.put(house.clock.now() + SignedDuration::from_secs(300));
+    assert_eq!(
+        (drive_what_is_due(&house).await, registry.heard()),
+        (1, called_off.map(str::to_owned).to_vec())
+    );
+    house.clock.put(house.clock.now() + SignedDuration::from_hours(24));
+    assert_eq!(drive_what_is_due(&house).await, 0, "it knows");
+
+    // Admitted again under the number, all is told again.
+    assert_eq!(send(&house, "json", "3", "90000.00", Mode::Settle).await, "settled A");
+    let told_again = registry.heard();
+    assert_eq!((told_again[0].as_str(), told_again.len()), ("admitted 2020-06-01 memo \"4\"", 4));
+}
+
+/// What it may have taken in, though nobody heard so, is called off too.
+#[tokio::test]
+async fn an_admission_whose_answer_was_lost_is_called_off() {
+    let registry = Registry::new(true, false, &[]);
+    let house = house(&registry).await;
+    registry.is(Mood::Away);
+    send(&house, "json", "1", "90000.00", Mode::Quote).await;
+    assert_eq!(registry.heard(), FIRST[..1]);
+    registry.is(Mood::Well);
+    send(&house, "ADT^A11", "2", "", Mode::Settle).await;
+    assert_eq!(
+        (drive_what_is_due(&house).await, registry.heard().as_slice()),
+        (1, &["cancelled 2020-06-01 memo \"\"".to_owned()][..])
+    );
+}
+
+/// Where no adapter has heard of it, there is nothing to call off.
+#[tokio::test]
+async fn a_cancelled_admission_nobody_saw_is_over() {
+    let registry = Registry::new(false, false, &[]);
+    let house = house(&registry).await;
+    send(&house, "json", "1", "90000.00", Mode::Quote).await;
+    send(&house, "ADT^A11", "2", "", Mode::Settle).await;
+    assert_eq!(drive_what_is_due(&house).await, 0);
+}
