@@ -190,9 +190,9 @@ class Handler(BaseHTTPRequestHandler):
         try:
             status, answer = 200, self.asked(body)
         except Refusal as why:
-            status, answer = why.args[0], dict(zip(("status", "type", "place"), why.args))
+            status, answer = why.args[0], dict(zip(("status", "type", "place"), why.args), title=why.args[1].replace("_", " "))
         except Exception:  # a defect of ours, told without a word of the request
-            status, answer = 500, {"type": "failed", "status": 500}
+            status, answer = 500, {"status": 500, "type": "failed", "title": "failed"}
         said = json.dumps(answer, ensure_ascii=False).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json" if status == 200 else "application/problem+json")
