@@ -51,6 +51,9 @@ pub(in crate::cli) struct PayerArgs {
     /// 没有它不能结算（默认可以缺席）| No settlement goes on without it; else it may be left out
     #[arg(long)]
     required: bool,
+    /// 须先告知住院（manifest 的 sees_visits），未告知的不予试算 | It sees visits: no stay is quoted that it was not told of
+    #[arg(long)]
+    sees_visits: bool,
     /// 列出特殊身份证号后结束 | List the identity card numbers that make it misbehave, and end
     #[arg(long, exclusive = true)]
     list: bool,
@@ -75,6 +78,7 @@ pub(super) fn run(args: PayerArgs) -> anyhow::Result<Exit> {
     }
     let simulated = Simulated {
         optional: !args.required,
+        sees_visits: args.sees_visits,
         takes: Duration::from_millis(args.takes_ms.into()),
         concurrency_max: args.concurrency,
         requests_per_second_max: args.requests_per_second,

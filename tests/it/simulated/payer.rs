@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use yizhan::runtime::{self, Clock as _, SystemClock};
 use yizhan_contract::payer::{
-    Ask, Operation, OperationKind, Payer as _, Performed, Prepared, Quote, QuoteAnswer, Status,
+    Ask, Memo, Operation, OperationKind, Payer as _, Performed, Prepared, Quote, QuoteAnswer, Status,
+    VisitEvent, VisitEventKind, Visited,
 };
 use yizhan_contract::stay::civil_date;
 use yizhan_contract::{Money, PayerCode};
@@ -101,6 +102,8 @@ struct Played<'c> {
     /// Where it serves.
     url: String,
     remote: Remote,
+    /// Of each stay it was told of, what it wants to have back.
+    memos: HashMap<String, Memo>,
     quotes: HashMap<String, Quote>,
     sent: HashMap<String, (Operation, Prepared)>,
 }
@@ -109,8 +112,8 @@ impl<'c> Played<'c> {
     async fn begin(case: &'c Case, certificates: &'c Certificates) -> Self {
         let folder = TempDir::new().unwrap();
         let (running, url, remote) = Self::started(case, certificates, &folder).await;
-        let (quotes, sent) = (HashMap::new(), HashMap::new());
-        Self { case, certificates, folder, running: Some(running), url, remote, quotes, sent }
+        let (memos, quotes, sent) = Default::default();
+        Self { case, certificates, folder, running: Some(running), url, remote, memos, quotes, sent }
     }
 
     async fn started(
@@ -137,8 +140,38 @@ impl<'c> Played<'c> {
         (self.running, self.url, self.remote) = (Some(running), url, remote);
     }
 
+    /// Tells of the stay as a gateway does before it asks.
+    async fn tell(&mut self, stay: &str) -> String {
+        let Ask { stay: id, hospital, visit_number, person, claim, .. } = ask(self.case, stay);
+        let admitted = VisitEvent {
+            kind: VisitEventKind::Admitted,
+            stay: id,
+            hospital,
+            visit_number,
+            person,
+            admitted: claim.admitted,
+            discharged: None,
+            diagnoses: Vec::new(),
+            lines: Vec::new(),
+        };
+        let charged = VisitEvent { kind: VisitEventKind::Charged, ..admitted.clone() };
+        let discharged = Some(claim.discharged);
+        let discharged = VisitEvent { kind: VisitEventKind::Discharged, discharged, ..admitted.clone() };
+        let mut kept = Memo::default();
+        for event in [admitted, charged, discharged] {
+            match self.remote.visit(&event, kept, within(5_000)).await {
+                Visited::Noted { memo } => kept = memo,
+                Visited::Unavailable(why) => return format!("unavailable: {}", why.why),
+            }
+        }
+        self.memos.insert(stay.to_owned(), kept);
+        "noted".to_owned()
+    }
+
     async fn quote(&mut self, stay: &str) -> String {
-        match self.remote.quote(&ask(self.case, stay), within(5_000)).await {
+        let memo = self.memos.get(stay).cloned().unwrap_or_default();
+        let asked = Ask { memo, ..ask(self.case, stay) };
+        match self.remote.quote(&asked, within(5_000)).await {
             QuoteAnswer::Quote(quote) => {
                 let amount = quote.amounts[0].amount.to_string();
                 self.quotes.insert(stay.to_owned(), quote);
@@ -146,6 +179,7 @@ impl<'c> Played<'c> {
             }
             QuoteAnswer::Refused { code, .. } => format!("refused {code}"),
             QuoteAnswer::NotCovered => "not_covered".to_owned(),
+            QuoteAnswer::NotReady { what } => format!("not_ready: {what}"),
             other => format!("{other:?}"),
         }
     }
@@ -205,12 +239,15 @@ impl<'c> Played<'c> {
         let per_second = manifest.requests_per_second_max;
         let is_optional = if manifest.optional { "optional" } else { "required" };
         let at_a_time = manifest.concurrency_max;
-        format!("{} {is_optional} {at_a_time} {per_second:?} {}", payers.join("+"), manifest.quote_p95_ms)
+        let visits = if manifest.sees_visits { " sees visits" } else { "" };
+        let p95 = manifest.quote_p95_ms;
+        format!("{} {is_optional} {at_a_time} {per_second:?} {p95}{visits}", payers.join("+"))
     }
 
     async fn play(&mut self, asked: &[&str]) -> String {
         match asked {
             ["describe"] => self.manifest(),
+            ["tell", stay] => self.tell(stay).await,
             ["quote", stay] => self.quote(stay).await,
             ["commit", id, stay] => self.commit(id, stay, 5_000).await,
             // Whoever sends it waits no longer than this.

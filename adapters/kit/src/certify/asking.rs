@@ -14,6 +14,7 @@ use super::bench::{Bench, Quoted};
 use super::came::Came;
 use super::data::TestPerson;
 use super::verdict::{Stop, Verdict, failed, not_applicable, not_run};
+use super::visits::Stay;
 use crate::given;
 
 /// Between two questions about what is still being worked on.
@@ -53,8 +54,19 @@ impl Bench {
         payers: &[PayerCode],
         most: Option<Money>,
     ) -> Result<Quoted, Stop> {
-        let stay = self.id("stay");
-        let came = self.caller.post("/v1/quote", &self.ask(person, &stay, payers, most)).await;
+        let stay = self.stay(person).await?;
+        self.quote_for(person, &stay, payers, most).await
+    }
+
+    pub(super) async fn quote_for(
+        &self,
+        person: &TestPerson,
+        stay: &Stay,
+        payers: &[PayerCode],
+        most: Option<Money>,
+    ) -> Result<Quoted, Stop> {
+        let came = self.caller.post("/v1/quote", &self.ask(person, stay, payers, most)).await;
+        let stay = stay.id.clone();
         match came.answer()? {
             QuoteAnswer::Quote(Quote { id, valid_until, amounts, .. }) => {
                 Ok(Quoted { id, stay, amounts, valid_until, came })
@@ -235,16 +247,24 @@ impl Bench {
     /// it answers in the end is for the trials to judge.
     pub(super) async fn waits_for_its_system(&self) {
         let until = tokio::time::Instant::now() + SYSTEM_WITHIN;
-        let person = &self.data.people.covered;
-        loop {
-            let asked = self.ask(person, &self.id("stay"), &self.manifest().serves, None);
-            let came = self.caller.post("/v1/quote", &asked).await;
-            let is_unavailable = came.0.json().is_some_and(|answer| answer["answer"] == "unavailable");
-            if !is_unavailable || until <= tokio::time::Instant::now() {
-                return;
-            }
+        while self.is_unavailable().await && tokio::time::Instant::now() < until {
             tokio::time::sleep(POLL_EACH).await;
         }
+    }
+
+    /// Whether it says so itself, of a stay it is told of or of its quote.
+    async fn is_unavailable(&self) -> bool {
+        let person = &self.data.people.covered;
+        let came = match self.stay(person).await {
+            Ok(stay) => {
+                let asked = self.ask(person, &stay, &self.manifest().serves, None);
+                Some(self.caller.post("/v1/quote", &asked).await.0)
+            }
+            Err(Stop::Failed(failure)) => failure.exchange,
+            Err(_) => None,
+        };
+        let answer = came.and_then(|came| came.json());
+        answer.is_some_and(|answer| answer["answer"] == "unavailable")
     }
 
     /// Whether the adapter still says anything at all.

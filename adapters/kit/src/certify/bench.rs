@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 use yizhan_contract::claim::HospitalLevel;
-use yizhan_contract::payer::{Ask, AskedLeg, CoverageQuestion, Manifest, Memo, Need, Person, QuotedAmount};
+use yizhan_contract::payer::{Ask, AskedLeg, CoverageQuestion, Manifest, Need, Person, QuotedAmount};
 use yizhan_contract::stay::{
     CatalogueClass, Cause, CauseKind, Diagnosis, Referral, Sex, VisitClass, civil_date,
 };
@@ -18,6 +18,7 @@ use super::caller::Caller;
 use super::came::Came;
 use super::data::{TestData, TestPerson};
 use super::restart::Restart;
+use super::visits::Stay;
 use crate::given;
 
 pub(super) struct Bench {
@@ -36,6 +37,8 @@ pub(super) struct Bench {
 
 /// What a stay may be paid at most where there are many at once, so that a covered person's year is not used up, fen.
 const SMALL_FEN: i64 = 1_000;
+/// Id, code and name of the one charge of each stay.
+pub(super) const LINE: (&str, &str, &str) = ("1", "TEST01", "评测项目");
 
 /// A quote that was asked for: enough to commit it.
 #[derive(Debug, Clone)]
@@ -109,12 +112,27 @@ impl Bench {
         operation_id.starts_with(&format!("kit-{}-", self.run))
     }
 
-    fn discharged(&self) -> Date {
+    pub(super) fn discharged(&self) -> Date {
         self.data.discharged.unwrap_or_else(|| civil_date(self.began))
     }
 
+    pub(super) fn admitted(&self) -> Date {
+        let day = self.discharged();
+        day.yesterday().unwrap_or(day)
+    }
+
+    pub(super) fn visit_number(&self, stay: &str) -> Option<Personal<String>> {
+        self.manifest().needs.contains(&Need::VisitNumber).then(|| Personal::new(format!("ZY{stay}")))
+    }
+
+    pub(super) fn diagnoses(&self) -> Vec<Diagnosis> {
+        let (code, name) = ("K35.900".to_owned(), "急性阑尾炎".to_owned());
+        let diagnosis = Diagnosis { code: code.into(), name: name.into(), principal: true };
+        if self.manifest().needs.contains(&Need::Diagnoses) { vec![diagnosis] } else { Vec::new() }
+    }
+
     /// Of a person, what the manifest needs.
-    fn person(&self, person: &TestPerson) -> Person {
+    pub(super) fn person(&self, person: &TestPerson) -> Person {
         let needs = |need| self.manifest().needs.contains(&need);
         let number = person.id_number.reveal();
         let sex = if number.is_male() { Sex::Male } else { Sex::Female };
@@ -131,8 +149,8 @@ impl Bench {
         let needs = |need| self.manifest().needs.contains(&need);
         let (total, day) = (self.data.total, self.discharged());
         let line = ClaimLine {
-            id: "1".into(),
-            code: "TEST01".into(),
+            id: LINE.0.into(),
+            code: LINE.1.into(),
             category: None,
             class: CatalogueClass::A,
             amount: total,
@@ -147,7 +165,7 @@ impl Bench {
             hospital_region: self.data.hospital_region.clone(),
             insured_region: self.data.insured_region.clone(),
             class: VisitClass::Inpatient,
-            admitted: day.yesterday().unwrap_or(day),
+            admitted: self.admitted(),
             discharged: day,
             cause: Cause { kind: CauseKind::Illness, accident_type: None },
             third_party_liable: false,
@@ -163,11 +181,10 @@ impl Bench {
     pub(super) fn ask(
         &self,
         person: &TestPerson,
-        stay: &str,
+        stay: &Stay,
         payers: &[PayerCode],
         most: Option<Money>,
     ) -> Value {
-        let needs = |need| self.manifest().needs.contains(&need);
         let total = self.data.total;
         let leg = |payer: &PayerCode| AskedLeg {
             payer: payer.clone(),
@@ -176,18 +193,16 @@ impl Bench {
             out_of_scope_left: Money::ZERO,
             pay_at_most: most.unwrap_or(total),
         };
-        let (code, name) = ("K35.900".to_owned(), "急性阑尾炎".to_owned());
-        let diagnosis = Diagnosis { code: code.into(), name: name.into(), principal: true };
         let ask = Ask {
-            stay: stay.into(),
+            stay: stay.id.as_str().into(),
             hospital: self.data.hospital.as_str().into(),
-            visit_number: needs(Need::VisitNumber).then(|| Personal::new(format!("ZY{stay}"))),
+            visit_number: self.visit_number(&stay.id),
             person: self.person(person),
             claim: self.claim(person),
-            diagnoses: if needs(Need::Diagnoses) { vec![diagnosis] } else { Vec::new() },
+            diagnoses: self.diagnoses(),
             legs: payers.iter().map(leg).collect(),
             paid_before: Vec::new(),
-            memo: Memo::default(),
+            memo: stay.memo.clone(),
         };
         json!({"ask": revealed(&ask)})
     }
@@ -209,6 +224,6 @@ impl Bench {
 }
 
 /// As it goes to the adapter: with what is a person's.
-fn revealed(message: &impl serde::Serialize) -> Value {
+pub(super) fn revealed(message: &impl serde::Serialize) -> Value {
     revealing(|| serde_json::to_value(message)).unwrap_or_default()
 }

@@ -10,6 +10,7 @@ use super::target::ClientFiles;
 use crate::given::hex;
 
 pub(super) const JSON: &str = "application/json";
+pub(super) const PROBLEM: &str = "application/problem+json";
 /// Characters of an answer that are shown.
 const SHOWN_CHARS_MAX: usize = 600;
 
@@ -43,6 +44,12 @@ impl Exchange {
             Answered::With { status, .. } => Some(*status),
             Answered::Not(_) => None,
         }
+    }
+
+    /// Whether what came says that it is of this type, whatever else it says of it.
+    pub(super) fn is_of_type(&self, kind: &str) -> bool {
+        let Answered::With { content_type, .. } = &self.answered else { return false };
+        content_type.split(';').next().is_some_and(|said| said.trim().eq_ignore_ascii_case(kind))
     }
 
     pub(super) fn answer(&self) -> &[u8] {

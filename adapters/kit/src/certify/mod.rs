@@ -17,6 +17,7 @@ mod restart;
 mod target;
 mod trials;
 mod verdict;
+mod visits;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -96,12 +97,11 @@ pub async fn certify(certify: Certify, progress: &dyn Progress) -> Result<Report
     Ok(report)
 }
 
-/// Asked for itself, or by one that is.
+/// Asked for itself, or by one that is and shows nothing without it.
 fn is_asked_for(trial: &Trial, levels: &[Level]) -> bool {
-    let of_level =
-        |trial: &Trial| trial.level().is_some_and(|level| level == Level::L0 || levels.contains(&level));
-    let mut asked = trials::all().filter(|other| of_level(other));
-    of_level(trial) || asked.any(|other| other.after.contains(&trial.id))
+    let is_of_level = trial.level().is_some_and(|level| level == Level::L0 || levels.contains(&level));
+    let stands_on_it = |other: &&Trial| other.after.contains(&trial.id);
+    is_of_level || trials::all().filter(stands_on_it).any(|other| is_asked_for(other, levels))
 }
 
 async fn tried(

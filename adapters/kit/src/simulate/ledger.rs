@@ -11,6 +11,7 @@ use yizhan_contract::stay::civil_date;
 use yizhan_contract::{Accumulators, Exact, Money, PayerCode};
 
 use super::magic::Magic;
+use super::visits::{Heard, Visits};
 use crate::book::Kept;
 use crate::book::operations::{Begun, Entry, Known, Operations, Outcome};
 
@@ -43,6 +44,7 @@ pub(super) enum Record {
     Opened {
         salt: String,
     },
+    Visit(Heard),
     Quoted(Quoted),
     Operation(Entry),
 }
@@ -51,6 +53,7 @@ pub(super) enum Record {
 pub(super) struct Ledger {
     pub(super) salt: String,
     pub(super) operations: Operations,
+    pub(super) visits: Visits,
     quotes: HashMap<String, Quoted>,
     pub(super) quotes_given: u64,
     /// Quote → the commit that took it.
@@ -220,6 +223,7 @@ impl Kept for Ledger {
     fn apply(&mut self, record: &Record) {
         match record {
             Record::Opened { salt } => self.salt.clone_from(salt),
+            Record::Visit(heard) => self.visits.apply(heard),
             Record::Quoted(quoted) => {
                 self.quotes_given += 1;
                 if QUOTES_MAX <= self.quotes.len() {

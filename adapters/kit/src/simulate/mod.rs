@@ -1,12 +1,13 @@
 //! A payer in a box: quotes by a policy file, its own durable book with yearly caps, and people whose numbers make it
 //! [misbehave](Magic) on demand.
 //!
-//! `quoting` (policy and ask into amounts) and `ledger` (what was quoted, paid, taken back) are pure; [`Simulator`]
-//! answers the protocol with them.
+//! `quoting` (policy and ask into amounts), `visits` (stays it was told of) and `ledger` (what was quoted, paid, taken
+//! back) are pure; [`Simulator`] answers the protocol with them.
 
 mod ledger;
 mod magic;
 mod quoting;
+mod visits;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -19,7 +20,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use ring::hmac;
 use yizhan_contract::payer::{
-    Ask, Cover, Coverage, Manifest, Memo, Need, Performed, Quote, QuoteAnswer, Status, Unavailable, Visited,
+    Ask, Cover, Coverage, Manifest, Need, Performed, Quote, QuoteAnswer, Status, Unavailable, Visited,
 };
 use yizhan_contract::protocol::{
     CommitRequest, CoverageRequest, Head, QuoteRequest, ReverseRequest, STATEMENT_LINES_MAX, Statement,
@@ -51,6 +52,8 @@ pub struct Simulated {
     pub serves: Vec<PayerCode>,
     /// A settlement may go on without it.
     pub optional: bool,
+    /// It quotes no stay that it was not told of.
+    pub sees_visits: bool,
     /// What each quote, commit and reversal takes at least.
     pub takes: Duration,
     /// What its manifest promises: requests at a time, and in a second.
@@ -86,8 +89,15 @@ impl Simulated {
 
     /// A quick and optional payer that goes by these policies.
     pub fn new(policies: PolicyShelf, serves: Vec<PayerCode>) -> Self {
-        let takes = Duration::ZERO;
-        Self { policies, serves, optional: true, takes, concurrency_max: 32, requests_per_second_max: None }
+        Self {
+            policies,
+            serves,
+            optional: true,
+            sees_visits: false,
+            takes: Duration::ZERO,
+            concurrency_max: 32,
+            requests_per_second_max: None,
+        }
     }
 
     fn manifest(&self) -> Manifest {
@@ -101,6 +111,7 @@ impl Simulated {
             reverse_window_s: Some(REVERSE_WINDOW_S),
             not_found_settles_after_s: 5,
             optional: self.optional,
+            sees_visits: self.sees_visits,
             concurrency_max: self.concurrency_max,
             requests_per_second_max: self.requests_per_second_max,
             needs: needs.collect(),
@@ -166,7 +177,15 @@ impl Simulator {
         hex(hmac::sign(&key, number.as_str().as_bytes()).as_ref()).into()
     }
 
+    /// What it was not told of a stay and has to know.
+    fn lacking(&self, ask: &Ask) -> Option<&'static str> {
+        if self.simulated.sees_visits { self.book.read(|ledger| ledger.visits.lacking(ask)).0 } else { None }
+    }
+
     fn quoted(&self, ask: &Ask, at: Timestamp) -> QuoteAnswer {
+        if let Some(what) = self.lacking(ask) {
+            return QuoteAnswer::NotReady { what: what.to_owned() };
+        }
         let refused = |code: &str, message: String| QuoteAnswer::Refused { code: code.to_owned(), message };
         let Some(number) = &ask.person.id_number else {
             return refused(
@@ -297,8 +316,17 @@ impl Verbs for Simulator {
     }
 
     fn visit<'a>(&'a self, asked: &'a VisitRequest, _: Timestamp) -> Replied<'a, Visited> {
-        let memo: Memo = asked.memo.clone();
-        Box::pin(std::future::ready(Ok(Visited::Noted { memo })))
+        Box::pin(async move {
+            if !self.simulated.sees_visits {
+                return Ok(Visited::Noted { memo: asked.memo.clone() });
+            }
+            let (visited, position) = self.book.decide(|ledger| {
+                let (heard, visited) = ledger.visits.hear(&asked.event);
+                (heard.map(Record::Visit).into_iter().collect(), visited)
+            });
+            self.book.durable(position).await.map_err(|_| Refusal::Failed)?;
+            Ok(visited)
+        })
     }
 
     fn quote<'a>(&'a self, asked: &'a QuoteRequest, at: Timestamp) -> Replied<'a, QuoteAnswer> {

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use yizhan_contract::payer::{Coverage, CoverageQuestion, Person, Quote, QuoteAnswer, Status};
+use yizhan_contract::payer::{
+    Coverage, CoverageQuestion, Memo, Person, Quote, QuoteAnswer, Status, VisitEvent, Visited,
+};
 use yizhan_contract::protocol::{
-    CommitRequest, CoverageRequest, Head, QuoteRequest, ReverseRequest, StatusRequest,
+    CommitRequest, CoverageRequest, Head, QuoteRequest, ReverseRequest, StatusRequest, VisitRequest,
 };
 use yizhan_contract::stay::civil_date;
 use yizhan_contract::{IdNumber, Money, PayerCode, Personal};
@@ -27,12 +29,17 @@ struct Cases {
 #[serde(deny_unknown_fields)]
 struct Case {
     name: String,
+    /// It quotes no stay that it was not told of.
+    #[serde(default)]
+    sees_visits: bool,
     steps: Vec<String>,
 }
 
 /// One payer, what it quoted by the names the steps give, and the time it is.
 struct Played {
     simulator: Simulator,
+    /// Of each stay that was told of, what is to be handed back.
+    memos: HashMap<String, Memo>,
     quotes: HashMap<String, Quote>,
     commits: HashMap<String, Vec<(PayerCode, Money)>>,
     at: Timestamp,
@@ -42,9 +49,9 @@ fn supplementary() -> PayerCode {
     "supplementary".parse().unwrap()
 }
 
-fn simulator(book: &Path) -> Simulator {
+fn simulator(book: &Path, sees_visits: bool) -> Simulator {
     let simulated = Simulated::by_default(vec![supplementary()]).unwrap();
-    Simulator::open(simulated, book).unwrap()
+    Simulator::open(Simulated { sees_visits, ..simulated }, book).unwrap()
 }
 
 /// A magic name, or a number itself.
@@ -78,9 +85,10 @@ fn quote_request(person: &str, stay: &str, most: &str, head: Head) -> QuoteReque
 }
 
 impl Played {
-    fn open(book: &Path) -> Self {
+    fn open(book: &Path, sees_visits: bool) -> Self {
         Self {
-            simulator: simulator(book),
+            simulator: simulator(book, sees_visits),
+            memos: HashMap::new(),
             quotes: HashMap::new(),
             commits: HashMap::new(),
             at: "2020-07-02T02:00:00Z".parse().unwrap(),
@@ -92,7 +100,8 @@ impl Played {
     }
 
     async fn quote(&mut self, stay: &str, person: &str, most: &str) -> String {
-        let request = quote_request(person, stay, most, self.head());
+        let mut request = quote_request(person, stay, most, self.head());
+        request.ask.memo = self.memos.get(stay).cloned().unwrap_or_default();
         match self.simulator.quote(&request, self.at).await.unwrap() {
             QuoteAnswer::Quote(quote) => {
                 let told = quote.amounts[0].amount.to_string();
@@ -101,7 +110,35 @@ impl Played {
             }
             QuoteAnswer::NotCovered => "not_covered".to_owned(),
             QuoteAnswer::Refused { code, .. } => format!("refused {code}"),
+            QuoteAnswer::NotReady { what } => format!("not_ready: {}", what.split(" | ").last().unwrap()),
             other => format!("{other:?}"),
+        }
+    }
+
+    /// Tells of a stay; `again`: with the memo of nobody, as after an answer that was lost.
+    async fn tell(&mut self, kind: &str, stay: &str, again: bool) -> String {
+        let ask = quote_request("covered", stay, "0.00", self.head()).ask;
+        let is_over = kind == "discharged";
+        let event = VisitEvent {
+            kind: serde_json::from_value(json!(kind)).unwrap(),
+            stay: ask.stay,
+            hospital: ask.hospital,
+            visit_number: None,
+            person: ask.person,
+            admitted: ask.claim.admitted,
+            discharged: is_over.then_some(ask.claim.discharged),
+            diagnoses: Vec::new(),
+            lines: Vec::new(),
+        };
+        let memo = self.memos.get(stay).filter(|_| !again).cloned().unwrap_or_default();
+        let request = VisitRequest { head: self.head(), event, memo };
+        match self.simulator.visit(&request, self.at).await.unwrap() {
+            Visited::Noted { memo } => {
+                let told = format!("noted {}", String::from_utf8_lossy(&memo.0)).trim_end().to_owned();
+                self.memos.insert(stay.to_owned(), memo);
+                told
+            }
+            Visited::Unavailable(why) => format!("unavailable: {}", why.why.split(" | ").last().unwrap()),
         }
     }
 
@@ -171,6 +208,15 @@ impl Played {
             ["commit", id, quote] => self.commit(id, quote, None).await,
             ["pay", id, quote, amount] => self.commit(id, quote, Some(amount)).await,
             ["reverse", id, original] => self.reverse(id, original).await,
+            [kind @ ("admitted" | "charged" | "discharged" | "cancelled"), stay] => {
+                self.tell(kind, stay, false).await
+            }
+            [kind, stay, "again"] => self.tell(kind, stay, true).await,
+            // As if its last answer had never come.
+            ["forget", stay] => {
+                self.memos.remove(*stay);
+                String::new()
+            }
             ["coverage", person] => self.coverage(person).await,
             ["status", id] => self.status(id).await,
             ["book"] => self.book().await,
@@ -180,12 +226,12 @@ impl Played {
 }
 
 async fn check(case: &Case, book: &Path) {
-    let mut played = Played::open(book);
+    let mut played = Played::open(book, case.sees_visits);
     for step in &case.steps {
         if step == "restart" {
-            let Played { simulator, quotes, commits, at } = played;
+            let Played { simulator, memos, quotes, commits, at } = played;
             drop(simulator);
-            played = Played { quotes, commits, at, ..Played::open(book) };
+            played = Played { memos, quotes, commits, at, ..Played::open(book, case.sees_visits) };
         } else if let Some(minutes) = step.strip_prefix("later ") {
             played.at += SignedDuration::from_mins(minutes.parse().unwrap());
         } else {
@@ -209,7 +255,7 @@ async fn it_answers_as_its_numbers_say() {
 #[tokio::test]
 async fn commits_side_by_side_never_pass_a_cap() {
     let folder = tempfile::tempdir().unwrap();
-    let mut played = Played::open(&folder.path().join("book"));
+    let mut played = Played::open(&folder.path().join("book"), false);
     for number in 0..20 {
         assert_eq!(played.quote(&format!("q{number}"), "capped", "300.00").await, "300.00");
     }

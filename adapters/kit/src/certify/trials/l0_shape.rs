@@ -8,8 +8,9 @@ use yizhan_contract::protocol::{
 
 use super::Trial;
 use crate::certify::bench::Bench;
-use crate::certify::exchange::{Answered, JSON};
-use crate::certify::verdict::Verdict;
+use crate::certify::came::Came;
+use crate::certify::exchange::{JSON, PROBLEM};
+use crate::certify::verdict::{Stop, Verdict};
 
 const DESCRIBED: &[&str] = &["L0-01"];
 
@@ -86,6 +87,14 @@ pub(super) const TRIALS: &[Trial] = &[
         after: DESCRIBED,
         check: |bench| Box::pin(refuses_the_endless(bench)),
     },
+    Trial {
+        id: "L0-10",
+        zh: "拒绝是完整的问题文档：application/problem+json，含 type、title 与相符的 status",
+        en: "a refusal is a whole problem document: application/problem+json with type, title and its own status",
+        clause: "refusals",
+        after: DESCRIBED,
+        check: |bench| Box::pin(refuses_by_whole_documents(bench)),
+    },
 ];
 
 async fn describes_itself(bench: &Bench) -> Verdict {
@@ -107,30 +116,35 @@ async fn describes_itself(bench: &Bench) -> Verdict {
 }
 
 async fn answers_in_json(bench: &Bench) -> Verdict {
-    let asked = bench.ask(&bench.data.people.covered, &bench.id("stay"), &bench.manifest().serves, None);
+    let asked = question(bench).await?;
     let answers = [
         bench.caller.get("/v1/describe").await,
         bench.status(&bench.id("unknown")).await,
         bench.caller.post("/v1/quote", &asked).await,
     ];
     for came in answers {
-        let is_json = matches!(&came.0.answered, Answered::With { content_type, .. }
-            if content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(JSON)));
+        let is_json = came.0.is_of_type(JSON);
         came.holds(is_json, "Content-Type: application/json", "Content-Type: application/json")?;
     }
     Ok(())
 }
 
 /// The quote of a covered person as it was written, before anybody reads it into types.
-async fn quote_as_written(bench: &Bench) -> (crate::certify::came::Came, Value) {
-    let asked = bench.ask(&bench.data.people.covered, &bench.id("stay"), &bench.manifest().serves, None);
-    let came = bench.caller.post("/v1/quote", &asked).await;
+async fn quote_as_written(bench: &Bench) -> Result<(Came, Value), Stop> {
+    let came = bench.caller.post("/v1/quote", &question(bench).await?).await;
     let written = came.0.json().unwrap_or_default();
-    (came, written)
+    Ok((came, written))
+}
+
+/// Asks what a covered person is paid.
+async fn question(bench: &Bench) -> Result<Value, Stop> {
+    let person = &bench.data.people.covered;
+    let stay = bench.stay_to_ask_about(person).await?;
+    Ok(bench.ask(person, &stay, &bench.manifest().serves, None))
 }
 
 async fn money_is_a_string(bench: &Bench) -> Verdict {
-    let (came, written) = quote_as_written(bench).await;
+    let (came, written) = quote_as_written(bench).await?;
     let is_money = |part: &Value| {
         let amount = part["amount"].as_str().and_then(|amount| amount.split_once('.'));
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -145,7 +159,7 @@ async fn money_is_a_string(bench: &Bench) -> Verdict {
 }
 
 async fn times_have_an_offset(bench: &Bench) -> Verdict {
-    let (came, written) = quote_as_written(bench).await;
+    let (came, written) = quote_as_written(bench).await?;
     let valid_until = written["valid_until"].as_str();
     came.holds(
         valid_until.is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok()),
@@ -155,7 +169,7 @@ async fn times_have_an_offset(bench: &Bench) -> Verdict {
 }
 
 async fn ignores_unknown_members(bench: &Bench) -> Verdict {
-    let mut asked = bench.ask(&bench.data.people.covered, &bench.id("stay"), &bench.manifest().serves, None);
+    let mut asked = question(bench).await?;
     asked["head"] = bench.caller.head();
     asked["head"]["of_a_later_version"] = json!(true);
     asked["of_a_later_version"] = json!({"nested": [1, "二"]});
@@ -202,4 +216,17 @@ async fn refuses_other_types(bench: &Bench) -> Verdict {
 async fn refuses_the_endless(bench: &Bench) -> Verdict {
     let body = vec![b' '; REQUEST_BYTES_MAX + 1];
     bench.caller.send("POST", "/v1/status", JSON, Some(body)).await.is_problem(413, TOO_LARGE)
+}
+
+async fn refuses_by_whole_documents(bench: &Bench) -> Verdict {
+    let came = bench.caller.send("POST", "/v1/status", JSON, Some(b"{".to_vec())).await;
+    let problem = came.0.json().unwrap_or_default();
+    let is_told = |member: &str| problem[member].as_str().is_some_and(|told| !told.is_empty());
+    let is_whole =
+        is_told("type") && is_told("title") && problem["status"].as_u64() == came.status().map(u64::from);
+    came.holds(
+        is_whole && came.0.is_of_type(PROBLEM),
+        "application/problem+json，type 与 title 不为空，status 与 HTTP 状态相同",
+        "application/problem+json with a type, a title, and the status of HTTP",
+    )
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use yizhan_contract::payer::{Coverage, Performed, QuoteAnswer, Status};
 use yizhan_contract::{Money, PayerCode};
 
-use super::Trial;
+use super::{Trial, l1_visits};
 use crate::certify::asking::{End, is_ahead};
 use crate::certify::bench::Bench;
 use crate::certify::data::TestPerson;
@@ -15,12 +15,21 @@ const QUOTED: &[&str] = &["L0", "L1-01"];
 const COMMITTED: &[&str] = &["L0", "L1-01", "L1-07"];
 
 pub(super) const TRIALS: &[Trial] = &[
+    // Before whatever a quote is asked for in.
+    Trial {
+        id: "L1-11",
+        zh: "入院、费用、出院通知均得到 noted，memo 不超过 16 KiB",
+        en: "admission, charges and discharge are noted, each with a memo of 16 KiB at most",
+        clause: "visit",
+        after: &["L0-01"],
+        check: |bench| Box::pin(l1_visits::notes_a_stay(bench)),
+    },
     Trial {
         id: "L1-01",
         zh: "参保人得到试算：每个支付方一项金额，不为负，有效期在未来",
         en: "a covered person gets a quote: one amount for each payer, none negative, valid for a while",
         clause: "quote",
-        after: SHAPED,
+        after: &["L0", "L1-11"],
         check: |bench| Box::pin(quotes(bench)),
     },
     Trial {
@@ -95,6 +104,22 @@ pub(super) const TRIALS: &[Trial] = &[
         after: COMMITTED,
         check: |bench| Box::pin(takes_back(bench)),
     },
+    Trial {
+        id: "L1-12",
+        zh: "重复的通知同样得到 noted，不改变任何结果",
+        en: "what it is told again is noted again, and changes nothing",
+        clause: "visit",
+        after: QUOTED,
+        check: |bench| Box::pin(l1_visits::notes_it_again(bench)),
+    },
+    Trial {
+        id: "L1-13",
+        zh: "取消入院得到 noted，重复亦然；重新入院后试算照常",
+        en: "a cancelled admission is noted, and once more; admitted anew, the stay is quoted as ever",
+        clause: "visit",
+        after: QUOTED,
+        check: |bench| Box::pin(l1_visits::notes_that_it_is_called_off(bench)),
+    },
 ];
 
 async fn quotes(bench: &Bench) -> Verdict {
@@ -137,7 +162,8 @@ async fn quotes_nothing(bench: &Bench) -> Verdict {
 
 async fn says_who_is_not_covered(bench: &Bench) -> Verdict {
     let person = known(&bench.data.people.not_covered, "not_covered")?;
-    let asked = bench.ask(person, &bench.id("stay"), &bench.manifest().serves, None);
+    let stay = bench.stay(person).await?;
+    let asked = bench.ask(person, &stay, &bench.manifest().serves, None);
     let came = bench.caller.post("/v1/quote", &asked).await;
     let answer: QuoteAnswer = came.answer()?;
     came.holds(matches!(answer, QuoteAnswer::NotCovered), "answer 为 not_covered", "the answer not_covered")
@@ -227,7 +253,8 @@ async fn refuses_what_was_not_quoted(bench: &Bench) -> Verdict {
 
 async fn refuses_with_a_reason(bench: &Bench) -> Verdict {
     let person = known(&bench.data.people.refused, "refused")?;
-    let asked = bench.ask(person, &bench.id("stay"), &bench.manifest().serves, None);
+    let stay = bench.stay(person).await?;
+    let asked = bench.ask(person, &stay, &bench.manifest().serves, None);
     let came = bench.caller.post("/v1/quote", &asked).await;
     if let QuoteAnswer::Refused { code, message } = came.answer()? {
         let told = !code.is_empty() && !message.is_empty();

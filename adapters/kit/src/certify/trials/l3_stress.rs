@@ -92,10 +92,9 @@ async fn gives_the_cap_back(bench: &Bench) -> Verdict {
     let id = bench.id("commit");
     let (end, came) = bench.commit(&id, &before).await?;
     came.holds(end.is_done(), "支付成功（done）", "the commit is done")?;
-    let used = bench
-        .caller
-        .post("/v1/quote", &bench.ask(person, &bench.id("stay"), &whose_cap(bench, person), None))
-        .await;
+    let stay = bench.stay(person).await?;
+    let used =
+        bench.caller.post("/v1/quote", &bench.ask(person, &stay, &whose_cap(bench, person), None)).await;
     let used_up = match used.answer()? {
         yizhan_contract::payer::QuoteAnswer::Quote(quote) => {
             quote.amounts.iter().all(|part| part.amount.is_zero())

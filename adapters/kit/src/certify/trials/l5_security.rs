@@ -119,7 +119,8 @@ async fn repeats_nothing_personal(bench: &Bench) -> Verdict {
         return not_applicable("manifest 不需要个人数据", "the manifest needs nothing of a person");
     }
     let person = bench.data.people.refused.as_ref().unwrap_or(&bench.data.people.covered);
-    let asked = bench.ask(person, &bench.id("stay"), &bench.manifest().serves, None);
+    let stay = bench.stay_to_ask_about(person).await?;
+    let asked = bench.ask(person, &stay, &bench.manifest().serves, None);
     let mut wrong_type = asked.clone();
     wrong_type["ask"]["claim"]["buckets"]["total"] = json!(12000);
     let mut wrong_number = asked.clone();

@@ -12,6 +12,7 @@ use super::Trial;
 use crate::certify::bench::{Bench, Quoted};
 use crate::certify::came::Came;
 use crate::certify::verdict::{Verdict, failed, not_run};
+use crate::certify::visits::{Stay, noted};
 
 const WORKING: &[&str] = &["L0", "L1-01", "L1-02", "L1-07"];
 /// Callers at once, whatever the manifest allows.
@@ -87,14 +88,19 @@ async fn load(bench: &Bench) -> Loaded {
 /// One stay: quoted, committed, given back.
 async fn stay(bench: &Bench, seen: &Mutex<Loaded>) {
     let see = || seen.lock().unwrap_or_else(PoisonError::into_inner);
-    let stay = bench.id("stay");
     let (person, most) = (&bench.data.people.covered, Bench::small(0));
+    let mut stay = Stay::of(bench.id("stay"));
+    for event in bench.events(person, &stay.id) {
+        let came = bench.caller.post_once("/v1/visit", &stay.telling(&event)).await;
+        let Ok(memo) = noted(&came) else { return see().missed(came) };
+        stay.memo = memo;
+    }
     let asked = bench.ask(person, &stay, &bench.manifest().serves, most);
     let came = bench.caller.post_once("/v1/quote", &asked).await;
     let Ok(QuoteAnswer::Quote(quote)) = came.answer() else { return see().missed(came) };
     see().quotes.push(came.0.micros);
     let (id, amounts, valid_until) = (quote.id, quote.amounts, quote.valid_until);
-    let quoted = Quoted { id, stay, amounts, valid_until, came };
+    let quoted = Quoted { id, stay: stay.id, amounts, valid_until, came };
     let commit = bench.id("load");
     let came = bench.caller.post_once("/v1/commit", &bench.commit_body(&commit, &quoted)).await;
     let Ok(Performed::Committed { .. } | Performed::Unknown { .. }) = came.answer() else {

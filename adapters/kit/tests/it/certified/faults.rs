@@ -14,6 +14,7 @@ pub(crate) enum Fault {
     AnswersUnknownVerbs,
     ReadsAnyType,
     FailsOnTheEndless,
+    RefusesWithoutATitle,
     // L1
     QuotesWhatHasLapsed,
     PaysAboveTheMost,
@@ -25,6 +26,11 @@ pub(crate) enum Fault {
     CommitsWithoutAQuote,
     RefusesWithoutAReason,
     GivesLessBack,
+    MissesCharges,
+    KeepsTooMuch,
+    CountsWhatItIsToldAgain,
+    RefusesToBeToldAgain,
+    StaysCalledOff,
     // L2
     AnswersAnewEachTime,
     BooksTwiceAtOnce,
@@ -80,6 +86,7 @@ pub(crate) const CAUGHT: &[(Fault, &str)] = &[
     (AnswersUnknownVerbs, "L0-07"),
     (ReadsAnyType, "L0-08"),
     (FailsOnTheEndless, "L0-09"),
+    (RefusesWithoutATitle, "L0-10"),
     (QuotesWhatHasLapsed, "L1-01"),
     (PaysAboveTheMost, "L1-02"),
     (PaysWhereNothingMay, "L1-03"),
@@ -90,6 +97,11 @@ pub(crate) const CAUGHT: &[(Fault, &str)] = &[
     (CommitsWithoutAQuote, "L1-08"),
     (RefusesWithoutAReason, "L1-09"),
     (GivesLessBack, "L1-10"),
+    (MissesCharges, "L1-11"),
+    (KeepsTooMuch, "L1-11"),
+    (CountsWhatItIsToldAgain, "L1-12"),
+    (RefusesToBeToldAgain, "L1-12"),
+    (StaysCalledOff, "L1-13"),
     (AnswersAnewEachTime, "L2-01"),
     (BooksTwiceAtOnce, "L2-02"),
     (TakesOtherContent, "L2-03"),
@@ -126,6 +138,14 @@ pub(crate) const CAUGHT: &[(Fault, &str)] = &[
 ];
 
 impl Fault {
+    /// Faults of adapters that must see visits.
+    pub(crate) fn is_of_visits(self) -> bool {
+        matches!(
+            self,
+            MissesCharges | KeepsTooMuch | CountsWhatItIsToldAgain | RefusesToBeToldAgain | StaysCalledOff
+        )
+    }
+
     /// Faults of connections, before anything is read.
     pub(crate) fn is_in_front(self) -> bool {
         matches!(

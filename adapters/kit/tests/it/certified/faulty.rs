@@ -9,7 +9,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use yizhan_contract::Money;
-use yizhan_contract::payer::{Coverage, Manifest, Performed, QuoteAnswer, StatementLine, Status, Visited};
+use yizhan_contract::payer::{
+    Coverage, KEPT_BYTES_MAX, Manifest, Performed, QuoteAnswer, StatementLine, Status, Unavailable,
+    VisitEvent, VisitEventKind, Visited,
+};
 use yizhan_contract::protocol::{
     CommitRequest, CoverageRequest, QuoteRequest, ReverseRequest, Statement, StatusRequest, VisitRequest,
 };
@@ -82,13 +85,35 @@ impl Faulty {
             dawdle().await;
         }
         let asked = self.misread(asked);
-        let answer = self.inner.quote(&asked, at).await;
+        let mut answer = self.inner.quote(&asked, at).await;
+        if let (true, Ok(QuoteAnswer::Quote(quote))) = (self.has(Fault::CountsWhatItIsToldAgain), &mut answer)
+            && self.memory.was_told_again(&asked.ask.stay)
+        {
+            quote.amounts[0].amount -= Money::FEN;
+        }
         self.quotes_in_hand.fetch_sub(1, Ordering::Relaxed);
         let magic = asked.ask.person.id_number.as_ref().and_then(|number| Magic::of(number.reveal()));
         if let (Some(Magic::Capped), Ok(QuoteAnswer::Quote(quote))) = (magic, &answer) {
             self.memory.of().capped_quotes.insert(quote.id.clone());
         }
         answer
+    }
+
+    async fn told(&self, asked: &VisitRequest, at: Timestamp) -> Result<Visited, Refusal> {
+        let event = &asked.event;
+        let is_called_off = self.memory.of().called_off.contains(&*event.stay);
+        let times = self.memory.hears(event);
+        let answer = self.inner.visit(asked, at).await?;
+        Ok(match self.fault {
+            Some(Fault::MissesCharges) if event.kind == VisitEventKind::Charged => not_now(),
+            Some(Fault::RefusesToBeToldAgain) if 1 < times => not_now(),
+            Some(Fault::KeepsTooMuch) => Visited::Noted { memo: vec![b'9'; KEPT_BYTES_MAX + 1].into() },
+            Some(Fault::StaysCalledOff) if is_called_off => {
+                let asked = VisitRequest { event: called_off(event), ..asked.clone() };
+                self.inner.visit(&asked, at).await?
+            }
+            _ => answer,
+        })
     }
 
     /// Whether nobody has heard of an operation.
@@ -246,6 +271,14 @@ fn line(id: &str, amount: Money, at: Timestamp) -> StatementLine {
     StatementLine { operation_id, reference, payer: "supplementary".parse().unwrap(), amount, at }
 }
 
+fn not_now() -> Visited {
+    Visited::Unavailable(Unavailable { why: "not now".to_owned(), retry_after: None })
+}
+
+fn called_off(event: &VisitEvent) -> VisitEvent {
+    VisitEvent { kind: VisitEventKind::Cancelled, ..event.clone() }
+}
+
 /// Nothing comes of it for a while.
 async fn dawdle() {
     let _ = tokio::time::timeout(SLOW, std::future::pending::<()>()).await;
@@ -269,7 +302,7 @@ impl Verbs for Faulty {
     }
 
     fn visit<'a>(&'a self, asked: &'a VisitRequest, at: Timestamp) -> Replied<'a, Visited> {
-        self.inner.visit(asked, at)
+        Box::pin(self.told(asked, at))
     }
 
     fn quote<'a>(&'a self, asked: &'a QuoteRequest, at: Timestamp) -> Replied<'a, QuoteAnswer> {

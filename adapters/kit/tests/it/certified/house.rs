@@ -21,6 +21,11 @@ use crate::certificates::certificates;
 /// For everything of an ended adapter to be gone.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
+fn simulator(book: &Path, sees_visits: bool) -> Simulator {
+    let simulated = Simulated::by_default(vec!["supplementary".parse().unwrap()]).unwrap();
+    Simulator::open(Simulated { sees_visits, ..simulated }, book).unwrap()
+}
+
 /// Makes an adapter on its book.
 type Make = Box<dyn Fn(&Path) -> Arc<dyn Handler> + Send + Sync>;
 
@@ -41,12 +46,16 @@ impl House {
         let memory: Arc<Memory> = Arc::default();
         let remembered = Arc::clone(&memory);
         let make = move |book: &Path| -> Arc<dyn Handler> {
-            let simulated = Simulated::by_default(vec!["supplementary".parse().unwrap()]).unwrap();
-            let inner = Simulator::open(simulated, book).unwrap();
+            let inner = simulator(book, fault.is_some_and(Fault::is_of_visits));
             let desk = Arc::new(Desk::of(Faulty::of(inner, fault, Arc::clone(&remembered))));
             Arc::new(Twisted::of(desk, fault))
         };
         Self::begun(Box::new(make), fault, memory).await
+    }
+
+    /// The simulated payer, which quotes no stay that it was not told of.
+    pub(crate) async fn that_sees_visits() -> Arc<Self> {
+        Self::with(|book| Arc::new(Desk::of(simulator(book, true)))).await
     }
 
     /// Whatever answers the protocol by its book.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 
-use yizhan_contract::payer::StatementLine;
+use yizhan_contract::payer::{StatementLine, VisitEvent, VisitEventKind};
 
 /// What a fault needs to know of what went before.
 #[derive(Debug, Default)]
@@ -26,11 +26,33 @@ pub(super) struct Remembered {
     pub(super) is_cap_kept: bool,
     pub(super) committed_beside_others: HashSet<String>,
     pub(super) hidden: HashSet<String>,
+    /// Of each stay that stands, how often it was told of admission, charges and discharge.
+    pub(super) told: HashMap<String, HashMap<VisitEventKind, usize>>,
+    pub(super) called_off: HashSet<String>,
 }
 
 impl Memory {
     pub(super) fn of(&self) -> MutexGuard<'_, Remembered> {
         self.0.lock().unwrap()
+    }
+
+    /// Counts an event; how often it was told with this one.
+    pub(super) fn hears(&self, event: &VisitEvent) -> usize {
+        let mut memory = self.of();
+        let stay = event.stay.to_string();
+        if event.kind == VisitEventKind::Cancelled {
+            memory.told.remove(&stay);
+            memory.called_off.insert(stay);
+            return 1;
+        }
+        let times = memory.told.entry(stay).or_default().entry(event.kind).or_default();
+        *times += 1;
+        *times
+    }
+
+    /// Whether one event of a stay was told more than once.
+    pub(super) fn was_told_again(&self, stay: &str) -> bool {
+        self.of().told.get(stay).is_some_and(|told| told.values().any(|times| 1 < *times))
     }
 
     /// The adapter was ended: what it had in its head alone is gone.

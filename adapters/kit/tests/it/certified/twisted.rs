@@ -82,6 +82,9 @@ impl Twisted {
             (Fault::FailsOnTheUnreadable, 400) if asked.path == "/v1/commit" && !is_late(&reply) => {
                 Problem::of(ProblemKind::Failed).reply()
             }
+            (Fault::RefusesWithoutATitle, 400..) => edited(reply, |problem| {
+                problem.as_object_mut().unwrap().remove("title");
+            }),
             (Fault::AnswersUnknownVerbs, 404) => json_reply(&json!({})),
             (Fault::RepeatsThePerson, 400) if is_quote => {
                 let said = String::from_utf8_lossy(&asked.body).into_owned();
