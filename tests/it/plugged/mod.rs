@@ -12,7 +12,7 @@ use site::{PAYERS, Site, Stay};
 
 /// The payer that is killed. It takes its time, so that the others are through while it has yet to begin.
 const KILLED: &str = "medical_assistance";
-const TAKES_MS: u16 = 1_500;
+const TAKES_MS: u16 = 2_000;
 
 /// Every payer's amount, in the order of the bill.
 fn paid(bill: &Value) -> Vec<(&str, &str)> {
@@ -61,6 +61,7 @@ async fn a_payer_that_is_killed_at_any_moment_ends_as_all_the_others() {
     assert_eq!(site.ask(&sent, 0).await.status, 202);
     site.others_have_booked(KILLED, 2).await;
     site.kill(KILLED);
+    assert_eq!(site.booked_before_its_end(KILLED).await, 1, "it had yet to book its commit");
     site.restart(KILLED).await;
     let second = site.settled(&sent).await;
     each_pays_its_part(&second);
@@ -70,6 +71,7 @@ async fn a_payer_that_is_killed_at_any_moment_ends_as_all_the_others() {
     assert_eq!(site.reverse(&first, 0).await.status, 202);
     site.others_have_booked(KILLED, 3).await;
     site.kill(KILLED);
+    assert_eq!(site.booked_before_its_end(KILLED).await, 2, "it had yet to book its reversal");
     site.restart(KILLED).await;
     assert_eq!(site.reversed(&first, 60).await["state"], "reversed");
     site.agrees(&[&second]).await;

@@ -11,7 +11,8 @@ use yizhan::runtime::{Clock as _, SystemClock};
 use yizhan_contract::Money;
 use yizhan_contract::protocol::Statement;
 use yizhan_contract::stay::civil_date;
-use yizhan_kit::simulate::Magic;
+use yizhan_kit::service::Verbs as _;
+use yizhan_kit::simulate::{Magic, Simulated, Simulator};
 
 use crate::authority::Authority;
 use crate::gateway::Sent;
@@ -23,6 +24,8 @@ use crate::registry::bureau::Says;
 /// In the order of an illness.
 pub(super) const PAYERS: [&str; 5] =
     ["basic", "critical_illness", "medical_assistance", "provider_waiver", "supplementary"];
+/// They quote no stay that they were not told of.
+const SEE_VISITS: [&str; 2] = ["basic", super::KILLED];
 /// On no sample roster, but on this one.
 const STRANGER: &str = "371323195001010015";
 
@@ -91,6 +94,15 @@ impl Site {
         let takes_ms = takes_of(payer, self.takes_ms);
         let begun = Payer::begin(&self.installed, &self.authority, payer, address, takes_ms);
         self.payers.insert(payer, begun);
+    }
+
+    /// Lines of today in the book of a payer that was killed, as it left it.
+    pub(super) async fn booked_before_its_end(&self, payer: &str) -> usize {
+        let simulated = Simulated::by_default(vec![payer.parse().unwrap()]).unwrap();
+        let book = self.installed.path(&format!("{payer}.book"));
+        let dead = Simulator::open(simulated, &book).unwrap();
+        let now = SystemClock.now();
+        dead.statement(civil_date(now), None, now).await.unwrap().lines.len()
     }
 
     pub(super) fn kill_gateway(&mut self) {
@@ -247,7 +259,8 @@ impl Payer {
         let words =
             ["simulate", "payer", "--payer", payer, "--required", "--listen", &listen, "--book", &book];
         let tls = ["--certificate", &certificate, "--key", &key, "--client-ca", &ca, "--takes-ms", &takes_ms];
-        let process = Process::start(yizhan(words.iter().chain(&tls)));
+        let visits = SEE_VISITS.contains(&payer).then_some(&"--sees-visits");
+        let process = Process::start(yizhan(words.iter().chain(&tls).chain(visits)));
         let address = process.says("https://").parse().unwrap();
         Self { process, address }
     }
