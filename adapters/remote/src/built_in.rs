@@ -19,7 +19,7 @@ use crate::answers::{self, Ordered};
 use crate::host::Host;
 use crate::kinds::Kind;
 use crate::manifest;
-use crate::wire::{Entry, Journal, Trouble, Verb, patience};
+use crate::wire::{Entry, Journal, Pace, Trouble, UnderWay, Verb, patience};
 
 /// What stands before an operation that was made ready here: a line of JSON follows, then the payer's own bytes.
 const BEGINS: &[u8] = b"yizhan-built-in 1 ";
@@ -66,11 +66,15 @@ impl BuiltIn {
         check: impl FnOnce(&mut T) -> Result<(), Text>,
     ) -> Result<T, Trouble> {
         let mut entry = Entry::begin(&self.journal, &*self.host, &self.adapter, verb, operation_id);
+        let pace = Pace::of(self.inner.manifest());
+        let mut under_way = UnderWay::begin(&*self.host, verb, deadline, pace);
         let ended = match patience(&*self.host, deadline) {
             Err(trouble) => Err(trouble),
             Ok(patience) => {
                 entry.sent(&Bytes::from(asked()));
+                under_way.sent();
                 let answer = tokio::time::timeout(patience, call).await;
+                under_way.came();
                 answer.map_err(|_| Trouble::Late { received: 0, patience })
             }
         };
@@ -82,6 +86,7 @@ impl BuiltIn {
             Ok(answer) => entry.answered(answer.kind()),
             Err(trouble) => entry.failed(trouble),
         }
+        under_way.ended(ended.as_ref().map(Kind::kind));
         ended
     }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Clocks and random numbers. The gateway gives its own; tests give theirs.
+use crate::wire::Ended;
+
+/// Clocks and random numbers, and who hears what calls come to. The gateway gives its own; tests give theirs.
 pub trait Host: Send + Sync {
     /// Deadlines are compared with it, and requests signed under it.
     fn now(&self) -> Timestamp;
@@ -14,4 +16,9 @@ pub trait Host: Send + Sync {
 
     /// Fills `bytes` with random numbers that nobody can guess.
     fn fill_random(&self, bytes: &mut [u8]);
+
+    /// A call has ended. Told at once and by whoever waits for its answer, so it must not take long.
+    fn ended(&self, call: Ended<'_>) {
+        let _ = call;
+    }
 }

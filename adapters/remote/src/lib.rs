@@ -27,6 +27,6 @@ pub use host::Host;
 pub use mapped::{Mapped, MappingError, Mistake};
 pub use remote::{ConnectError, Remote};
 pub use wire::{
-    CallRecord, Class, Connection, Digest, Journal, RECORDS_WAITING_MAX, REST_FIRST, REST_MAX, Standing,
-    TROUBLES_MAX, Target, TargetError, TlsFiles, Trouble, Unreachable, Verb,
+    CallRecord, Class, Connection, Digest, Ended, Journal, RECORDS_WAITING_MAX, REST_FIRST, REST_MAX,
+    Standing, TROUBLES_MAX, Target, TargetError, TlsFiles, Trouble, Unreachable, Verb,
 };

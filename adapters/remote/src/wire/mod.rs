@@ -7,6 +7,7 @@ mod journal;
 pub(crate) mod keyed;
 mod target;
 mod trouble;
+mod under_way;
 mod verb;
 
 use std::pin::pin;
@@ -32,6 +33,8 @@ pub use self::keyed::Digest;
 pub use self::target::{Target, TargetError, TlsFiles};
 pub(crate) use self::trouble::LATER_S_MAX;
 pub use self::trouble::{Trouble, Unreachable};
+pub use self::under_way::Ended;
+pub(crate) use self::under_way::{Pace, UnderWay};
 pub use self::verb::Verb;
 
 /// Longest wait for a connection.
@@ -95,8 +98,7 @@ pub(crate) struct Wire {
     journal: Journal,
     gate: Gate,
     breaker: Breaker,
-    quote_p95: Duration,
-    commit_p95: Duration,
+    pace: Pace,
 }
 
 impl Wire {
@@ -111,8 +113,7 @@ impl Wire {
             breaker: Breaker::new(),
             host: Arc::clone(host),
             journal: journal.clone(),
-            quote_p95: Duration::from_millis(manifest.quote_p95_ms.into()),
-            commit_p95: Duration::from_millis(manifest.commit_p95_ms.into()),
+            pace: Pace::of(manifest),
         })
     }
 
@@ -142,11 +143,24 @@ impl Wire {
         write: impl Fn() -> Result<Outgoing, Trouble>,
         read: impl Fn(&Incoming) -> Result<Said<T>, Trouble>,
     ) -> Result<T, Trouble> {
-        let first = match self.attempt(call, &write, &read).await {
+        let mut under_way = UnderWay::begin(self.host(), call.verb, call.deadline, self.pace);
+        let ended = self.attempts(call, &mut under_way, write, read).await;
+        under_way.ended(ended.as_ref().map(|said| said.kind));
+        ended.map(|said| said.answer)
+    }
+
+    async fn attempts<T>(
+        &self,
+        call: &Call<'_>,
+        under_way: &mut UnderWay<'_>,
+        write: impl Fn() -> Result<Outgoing, Trouble>,
+        read: impl Fn(&Incoming) -> Result<Said<T>, Trouble>,
+    ) -> Result<Said<T>, Trouble> {
+        let first = match self.attempt(call, under_way, &write, &read).await {
             Err(broken @ Trouble::Broken { .. }) if call.verb.is_question() => broken,
             ended => return ended,
         };
-        match self.attempt(call, &write, &read).await {
+        match self.attempt(call, under_way, &write, &read).await {
             // There was no second attempt: what is known is how the first one ended.
             Err(Trouble::DeadlinePassed | Trouble::NoTurn | Trouble::Resting(_)) => Err(first),
             ended => ended,
@@ -156,22 +170,23 @@ impl Wire {
     async fn attempt<T>(
         &self,
         call: &Call<'_>,
+        under_way: &mut UnderWay<'_>,
         write: &impl Fn() -> Result<Outgoing, Trouble>,
         read: &impl Fn(&Incoming) -> Result<Said<T>, Trouble>,
-    ) -> Result<T, Trouble> {
+    ) -> Result<Said<T>, Trouble> {
         let mut entry = Entry::begin(&self.journal, self.host(), &self.adapter, call.verb, call.operation_id);
-        let ended = self.exchanged(call, &mut entry, write, read).await;
+        let ended = self.exchanged(call, (&mut entry, under_way), write, read).await;
         match &ended {
             Ok(said) => entry.answered(said.kind),
             Err(trouble) => entry.failed(trouble),
         }
-        ended.map(|said| said.answer)
+        ended
     }
 
     async fn exchanged<T>(
         &self,
         call: &Call<'_>,
-        entry: &mut Entry<'_>,
+        (entry, under_way): (&mut Entry<'_>, &mut UnderWay<'_>),
         write: &impl Fn() -> Result<Outgoing, Trouble>,
         read: &impl Fn(&Incoming) -> Result<Said<T>, Trouble>,
     ) -> Result<Said<T>, Trouble> {
@@ -188,9 +203,11 @@ impl Wire {
         let patience = self.patience(call.deadline).map_err(|_| Trouble::NoTurn)?;
         let admitted = self.breaker.admit(call.verb, self.host.steady()).map_err(Trouble::Resting)?;
         entry.sent(&outgoing.body);
+        under_way.sent();
         let answer = self.send(outgoing, entry, patience).await.and_then(|incoming| read(&incoming));
+        under_way.came();
         match &answer {
-            Err(trouble) if trouble.is_transport() && self.is_fair(call.verb, trouble) => {
+            Err(trouble) if trouble.is_transport() && self.pace.is_fair(call.verb, trouble) => {
                 admitted.failed(self.host.steady());
             }
             // Nothing is known of the payer.
@@ -202,15 +219,6 @@ impl Wire {
 
     fn patience(&self, deadline: Timestamp) -> Result<Duration, Trouble> {
         patience(self.host(), deadline)
-    }
-
-    /// Whoever had less time than it asked for is not blamed for being late.
-    fn is_fair(&self, verb: Verb, trouble: &Trouble) -> bool {
-        let asked_for = match verb {
-            Verb::Commit | Verb::Reverse => self.commit_p95,
-            _ => self.quote_p95,
-        };
-        !matches!(trouble, Trouble::Late { patience, .. } if *patience < asked_for)
     }
 
     async fn send(
