@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use yizhan_attestation::{AttestationError, Untrusted, Verified, verify};
 use yizhan_contract::Text;
+use yizhan_contract::payer::Manifest;
 use yizhan_contract::stay::civil_date;
+use yizhan_remote::ConnectError;
+use yizhan_rules::toml_file::Mistake;
 
-use super::reach::Reach;
-use super::{Good, Registry};
+use super::reach::{Reach, nonsense};
+use super::{Entry, Good, Registry};
 use crate::telemetry;
 
 /// How often a service is asked again what it is: one that is another version now is no longer what was attested.
@@ -123,18 +126,49 @@ impl Registry {
         let asked = due.map(|(path, remote)| async move { (path, remote.describe(deadline).await) });
         let mut changed = BTreeSet::new();
         for (path, answer) in join_all(asked.collect::<Vec<_>>()).await {
-            let good = self.entries.get_mut(&path).and_then(|entry| entry.good.as_mut());
-            let Some(Good { file, said: Some((manifest, at)), .. }) = good else { continue };
-            *at = now;
-            if let Ok(other) = answer.map_err(drop)
-                && other != *manifest
-            {
-                telemetry::adapter_changed(&file.name, &other.version);
-                *manifest = other;
+            if self.entries.get_mut(&path).is_some_and(|entry| entry.says(answer, now)) {
                 changed.insert(path);
             }
         }
         changed
+    }
+}
+
+impl Entry {
+    /// Whether its service is another one now. What cannot be replaces nothing, and is told.
+    fn says(&mut self, answer: Result<Manifest, ConnectError>, now: Timestamp) -> bool {
+        let Some(Good { file, reach, said: Some((manifest, at)), .. }) = &mut self.good else { return false };
+        *at = now;
+        let name = Arc::clone(&file.name);
+        match answer {
+            Ok(other) => {
+                let is_other = reach.known().is_some_and(|payer| *payer.manifest() != other);
+                if other != *manifest {
+                    telemetry::adapter_changed(&name, &other.version);
+                    *manifest = other;
+                }
+                self.is_amiss(&name, None);
+                is_other
+            }
+            Err(why) => {
+                if let Some(nonsense) = nonsense(&why) {
+                    self.is_amiss(&name, Some(nonsense));
+                }
+                false
+            }
+        }
+    }
+
+    /// Told once, when it changes.
+    pub(super) fn is_amiss(&mut self, name: &Arc<str>, amiss: Option<Mistake>) {
+        match (&self.amiss, &amiss) {
+            (before, Some(now)) if before.as_ref() != Some(now) => {
+                telemetry::adapter_describes_nonsense(name, now);
+            }
+            (Some(_), None) => telemetry::adapter_describes_itself(name),
+            (_, _) => {}
+        }
+        self.amiss = amiss;
     }
 }
 

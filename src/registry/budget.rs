@@ -104,9 +104,9 @@ impl Budget {
         let window_s = limits.window.as_secs();
         if failed * 100 > all * limits.failed_percent_max {
             return Some(Text::new(
-                format!("最近 {window_s} 秒内 {all} 次请求中有 {failed} 次没有得到应答，已自动停用"),
+                format!("最近 {window_s} 秒内 {all} 次请求中有 {failed} 次没有得到可用的应答，已自动停用"),
                 format!(
-                    "{failed} of {all} calls of the last {window_s} s were not answered, so it is not asked for now"
+                    "{failed} of {all} calls of the last {window_s} s brought no answer that can be used, so it is not asked for now"
                 ),
             ));
         }
@@ -149,7 +149,7 @@ mod tests {
     fn failures_and_slowness_have_a_budget_of_their_own() {
         let (good, bad, slow) = ((10, false), (10, true), (3_001, false));
         check(&[bad, bad, bad], None);
-        check(&[bad, bad, bad, good], Some("3 of 4 calls of the last 10 s were not answered"));
+        check(&[bad, bad, bad, good], Some("3 of 4 calls of the last 10 s brought no answer"));
         check(&[good, good, good, good, bad], None);
         check(&[good, good, good, bad, bad], Some("2 of 5"));
         check(&[slow, slow, good, good], None);

@@ -91,18 +91,23 @@ impl AdapterFile {
 
     /// Every file it rests on, which is looked at with it.
     pub fn beside(&self) -> Vec<&Path> {
-        let mut beside: Vec<&Path> = self.attestation.as_deref().into_iter().collect();
+        self.attestation.as_deref().into_iter().chain(self.on_the_way()).collect()
+    }
+
+    /// Of these, the files that say how the adapter is reached.
+    pub fn on_the_way(&self) -> Vec<&Path> {
         match &self.way {
-            Way::BuiltIn => {}
-            Way::Mapping(file) => beside.push(file),
-            Way::Protocol(target) => beside.extend(target.tls.iter().flat_map(|tls| {
-                [Some(&tls.ca), tls.certificate.as_ref(), tls.key.as_ref()]
+            Way::BuiltIn => Vec::new(),
+            Way::Mapping(file) => vec![file],
+            Way::Protocol(Target { tls: None, .. }) => Vec::new(),
+            Way::Protocol(Target { tls: Some(TlsFiles { ca, certificate, key }), .. }) => {
+                [Some(ca), certificate.as_ref(), key.as_ref()]
                     .into_iter()
                     .flatten()
                     .map(|path| &**path)
-            })),
+                    .collect()
+            }
         }
-        beside
     }
 }
 

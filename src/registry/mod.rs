@@ -1,8 +1,8 @@
 //! The folder of adapters, one file each, as it is now: read again and again, so that an insurer is put in, changed or
 //! taken out while the gateway goes on.
 //!
-//! Reading order: [`file`] (what is written), `reach` (how it is reached), this page (the folder, and what becomes of it),
-//! `attested` (whether it may decide), `table` (who is asked from now on), `watched` and [`budget`] (when an adapter is not asked for a while), `comparing` (adapters that are only compared),
+//! Reading order: [`file`] (what is written), `reach` (how it is reached), this page (all of it), `looking` (the folder, and
+//! what becomes of its files), `attested` (whether it may decide), `table` (who is asked from now on), `watched` and [`budget`] (when an adapter is not asked for a while), `comparing` (adapters that are only compared),
 //! [`standing`] (what is told of them), [`journal`] (their calls, after the fact), `host`.
 //!
 //! A file that cannot be used changes nothing: what was good stays, and why the new one is not taken is told.
@@ -14,18 +14,17 @@ mod comparing;
 pub mod file;
 mod host;
 pub mod journal;
+mod looking;
 mod reach;
 pub mod standing;
 mod table;
 mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, mpsc};
 use yizhan_attestation::{AttestationError, Trust, Untrusted, Verified};
 use yizhan_contract::payer::Manifest;
@@ -39,11 +38,12 @@ use self::built_in::BuiltIn;
 use self::file::AdapterFile;
 use self::host::OfRuntime;
 use self::journal::Keeper;
+use self::looking::{Print, read};
 use self::reach::{Reach, Shared};
 use self::standing::Notebook;
 use self::watched::Watch;
 use crate::runtime::{Runtime, Shutdown};
-use crate::settlement::directory::{Directory, Mode, Registered};
+use crate::settlement::directory::Directory;
 use crate::store::adapter_book::AdapterBook;
 use crate::telemetry;
 
@@ -99,10 +99,21 @@ fn listed(files: &[(PathBuf, Vec<Mistake>)]) -> String {
 #[derive(Default)]
 struct Entry {
     /// Of its text and all it rests on, as it was looked at last.
-    seen: Option<[u8; 32]>,
+    seen: Option<Print>,
     good: Option<Good>,
     /// Why what stands there now is not taken.
     mistakes: Vec<Mistake>,
+    /// Of which text mistakes were told, and in which places.
+    told: Option<(Print, Vec<String>)>,
+    /// What the service of the good one says of itself that cannot be.
+    amiss: Option<Mistake>,
+}
+
+impl Entry {
+    /// All that is to be told of it.
+    fn wrong(&self) -> impl Iterator<Item = &Mistake> {
+        self.mistakes.iter().chain(&self.amiss)
+    }
 }
 
 /// An adapter that is used.
@@ -110,6 +121,8 @@ struct Entry {
 struct Good {
     file: AdapterFile,
     reach: Reach,
+    /// Of the files that say how it is reached.
+    way: Print,
     /// The payers given to it, in the order of its manifest.
     serves: Vec<PayerCode>,
     attested: Attested,
@@ -130,6 +143,23 @@ pub struct Registry {
     notebook: Notebook,
     /// Why adapters may not decide, as it was told last.
     unproven: BTreeMap<Arc<str>, Text>,
+    unread: News,
+    unkept: News,
+}
+
+/// A trouble that lasts, and is told when it begins or becomes another one.
+#[derive(Default)]
+struct News(Option<String>);
+
+impl News {
+    fn of<E: std::error::Error>(&mut self, went: Result<(), E>, tell: impl FnOnce(&E)) {
+        let Err(why) = went else { return self.0 = None };
+        let said = Some(why.to_string());
+        if self.0 != said {
+            tell(&why);
+        }
+        self.0 = said;
+    }
 }
 
 impl Registry {
@@ -163,6 +193,8 @@ impl Registry {
             comparer,
             notebook: Notebook::new(book, gateway),
             unproven: BTreeMap::new(),
+            unread: News::default(),
+            unkept: News::default(),
         };
         let folder = registry.setting.folder.clone();
         registry.look(false).await.map_err(|why| RegistryError::Folder { folder: folder.clone(), why })?;
@@ -177,9 +209,8 @@ impl Registry {
             return Err(RegistryError::NotThere { payer, name, folder });
         }
         // Without the store a gateway would not begin anyway; here it goes on with what it knew.
-        if let Err(why) = registry.keep_notes().await {
-            telemetry::adapter_notes_not_kept(&why);
-        }
+        let kept = registry.keep_notes().await;
+        registry.unkept.of(kept, |why| telemetry::adapter_notes_not_kept(why));
         Ok((registry, keeper))
     }
 
@@ -206,125 +237,29 @@ impl Registry {
             let is_ordered = tokio::select! {
                 () = stopped.requested() => break,
                 () = again.notified() => true,
-                () = falling.notified() => false,
+                () = falling.notified() => {
+                    // At once: what is looked at may take its time to answer.
+                    self.put();
+                    false
+                }
                 () = clock.sleep_until(next) => false,
             };
-            if let Err(why) = self.look(is_ordered).await {
-                telemetry::adapters_not_read(&self.setting.folder.display(), &why);
-            }
-            if let Err(why) = self.keep_notes().await {
-                telemetry::adapter_notes_not_kept(&why);
-            }
+            self.turn(is_ordered).await;
         }
         let _ = comparing.await;
     }
 
-    /// Looks at the folder once; `is_ordered`: also at files that look as they did.
-    ///
-    /// # Errors
-    /// Where the folder itself cannot be read; nothing changed then.
-    pub async fn look(&mut self, is_ordered: bool) -> std::io::Result<()> {
-        let files = toml_files_in(&self.setting.folder)?;
-        let gone: Vec<PathBuf> = self.entries.keys().filter(|path| !files.contains(path)).cloned().collect();
-        for path in gone {
-            telemetry::adapter_gone(&path.display());
-            self.entries.remove(&path);
-        }
-        for path in self.changed_of_themselves().await {
-            self.entries.entry(path).and_modify(|entry| entry.seen = None);
-        }
-        for path in files {
-            self.look_at(path, is_ordered).await;
-        }
-        self.put();
-        Ok(())
-    }
-
-    async fn look_at(&mut self, path: PathBuf, is_ordered: bool) {
-        let (seen, read) = read(&path);
-        let entry = self.entries.entry(path.clone()).or_default();
-        let is_unheard_of = entry.good.as_ref().is_some_and(|good| matches!(good.reach, Reach::UnheardOf(_)));
-        if entry.seen == Some(seen) && !is_ordered && !is_unheard_of {
-            return;
-        }
-        let taken = match read {
-            Ok(file) => self.taken(&path, file).await,
-            Err(mistakes) => Err(mistakes),
+    /// Orders count before anybody is asked what it is.
+    async fn turn(&mut self, is_ordered: bool) {
+        let heard = self.hear_orders().await;
+        let looked = self.look(is_ordered).await;
+        let folder = self.setting.folder.display();
+        self.unread.of(looked, |why| telemetry::adapters_not_read(&folder, why));
+        let kept = match heard {
+            Ok(()) => self.write_notes().await,
+            unread => unread,
         };
-        let Some(entry) = self.entries.get_mut(&path) else { return };
-        let is_new = entry.seen != Some(seen);
-        match taken {
-            Ok(good) => {
-                let is_silent = matches!(good.reach, Reach::UnheardOf(_));
-                let was_heard_of = entry.good.as_ref().is_some_and(|good| good.reach.known().is_some());
-                if is_silent && was_heard_of {
-                    // Not even known to be an adapter: what was good stays, and it is looked at again.
-                    let text = good.reach.standing();
-                    telemetry::adapter_not_taken(&path.display(), &text.en);
-                    entry.mistakes = vec![Mistake::at("url", text)];
-                    return;
-                }
-                if is_new || is_unheard_of != is_silent {
-                    telemetry::adapter_taken(
-                        &good.file.name,
-                        good.file.mode.word(),
-                        &good.reach.standing().en,
-                    );
-                }
-                (entry.good, entry.mistakes) = (Some(good), Vec::new());
-            }
-            Err(mistakes) => {
-                if is_new {
-                    for mistake in &mistakes {
-                        telemetry::adapter_not_taken(&path.display(), mistake);
-                    }
-                }
-                entry.mistakes = mistakes;
-            }
-        }
-        entry.seen = Some(seen);
-    }
-
-    /// The adapter a file describes, where it goes together with all others.
-    async fn taken(&self, path: &Path, file: AdapterFile) -> Result<Good, Vec<Mistake>> {
-        let mut mistakes = Vec::new();
-        let others = self.entries.iter().filter(|(other, _)| *other != path);
-        let others: Vec<&Good> = others.filter_map(|(_, entry)| entry.good.as_ref()).collect();
-        if others.iter().any(|other| other.file.name == file.name) {
-            let text = Text::new("此名称已被另一个文件使用", "is the name of another file's adapter");
-            mistakes.push(Mistake::at("name", text));
-        }
-        if let Mode::Canary(hospitals) = &file.mode {
-            for code in hospitals.iter().filter(|code| !self.setting.hospitals.contains(*code)) {
-                let (zh, en) =
-                    (format!("没有代码为 {code} 的医院"), format!("no hospital has the code {code}"));
-                mistakes.push(Mistake::at("canary", Text::new(zh, en)));
-            }
-        }
-        let given: Vec<&PayerCode> = self.given_to(&file.name).collect();
-        if given.is_empty() && file.mode != Mode::Off {
-            let name = &file.name;
-            mistakes.push(Mistake::at(
-                "name",
-                Text::new(
-                    format!("配置的 [payers] 未将任何支付方交由 {name} 承办"),
-                    format!("[payers] of the configuration gives no payer to {name}"),
-                ),
-            ));
-        }
-        if !mistakes.is_empty() {
-            return Err(mistakes);
-        }
-        let reach = self.shared.reach(&file).await?;
-        let serves = served(&reach, &given)?;
-        let attested = Attested::read(file.attestation.as_deref());
-        let said = reach.known().map(|payer| (payer.manifest().clone(), self.runtime.now()));
-        let good = Good { file, reach, serves, attested, said };
-        let together: Vec<Registered> =
-            others.into_iter().chain([&good]).filter_map(|good| self.known(good)).collect();
-        Directory::check(&together, &self.setting.policies)
-            .map_err(|why| vec![Mistake::at("mode", why.text())])?;
-        Ok(good)
+        self.unkept.of(kept, |why| telemetry::adapter_notes_not_kept(why));
     }
 
     fn given_to(&self, name: &Arc<str>) -> impl Iterator<Item = &PayerCode> {
@@ -337,7 +272,7 @@ impl Registry {
 /// # Errors
 /// Every mistake in them.
 pub fn check(path: &Path, built_in: BuiltIn) -> Result<(AdapterFile, Option<Verified>), Vec<Mistake>> {
-    let file = read(path).1?;
+    let file = read(path).file?;
     let host = Arc::new(OfRuntime::new(Runtime::system()));
     let (journal, _) = Journal::new(&*host);
     let now = host.now();
@@ -360,56 +295,4 @@ pub fn mapped(path: &Path, runtime: Runtime) -> Result<(Mapped, mpsc::Receiver<C
     let (journal, calls) = Journal::new(&*host);
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     Ok((Mapped::load(&name, path, host, journal)?, calls))
-}
-
-/// The payers given to an adapter, in the order of its manifest; all of them, where it has not said what it is.
-fn served(reach: &Reach, given: &[&PayerCode]) -> Result<Vec<PayerCode>, Vec<Mistake>> {
-    let Some(payer) = reach.known() else { return Ok(given.iter().map(|payer| (*payer).clone()).collect()) };
-    let serves = &payer.manifest().serves;
-    let foreign = given.iter().filter(|payer| !serves.contains(payer));
-    let foreign: Vec<Mistake> = foreign
-        .map(|payer| {
-            let text = Text::new(
-                format!("适配器的清单不承办 {payer}，请更正 payers.{payer}"),
-                format!("its manifest does not serve {payer}; correct payers.{payer}"),
-            );
-            Mistake::at("serves", text)
-        })
-        .collect();
-    if !foreign.is_empty() {
-        return Err(foreign);
-    }
-    Ok(serves.iter().filter(|payer| given.contains(payer)).cloned().collect())
-}
-
-/// What a file says, and what it and all it rests on look like.
-fn read(path: &Path) -> ([u8; 32], Result<AdapterFile, Vec<Mistake>>) {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(why) => {
-            let text =
-                Text::new(format!("无法读取（{}）", why.kind()), format!("cannot be read: {}", why.kind()));
-            return (Sha256::digest(why.kind().to_string()).into(), Err(vec![Mistake::at("-", text)]));
-        }
-    };
-    let file = AdapterFile::parse(&text, folder);
-    let mut digest = Sha256::new_with_prefix(&text);
-    for beside in file.iter().flat_map(AdapterFile::beside) {
-        digest.update(Sha256::digest(fs::read(beside).unwrap_or_default()));
-    }
-    (digest.finalize().into(), file)
-}
-
-fn toml_files_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let is_hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        if path.extension().is_some_and(|ending| ending == "toml") && !is_hidden {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

@@ -1,4 +1,4 @@
-//! How an adapter is reached: by the protocol, once its service has said what it is, or by a mapping.
+//! How an adapter is reached: by the protocol, once its service has said what it is, by a mapping, or in the program.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,14 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::payer::Payer;
 use yizhan_contract::{PayerCode, Text};
-use yizhan_remote::{ConnectError, Connection, Host, Journal, Mapped, Remote, Standing, Target, TargetError};
+use yizhan_remote::{
+    ConnectError, Connection, Host, Journal, Mapped, Remote, Standing, Target, TargetError, Trouble,
+};
 use yizhan_rules::toml_file::Mistake;
 
 use super::built_in::BuiltIn;
 use super::file::{AdapterFile, Way};
+use super::watched::{Unheard, Watch};
 use crate::settlement::absent::Absent;
 
 /// How long a service may take to say what it is.
@@ -26,7 +29,22 @@ pub(super) enum Reach {
     BuiltIn(Arc<dyn Payer>),
 }
 
-/// What adapters share.
+/// How an adapter is reached, and what its service said of itself just now.
+pub(super) struct Reached {
+    pub(super) reach: Reach,
+    pub(super) said: Said,
+}
+
+pub(super) enum Said {
+    /// What `reach` goes by; of a mapping and of a payer of the program that is always so.
+    Now,
+    /// Nothing.
+    Nothing,
+    /// What cannot be: `reach` goes by what it said before.
+    Nonsense(Mistake),
+}
+
+/// What adapters share; of one adapter, with a host of its own.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) host: Arc<dyn Host>,
@@ -39,24 +57,38 @@ impl Shared {
         self.host.now().saturating_add(DESCRIBE_WITHIN).unwrap_or(Timestamp::MAX)
     }
 
+    /// One that is `known`, and led to as it was, is the same as before: what is under way counts, and so does that it
+    /// is left alone. Only what its service says of itself may be something else by now.
+    ///
     /// # Errors
     /// Every mistake of a mapping, or what is wrong with address, certificates or manifest.
-    pub(super) async fn reach(&self, file: &AdapterFile) -> Result<Reach, Vec<Mistake>> {
-        match &file.way {
-            Way::Protocol(target) => {
-                let (host, journal) = (Arc::clone(&self.host), self.journal.clone());
-                self.describe(Connection { target: target.clone(), host, journal }).await
+    pub(super) async fn reach(
+        &self,
+        file: &AdapterFile,
+        known: Option<Reach>,
+    ) -> Result<Reached, Vec<Mistake>> {
+        let reach = match (known, &file.way) {
+            (Some(Reach::Protocol(remote)), Way::Protocol(target)) => {
+                return self.describe_again(remote, target).await;
             }
-            Way::Mapping(path) => self.mapped(file, path).map(|mapped| Reach::Mapped(Arc::new(mapped))),
-            Way::BuiltIn => match self.built_in.payer(&file.name) {
-                Some(Ok(payer)) => self.recorded(file, payer),
+            (Some(known @ (Reach::Mapped(_) | Reach::BuiltIn(_))), _) => known,
+            (_, Way::Protocol(target)) => return self.describe(&self.connection(target)).await,
+            (_, Way::Mapping(path)) => Reach::Mapped(Arc::new(self.mapped(file, path)?)),
+            (_, Way::BuiltIn) => match self.built_in.payer(&file.name) {
+                Some(Ok(payer)) => self.recorded(file, payer)?,
                 Some(Err(why)) => {
                     let text = Text::new(format!("无法启用（{why}）"), format!("cannot be used: {why}"));
-                    Err(vec![Mistake::at("built_in", text)])
+                    return Err(vec![Mistake::at("built_in", text)]);
                 }
-                None => Err(vec![not_built_in()]),
+                None => return Err(vec![not_built_in()]),
             },
-        }
+        };
+        Ok(Reached { reach, said: Said::Now })
+    }
+
+    fn connection(&self, target: &Target) -> Connection {
+        let (host, journal) = (Arc::clone(&self.host), self.journal.clone());
+        Connection { target: target.clone(), host, journal }
     }
 
     fn recorded(&self, file: &AdapterFile, payer: Arc<dyn Payer>) -> Result<Reach, Vec<Mistake>> {
@@ -87,15 +119,50 @@ impl Shared {
             .map_err(|error| error.mistakes.into_iter().map(placed).collect())
     }
 
-    async fn describe(&self, connection: Connection) -> Result<Reach, Vec<Mistake>> {
-        match Remote::connect(&connection, self.deadline()).await {
-            Ok(remote) => Ok(Reach::Protocol(Arc::new(remote))),
-            Err(ConnectError::NoAnswer(trouble)) => Ok(Reach::UnheardOf(trouble.sentence().into())),
-            Err(ConnectError::Target(why)) => Err(vec![of_target(&connection.target, &why)]),
-            Err(ConnectError::Manifest { key, what }) => {
-                Err(vec![Mistake::at(format!("describe: {key}"), what)])
+    async fn describe(&self, connection: &Connection) -> Result<Reached, Vec<Mistake>> {
+        let reach = match Remote::connect(connection, self.deadline()).await {
+            Ok(remote) => Reach::Protocol(Arc::new(remote)),
+            Err(ConnectError::NoAnswer(trouble)) => {
+                let reach = Reach::UnheardOf(trouble.sentence().into());
+                return Ok(Reached { reach, said: Said::Nothing });
             }
-        }
+            Err(why) => return Err(vec![of_connection(&connection.target, why)]),
+        };
+        Ok(Reached { reach, said: Said::Now })
+    }
+
+    async fn describe_again(&self, remote: Arc<Remote>, target: &Target) -> Result<Reached, Vec<Mistake>> {
+        let (remote, said) = match remote.describe(self.deadline()).await {
+            Ok(manifest) if manifest == *remote.manifest() => (remote, Said::Now),
+            Ok(manifest) => {
+                let anew = Remote::new(&self.connection(target), manifest);
+                (Arc::new(anew.map_err(|why| vec![of_connection(target, why)])?), Said::Now)
+            }
+            Err(why) => (remote, nonsense(&why).map_or(Said::Nothing, Said::Nonsense)),
+        };
+        Ok(Reached { reach: Reach::Protocol(remote), said })
+    }
+}
+
+/// What a service says of itself that cannot be; absent where it says nothing at all.
+pub(super) fn nonsense(why: &ConnectError) -> Option<Mistake> {
+    match why {
+        ConnectError::Manifest { key, what } => Some(Mistake::at(format!("describe: {key}"), what.clone())),
+        ConnectError::NoAnswer(
+            trouble @ (Trouble::Unreadable(_)
+            | Trouble::Odd(_)
+            | Trouble::TooLong { .. }
+            | Trouble::Status { .. }),
+        ) => Some(Mistake::at("describe", trouble.text())),
+        ConnectError::NoAnswer(_) | ConnectError::Target(_) => None,
+    }
+}
+
+fn of_connection(target: &Target, why: ConnectError) -> Mistake {
+    match why {
+        ConnectError::Target(why) => of_target(target, &why),
+        ConnectError::NoAnswer(trouble) => Mistake::at("describe", trouble.text()),
+        ConnectError::Manifest { key, what } => Mistake::at(format!("describe: {key}"), what),
     }
 }
 
@@ -132,9 +199,12 @@ impl Reach {
     }
 
     /// The adapter as it can be called now.
-    pub(super) fn payer(&self, name: &str, serves: &[PayerCode]) -> Arc<dyn Payer> {
+    pub(super) fn payer(&self, name: &str, serves: &[PayerCode], watch: Arc<Watch>) -> Arc<dyn Payer> {
         match self {
-            Self::UnheardOf(why) => Arc::new(Absent::unheard_of(name, serves.to_vec(), why)),
+            Self::UnheardOf(why) => {
+                let inner = Absent::unheard_of(name, serves.to_vec(), why);
+                Arc::new(Unheard { inner, watch })
+            }
             Self::Protocol(_) | Self::Mapped(_) | Self::BuiltIn(_) => {
                 self.known().unwrap_or_else(|| Arc::new(Absent::not_configured(name, serves.to_vec())))
             }

@@ -33,7 +33,7 @@ pub struct Noted {
     pub unproven: Option<Text>,
     pub fallen: Option<Fallen>,
     pub compared: Compared,
-    /// Why what stands in its file now is not taken.
+    /// Why what stands in its file, or what its service says of itself, is not taken.
     pub mistakes: Vec<Text>,
 }
 
@@ -68,12 +68,17 @@ impl Notebook {
 }
 
 impl Registry {
-    /// Hears what was ordered, and writes down what has changed. Read the first time, what this gateway knew of an adapter
-    /// before it ended goes on.
+    /// Hears what was ordered, and writes down what has changed.
     ///
     /// # Errors
     /// Where the store cannot be read or written; nothing of what is asked where depends on it.
     pub async fn keep_notes(&mut self) -> Result<(), StoreError> {
+        self.hear_orders().await?;
+        self.write_notes().await
+    }
+
+    /// Read the first time, what this gateway knew of an adapter before it ended goes on.
+    pub(super) async fn hear_orders(&mut self) -> Result<(), StoreError> {
         let notes = self.notebook.book.adapter_notes().await?;
         let own = notes.into_iter().filter(|note| note.gateway == self.notebook.gateway);
         let own: BTreeMap<Arc<str>, AdapterNote> =
@@ -83,26 +88,34 @@ impl Registry {
         for name in own.keys().filter(|name| named.iter().all(|(known, _)| known != *name)) {
             self.notebook.forget(name).await?;
         }
-        for (name, filed) in named {
-            let note = own.get(&name);
-            is_changed |= self.hear(&name, note);
-            let noted = self.noted(&name, &filed);
-            if self.notebook.written.get(&name) != Some(&noted) {
-                let document =
-                    serde_json::to_string(&noted).map_err(|why| StoreError::Defect(why.to_string()))?;
-                let note = AdapterNote {
-                    adapter: Arc::clone(&name),
-                    gateway: Arc::clone(&self.notebook.gateway),
-                    noted_at: self.runtime.now(),
-                    resets: 0,
-                    document,
-                };
-                self.notebook.book.note_adapter(note).await?;
-                self.notebook.written.insert(name, noted);
-            }
+        for (name, _) in named {
+            is_changed |= self.hear(&name, own.get(&name));
         }
         if is_changed {
             self.put();
+        }
+        Ok(())
+    }
+
+    /// Of an adapter that nothing was read of yet nothing is written: it would be taken for what was known before.
+    pub(super) async fn write_notes(&mut self) -> Result<(), StoreError> {
+        for (name, filed) in self.named() {
+            let noted = self.noted(&name, &filed);
+            let is_heard = self.notebook.followed.contains_key(&name);
+            if !is_heard || self.notebook.written.get(&name) == Some(&noted) {
+                continue;
+            }
+            let document =
+                serde_json::to_string(&noted).map_err(|why| StoreError::Defect(why.to_string()))?;
+            let note = AdapterNote {
+                adapter: Arc::clone(&name),
+                gateway: Arc::clone(&self.notebook.gateway),
+                noted_at: self.runtime.now(),
+                resets: 0,
+                document,
+            };
+            self.notebook.book.note_adapter(note).await?;
+            self.notebook.written.insert(name, noted);
         }
         Ok(())
     }
@@ -141,7 +154,7 @@ impl Registry {
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let name =
                 entry.good.as_ref().map_or_else(|| file.as_str().into(), |good| Arc::clone(&good.file.name));
-            let told = entry.mistakes.iter().map(|mistake| {
+            let told = entry.wrong().map(|mistake| {
                 let (place, Text { zh, en }) = (&mistake.place, &mistake.text);
                 Text::new(format!("{place}：{zh}"), format!("{place}: {en}"))
             });

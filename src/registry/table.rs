@@ -7,7 +7,7 @@ use yizhan_contract::{PayerCode, Text};
 use yizhan_rules::toml_file::Mistake;
 
 use super::attested::Proof;
-use super::watched::{Watch, Watched};
+use super::watched::{Terms, Watch};
 use super::{Good, Registry};
 use crate::settlement::absent::Absent;
 use crate::settlement::directory::{Mode, Otherwise, Registered};
@@ -58,24 +58,19 @@ impl Registry {
             Some(Proof::Vouched(_)) | None => None,
         };
         let watch = self.watch(name);
+        watch.go_by(Terms { limits: good.file.budget, may_fall: matches!(&proof, Some(Proof::Vouched(_))) });
         let fallen = watch.fallen().map(|fallen| fallen.why);
-        let payer = Arc::new(Watched {
-            name: Arc::clone(name),
-            inner: good.reach.payer(name, &good.serves),
-            watch,
-            limits: good.file.budget,
-            host: Arc::clone(&self.shared.host),
-            may_fall: matches!(&proof, Some(Proof::Vouched(_))),
-        });
+        let payer = good.reach.payer(name, &good.serves, watch);
         let adapter = Adapter { name: Arc::clone(name), payer, serves: good.serves.clone() };
         let (mode, otherwise) = (good.file.mode.clone(), good.file.otherwise);
         (Registered { adapter, mode, otherwise, fallen, unproven }, proof)
     }
 
     pub(super) fn watch(&mut self, name: &Arc<str>) -> Arc<Watch> {
-        let falling = &self.falling;
+        let (host, falling) = (&self.shared.host, &self.falling);
         let watch = self.watches.entry(Arc::clone(name));
-        Arc::clone(watch.or_insert_with(|| Arc::new(Watch::ringing(Arc::clone(falling)))))
+        let new = || Arc::new(Watch::new(Arc::clone(name), Arc::clone(host), Arc::clone(falling)));
+        Arc::clone(watch.or_insert_with(new))
     }
 
     fn notes(&self, registered: &[Registered], proofs: &[Option<Proof>]) -> Vec<Text> {
@@ -89,7 +84,7 @@ impl Registry {
         });
         let mistakes = self.entries.iter().flat_map(|(path, entry)| {
             let file = path.file_name().unwrap_or_default().to_string_lossy();
-            entry.mistakes.iter().map(move |Mistake { place, text }| {
+            entry.wrong().map(move |Mistake { place, text }| {
                 Text::new(
                     format!("{file}：{place}：{}；仍按原有效内容运行", text.zh),
                     format!("{file}: {place}: {}; what was good before stays", text.en),

@@ -1,4 +1,11 @@
 //! An adapter that is watched: what its calls come to counts against its budget.
+//!
+//! What counts is what a stay waits for and what is the payer's doing. A call that never left because too many were under
+//! way, or came too fast for the payer's pace, says nothing of the payer: its time was spent here. One that did not leave
+//! because the payer is left alone counts as unanswered: a payer that is gone is sent so little that it would never use
+//! its budget up. `unavailable` is an answer the contract allows, but no stay comes on with it, and that is what the
+//! budget is there for. `unknown` to an operation is not counted: a payer that books in the background says it to every
+//! commit, and keeps its word when it is asked. Nor is a call late that had less time than its manifest asks for.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,21 +16,32 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use yizhan_contract::Text;
 use yizhan_contract::payer::{
-    Answer, Ask, Coverage, CoverageQuestion, Manifest, Memo, Operation, Payer, Performed, PrepareError,
-    Prepared, QuoteAnswer, StatementLine, Status, Unavailable, VisitEvent, Visited,
+    Answer, Ask, Manifest, Operation, Payer, Performed, PrepareError, Prepared, QuoteAnswer, StatementLine,
+    Status, Unavailable,
 };
-use yizhan_remote::Host;
+use yizhan_remote::{Ended, Host, Trouble, Verb};
 
 use super::budget::{Budget, Limits};
+use crate::settlement::absent::Absent;
 use crate::telemetry;
 
 /// What is remembered of an adapter over changes of its file: by its name.
-#[derive(Default)]
 pub(super) struct Watch {
+    name: Arc<str>,
+    host: Arc<dyn Host>,
     budget: Budget,
+    terms: Mutex<Option<Terms>>,
     fallen: Mutex<Option<Fallen>>,
     /// Rings when it falls.
     falling: Arc<Notify>,
+}
+
+/// What its file says of it now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) limits: Limits,
+    /// Its budget is of no account where it decides nothing.
+    pub(super) may_fall: bool,
 }
 
 /// Since when and why an adapter is not asked.
@@ -34,8 +52,14 @@ pub struct Fallen {
 }
 
 impl Watch {
-    pub(super) fn ringing(falling: Arc<Notify>) -> Self {
-        Self { falling, ..Self::default() }
+    pub(super) fn new(name: Arc<str>, host: Arc<dyn Host>, falling: Arc<Notify>) -> Self {
+        let (budget, terms, fallen) = (Budget::default(), Mutex::default(), Mutex::default());
+        Self { name, host, budget, terms, fallen, falling }
+    }
+
+    /// Nothing counts before it is said by which terms.
+    pub(super) fn go_by(&self, terms: Terms) {
+        *self.terms.lock().unwrap_or_else(PoisonError::into_inner) = Some(terms);
     }
 
     pub(super) fn fallen(&self) -> Option<Fallen> {
@@ -51,72 +75,67 @@ impl Watch {
         self.budget.forget();
         self.fallen.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
-}
 
-pub(super) struct Watched {
-    pub(super) name: Arc<str>,
-    pub(super) inner: Arc<dyn Payer>,
-    pub(super) watch: Arc<Watch>,
-    pub(super) limits: Limits,
-    pub(super) host: Arc<dyn Host>,
-    /// Its budget is of no account where it decides nothing.
-    pub(super) may_fall: bool,
-}
-
-impl Watched {
-    async fn timed<T>(&self, deadline: Timestamp, call: Answer<'_, T>, has_failed: fn(&T) -> bool) -> T {
-        let mut timed = Timed { watched: self, deadline, began: self.host.steady(), is_over: false };
-        let answer = call.await;
-        timed.is_over = true;
-        self.note(timed.began, has_failed(&answer));
-        answer
-    }
-
-    fn note(&self, began: Duration, has_failed: bool) {
-        let now = self.host.steady();
-        let used_up = self.watch.budget.note(&self.limits, now, now.saturating_sub(began), has_failed);
-        if let Some(why) = used_up.filter(|_| self.may_fall && self.watch.fallen().is_none()) {
+    fn note(&self, took: Duration, has_failed: bool) {
+        let Some(terms) = *self.terms.lock().unwrap_or_else(PoisonError::into_inner) else { return };
+        let used_up = self.budget.note(&terms.limits, self.host.steady(), took, has_failed);
+        if let Some(why) = used_up.filter(|_| terms.may_fall && self.fallen().is_none()) {
             telemetry::adapter_fell(&self.name, &why.en);
-            self.watch.fall(Fallen { since: self.host.now(), why });
-            self.watch.falling.notify_one();
+            self.fall(Fallen { since: self.host.now(), why });
+            self.falling.notify_one();
         }
     }
 }
 
-/// A call under way. Given up at its deadline it failed; given up before, nothing is known of it.
-struct Timed<'w> {
-    watched: &'w Watched,
-    deadline: Timestamp,
-    began: Duration,
-    is_over: bool,
-}
+/// The host of one adapter: the gateway's, which hears what its calls come to.
+impl Host for Watch {
+    fn now(&self) -> Timestamp {
+        self.host.now()
+    }
 
-impl Drop for Timed<'_> {
-    fn drop(&mut self) {
-        if !self.is_over && self.deadline <= self.watched.host.now() {
-            self.watched.note(self.began, true);
+    fn steady(&self) -> Duration {
+        self.host.steady()
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        self.host.fill_random(bytes);
+    }
+
+    fn ended(&self, call: Ended<'_>) {
+        if let Some(has_failed) = counts(&call) {
+            self.note(call.took, has_failed);
         }
     }
 }
 
-impl Payer for Watched {
+/// Whether a stay could not go on with it; absent: it says nothing of the payer.
+fn counts(call: &Ended<'_>) -> Option<bool> {
+    match call.verb {
+        Verb::Visit | Verb::Coverage | Verb::Quote | Verb::Commit | Verb::Reverse => {}
+        // No stay waits for these.
+        Verb::Describe | Verb::Status | Verb::Statement => return None,
+    }
+    match call.came_to {
+        Ok(kind) => Some(kind == "unavailable"),
+        Err(Trouble::DeadlinePassed | Trouble::NoTurn | Trouble::NotWritten(_) | Trouble::Foreign) => None,
+        Err(_) => Some(true),
+    }
+}
+
+/// An adapter whose service has not said what it is: nothing is sent to it, and stays wait for it all the same.
+pub(super) struct Unheard {
+    pub(super) inner: Absent,
+    pub(super) watch: Arc<Watch>,
+}
+
+impl Payer for Unheard {
     fn manifest(&self) -> &Manifest {
         self.inner.manifest()
     }
 
-    fn visit<'a>(&'a self, event: &'a VisitEvent, memo: Memo, deadline: Timestamp) -> Answer<'a, Visited> {
-        let call = self.inner.visit(event, memo, deadline);
-        Box::pin(self.timed(deadline, call, |answer| matches!(answer, Visited::Unavailable(_))))
-    }
-
-    fn coverage<'a>(&'a self, question: &'a CoverageQuestion, deadline: Timestamp) -> Answer<'a, Coverage> {
-        // Mostly answered from what is known already, which says nothing of the payer.
-        self.inner.coverage(question, deadline)
-    }
-
     fn quote<'a>(&'a self, ask: &'a Ask, deadline: Timestamp) -> Answer<'a, QuoteAnswer> {
-        let call = self.inner.quote(ask, deadline);
-        Box::pin(self.timed(deadline, call, |answer| matches!(answer, QuoteAnswer::Unavailable(_))))
+        self.watch.note(Duration::ZERO, true);
+        self.inner.quote(ask, deadline)
     }
 
     fn prepare(&self, operation: &Operation) -> Result<Prepared, PrepareError> {
@@ -124,8 +143,8 @@ impl Payer for Watched {
     }
 
     fn perform<'a>(&'a self, prepared: &'a Prepared, deadline: Timestamp) -> Answer<'a, Performed> {
-        let call = self.inner.perform(prepared, deadline);
-        Box::pin(self.timed(deadline, call, |answer| matches!(answer, Performed::Unknown { .. })))
+        self.watch.note(Duration::ZERO, true);
+        self.inner.perform(prepared, deadline)
     }
 
     fn status<'a>(&'a self, prepared: &'a Prepared, deadline: Timestamp) -> Answer<'a, Status> {
@@ -138,5 +157,35 @@ impl Payer for Watched {
         deadline: Timestamp,
     ) -> Answer<'_, Result<Vec<StatementLine>, Unavailable>> {
         self.inner.statement(day, deadline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a call counts, and as what.
+    fn check(verb: Verb, came_to: Result<&'static str, Trouble>, expected: Option<bool>) {
+        let took = Duration::from_secs(1);
+        let ended = Ended { verb, took, came_to: came_to.as_ref().map(|kind| *kind) };
+        assert_eq!(counts(&ended), expected, "{ended:?}");
+    }
+
+    #[test]
+    fn what_is_the_payers_doing_and_a_stay_waits_for_counts() {
+        let (fine, failed) = (Some(false), Some(true));
+        check(Verb::Quote, Ok("quote"), fine);
+        check(Verb::Quote, Ok("refused"), fine);
+        check(Verb::Quote, Ok("unavailable"), failed);
+        check(Verb::Visit, Ok("unavailable"), failed);
+        check(Verb::Commit, Ok("unknown"), fine);
+        check(Verb::Commit, Err(Trouble::Broken { received: 0 }), failed);
+        check(Verb::Coverage, Err(Trouble::Odd(Text::new("错", "odd"))), failed);
+        check(Verb::Quote, Err(Trouble::Status { status: 502, said: None }), failed);
+        check(Verb::Quote, Err(Trouble::Resting(Duration::from_secs(5))), failed);
+        check(Verb::Quote, Err(Trouble::NoTurn), None);
+        check(Verb::Quote, Err(Trouble::DeadlinePassed), None);
+        check(Verb::Status, Err(Trouble::Broken { received: 0 }), None);
+        check(Verb::Describe, Ok("description"), None);
     }
 }

@@ -93,6 +93,17 @@ pub fn adapter_changed(adapter: &str, version: &str) {
     adapter_event("changed");
 }
 
+/// What it said before stays; it is asked again each minute.
+pub fn adapter_describes_nonsense(adapter: &str, why: &dyn Display) {
+    error!(adapter, %why, "what an adapter's service says of itself cannot be used; what it said before stays");
+    adapter_event("describes_nonsense");
+}
+
+pub fn adapter_describes_itself(adapter: &str) {
+    info!(adapter, "an adapter's service says again what it is");
+    adapter_event("describes_itself");
+}
+
 /// What is shown of adapters is as it was; who is asked where does not depend on it.
 pub fn adapter_notes_not_kept(error: &dyn Error) {
     warn!(error = %error, "what is known of adapters could not be written down");

@@ -45,7 +45,12 @@ struct Step {
 enum Insurer {
     Goes,
     Comes,
+    /// As one that takes its time.
+    ComesSlow,
 }
+
+/// What one that takes its time takes for each answer.
+const SLOW_MS: u16 = 1_500;
 
 struct Operated {
     installed: Installed,
@@ -59,7 +64,7 @@ impl Operated {
     fn open(put: &[(String, String)], numbers: Vec<String>) -> Self {
         let installed = Installed::new(numbers, &[("supplementary", "acme")]);
         installed.bureau.attests(&installed.path("adapters.d/acme.json"), &Says::default());
-        let (insurer, address) = begin(&installed, SocketAddr::from(([127, 0, 0, 1], 0)));
+        let (insurer, address) = begin(&installed, SocketAddr::from(([127, 0, 0, 1], 0)), 0);
         write(&installed, address, put);
         let gateway = installed.serve();
         Self { installed, gateway, insurer: Some(insurer), address, sent: 0 }
@@ -72,9 +77,12 @@ impl Operated {
     }
 
     fn insurer(&mut self, does: Insurer) {
+        // Two of them have no room at one address.
+        self.insurer = None;
         self.insurer = match does {
             Insurer::Goes => None,
-            Insurer::Comes => Some(begin(&self.installed, self.address).0),
+            Insurer::Comes => Some(begin(&self.installed, self.address, 0).0),
+            Insurer::ComesSlow => Some(begin(&self.installed, self.address, SLOW_MS).0),
         };
     }
 
@@ -109,10 +117,11 @@ impl Operated {
 }
 
 /// A simulated insurer, at the address it had, with the book it had.
-fn begin(installed: &Installed, at: SocketAddr) -> (Process, SocketAddr) {
-    let (book, listen) = (installed.at("acme.book"), at.to_string());
+fn begin(installed: &Installed, at: SocketAddr, takes_ms: u16) -> (Process, SocketAddr) {
+    let (book, listen, takes_ms) = (installed.at("acme.book"), at.to_string(), takes_ms.to_string());
     let words = ["simulate", "payer", "--payer", "supplementary", "--required"];
-    let process = Process::start(yizhan(words.into_iter().chain(["--listen", &listen, "--book", &book])));
+    let here = ["--listen", &listen, "--book", &book, "--takes-ms", &takes_ms];
+    let process = Process::start(yizhan(words.into_iter().chain(here)));
     let address = process.says("http://").parse().unwrap();
     (process, address)
 }

@@ -166,3 +166,32 @@ async fn a_service_that_becomes_another_version_has_to_be_certified_anew() {
     );
     served.insurer.goes().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_service_cannot_be_is_told_and_replaces_nothing() {
+    let mut served = Served::begun(&Says::default()).await;
+    served.insurer.goes().await;
+    served.insurer.version = Some(" ".to_owned());
+    served.insurer.comes(std::time::Duration::ZERO).await;
+    served.look_after(DESCRIBE_EVERY).await;
+    let said = notes(&served.registry);
+    assert!(said.contains("acme.toml: describe: version: must have 1 to 80 characters"), "{said}");
+    assert!(said.contains("describe: version：须为 1 至 80 字"), "{said}");
+    assert_eq!(decided(&served.house, 1).await, ComputedBy::Payer);
+    // A file that is changed meanwhile is taken, and goes by what was known.
+    served.insurer.put(served.folder.path(), &KEYS.replace("primary", "off"));
+    served.look_after(SignedDuration::ZERO).await;
+    assert_eq!(decided(&served.house, 2).await, ComputedBy::Gateway);
+    assert!(notes(&served.registry).contains("describe: version"), "{}", notes(&served.registry));
+    served.insurer.put(served.folder.path(), KEYS);
+    served.look_after(SignedDuration::ZERO).await;
+    served.insurer.goes().await;
+    served.insurer.version = None;
+    served.insurer.comes(std::time::Duration::ZERO).await;
+    served.look_after(DESCRIBE_EVERY).await;
+    assert_eq!(
+        (decided(&served.house, 3).await, notes(&served.registry)),
+        (ComputedBy::Payer, String::new())
+    );
+    served.insurer.goes().await;
+}

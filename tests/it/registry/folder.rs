@@ -137,12 +137,12 @@ async fn past_its_budget_an_adapter_is_not_asked_until_it_is_taken_back() {
     }
     registry.keep_notes().await.unwrap();
     let fallen = noted(&*book).await.fallen.unwrap();
-    assert!(fallen.why.en.contains("were not answered"), "{fallen:?}");
+    assert!(fallen.why.en.contains("brought no answer that can be used"), "{fallen:?}");
     assert!(notes(&registry).contains("so it is not asked for now"), "{}", notes(&registry));
     let stood_in = bill(&house, 7).await;
     assert_eq!(stood_in.state, BillState::Settled);
     let said = stood_in.findings.iter().find(|one| one.code == FindingCode::PayerNotAsked).unwrap();
-    assert!(said.message.en.contains("were not answered"), "{said:?}");
+    assert!(said.message.en.contains("brought no answer that can be used"), "{said:?}");
 
     // A gateway that begins again knows it still; an order takes it back everywhere.
     insurer.comes(Duration::ZERO).await;

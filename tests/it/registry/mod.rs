@@ -6,6 +6,7 @@ mod begun;
 pub(crate) mod bureau;
 mod folder;
 mod insurer;
+mod reloaded;
 
 use std::path::Path;
 
