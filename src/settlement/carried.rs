@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{Money, PayerCode, Text};
+use yizhan_contract::{Finding, FindingCode, Money, PayerCode, Text};
 
 use super::bill::{Bill, BillState};
 use super::decide::{Decided, Decision, Undecided, Verdict};
@@ -247,6 +247,7 @@ impl Decision {
         after.agreed = before.agreed;
         // It was compared when it was begun.
         after.compared.clear();
+        after.bill.keep_unusable_of(&before.bill);
         (after.bill.version, after.bill.replaces) = (before.bill.version, before.bill.replaces);
         let effect = Effect::by_releasing(&before).and(Effect::by_reserving(&after));
         record.settlement = Some(after);
@@ -357,6 +358,13 @@ impl Bill {
             }
         }
         self.name_unusable(saga);
+    }
+
+    /// What could not be used stays told, whatever was answered since.
+    fn keep_unusable_of(&mut self, before: &Self) {
+        let unusable = before.findings.iter().filter(|one| one.code == FindingCode::PayerAnswerUnusable);
+        let untold: Vec<Finding> = unusable.filter(|one| !self.findings.contains(one)).cloned().collect();
+        self.findings.extend(untold);
     }
 
     /// Says what payers answered that could not be used, each reason once.

@@ -190,6 +190,19 @@ pub fn unusable_quote(payer: &Text, why: &Text) -> Finding {
     )
 }
 
+/// What a payer said of the person's cover, where it could not be used.
+pub fn unusable_cover(payer: &Text, why: &Text) -> Finding {
+    finding(
+        FindingCode::PayerAnswerUnusable,
+        format!("{}未给出可用的参保答复（{}），未采用其任何内容，以其试算为准", payer.zh, why.zh),
+        format!(
+            "{} did not say in a way that can be used whether it covers the person ({}); nothing was taken from it, and \
+             its quote counts",
+            payer.en, why.en
+        ),
+    )
+}
+
 /// A payer's quote that could not be used, and is waited for.
 pub fn quote_awaited(waits_for: &Text) -> Finding {
     finding(

@@ -33,6 +33,8 @@ pub struct Answer {
     pub valid_until: Option<Timestamp>,
     /// Why what the payer said could not be used.
     pub unusable: Option<Text>,
+    /// Why what it said before of the person's cover could not be used.
+    pub cover_unsaid: Option<Text>,
 }
 
 /// How far the chain could be walked.
@@ -78,7 +80,8 @@ impl Answer {
 
     fn said(asked: Option<AskedLeg>, answered: Answered) -> Self {
         let (quote_id, kept, valid_until) = (None, Opaque::default(), None);
-        Self { asked, answered, also_paid: Vec::new(), quote_id, kept, valid_until, unusable: None }
+        let (also_paid, unusable, cover_unsaid) = (Vec::new(), None, None);
+        Self { asked, answered, also_paid, quote_id, kept, valid_until, unusable, cover_unsaid }
     }
 
     /// It stands in the place of what could not be used.

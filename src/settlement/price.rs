@@ -165,10 +165,13 @@ fn policy<'a>(
 
 /// What payers said that could not be used.
 fn unusable<'b>(bill: &'b Bill, given: &'b Given) -> impl Iterator<Item = Finding> + 'b {
-    bill.payers.iter().filter_map(|line| {
-        let why = given.get(&line.payer)?.unusable.as_ref()?;
-        Some(findings::unusable_quote(&line.name, why))
-    })
+    bill.payers.iter().filter_map(|line| Some((&line.name, given.get(&line.payer)?))).flat_map(
+        |(name, answer)| {
+            let cover = answer.cover_unsaid.as_ref().map(|why| findings::unusable_cover(name, why));
+            let quote = answer.unusable.as_ref().map(|why| findings::unusable_quote(name, why));
+            cover.into_iter().chain(quote)
+        },
+    )
 }
 
 /// An outside payer's breach of contract; what is the sender's comes back.

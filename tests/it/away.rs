@@ -82,6 +82,8 @@ pub(crate) struct Mood {
     pub(crate) asks: Vec<Ask>,
     /// What it says of a person's cover, where it is asked.
     pub(crate) is_in_force: Option<bool>,
+    /// Why nothing can be made of what it says of that, instead.
+    pub(crate) cover_unsaid: Option<&'static str>,
     /// By operation id; what was taken back stands with nothing.
     pub(crate) book: BTreeMap<Arc<str>, Money>,
     /// What each reversal that came was to take back.
@@ -276,7 +278,12 @@ impl Payer for Away {
             let of = |payer: &PayerCode| Cover { payer: payer.clone(), in_force, from: None, to: None };
             Coverage::Covers { covers: question.payers.iter().map(of).collect() }
         };
-        let said = self.mood().is_in_force.map_or(Coverage::UnknownPerson, cover);
+        let mood = self.mood();
+        let unsaid = |why: &str| Unavailable { why: why.to_owned(), retry_after: None };
+        let said = match mood.cover_unsaid {
+            Some(why) => Coverage::Unavailable(unsaid(why)),
+            None => mood.is_in_force.map_or(Coverage::UnknownPerson, cover),
+        };
         Box::pin(async move { said })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use yizhan_contract::Step;
 use yizhan_contract::payer::{
-    KEPT_BYTES_MAX, PAYER_TEXT_CHARS_MAX, PREPARED_BYTES_MAX, Performed, PrepareError, Prepared,
+    Coverage, KEPT_BYTES_MAX, PAYER_TEXT_CHARS_MAX, PREPARED_BYTES_MAX, Performed, PrepareError, Prepared,
     QUOTED_STEPS_MAX, Quote, QuoteAnswer, QuotedAmount, Status, Unavailable, Visited, cut,
 };
 
@@ -19,6 +19,13 @@ pub(super) fn quote(mut answer: QuoteAnswer) -> QuoteAnswer {
         QuoteAnswer::Refused { code, message } => [code, message].into_iter().for_each(cut),
         QuoteAnswer::NotReady { what } => cut(what),
         QuoteAnswer::Unavailable(why) => cut(&mut why.why),
+    }
+    answer
+}
+
+pub(super) fn coverage(mut answer: Coverage) -> Coverage {
+    if let Coverage::Unavailable(why) = &mut answer {
+        cut(&mut why.why);
     }
     answer
 }

@@ -51,6 +51,15 @@ pub(super) enum Unanswered {
     Unavailable(Unavailable),
 }
 
+/// Whether a person is covered by the payers asked.
+enum Covers {
+    /// By none of them.
+    Nobody,
+    Perhaps,
+    /// Why its answer could not be used.
+    Unsaid(Text),
+}
+
 impl Unanswered {
     pub(super) fn retry_after(&self) -> Option<SignedDuration> {
         match self {
@@ -115,15 +124,26 @@ impl Drive<'_> {
         adapter: &Adapter,
     ) -> Result<Given, Unanswered> {
         let deadline = later(self.gateway.runtime().now(), ASK_DEADLINE);
-        let given = |answer: &dyn Fn(&PayerCode, Option<_>) -> Answer| {
-            let of = |(nth, leg): (usize, &AskedLeg)| {
-                (leg.payer.clone(), answer(&leg.payer, (nth == 0).then(|| leg.clone())))
-            };
-            to_ask.legs.iter().enumerate().map(of).collect()
+        let unsaid = match self.cover(seen, to_ask, adapter, deadline).await {
+            Covers::Nobody => return Ok(answered(to_ask, |_, asked| Answer::not_covered(asked))),
+            Covers::Perhaps => None,
+            Covers::Unsaid(why) => Some(why),
         };
-        if self.is_not_covered(seen, to_ask, adapter, deadline).await {
-            return Ok(given(&|_, asked| Answer::not_covered(asked)));
+        let mut given = self.ask_for_quote(seen, to_ask, adapter, deadline).await?;
+        let first = to_ask.legs.first().and_then(|leg| given.get_mut(&leg.payer));
+        if let Some(answer) = first {
+            answer.cover_unsaid = unsaid;
         }
+        Ok(given)
+    }
+
+    async fn ask_for_quote(
+        &self,
+        seen: &Seen,
+        to_ask: &ToAsk,
+        adapter: &Adapter,
+        deadline: Timestamp,
+    ) -> Result<Given, Unanswered> {
         let memo = self.tell(seen, adapter, deadline).await.map_err(Unanswered::Unavailable)?;
         let ask = told::ask(self.stay(), &seen.record, to_ask, &adapter.manifest().needs, memo);
         let answer = self.gateway.within(deadline, adapter.payer.quote(&ask, deadline)).await;
@@ -135,45 +155,41 @@ impl Drive<'_> {
             }
             QuoteAnswer::Quote(quote) if !heard::is_within_limits(&quote) => {
                 telemetry::quote_beyond_limits(&adapter.name, first);
-                Ok(given(&|_, asked| Answer::refused(asked).instead_of(beyond_limits())))
+                Ok(answered(to_ask, |_, asked| Answer::refused(asked).instead_of(beyond_limits())))
             }
             QuoteAnswer::Quote(quote) if answers_all(&quote, to_ask) => {
-                Ok(given(&|payer, asked| quoted(&quote, to_ask, payer, asked)))
+                Ok(answered(to_ask, |payer, asked| quoted(&quote, to_ask, payer, asked)))
             }
             QuoteAnswer::Quote(_) => {
                 telemetry::quote_for_others(&adapter.name, first);
-                Ok(given(&|_, asked| Answer::refused(asked).instead_of(for_others())))
+                Ok(answered(to_ask, |_, asked| Answer::refused(asked).instead_of(for_others())))
             }
             QuoteAnswer::Refused { code, .. } => {
                 telemetry::payer_refuses(&adapter.name, first, &code);
-                Ok(given(&|_, asked| Answer::refused(asked)))
+                Ok(answered(to_ask, |_, asked| Answer::refused(asked)))
             }
-            QuoteAnswer::NotCovered => Ok(given(&|_, asked| Answer::not_covered(asked))),
+            QuoteAnswer::NotCovered => Ok(answered(to_ask, |_, asked| Answer::not_covered(asked))),
             QuoteAnswer::NotReady { what } => Err(Unanswered::NotReady(what)),
             QuoteAnswer::Unavailable(why) => Err(Unanswered::Unavailable(why)),
         }
     }
 
-    /// Whether an adapter that can say so says that none of the payers asked covers the person. What it does not say, its
-    /// quote does.
-    async fn is_not_covered(
-        &self,
-        seen: &Seen,
-        to_ask: &ToAsk,
-        adapter: &Adapter,
-        deadline: Timestamp,
-    ) -> bool {
+    /// What an adapter that can say so says of the person's cover. What it does not say, its quote does.
+    async fn cover(&self, seen: &Seen, to_ask: &ToAsk, adapter: &Adapter, deadline: Timestamp) -> Covers {
         if adapter.manifest().coverage_valid_s.is_none() {
-            return false;
+            return Covers::Perhaps;
         }
         let question = told::coverage(&seen.record, to_ask, &adapter.manifest().needs);
-        match self.gateway.within(deadline, adapter.payer.coverage(&question, deadline)).await {
-            Some(Coverage::UnknownPerson) => true,
-            Some(Coverage::Covers { covers }) => to_ask
-                .legs
-                .iter()
-                .all(|leg| covers.iter().any(|cover| cover.payer == leg.payer && !cover.in_force)),
-            Some(Coverage::NotSaid | Coverage::Unavailable(_)) | None => false,
+        let answer = self.gateway.within(deadline, adapter.payer.coverage(&question, deadline)).await;
+        match answer.map_or_else(|| Coverage::Unavailable(no_answer()), heard::coverage) {
+            Coverage::UnknownPerson => Covers::Nobody,
+            Coverage::Covers { covers } => {
+                let is_without =
+                    |leg: &AskedLeg| covers.iter().any(|cover| cover.payer == leg.payer && !cover.in_force);
+                if to_ask.legs.iter().all(is_without) { Covers::Nobody } else { Covers::Perhaps }
+            }
+            Coverage::NotSaid => Covers::Perhaps,
+            Coverage::Unavailable(why) => Covers::Unsaid(Text::of_line(&why.why)),
         }
     }
 
@@ -321,6 +337,14 @@ impl Drive<'_> {
         let ordered = self.new_operation(kind, (&call.quote_id, &call.kept), amounts);
         self.prepare((&call.adapter, &*payer), &ordered)
     }
+}
+
+/// One answer for each payer asked; the first one's holds for the leg it was asked about.
+fn answered(to_ask: &ToAsk, answer: impl Fn(&PayerCode, Option<AskedLeg>) -> Answer) -> Given {
+    let of = |(nth, leg): (usize, &AskedLeg)| {
+        (leg.payer.clone(), answer(&leg.payer, (nth == 0).then(|| leg.clone())))
+    };
+    to_ask.legs.iter().enumerate().map(of).collect()
 }
 
 /// An answer that breaks the contract is refused; why all is given up, where it is committed already.

@@ -8,7 +8,7 @@ use yizhan::settlement::bill::{Bill, BillState};
 use yizhan::settlement::message::Mode;
 use yizhan::settlement::outcome::{Outcome, Refused};
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{FindingCode, Money};
+use yizhan_contract::{Finding, FindingCode, Money};
 use yizhan_rules::{PolicyShelf, SHIPPED};
 
 use super::insurer::Generous;
@@ -144,6 +144,27 @@ async fn what_a_payer_has_paid_for_another_stays_paid_when_its_own_amount_moves(
         assert_eq!(paid.unwrap().1, yuan("12.34"));
     }
     books_agree(&house).await;
+}
+
+/// Its quote says it; that it could not be used stays told when the payers after it are asked again.
+#[tokio::test]
+async fn cover_of_which_nothing_can_be_made_is_told_and_the_quote_counts() {
+    let bureau = Away::of("basic", |manifest| {
+        (manifest.optional, manifest.quotes_are_firm) = (false, false);
+        manifest.coverage_valid_s = Some(60);
+    });
+    let insurer = Away::required("supplementary");
+    let house = opened(together(&[("bureau", &bureau), ("insurer", &insurer)])).await;
+    bureau.is_back(|mood| (mood.cover_unsaid, mood.drift) = (Some("两项 | twice"), yuan("1.00")));
+    let settled = send(&house, "m1").await;
+    assert_eq!((settled.state, insurer.mood().asks.len()), (BillState::Settled, 2));
+    assert_eq!(line(&settled, "basic").paid, bureau.holds());
+    let is_it = |finding: &&Finding| finding.code == FindingCode::PayerAnswerUnusable;
+    let [said] = settled.findings.iter().filter(is_it).collect::<Vec<_>>()[..] else {
+        panic!("{:?}", settled.findings)
+    };
+    assert!(said.message.zh.contains("未给出可用的参保答复（两项），未采用其任何内容"), "{said:?}");
+    assert!(said.message.en.contains("whether it covers the person (twice); nothing was taken"), "{said:?}");
 }
 
 /// What nobody sent cannot be the hospital's to put right: it is the payer's quote that is refused.

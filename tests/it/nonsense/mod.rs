@@ -81,7 +81,7 @@ async fn what_a_payer_answers_and_cannot_be_is_written_down_named_and_never_beli
         let first = site.told(stay).await;
         match case.verb.as_str() {
             // Nothing was settled, and it is waited for.
-            "quote" => {
+            "quote" | "visit" => {
                 assert_eq!(first["state"], "settling", "{}: {first}", case.name);
                 names(case, &first);
             }

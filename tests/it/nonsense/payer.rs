@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,6 +21,9 @@ pub(super) const SERVES: &str = "supplementary";
 
 /// Bytes of an answer that is too long, of which the client reads as many as it must to see that.
 const FLOOD_BYTES: usize = 10 * 1024 * 1024;
+/// Stands in a body for more than anything may hold.
+const FILLER: &str = "{filler}";
+const FILLER_CHARS: usize = 40_000;
 const DRIP_EVERY: Duration = Duration::from_millis(100);
 
 /// What is answered in the place of the right answer.
@@ -70,6 +74,8 @@ pub(super) struct Armed {
 struct Book {
     armed: BTreeMap<String, Vec<Armed>>,
     person_of: BTreeMap<String, String>,
+    /// Of each stay, how many events it was told.
+    told: BTreeMap<String, usize>,
     operations: BTreeMap<String, Operation>,
 }
 
@@ -131,23 +137,39 @@ impl Book {
     fn answered(&mut self, verb: &str, asked: &Value) -> (Value, Option<Answer>) {
         let right = match verb {
             "describe" => return (description(), None),
+            "coverage" => self.coverage(&asked["question"]),
+            "visit" => self.visit(&asked["event"]),
             "quote" => self.quote(&asked["ask"]),
             "commit" | "reverse" => self.done(asked, verb == "reverse"),
             "status" => self.known(&text(&asked["operation_id"])),
             other => panic!("{other}"),
         };
-        let stay = match verb {
-            "quote" => text(&asked["ask"]["stay"]),
-            _ => self
-                .operations
-                .get(&text(&asked["operation_id"]))
-                .map(|of| of.stay.clone())
-                .unwrap_or_default(),
+        let person = match verb {
+            "coverage" => text(&asked["question"]["person"]["id_number"]),
+            "visit" => text(&asked["event"]["person"]["id_number"]),
+            "quote" => text(&asked["ask"]["person"]["id_number"]),
+            _ => {
+                let stay = self.operations.get(&text(&asked["operation_id"])).map(|of| &of.stay);
+                stay.and_then(|stay| self.person_of.get(stay)).cloned().unwrap_or_default()
+            }
         };
-        let person = self.person_of.get(&stay).cloned().unwrap_or_default();
         let armed = self.armed.entry(person).or_default();
         let wrong = armed.first().is_some_and(|armed| armed.verb == verb).then(|| armed.remove(0).answer);
         (right, wrong)
+    }
+
+    fn coverage(&self, question: &Value) -> Value {
+        let payers = question["payers"].as_array().unwrap();
+        let covers: Vec<Value> =
+            payers.iter().map(|payer| json!({"payer": payer, "in_force": true})).collect();
+        json!({"answer": "covers", "covers": covers})
+    }
+
+    /// Its memo counts what it was told.
+    fn visit(&mut self, event: &Value) -> Value {
+        let told = self.told.entry(text(&event["stay"])).or_default();
+        *told += 1;
+        json!({"answer": "noted", "memo": BASE64_STANDARD.encode(told.to_string())})
     }
 
     fn quote(&mut self, ask: &Value) -> Value {
@@ -182,7 +204,7 @@ fn description() -> Value {
         "adapter": ADAPTER, "version": VERSION, "serves": [SERVES], "quotes_are_firm": true,
         "commits_are_idempotent": true, "reverse_window_s": 2_592_000, "not_found_settles_after_s": 30,
         "optional": false, "commits_zero": false, "concurrency_max": 8, "needs": ["id_number"],
-        "sees_visits": false, "quote_p95_ms": 500, "commit_p95_ms": 1_500,
+        "sees_visits": true, "coverage_valid_s": 60, "quote_p95_ms": 500, "commit_p95_ms": 1_500,
     }})
 }
 
@@ -201,6 +223,7 @@ impl Answer {
             right.pointer_mut(parent).unwrap()[last] = serde_json::from_str(value).unwrap();
         }
         let mut body = self.body.clone().unwrap_or_else(|| right.to_string());
+        body = body.replace(FILLER, &"A".repeat(FILLER_CHARS));
         if let Some((from, to)) = &self.swap {
             assert!(body.contains(from), "{from} stands nowhere in {body}");
             body = body.replacen(from, to, 1);

@@ -1,5 +1,7 @@
 //! The gateway, set up as an operator does, and the stays that are sent to it.
 
+use std::collections::VecDeque;
+
 use rusqlite::Connection;
 use serde_json::Value;
 use yizhan_contract::person::IdNumber;
@@ -81,12 +83,16 @@ impl Site {
             })
             .collect();
         let store = Connection::open(installed.path("yizhan.db")).unwrap();
-        let mut quotes = told.iter().filter(|line| line["verb"] == "quote");
-        let mut classes = classes(&store, "verb = 'quote' AND class <> 'answered'").into_iter();
+        // Questions have no operation: they are told in the order of the cases.
+        let mut asked = ["coverage", "visit", "quote"].map(|verb| {
+            let told = told.iter().filter(move |line| line["verb"] == verb);
+            let classes = classes(&store, &format!("verb = '{verb}' AND class <> 'answered'"));
+            (verb, told.cloned().zip(classes).collect::<VecDeque<_>>())
+        });
         let of = |(case, stay): (&Case, &Stay)| {
-            if case.verb == "quote" {
-                let log = quotes.next().unwrap_or_else(|| panic!("{}: {log}", case.name)).clone();
-                return Said { class: classes.next().unwrap(), log };
+            if let Some((_, told)) = asked.iter_mut().find(|(verb, _)| *verb == case.verb) {
+                let (log, class) = told.pop_front().unwrap_or_else(|| panic!("{}: {log}", case.name));
+                return Said { class, log };
             }
             let operations = payer.operations(&stay.person, case.verb == "reverse");
             let [id] = &operations[..] else { panic!("{}: {operations:?}", case.name) };
