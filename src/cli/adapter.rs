@@ -97,6 +97,10 @@ fn lines(note: &AdapterNote, noted: &Noted) -> Vec<String> {
             compared.compared, compared.differing, compared.unanswered
         ));
     }
+    if compared.not_called_off > 0 {
+        let count = compared.not_called_off;
+        lines.push(format!("  住院通知未能撤销 visits that could not be called off {count}"));
+    }
     if let Some(by) = &noted.vouched {
         lines.push(format!("  {}", both(by)));
     }

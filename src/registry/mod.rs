@@ -35,6 +35,7 @@ use yizhan_rules::toml_file::Mistake;
 
 use self::attested::Attested;
 use self::built_in::BuiltIn;
+use self::comparing::Around;
 use self::file::AdapterFile;
 use self::host::OfRuntime;
 use self::journal::Keeper;
@@ -48,7 +49,7 @@ use crate::store::adapter_book::AdapterBook;
 use crate::telemetry;
 
 pub use self::attested::DESCRIBE_EVERY;
-pub use self::comparing::Comparer;
+pub use self::comparing::{Compared, Comparer};
 pub use self::watched::Fallen;
 
 /// How often the folder is looked at.
@@ -227,11 +228,8 @@ impl Registry {
     pub async fn serve(mut self, again: Arc<Notify>, mut stopped: Shutdown) {
         let falling = Arc::clone(&self.falling);
         let clock = Arc::clone(&self.runtime.clock);
-        let comparing = tokio::spawn(self.comparer.clone().serve(
-            self.directory.clone(),
-            self.runtime.clone(),
-            stopped.clone(),
-        ));
+        let around = Around { directory: self.directory.clone(), runtime: self.runtime.clone() };
+        let comparing = tokio::spawn(self.comparer.clone().serve(around, stopped.clone()));
         loop {
             let next = clock.now().saturating_add(LOOK_EVERY).unwrap_or(jiff::Timestamp::MAX);
             let is_ordered = tokio::select! {
@@ -247,6 +245,9 @@ impl Registry {
             self.turn(is_ordered).await;
         }
         let _ = comparing.await;
+        // What came of the last comparisons.
+        let kept = self.write_notes().await;
+        self.unkept.of(kept, |why| telemetry::adapter_notes_not_kept(why));
     }
 
     /// Orders count before anybody is asked what it is.

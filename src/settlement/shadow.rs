@@ -12,6 +12,7 @@ use super::price::ToAsk;
 use super::record::StayRecord;
 use super::reserved::YearUsed;
 use super::told;
+use super::visits::Visited;
 
 /// What an adapter is to be asked, and what the rules say of its payers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct ToCompare {
 #[derive(Debug, Clone)]
 pub struct Shadowed {
     pub adapter: Arc<str>,
+    /// What it knows of the visit from before.
+    pub known: Visited,
     /// What it is told of the visit first, and that it was called off afterwards; empty where it does not see visits.
     pub visit: Vec<VisitEvent>,
     pub called_off: Option<VisitEvent>,
@@ -96,19 +99,21 @@ fn paid(adjudication: &Adjudication, payer: &PayerCode) -> Money {
 }
 
 impl ToCompare {
-    /// As the adapter is told it.
-    pub(super) fn told(&self, record: &StayRecord, payers: &Payers) -> Option<Shadowed> {
+    /// As the adapter is told it. It has seen the visit where it decided before; as it is told in the end that the visit is
+    /// called off, the stay knows nothing of that any more, and tells it all where it decides again.
+    pub(super) fn told(&self, record: &mut StayRecord, payers: &Payers) -> Option<Shadowed> {
         let adapter = payers.shadows().iter().find(|adapter| adapter.name == self.adapter)?;
         let stay = Arc::from(record.stay_id.to_string());
         let Manifest { needs, sees_visits, .. } = adapter.manifest();
-        let (mut visit, mut called_off) = (Vec::new(), None);
+        let (mut known, mut visit, mut called_off) = (Visited::default(), Vec::new(), None);
         if *sees_visits {
+            known = record.visits.remove(&self.adapter).unwrap_or_default();
             visit = told::visit(Arc::clone(&stay), record, needs);
             called_off = told::called_off(Arc::clone(&stay), record, needs);
         }
         let ask = told::ask(stay, record, &self.to_ask, needs, Memo::default());
         let (adapter, by_rules) = (Arc::clone(&self.adapter), self.by_rules.clone());
-        Some(Shadowed { adapter, visit, called_off, ask, by_rules })
+        Some(Shadowed { adapter, known, visit, called_off, ask, by_rules })
     }
 }
 

@@ -110,7 +110,7 @@ impl Decision {
         record.unpriced = None;
         let compared = record.settlement.iter_mut().flat_map(|one| std::mem::take(&mut one.compared));
         let compared: Vec<_> = compared.collect();
-        let shadowed = compared.iter().filter_map(|one| one.told(&record, &self.payers)).collect();
+        let shadowed = compared.iter().filter_map(|one| one.told(&mut record, &self.payers)).collect();
         let (stay, bill) = self.stay(record, person)?;
         let bill = bill.ok_or_else(|| Undecided::defect("a settlement without its bill"))?;
         let changes = Changes {

@@ -48,7 +48,10 @@ pub fn visit_not_called_off(adapter: &str, why: &dyn Display) {
 
 /// No money is concerned; whoever runs the adapter may have to look.
 pub fn shadow_not_called_off(adapter: &str) {
-    warn!(adapter, "an adapter that is only compared did not answer that the visit was called off");
+    warn!(
+        adapter,
+        "an adapter that is only compared could not be told that a visit was called off, however often that was tried"
+    );
     payer_event(adapter, None, "visit_not_called_off");
 }
 
@@ -174,6 +177,12 @@ pub fn shadow_differs(
 
 pub fn shadow_compared(adapter: &str, agrees: bool) {
     payer_event(adapter, None, if agrees { "shadow_agrees" } else { "shadow_differs" });
+}
+
+/// Adapters may have been told of visits that were not called off.
+pub fn comparisons_cut_off(comparisons: usize) {
+    warn!(comparisons, "comparisons with shadows did not end in time when the gateway stopped");
+    adapter_event("comparisons_cut_off");
 }
 
 pub fn shadow_unanswered(adapter: &str) {

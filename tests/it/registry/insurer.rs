@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use jiff::civil::Date;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use yizhan_contract::payer::{Coverage, Manifest, Performed, QuoteAnswer, Status, VisitEventKind, Visited};
+use yizhan_contract::payer::{
+    Coverage, Manifest, Performed, QuoteAnswer, Status, Unavailable, VisitEventKind, Visited,
+};
 use yizhan_contract::protocol::{
     CommitRequest, CoverageRequest, QuoteRequest, ReverseRequest, Statement, StatusRequest, VisitRequest,
 };
@@ -36,6 +39,8 @@ pub(super) struct Insurer {
     /// Whether it must see visits, from its next coming on, and what it saw of them.
     pub(super) sees_visits: bool,
     pub(super) visits: Arc<Mutex<Vec<VisitEventKind>>>,
+    /// So many times it does not take in that a visit is called off.
+    pub(super) calls_off_refused: Arc<AtomicUsize>,
     /// Who vouches for it.
     pub(super) bureau: Bureau,
 }
@@ -57,6 +62,7 @@ impl Insurer {
             version: None,
             sees_visits: false,
             visits,
+            calls_off_refused: Arc::default(),
             bureau,
         };
         insurer.comes(Duration::ZERO).await;
@@ -66,7 +72,9 @@ impl Insurer {
     /// At the address it had before; each answer takes so long at least.
     pub(super) async fn comes(&mut self, takes: Duration) {
         let serves = vec!["supplementary".parse().unwrap()];
-        let simulated = Simulated { optional: false, takes, ..Simulated::new(policies(), serves) };
+        let sees_visits = self.sees_visits;
+        let simulated =
+            Simulated { optional: false, sees_visits, takes, ..Simulated::new(policies(), serves) };
         // As they were issued once: a certificate that changes is another folder to a gateway.
         let at = |name: &str| self.authority.written_at(name);
         let (certificate, key) = (at("localhost.pem"), at("localhost-key.pem"));
@@ -78,11 +86,11 @@ impl Insurer {
         self.address = listener.local_addr().unwrap();
         let manifest = simulator.manifest().clone();
         let version = self.version.clone().unwrap_or_else(|| manifest.version.clone());
-        let manifest = Manifest { version, sees_visits: self.sees_visits, ..manifest };
-        let visits = Arc::clone(&self.visits);
+        let manifest = Manifest { version, ..manifest };
+        let (visits, calls_off_refused) = (Arc::clone(&self.visits), Arc::clone(&self.calls_off_refused));
         let running = tokio::spawn(async move {
             let until = async { drop(stopped.await) };
-            let payer = Said { manifest, simulator, visits };
+            let payer = Said { manifest, simulator, visits, calls_off_refused };
             open(listener, tls, Arc::new(Desk::of(payer)), until).await;
         });
         self.running = Some((stop, running));
@@ -123,6 +131,7 @@ struct Said {
     simulator: Simulator,
     manifest: Manifest,
     visits: Arc<Mutex<Vec<VisitEventKind>>>,
+    calls_off_refused: Arc<AtomicUsize>,
 }
 
 impl Verbs for Said {
@@ -136,6 +145,13 @@ impl Verbs for Said {
 
     fn visit<'a>(&'a self, asked: &'a VisitRequest, at: Timestamp) -> Replied<'a, Visited> {
         self.visits.lock().unwrap().push(asked.event.kind);
+        let one_less = |left: usize| left.checked_sub(1);
+        if asked.event.kind == VisitEventKind::Cancelled
+            && self.calls_off_refused.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
+        {
+            let why = Unavailable { why: "日终 | end of day".to_owned(), retry_after: None };
+            return Box::pin(std::future::ready(Ok(Visited::Unavailable(why))));
+        }
         self.simulator.visit(asked, at)
     }
 
