@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde::Deserialize;
 use tempfile::TempDir;
 use yizhan::registry::{DESCRIBE_EVERY, Registry};
 use yizhan::runtime::{Clock as _, CountedIds, FixedClock, Runtime, SystemClock};
 use yizhan::settlement::bill::ComputedBy;
+use yizhan::store::adapter_book::AdapterBook as _;
+use yizhan::store::sqlite::Sqlite;
 use yizhan_contract::FindingCode;
 
-use super::begun::{Given, begun, bill, decided, house, notes};
+use super::begun::{Given, begun, bill, book, decided, house, notes};
 use super::bureau::Says;
 use super::insurer::{ATTESTATION, Insurer};
 use crate::gateway::House;
@@ -97,6 +100,7 @@ struct Served {
     insurer: Insurer,
     folder: TempDir,
     clock: Arc<FixedClock>,
+    book: Arc<Sqlite>,
     registry: Registry,
     house: House,
 }
@@ -108,10 +112,11 @@ impl Served {
         insurer.bureau.attests(&folder.path().join(ATTESTATION), says);
         insurer.put(folder.path(), KEYS);
         let runtime = Runtime { clock: clock.clone(), ids: Arc::<CountedIds>::default() };
-        let given = Given { runtime, ..Given::to(&insurer) };
+        let book = book();
+        let given = Given { runtime, book: book.clone(), ..Given::to(&insurer) };
         let (registry, _) = begun(folder.path(), given).await.unwrap();
         let house = house(&registry).await;
-        Self { insurer, folder, clock, registry, house }
+        Self { insurer, folder, clock, book, registry, house }
     }
 
     /// Some time later.
@@ -173,7 +178,17 @@ async fn what_a_service_cannot_be_is_told_and_replaces_nothing() {
     served.insurer.goes().await;
     served.insurer.version = Some(" ".to_owned());
     served.insurer.comes(std::time::Duration::ZERO).await;
-    served.look_after(DESCRIBE_EVERY).await;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let told = metrics::set_default_local_recorder(&recorder);
+    for _ in 0..3 {
+        served.look_after(DESCRIBE_EVERY).await;
+    }
+    drop(told);
+    let counted = recorder.handle().render();
+    assert!(counted.contains("{event=\"describes_nonsense\"} 1\n"), "told once: {counted}");
+    served.registry.keep_notes().await.unwrap();
+    let listed = served.book.adapter_notes().await.unwrap().remove(0).document;
+    assert!(listed.contains("describe: version: must have 1 to 80 characters"), "{listed}");
     let said = notes(&served.registry);
     assert!(said.contains("acme.toml: describe: version: must have 1 to 80 characters"), "{said}");
     assert!(said.contains("describe: version：须为 1 至 80 字"), "{said}");

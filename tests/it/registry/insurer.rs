@@ -36,7 +36,7 @@ pub(super) struct Insurer {
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     /// The version it says it is from its next coming on; absent: the simulator's own.
     pub(super) version: Option<String>,
-    /// Whether it must see visits, from its next coming on, and what it saw of them.
+    /// Whether it must see visits, from its next coming on, and what it saw of them. Such a one is not asked about cover.
     pub(super) sees_visits: bool,
     pub(super) visits: Arc<Mutex<Vec<VisitEventKind>>>,
     /// So many times it does not take in that a visit is called off.
@@ -86,7 +86,8 @@ impl Insurer {
         self.address = listener.local_addr().unwrap();
         let manifest = simulator.manifest().clone();
         let version = self.version.clone().unwrap_or_else(|| manifest.version.clone());
-        let manifest = Manifest { version, ..manifest };
+        let coverage_valid_s = manifest.coverage_valid_s.filter(|_| !self.sees_visits);
+        let manifest = Manifest { version, coverage_valid_s, ..manifest };
         let (visits, calls_off_refused) = (Arc::clone(&self.visits), Arc::clone(&self.calls_off_refused));
         let running = tokio::spawn(async move {
             let until = async { drop(stopped.await) };

@@ -7,6 +7,7 @@ pub(crate) mod bureau;
 mod folder;
 mod insurer;
 mod reloaded;
+mod rested;
 mod shadowed;
 
 use std::path::Path;

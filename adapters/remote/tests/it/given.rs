@@ -1,7 +1,7 @@
 //! What the tests share: a host, messages of the protocol as its page gives them, an adapter for a port.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use yizhan_contract::payer::{Ask, Manifest, Operation, OperationKind, Payer, Prepared, Quote, QuoteAnswer};
-use yizhan_remote::{CallRecord, Connection, Host, Journal, Remote, Target};
+use yizhan_remote::{CallRecord, Connection, Ended, Host, Journal, Remote, Target, Verb};
 
 use crate::certificates::Certificates;
 
@@ -22,11 +22,19 @@ pub(crate) struct TestHost {
     /// Seconds that the steady clock was put on.
     ahead: AtomicU64,
     drawn: AtomicU8,
+    /// What calls came to: the kind of each answer, or why there was none.
+    ended: Mutex<Vec<(Verb, String)>>,
 }
 
 impl TestHost {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { begun: Instant::now(), ahead: AtomicU64::new(0), drawn: AtomicU8::new(0) })
+        let (ahead, drawn, ended) = (AtomicU64::new(0), AtomicU8::new(0), Mutex::default());
+        Arc::new(Self { begun: Instant::now(), ahead, drawn, ended })
+    }
+
+    /// Since this was asked last.
+    pub(crate) fn heard(&self) -> Vec<(Verb, String)> {
+        std::mem::take(&mut *self.ended.lock().unwrap())
     }
 
     pub(crate) fn put_on(&self, seconds: u64) {
@@ -51,6 +59,11 @@ impl Host for TestHost {
 
     fn fill_random(&self, bytes: &mut [u8]) {
         bytes.fill(self.drawn.fetch_add(1, Ordering::Relaxed));
+    }
+
+    fn ended(&self, call: Ended<'_>) {
+        let came_to = call.came_to.map_or_else(|trouble| trouble.text().en.to_string(), str::to_owned);
+        self.ended.lock().unwrap().push((call.verb, came_to));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use yizhan_contract::Personal;
 use yizhan_contract::payer::{Manifest, Payer, Performed, QuoteAnswer};
-use yizhan_remote::{Class, Standing, TROUBLES_MAX};
+use yizhan_remote::{Class, Standing, TROUBLES_MAX, Verb};
 
 use crate::certificates::{Certificates, Shows};
 use crate::given::{Given, ask, commit, example, manifest};
@@ -60,6 +60,24 @@ async fn a_payer_that_fails_is_left_alone_until_a_question_finds_it_well() {
     assert_eq!(given.remote.standing(), Standing::Closed);
     let not_sent = given.recorded().into_iter().filter(|record| record.class == Class::NotSent);
     assert!(not_sent.inspect(|record| assert_eq!(record.request_digest, None)).count() >= 3);
+}
+
+/// However often it was sent; and of what waited here it is said that it did.
+#[tokio::test]
+async fn a_host_hears_once_what_a_call_came_to() {
+    let certificates = Certificates::new();
+    let quote = json(&example("/v1/quote", "quote").to_string());
+    let acts = vec![Act::Cut(String::new()), Act::Answer(quote), Act::Cut(String::new())];
+    let raw = Raw::start(&certificates, Shows::Itself, acts).await;
+    let given = Given::new(&certificates, raw.port, Manifest { concurrency_max: 1, ..patient() });
+    given.remote.quote(&ask(), given.host.within(30)).await;
+    assert_eq!(given.host.heard(), [(Verb::Quote, "quote".to_owned())]);
+    assert_eq!(raw.requests().len(), 2, "it was not sent again");
+    commits(&given, 30).await;
+    let broken = "the connection broke before an answer came".to_owned();
+    assert_eq!(given.host.heard(), [(Verb::Commit, broken)]);
+    given.remote.quote(&ask(), given.host.within(0)).await;
+    assert_eq!(given.host.heard(), [(Verb::Quote, "its deadline has passed".to_owned())]);
 }
 
 /// Refusals, busy payers and breaches of contract are answers: somebody is there.
