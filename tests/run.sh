@@ -42,6 +42,8 @@ install_postgresql() { # the programs alone: the tests start servers of their ow
 
 command -v cargo >/dev/null 2>&1 || fail "cargo is missing: install the Rust toolchain named in rust-toolchain.toml"
 install cc gcc libc6-dev || fail "no C compiler: install gcc (bundled SQLite and ring are built from C)"
+install python3 python3 || fail "no python3: install Python 3.11 or later (the example adapters are certified with it)"
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$(python3 --version) is too old: install Python 3.11 or later"
 have_postgresql || install_postgresql || fail "no PostgreSQL: install postgresql (15 or later), or name the folder of its programs by YIZHAN_TEST_PG_BIN"
 
 # The answer EHC^E10 is checked by a second HL7 library where Python can be had; the tests say when it cannot.
@@ -49,14 +51,14 @@ say "independent HL7 library (hl7apy)"
 venv=$PWD/target/hl7apy
 make_venv() { # Debian's python3 alone makes a folder that lacks pip
     rm -rf "$venv"
-    command -v python3 >/dev/null 2>&1 && python3 -m venv "$venv" >/dev/null 2>&1
+    python3 -m venv "$venv" >/dev/null 2>&1
 }
-install_python() {
-    say "python3 with venv is missing; installing python3 python3-venv from Debian"
-    from_debian python3 python3-venv
+install_venv() {
+    say "python3 has no venv; installing python3-venv from Debian"
+    from_debian python3-venv
 }
 if [ ! -x "$venv/bin/python" ]; then
-    if { make_venv || { install_python && make_venv; }; } \
+    if { make_venv || { install_venv && make_venv; }; } \
         && "$venv/bin/pip" install -q --disable-pip-version-check 'hl7apy==1.3.5'; then
         echo "installed into target/hl7apy"
     else

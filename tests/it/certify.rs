@@ -9,7 +9,7 @@ use yizhan_kit::certify::{Certify, Level, PATIENCE, Standing, Started, Target, T
 use yizhan_kit::simulate::{Simulated, simulate};
 
 use crate::cli::yizhan;
-use crate::handbook::{free_port, has_python};
+use crate::handbook::{free_port, needs_python};
 use crate::project;
 
 struct Case {
@@ -99,9 +99,7 @@ async fn a_run_ends_as_its_trials_did() {
 /// handbook's own commands.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mapped_insurer_keeps_its_promises_under_load() {
-    if !has_python() {
-        return;
-    }
+    needs_python();
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (insurer, adapter) = (free_port(), free_port());

@@ -22,14 +22,11 @@ fn block_below<'h>(handbook: &'h str, heading: &str) -> &'h str {
     below.split_once("```sh\n").unwrap().1.split_once("```").unwrap().0
 }
 
-/// Said where it is not there: the example needs it.
-pub(crate) fn has_python() -> bool {
+/// The examples need it.
+pub(crate) fn needs_python() {
     let is_new = "import sys; sys.exit(sys.version_info < (3, 11))";
     let is_there = Command::new("python3").args(["-c", is_new]).status().is_ok_and(|status| status.success());
-    if !is_there {
-        passed_over("no python3 3.11 to run adapters/examples with");
-    }
-    is_there
+    assert!(is_there, "python3 3.11 or later is missing: tests/run.sh installs it");
 }
 
 /// Nobody listens there. Services ask for it by number, each time they are started.
@@ -78,9 +75,7 @@ fn two_commands_lead_from_the_clone_to_l1() {
     let steps = listed.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).count();
     let block = block_below(&handbook, heading);
     assert_eq!((steps, block.lines().count()), (3, 2), "{listed}{block}");
-    if !has_python() {
-        return;
-    }
+    needs_python();
     // The build is the test's own.
     let commands = block.replace("cargo run --release --", "target/release/yizhan");
     assert_ne!(commands, block);
@@ -92,9 +87,7 @@ fn two_commands_lead_from_the_clone_to_l1() {
 fn the_python_example_is_certified_as_the_handbook_does_it() {
     let handbook = handbook();
     let block = block_below(&handbook, "## 评测");
-    if !has_python() {
-        return;
-    }
+    needs_python();
     let folder = clone();
     let commands = block.replace("9443", &free_port().to_string());
     let commands = format!("{} {WITHOUT_L6} --sign try.key --junit try.xml", commands.trim_end());
@@ -114,9 +107,7 @@ fn the_python_example_is_certified_as_the_handbook_does_it() {
 fn maps_and_certifies(heading: &str, insurer_port: &str, checked: &str, adapter: &str) {
     let handbook = handbook();
     let block = block_below(&handbook, heading);
-    if !has_python() {
-        return;
-    }
+    needs_python();
     let [served, insurer] = [free_port(), free_port()].map(|port| port.to_string());
     assert!(block.contains(insurer_port), "{block}");
     let commands = block.replace("9443", &served).replace(insurer_port, &insurer);

@@ -17,9 +17,10 @@ fn headings() -> Vec<String> {
     headings.map(|heading| heading.to_lowercase().replace(' ', "-")).collect()
 }
 
-fn has_python() -> bool {
+fn needs_python() {
     let is_new = "import sys; sys.exit(sys.version_info < (3, 11))";
-    Command::new("python3").args(["-c", is_new]).status().is_ok_and(|status| status.success())
+    let is_there = Command::new("python3").args(["-c", is_new]).status().is_ok_and(|status| status.success());
+    assert!(is_there, "python3 3.11 or later is missing: tests/run.sh installs it");
 }
 
 fn payer() -> std::path::PathBuf {
@@ -33,10 +34,7 @@ fn free_port() -> u16 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_python_example_survives_kill_9_and_passes_every_level() {
-    if !has_python() {
-        eprintln!("python3 3.11 is not there: adapters/examples/payer.py was not certified");
-        return;
-    }
+    needs_python();
     let folder = tempfile::tempdir().unwrap();
     let (port, path) = (free_port(), |name: &str| certificates().path(name));
     let command = format!(
