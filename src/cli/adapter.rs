@@ -1,5 +1,6 @@
 //! `yizhan adapter`: insurers' adapters as the gateways see them, and as insurers try them before that.
 
+mod calls;
 mod certify;
 mod serve;
 
@@ -27,6 +28,8 @@ pub(super) enum AdapterCommand {
     Check(CheckArgs),
     /// 恢复自动停用的适配器；各网关 2 秒内执行 | Ask an adapter again that had used its budget up; every gateway does within 2 s
     Reset(ResetArgs),
+    /// 最近对一个适配器的调用：何时、多久、结果、摘要；不含个人数据 | The last calls of an adapter: when, how long, what came of them, digests; nothing of a person
+    Calls(calls::CallsArgs),
     /// 评测一个适配器：L0 至 L7，逐项说明应为与实为 | Certify an adapter: L0 to L7, with what was expected and what came
     Certify(Box<certify::CertifyArgs>),
     /// 把映射文件描述的接口作为适配器服务，供评测 | Serve what a mapping describes as an adapter, so that it can be certified
@@ -60,6 +63,7 @@ pub(super) fn run(command: AdapterCommand, built_in: BuiltIn) -> anyhow::Result<
         AdapterCommand::List(args) => list(&args),
         AdapterCommand::Check(args) => Ok(check(&args, built_in)),
         AdapterCommand::Reset(args) => reset(&args),
+        AdapterCommand::Calls(args) => calls::run(&args),
         AdapterCommand::Certify(args) => certify::run(*args),
         AdapterCommand::Serve(args) => serve::run(args, &built_in),
         AdapterCommand::Keys(args) => certify::keys(&args),
@@ -150,15 +154,19 @@ fn reset(args: &ResetArgs) -> anyhow::Result<Exit> {
     let store = args.target.open(&Runtime::system())?;
     let name = &args.name;
     if block_on(store.reset_adapter(Arc::from(name.as_str())))? == 0 {
-        let known: BTreeSet<Arc<str>> =
-            block_on(store.adapter_notes())?.into_iter().map(|note| note.adapter).collect();
-        let known =
-            if known.is_empty() { "-".to_owned() } else { known.into_iter().collect::<Vec<_>>().join(", ") };
-        super::complain(&format!(
-            "没有名为 {name} 的适配器，现有：{known} | no adapter is called {name}; there are: {known}"
-        ));
-        return Ok(Exit::Refused);
+        return Ok(no_such_adapter(name, &block_on(store.adapter_notes())?));
     }
     super::say("已登记，各网关 2 秒内恢复询问 | recorded; every gateway asks it again within 2 s");
     Ok(Exit::Ok)
+}
+
+/// Says which there are.
+fn no_such_adapter(name: &str, notes: &[AdapterNote]) -> Exit {
+    let known: BTreeSet<&str> = notes.iter().map(|note| &*note.adapter).collect();
+    let known =
+        if known.is_empty() { "-".to_owned() } else { known.into_iter().collect::<Vec<_>>().join(", ") };
+    super::complain(&format!(
+        "没有名为 {name} 的适配器，现有：{known} | no adapter is called {name}; there are: {known}"
+    ));
+    Exit::Refused
 }

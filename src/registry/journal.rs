@@ -107,13 +107,13 @@ fn kept(record: CallRecord, gateway: &Arc<str>) -> AdapterCall {
         at: record.at,
         gateway: Arc::clone(gateway),
         adapter: record.adapter,
-        verb: record.verb.word(),
+        verb: record.verb.word().into(),
         operation_id: record.operation_id,
         request_digest: record.request_digest,
         answer_digest: record.answer_digest,
         latency_us: i64::try_from(record.latency.as_micros()).unwrap_or(i64::MAX),
-        class: record.class.word(),
-        answer: record.answer,
+        class: record.class.word().into(),
+        answer: record.answer.map(Into::into),
         http_status: record.http_status,
     }
 }

@@ -1,6 +1,7 @@
 //! The third port: what gateways write down of adapters. Nothing of it is needed to go on after a crash, and nothing
 //! names a person.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -25,13 +26,13 @@ pub struct AdapterCall {
     pub at: Timestamp,
     pub gateway: Arc<str>,
     pub adapter: Arc<str>,
-    pub verb: &'static str,
+    pub verb: Cow<'static, str>,
     pub operation_id: Option<Arc<str>>,
     pub request_digest: Option<[u8; 32]>,
     pub answer_digest: Option<[u8; 32]>,
     pub latency_us: i64,
-    pub class: &'static str,
-    pub answer: Option<&'static str>,
+    pub class: Cow<'static, str>,
+    pub answer: Option<Cow<'static, str>>,
     pub http_status: Option<u16>,
 }
 
@@ -52,6 +53,9 @@ pub trait AdapterBook: Send + Sync {
 
     /// Forgets the oldest calls before an instant, at most `limit`; how many it were.
     fn forget_calls(&self, before: Timestamp, limit: u32) -> Answer<'_, u64>;
+
+    /// The newest calls of an adapter, the newest first, at most `last`.
+    fn adapter_calls(&self, adapter: Arc<str>, last: u32) -> Answer<'_, Vec<AdapterCall>>;
 
     /// Calls kept of an adapter.
     fn calls_kept(&self, adapter: Arc<str>) -> Answer<'_, u64>;

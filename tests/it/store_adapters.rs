@@ -41,13 +41,13 @@ fn call(adapter: &str, at: Timestamp, is_whole: bool) -> AdapterCall {
         at,
         gateway: "1".into(),
         adapter: adapter.into(),
-        verb: "commit",
+        verb: "commit".into(),
         operation_id: is_whole.then(|| "op-1".into()),
         request_digest: is_whole.then_some([7; 32]),
         answer_digest: is_whole.then_some([9; 32]),
         latency_us: 1_234,
-        class: "answered",
-        answer: is_whole.then_some("done"),
+        class: "answered".into(),
+        answer: is_whole.then(|| "done".into()),
         http_status: is_whole.then_some(200),
     }
 }
@@ -57,10 +57,15 @@ async fn calls_are_kept_in_batches_and_forgotten_oldest_first() {
     each_store(async |store| {
         let at = |seconds| now() + SignedDuration::from_secs(seconds);
         let calls = vec![call("a", at(0), true), call("a", at(1), false), call("b", at(2), true)];
-        store.keep_calls(calls).await.unwrap();
+        store.keep_calls(calls.clone()).await.unwrap();
         store.keep_calls(Vec::new()).await.unwrap();
         let kept = async |adapter: &str| store.calls_kept(adapter.into()).await.unwrap();
         assert_eq!((kept("a").await, kept("b").await, kept("c").await), (2, 1, 0));
+        // The newest first, and no more than were asked for.
+        let newest = async |last: u32| store.adapter_calls("a".into(), last).await.unwrap();
+        assert_eq!(newest(5).await, [calls[1].clone(), calls[0].clone()]);
+        assert_eq!(newest(1).await, calls[1..2]);
+        assert!(store.adapter_calls("c".into(), 5).await.unwrap().is_empty());
         assert_eq!(store.forget_calls(at(2), 1).await.unwrap(), 1);
         assert_eq!(kept("a").await, 1);
         assert_eq!(store.forget_calls(at(2), 10).await.unwrap(), 1);

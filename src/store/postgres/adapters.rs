@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::super::Answer;
 use super::super::adapter_book::{AdapterBook, AdapterCall, AdapterNote};
+use super::super::person::damaged;
+use super::super::{Answer, StoreError};
 use super::Postgres;
 use super::fault::broken;
 use super::open;
@@ -79,6 +80,15 @@ impl AdapterBook for Postgres {
         })
     }
 
+    fn adapter_calls(&self, adapter: Arc<str>, last: u32) -> Answer<'_, Vec<AdapterCall>> {
+        Box::pin(async move {
+            let sql = "SELECT at, gateway, verb, operation_id, request_digest, answer_digest, latency_us, class, answer,
+                         http_status FROM adapter_call WHERE adapter = $1 ORDER BY at DESC LIMIT $2";
+            let rows = self.rows(sql, &[&&*adapter, &i64::from(last)]).await?;
+            rows.iter().map(|row| call(row, &adapter)).collect()
+        })
+    }
+
     fn calls_kept(&self, adapter: Arc<str>) -> Answer<'_, u64> {
         Box::pin(async move {
             let sql = "SELECT count(*) FROM adapter_call WHERE adapter = $1";
@@ -88,6 +98,29 @@ impl AdapterBook for Postgres {
     }
 }
 
+fn call(row: &tokio_postgres::Row, adapter: &Arc<str>) -> Result<AdapterCall, StoreError> {
+    let Instant(at) = row.get(0);
+    let text = |column: usize| row.get::<_, Option<String>>(column);
+    let digest = |column: usize| {
+        let kept = row.get::<_, Option<&[u8]>>(column).map(<[u8; 32]>::try_from).transpose();
+        kept.map_err(|_| damaged("the digest of a call"))
+    };
+    let http_status = row.get::<_, Option<i32>>(9).map(u16::try_from).transpose();
+    Ok(AdapterCall {
+        at,
+        gateway: row.get::<_, &str>(1).into(),
+        adapter: Arc::clone(adapter),
+        verb: row.get::<_, String>(2).into(),
+        operation_id: text(3).map(Into::into),
+        request_digest: digest(4)?,
+        answer_digest: digest(5)?,
+        latency_us: row.get(6),
+        class: row.get::<_, String>(7).into(),
+        answer: text(8).map(Into::into),
+        http_status: http_status.map_err(|_| damaged("the status of a call"))?,
+    })
+}
+
 fn keep<'a>(batch: &mut Batch<'a>, call: &'a AdapterCall) {
     let sql = "INSERT INTO adapter_call (at, gateway, adapter, verb, operation_id, request_digest, answer_digest,
                  latency_us, class, answer, http_status) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
@@ -95,13 +128,13 @@ fn keep<'a>(batch: &mut Batch<'a>, call: &'a AdapterCall) {
         Instant(call.at),
         &*call.gateway,
         &*call.adapter,
-        call.verb,
+        &*call.verb,
         call.operation_id.as_deref(),
         call.request_digest.as_ref().map(<[u8; 32]>::as_slice),
         call.answer_digest.as_ref().map(<[u8; 32]>::as_slice),
         call.latency_us,
-        call.class,
-        call.answer,
+        &*call.class,
+        call.answer.as_deref(),
         call.http_status.map(i32::from),
     ];
     batch.add(sql, given);

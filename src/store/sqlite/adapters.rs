@@ -49,6 +49,10 @@ impl AdapterBook for Sqlite {
         }))
     }
 
+    fn adapter_calls(&self, adapter: Arc<str>, last: u32) -> Answer<'_, Vec<AdapterCall>> {
+        Box::pin(self.read(move |connection| calls(connection, &adapter, last)))
+    }
+
     fn calls_kept(&self, adapter: Arc<str>) -> Answer<'_, u64> {
         Box::pin(self.read(move |connection| {
             let sql = "SELECT count(*) FROM adapter_call WHERE adapter = ?1";
@@ -77,6 +81,31 @@ fn notes(connection: &Connection) -> Result<Vec<AdapterNote>, StoreError> {
     Ok(notes)
 }
 
+fn calls(connection: &Connection, adapter: &Arc<str>, last: u32) -> Result<Vec<AdapterCall>, StoreError> {
+    let sql =
+        "SELECT at, gateway, verb, operation_id, request_digest, answer_digest, latency_us, class, answer,
+                 http_status FROM adapter_call WHERE adapter = ?1 ORDER BY at DESC, rowid DESC LIMIT ?2";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query(params![&**adapter, last])?;
+    let mut calls = Vec::new();
+    while let Some(row) = rows.next()? {
+        calls.push(AdapterCall {
+            at: instant(row, 0)?.ok_or_else(|| damaged("the time of a call"))?,
+            gateway: row.get::<_, String>(1)?.into(),
+            adapter: Arc::clone(adapter),
+            verb: row.get::<_, String>(2)?.into(),
+            operation_id: row.get::<_, Option<String>>(3)?.map(Into::into),
+            request_digest: row.get(4)?,
+            answer_digest: row.get(5)?,
+            latency_us: row.get(6)?,
+            class: row.get::<_, String>(7)?.into(),
+            answer: row.get::<_, Option<String>>(8)?.map(Into::into),
+            http_status: row.get(9)?,
+        });
+    }
+    Ok(calls)
+}
+
 fn write(connection: &Connection, note: &AdapterNote) -> Result<(), StoreError> {
     let sql = "INSERT INTO adapter_note (adapter, gateway, noted_at, document) VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT (adapter, gateway) DO UPDATE SET noted_at = excluded.noted_at,
@@ -94,13 +123,13 @@ fn keep(connection: &Connection, call: &AdapterCall) -> Result<(), StoreError> {
         call.at.as_microsecond(),
         &*call.gateway,
         &*call.adapter,
-        call.verb,
+        &*call.verb,
         call.operation_id.as_deref(),
         call.request_digest,
         call.answer_digest,
         call.latency_us,
-        call.class,
-        call.answer,
+        &*call.class,
+        call.answer.as_deref(),
         call.http_status,
     ])?;
     Ok(())

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use yizhan_contract::Text;
 use zeroize::Zeroizing;
 
 use super::keyed::{Digest, hmac_sha256};
@@ -68,6 +69,41 @@ pub enum Class {
 }
 
 impl Class {
+    pub const ALL: [Self; 10] = [
+        Self::Answered,
+        Self::Busy,
+        Self::Refused,
+        Self::Odd,
+        Self::Unreadable,
+        Self::Late,
+        Self::Broken,
+        Self::Unreachable,
+        Self::NotSent,
+        Self::GivenUp,
+    ];
+
+    /// Which one a record was kept under.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.word() == word)
+    }
+
+    /// For whoever reads records.
+    pub fn text(self) -> Text {
+        let (zh, en) = match self {
+            Self::Answered => ("已应答", "answered"),
+            Self::Busy => ("对方繁忙", "busy"),
+            Self::Refused => ("HTTP 状态不符", "another HTTP status"),
+            Self::Odd => ("应答不合规", "an answer that cannot be one"),
+            Self::Unreadable => ("应答无法读取", "an answer that cannot be read"),
+            Self::Late => ("期限内无完整应答", "no whole answer in time"),
+            Self::Broken => ("连接中断", "the connection broke"),
+            Self::Unreachable => ("无法连接", "no connection"),
+            Self::NotSent => ("未发送", "not sent"),
+            Self::GivenUp => ("不再等待", "given up"),
+        };
+        Text::new(zh, en)
+    }
+
     pub fn word(self) -> &'static str {
         match self {
             Self::Answered => "answered",
@@ -217,6 +253,14 @@ mod tests {
         drop(taken);
         drop(Entry::begin(&journal, &host, &adapter, Verb::Quote, None));
         assert_eq!(journal.lost(), 4);
+    }
+
+    #[test]
+    fn each_class_is_known_by_its_word() {
+        for class in Class::ALL {
+            assert_eq!(Class::of_word(class.word()), Some(class));
+        }
+        assert_eq!(Class::of_word("later_words"), None);
     }
 
     #[tokio::test(start_paused = true)]
