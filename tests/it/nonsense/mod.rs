@@ -1,5 +1,5 @@
-//! An insurer that answers nonsense, seen from outside: `tests/cases/nonsense.toml` through one door, against a gateway
-//! that is a process of its own. Each answer is written down by its class and told in the log and on the bill, nothing is
+//! An insurer that answers nonsense, seen from outside: `tests/cases/nonsense.toml`, and `nonsense_mapped.toml` where a
+//! mapping leads to it, through one door, against a gateway that is a process of its own. Each answer is written down by its class and told in the log and on the bill, nothing is
 //! taken from it, and the stay comes to the end it would have come to.
 
 mod payer;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use payer::{Answer, Armed};
-use site::{Said, Site};
+use site::{Reached, Said, Site};
 
 use crate::project;
 
@@ -70,9 +70,18 @@ fn is_settled_as_if_nothing_had_been(case: &Case, bill: &Value, like: &Value) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_payer_answers_and_cannot_be_is_written_down_named_and_never_believed() {
-    let text = std::fs::read_to_string(project("tests/cases/nonsense.toml")).unwrap();
+    none_is_believed("nonsense.toml", Reached::ByProtocol).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_is_what_cannot_be_of_a_mapped_interface() {
+    none_is_believed("nonsense_mapped.toml", Reached::ByMapping).await;
+}
+
+async fn none_is_believed(file: &str, reached: Reached) {
+    let text = std::fs::read_to_string(project("tests/cases").join(file)).unwrap();
     let Cases { case: cases } = toml::from_str(&text).unwrap();
-    let site = Site::open(cases.len()).await;
+    let site = Site::open(cases.len(), reached).await;
     let like = site.settled(site.spare(0)).await;
     assert_eq!(findings(&like), Vec::<[String; 2]>::new());
     for (nth, case) in cases.iter().enumerate() {

@@ -25,6 +25,27 @@ pub(super) struct Said {
     pub(super) log: Value,
 }
 
+/// How the gateway comes to the insurer.
+pub(super) enum Reached {
+    ByProtocol,
+    /// `mapping.toml` describes its interface.
+    ByMapping,
+}
+
+impl Reached {
+    /// Keys of the adapter's file.
+    fn keys(self, installed: &Installed, payer: &Payer) -> String {
+        match self {
+            Self::ByProtocol => format!("url = \"http://{}\"\n", payer.address),
+            Self::ByMapping => {
+                let mapping = include_str!("mapping.toml").replace("{payer}", &payer.address.to_string());
+                std::fs::write(installed.path("mapping.toml"), mapping).unwrap();
+                format!("mapping = \"{}\"\n", installed.at("mapping.toml"))
+            }
+        }
+    }
+}
+
 pub(super) struct Site {
     installed: Installed,
     pub(super) payer: Payer,
@@ -35,13 +56,13 @@ pub(super) struct Site {
 
 impl Site {
     /// For each case a stay, and one more beside each.
-    pub(super) async fn open(cases: usize) -> Self {
+    pub(super) async fn open(cases: usize, reached: Reached) -> Self {
         let payer = Payer::open().await;
         let stays: Vec<Stay> = (0..=2 * cases).map(Stay::of).collect();
         let numbers = stays.iter().map(|stay| stay.person.clone());
         let installed = Installed::new(numbers, &[(SERVES, ADAPTER)]);
         let says = Says { adapter: ADAPTER.to_owned(), version: VERSION.to_owned(), ..Says::default() };
-        let keys = format!("url = \"http://{}\"\n[budget]\ncalls_min = 1000\n", payer.address);
+        let keys = reached.keys(&installed, &payer) + "[budget]\ncalls_min = 1000\n";
         installed.adapter(ADAPTER, &keys, &says);
         let gateway = installed.serve();
         Self { installed, payer, gateway, stays, cases }
