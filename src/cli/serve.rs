@@ -73,17 +73,23 @@ pub(super) fn run(args: ServeArgs, built_in: BuiltIn) -> anyhow::Result<Exit> {
     let (stop, stopped) = Shutdown::new();
     block_on(async {
         tokio::spawn(stop_on_signal(stop));
+        // Calls are written down to the last: what settlements and comparisons under way still ask is asked before the end.
+        let (all_asked, ended) = Shutdown::new();
         let registry = adapters.map(|(registry, keeper)| {
             let looking = registry.serve(again_on_signal(), stopped.clone());
-            tokio::spawn(futures_util::future::join(looking, keeper.serve(stopped.clone())))
+            (tokio::spawn(looking), tokio::spawn(keeper.serve(ended)))
         });
         let listeners = Listeners::bind(&config)?;
         let passes = opened::passes(&config.key_file)?;
         let front = Front { reading: http::Reading::Token, metrics, passes, recent: Arc::default() };
         serve(&config, listeners, reception, front, stopped).await?;
         match registry {
-            Some(registry) => {
-                registry.await.map(|_| ()).context("适配器登记中断 | the registry of adapters broke off")
+            Some((looking, keeping)) => {
+                let broke_off = "适配器登记中断 | the registry of adapters broke off";
+                looking.await.context(broke_off)?;
+                // Nobody hears it where keeping broke off, which is told next.
+                let _ = all_asked.send(true);
+                keeping.await.context(broke_off)
             }
             None => Ok(()),
         }

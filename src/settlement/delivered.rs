@@ -15,7 +15,7 @@ use super::effect::Effect;
 use super::findings;
 use super::given::{Answer, Given, has_lapsed};
 use super::outcome::Outcome;
-use super::price::{billed, moves};
+use super::price::{billed, moves, unusable};
 use super::record::{Moved, Settlement, StayRecord};
 use super::reserved::year_of;
 use super::saga::{Call, Course, Saga, Sent};
@@ -137,8 +137,12 @@ impl Decision {
             Ok(taken_over) => taken_over,
             Err(why) => return self.delivery_stuck(record, saga, why, owner),
         };
-        if let Some(saga) = saga {
-            after.bill.name_unusable(saga);
+        match saga {
+            Some(saga) => after.bill.name_unusable(saga),
+            None => {
+                let untold: Vec<Finding> = unusable(&after.bill, given).collect();
+                after.bill.findings.extend(untold);
+            }
         }
         record.settlement = Some(after);
         record.saga = saga.cloned().or(record.saga);

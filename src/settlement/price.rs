@@ -164,7 +164,7 @@ fn policy<'a>(
 }
 
 /// What payers said that could not be used.
-fn unusable<'b>(bill: &'b Bill, given: &'b Given) -> impl Iterator<Item = Finding> + 'b {
+pub(super) fn unusable<'b>(bill: &'b Bill, given: &'b Given) -> impl Iterator<Item = Finding> + 'b {
     bill.payers.iter().filter_map(|line| Some((&line.name, given.get(&line.payer)?))).flat_map(
         |(name, answer)| {
             let cover = answer.cover_unsaid.as_ref().map(|why| findings::unusable_cover(name, why));

@@ -51,7 +51,7 @@ impl Drive<'_> {
         let Some(owner) = &seen.facts.person else { return self.delivering(given, None).await };
         let Some(mut legs) = delivery::amounts(&seen.record, owner, self.gateway.policies(), &given) else {
             telemetry::payer_refuses(&adapter.name, given.keys().next(), "above_limit");
-            let refused = |payer: PayerCode| (payer, Answer::refused(None));
+            let refused = |payer: PayerCode| (payer, Answer::refused(None).instead_of(cannot_be()));
             return self.delivering(given.into_keys().map(refused).collect(), None).await;
         };
         let is_quoted = |payer: &PayerCode| given.get(payer).is_some_and(Answer::is_quoted);
@@ -61,7 +61,12 @@ impl Drive<'_> {
             return self.delivering(given, None).await;
         }
         match self.call(adapter, legs, 0, &given) {
-            Ok(call) => self.delivering(given, Some(Box::new(call))).await,
+            Ok(mut call) => {
+                // No bill is made before the payer has committed: what could not be used is told with that.
+                let unsaid = given.values().filter_map(|answer| answer.cover_unsaid.as_ref());
+                call.unusable.extend(unsaid.map(Text::line));
+                self.delivering(given, Some(Box::new(call))).await
+            }
             Err((name, why)) => {
                 telemetry::operation_not_prepared(&name, &why);
                 Ok(self.delivery_postponed(seen, refusals::cannot_prepare(&name, &why), true, None))
@@ -96,4 +101,11 @@ fn unanswered(payer: &Text, why: &Unanswered) -> Text {
         Unanswered::Unavailable(why) => refusals::payer_unavailable(payer, why),
     }
     .detail
+}
+
+fn cannot_be() -> Text {
+    Text::new(
+        "其金额超过上限，或所述后续支付方已付的金额无法成立",
+        "its amount is more than it may pay, or what it says that payers behind it have paid cannot be true",
+    )
 }

@@ -13,12 +13,12 @@ use yizhan::settlement::payers::PayersError;
 use yizhan::settlement::saga::event::Resolution;
 use yizhan::settlement::saga::plan::Impossible;
 use yizhan_contract::step::PayerState;
-use yizhan_contract::{FindingCode, Money};
+use yizhan_contract::{Finding, FindingCode, Money};
 use yizhan_rules::PolicyShelf;
 
 use super::outside::{bill, books_agree, later, line, opened, over, reversed, runs, send, stands};
 use super::{House, Sent};
-use crate::away::{ASK_AFTER, Away, discharge, policies, together};
+use crate::away::{ASK_AFTER, Away, Mood, discharge, policies, together};
 
 /// A house whose insurer is away, and a stay that is settled without it.
 async fn settled(insurer: &Arc<Away>) -> (House, Bill) {
@@ -115,6 +115,41 @@ async fn where_it_refuses_the_share_stands() {
     assert_eq!(later(&house, A_WHILE).await, 0);
     assert!(house.reception.gateway().attention(10).await.unwrap().is_empty(), "no money is open");
     books_agree(&house).await;
+}
+
+/// What it says later is held to what it may say, and told, as when the stay was settled.
+#[tokio::test]
+async fn what_it_says_then_and_cannot_be_is_named() {
+    type Mend = fn(&mut Mood);
+    let wordy: Mend = |mood| mood.quote_id = Some("Q".repeat(300));
+    let speaks_of_others: Mend = |mood| mood.also_paid = vec![("basic", "1.00")];
+    let unsaid: Mend = |mood| mood.cover_unsaid = Some("两项 | twice");
+    for (mend, state, words) in [
+        (wordy, PayerState::Refused, "gave no quote that can be used (it is longer than it may be"),
+        (
+            speaks_of_others,
+            PayerState::Refused,
+            "gave no quote that can be used (it answers for other payers",
+        ),
+        (unsaid, PayerState::Committed, "gave no answer that can be used (twice); nothing was taken from it"),
+    ] {
+        let insurer = Away::of("supplementary", |manifest| manifest.coverage_valid_s = Some(60));
+        insurer.mood().is_in_force = Some(true);
+        let (house, first) = settled(&insurer).await;
+        insurer.is_back(mend);
+        later(&house, SOON).await;
+        let second = stands(&house, first.settlement_id).await;
+        assert_eq!((second.state, second.version), (BillState::Settled, 2), "{words}");
+        assert_eq!(insured(&second).state, state, "{words}");
+        let is_new = |finding: &&Finding| {
+            finding.code == FindingCode::PayerAnswerUnusable && !first.findings.contains(finding)
+        };
+        let [said] = second.findings.iter().filter(is_new).collect::<Vec<_>>()[..] else {
+            panic!("{words}: {:?}", second.findings)
+        };
+        assert!(said.message.en.contains(words), "{said:?}");
+        books_agree(&house).await;
+    }
 }
 
 #[tokio::test]
