@@ -24,6 +24,7 @@ use yizhan_kit::simulate::{Simulated, Simulator};
 use super::bureau::{Bureau, Says};
 use crate::authority::Authority;
 use crate::away::policies;
+use crate::installed::until;
 
 /// Its file in the folder of adapters.
 pub(super) const ATTESTATION: &str = "acme-attestation.json";
@@ -72,16 +73,21 @@ impl Insurer {
     /// At the address it had before; each answer takes so long at least.
     pub(super) async fn comes(&mut self, takes: Duration) {
         let serves = vec!["supplementary".parse().unwrap()];
-        let sees_visits = self.sees_visits;
-        let simulated =
-            Simulated { optional: false, sees_visits, takes, ..Simulated::new(policies(), serves) };
+        let simulated = || Simulated {
+            optional: false,
+            sees_visits: self.sees_visits,
+            takes,
+            ..Simulated::new(policies(), serves.clone())
+        };
         // As they were issued once: a certificate that changes is another folder to a gateway.
         let at = |name: &str| self.authority.written_at(name);
         let (certificate, key) = (at("localhost.pem"), at("localhost-key.pem"));
         let tls = Some(TlsFiles { certificate, key, client_ca: at("ca.pem") });
         let service = Service { listen: self.address, tls, book: self.book.path().join("insurer.book") };
         let (stop, stopped) = oneshot::channel();
-        let simulator = Simulator::open(simulated, &service.book).unwrap();
+        // A connection of the service before may have it a moment longer.
+        let simulator =
+            until("its book is free", async || Simulator::open(simulated(), &service.book).ok()).await;
         let (listener, tls) = listen(&service).await.unwrap();
         self.address = listener.local_addr().unwrap();
         let manifest = simulator.manifest().clone();
