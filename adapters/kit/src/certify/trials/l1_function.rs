@@ -114,8 +114,8 @@ pub(super) const TRIALS: &[Trial] = &[
     },
     Trial {
         id: "L1-13",
-        zh: "取消入院得到 noted，重复亦然；重新入院后试算照常",
-        en: "a cancelled admission is noted, and once more; admitted anew, the stay is quoted as ever",
+        zh: "取消入院得到 noted，重复的、从未收到入院的亦然；重新入院后试算照常",
+        en: "a cancelled admission is noted, also again and where it never came; admitted anew, the stay is quoted as ever",
         clause: "visit",
         after: QUOTED,
         check: |bench| Box::pin(l1_visits::notes_that_it_is_called_off(bench)),

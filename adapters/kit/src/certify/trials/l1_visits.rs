@@ -41,7 +41,11 @@ pub(super) async fn notes_that_it_is_called_off(bench: &Bench) -> Verdict {
         stay.memo = bench.tell(&called_off, &stay).await?;
     }
     bench.tell_all(person, &mut stay).await?;
-    is_quoted_as_ever(bench, &stay).await
+    is_quoted_as_ever(bench, &stay).await?;
+    // A gateway that heard no answer to an admission calls it off all the same.
+    let unheard = Stay::of(bench.id("stay"));
+    let called_off = bench.event(person, &unheard.id, VisitEventKind::Cancelled);
+    bench.tell(&called_off, &unheard).await.map(|_| ())
 }
 
 /// What is quoted for a stay that was told of once and not called off.

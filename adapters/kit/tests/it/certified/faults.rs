@@ -31,6 +31,7 @@ pub(crate) enum Fault {
     CountsWhatItIsToldAgain,
     RefusesToBeToldAgain,
     StaysCalledOff,
+    RefusesToCallOffTheUnheard,
     // L2
     AnswersAnewEachTime,
     BooksTwiceAtOnce,
@@ -102,6 +103,7 @@ pub(crate) const CAUGHT: &[(Fault, &str)] = &[
     (CountsWhatItIsToldAgain, "L1-12"),
     (RefusesToBeToldAgain, "L1-12"),
     (StaysCalledOff, "L1-13"),
+    (RefusesToCallOffTheUnheard, "L1-13"),
     (AnswersAnewEachTime, "L2-01"),
     (BooksTwiceAtOnce, "L2-02"),
     (TakesOtherContent, "L2-03"),
@@ -142,7 +144,12 @@ impl Fault {
     pub(crate) fn is_of_visits(self) -> bool {
         matches!(
             self,
-            MissesCharges | KeepsTooMuch | CountsWhatItIsToldAgain | RefusesToBeToldAgain | StaysCalledOff
+            MissesCharges
+                | KeepsTooMuch
+                | CountsWhatItIsToldAgain
+                | RefusesToBeToldAgain
+                | StaysCalledOff
+                | RefusesToCallOffTheUnheard
         )
     }
 

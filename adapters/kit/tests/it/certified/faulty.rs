@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use yizhan_contract::Money;
 use yizhan_contract::payer::{
-    Coverage, KEPT_BYTES_MAX, Manifest, Performed, QuoteAnswer, StatementLine, Status, Unavailable,
-    VisitEvent, VisitEventKind, Visited,
+    Coverage, KEPT_BYTES_MAX, Manifest, Need, Performed, Person, QuoteAnswer, StatementLine, Status,
+    Unavailable, VisitEvent, VisitEventKind, Visited,
 };
 use yizhan_contract::protocol::{
     CommitRequest, CoverageRequest, QuoteRequest, ReverseRequest, Statement, StatusRequest, VisitRequest,
@@ -29,6 +29,19 @@ const PROMISED_MS: u32 = 75;
 /// Amounts in fen whose references are mixed up: only many stays at once have them.
 const MIXED_UP: std::ops::Range<i64> = 1_020..1_030;
 
+/// Whoever must see visits wants to be told all there is.
+const EVERYTHING: [Need; 9] = [
+    Need::IdNumber,
+    Need::Name,
+    Need::Birth,
+    Need::Sex,
+    Need::Card,
+    Need::VisitNumber,
+    Need::Diagnoses,
+    Need::Lines,
+    Need::Standing,
+];
+
 pub(crate) struct Faulty {
     inner: Simulator,
     manifest: Manifest,
@@ -42,6 +55,9 @@ pub(crate) struct Faulty {
 impl Faulty {
     pub(crate) fn of(inner: Simulator, fault: Option<Fault>, memory: Arc<Memory>) -> Self {
         let mut manifest = inner.manifest().clone();
+        if manifest.sees_visits {
+            manifest.needs = EVERYTHING.into();
+        }
         match fault {
             Some(Fault::AllowsNothingAtOnce) => manifest.concurrency_max = 0,
             Some(Fault::QuotesSlowlyUnderLoad) => manifest.quote_p95_ms = PROMISED_MS,
@@ -101,12 +117,21 @@ impl Faulty {
 
     async fn told(&self, asked: &VisitRequest, at: Timestamp) -> Result<Visited, Refusal> {
         let event = &asked.event;
+        if !is_whole(event) {
+            return Ok(not_now());
+        }
         let is_called_off = self.memory.of().called_off.contains(&*event.stay);
+        let is_unheard = !is_called_off && !self.memory.of().told.contains_key(&*event.stay);
         let times = self.memory.hears(event);
         let answer = self.inner.visit(asked, at).await?;
         Ok(match self.fault {
             Some(Fault::MissesCharges) if event.kind == VisitEventKind::Charged => not_now(),
             Some(Fault::RefusesToBeToldAgain) if 1 < times => not_now(),
+            Some(Fault::RefusesToCallOffTheUnheard)
+                if is_unheard && event.kind == VisitEventKind::Cancelled =>
+            {
+                not_now()
+            }
             Some(Fault::KeepsTooMuch) => Visited::Noted { memo: vec![b'9'; KEPT_BYTES_MAX + 1].into() },
             Some(Fault::StaysCalledOff) if is_called_off => {
                 let asked = VisitRequest { event: called_off(event), ..asked.clone() };
@@ -269,6 +294,18 @@ impl Faulty {
 fn line(id: &str, amount: Money, at: Timestamp) -> StatementLine {
     let (operation_id, reference) = (id.to_owned(), format!("X-{id}"));
     StatementLine { operation_id, reference, payer: "supplementary".parse().unwrap(), amount, at }
+}
+
+/// Whether all that its manifest needs to know was told.
+fn is_whole(event: &VisitEvent) -> bool {
+    let has_charges = matches!(event.kind, VisitEventKind::Charged | VisitEventKind::Discharged);
+    let Person { id_number, name, birth, sex, card } = &event.person;
+    let is_known =
+        id_number.is_some() && name.is_some() && birth.is_some() && sex.is_some() && card.is_some();
+    is_known
+        && event.visit_number.is_some()
+        && !event.diagnoses.is_empty()
+        && has_charges != event.lines.is_empty()
 }
 
 fn not_now() -> Visited {

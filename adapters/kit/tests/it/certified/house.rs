@@ -55,7 +55,11 @@ impl House {
 
     /// The simulated payer, which quotes no stay that it was not told of.
     pub(crate) async fn that_sees_visits() -> Arc<Self> {
-        Self::with(|book| Arc::new(Desk::of(simulator(book, true)))).await
+        Self::with(|book| {
+            let faultless = Faulty::of(simulator(book, true), None, Arc::default());
+            Arc::new(Desk::of(faultless))
+        })
+        .await
     }
 
     /// Whatever answers the protocol by its book.
