@@ -99,8 +99,10 @@ impl Site {
     /// Lines of today in the book of a payer that was killed, as it left it.
     pub(super) async fn booked_before_its_end(&self, payer: &str) -> usize {
         let simulated = Simulated::by_default(vec![payer.parse().unwrap()]).unwrap();
-        let book = self.installed.path(&format!("{payer}.book"));
-        let dead = Simulator::open(simulated, &book).unwrap();
+        // A copy: who opens a book has it, for a moment longer where a process is begun meanwhile.
+        let copy = self.installed.path(&format!("{payer}.dead.book"));
+        std::fs::copy(self.installed.path(&format!("{payer}.book")), &copy).unwrap();
+        let dead = Simulator::open(simulated, &copy).unwrap();
         let now = SystemClock.now();
         dead.statement(civil_date(now), None, now).await.unwrap().lines.len()
     }
