@@ -59,6 +59,15 @@ impl Quoted {
         self.amounts.iter().map(|part| (part.payer.clone(), part.amount)).collect()
     }
 
+    /// The same with another sum: its first payer that pays at all pays this much more, or less.
+    pub(super) fn off_by(&self, by: Money) -> Self {
+        let mut other = self.clone();
+        if let Some(part) = other.amounts.iter_mut().find(|part| part.amount.is_positive()) {
+            part.amount += by;
+        }
+        other
+    }
+
     fn parts(&self) -> Value {
         let part =
             |part: &QuotedAmount| json!({"payer": part.payer.as_str(), "amount": part.amount.to_string()});

@@ -1,14 +1,14 @@
 //! L1: each verb does what it is for.
 
 use serde_json::json;
-use yizhan_contract::payer::{Coverage, Performed, QuoteAnswer, Status};
+use yizhan_contract::payer::{Coverage, QuoteAnswer, Status};
 use yizhan_contract::{Money, PayerCode};
 
+use super::l1_refusals::{self, known};
 use super::{Trial, l1_visits};
 use crate::certify::asking::{End, is_ahead};
 use crate::certify::bench::Bench;
-use crate::certify::data::TestPerson;
-use crate::certify::verdict::{Stop, Verdict, not_applicable};
+use crate::certify::verdict::{Verdict, not_applicable};
 
 const SHAPED: &[&str] = &["L0"];
 const QUOTED: &[&str] = &["L0", "L1-01"];
@@ -86,7 +86,15 @@ pub(super) const TRIALS: &[Trial] = &[
         en: "a commit of no quote is refused",
         clause: "commit",
         after: COMMITTED,
-        check: |bench| Box::pin(refuses_what_was_not_quoted(bench)),
+        check: |bench| Box::pin(l1_refusals::refuses_what_was_not_quoted(bench)),
+    },
+    Trial {
+        id: "L1-14",
+        zh: "金额与试算相差一分的支付被拒绝，status 记得",
+        en: "a commit of a fen more or less than was quoted is refused, and status remembers",
+        clause: "commit",
+        after: COMMITTED,
+        check: |bench| Box::pin(l1_refusals::refuses_another_sum(bench)),
     },
     Trial {
         id: "L1-09",
@@ -94,7 +102,7 @@ pub(super) const TRIALS: &[Trial] = &[
         en: "a refused person is refused with code and reason, and status remembers",
         clause: "commit",
         after: COMMITTED,
-        check: |bench| Box::pin(refuses_with_a_reason(bench)),
+        check: |bench| Box::pin(l1_refusals::refuses_with_a_reason(bench)),
     },
     Trial {
         id: "L1-10",
@@ -169,19 +177,6 @@ async fn says_who_is_not_covered(bench: &Bench) -> Verdict {
     came.holds(matches!(answer, QuoteAnswer::NotCovered), "answer 为 not_covered", "the answer not_covered")
 }
 
-/// A person the test data may leave out.
-fn known<'d>(person: &'d Option<TestPerson>, which: &str) -> Result<&'d TestPerson, Stop> {
-    person.as_ref().map_or_else(
-        || {
-            not_applicable(
-                &format!("测试数据中没有 people.{which}"),
-                &format!("the test data have no people.{which}"),
-            )
-        },
-        Ok,
-    )
-}
-
 async fn knows_its_covers(bench: &Bench) -> Verdict {
     if bench.manifest().coverage_valid_s.is_none() {
         return not_applicable("manifest 未提供 coverage", "the manifest offers no coverage");
@@ -240,41 +235,6 @@ async fn commits_what_it_quoted(bench: &Bench) -> Verdict {
     };
     said.holds(same, "status 与支付应答相同", "what the commit was answered")?;
     bench.give_back(&id, &quoted).await
-}
-
-async fn refuses_what_was_not_quoted(bench: &Bench) -> Verdict {
-    let mut quoted = bench.quote_some(&bench.data.people.covered, None).await?;
-    quoted.id = bench.id("no-quote");
-    let id = bench.id("commit");
-    let came = bench.caller.post("/v1/commit", &bench.commit_body(&id, &quoted)).await;
-    let answer: Performed = came.answer()?;
-    came.holds(matches!(answer, Performed::Refused { .. }), "answer 为 refused", "the answer refused")
-}
-
-async fn refuses_with_a_reason(bench: &Bench) -> Verdict {
-    let person = known(&bench.data.people.refused, "refused")?;
-    let stay = bench.stay(person).await?;
-    let asked = bench.ask(person, &stay, &bench.manifest().serves, None);
-    let came = bench.caller.post("/v1/quote", &asked).await;
-    if let QuoteAnswer::Refused { code, message } = came.answer()? {
-        let told = !code.is_empty() && !message.is_empty();
-        return came.holds(told, "code 与 message 不为空", "a code and a message");
-    }
-    let quoted = bench.quote(person, None).await?;
-    let id = bench.id("commit");
-    let came = bench.caller.post("/v1/commit", &bench.commit_body(&id, &quoted)).await;
-    let Performed::Refused { code, message } = came.answer()? else {
-        return came.is_not("answer 为 refused", "the answer refused");
-    };
-    let told = !code.is_empty() && !message.is_empty();
-    came.holds(told, "code 与 message 不为空", "a code and a message")?;
-    let said = bench.status(&id).await;
-    let status: Status = said.answer()?;
-    said.holds(
-        status == Status::Refused { code: code.clone() },
-        format!("status 为 refused {code}"),
-        format!("status says refused {code}"),
-    )
 }
 
 async fn takes_back(bench: &Bench) -> Verdict {

@@ -41,7 +41,7 @@ pub(super) const TRIALS: &[Trial] = &[
         zh: "被拒绝的与空冲正的业务不在账中",
         en: "what was refused, or had nothing to take back, is not in the book",
         clause: "statement",
-        after: BOOKED,
+        after: &["L0", "L1-01", "L1-07", "L1-08", "L1-14", "L7-01"],
         check: |bench| Box::pin(holds_nothing_else(bench)),
     },
     Trial {
@@ -154,13 +154,15 @@ async fn holds_nothing_else(bench: &Bench) -> Verdict {
     if bench.manifest().reverse_window_s.is_some() {
         let _ = bench.reverse(&empty, &never, &quoted).await?;
     }
+    let of_another_sum = bench.id("commit");
+    let _ = bench.commit(&of_another_sum, &quoted.off_by(Money::FEN)).await?;
     quoted.id = bench.id("no-quote");
-    let refused = bench.id("commit");
-    let _ = bench.commit(&refused, &quoted).await?;
+    let of_no_quote = bench.id("commit");
+    let _ = bench.commit(&of_no_quote, &quoted).await?;
     let (lines, came) = bench.our_lines().await?;
     let moved = |id: &String| !of(&lines, id).is_empty();
     came.holds(
-        ![never, empty, refused].iter().any(moved),
+        ![never, empty, of_another_sum, of_no_quote].iter().any(moved),
         "没有被拒绝的或空冲正的业务",
         "no line of what was refused or had nothing to take back",
     )

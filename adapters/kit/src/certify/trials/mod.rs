@@ -2,6 +2,7 @@
 
 mod l0_shape;
 mod l1_function;
+mod l1_refusals;
 mod l1_visits;
 mod l2_exactly_once;
 mod l3_stress;

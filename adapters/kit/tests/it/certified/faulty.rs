@@ -194,7 +194,10 @@ impl Faulty {
             }
             Ok(Performed::Refused { code, message }) => {
                 memory.refused.push(line(&id, asked.amounts[0].1, at));
-                if self.has(Fault::RacesPastTheCap) && code == "cap_reached" && is_beside_others {
+                let is_past_the_cap = code == "cap_reached" && is_beside_others;
+                if self.has(Fault::RacesPastTheCap) && is_past_the_cap
+                    || self.has(Fault::CommitsAnySum) && code == "amounts_differ"
+                {
                     return done(&format!("P-{id}"));
                 }
                 let code =

@@ -1,0 +1,78 @@
+//! L1: what must not be paid is refused, and the refusal is remembered.
+
+use yizhan_contract::Money;
+use yizhan_contract::payer::{Performed, QuoteAnswer, Status};
+
+use crate::certify::asking::End;
+use crate::certify::bench::Bench;
+use crate::certify::data::TestPerson;
+use crate::certify::verdict::{Stop, Verdict, not_applicable};
+
+/// A person the test data may leave out.
+pub(super) fn known<'d>(person: &'d Option<TestPerson>, which: &str) -> Result<&'d TestPerson, Stop> {
+    person.as_ref().map_or_else(
+        || {
+            not_applicable(
+                &format!("测试数据中没有 people.{which}"),
+                &format!("the test data have no people.{which}"),
+            )
+        },
+        Ok,
+    )
+}
+
+pub(super) async fn refuses_what_was_not_quoted(bench: &Bench) -> Verdict {
+    let mut quoted = bench.quote_some(&bench.data.people.covered, None).await?;
+    quoted.id = bench.id("no-quote");
+    let id = bench.id("commit");
+    let came = bench.caller.post("/v1/commit", &bench.commit_body(&id, &quoted)).await;
+    let answer: Performed = came.answer()?;
+    came.holds(matches!(answer, Performed::Refused { .. }), "answer 为 refused", "the answer refused")
+}
+
+pub(super) async fn refuses_another_sum(bench: &Bench) -> Verdict {
+    for by in [Money::FEN, -Money::FEN] {
+        let quoted = bench.quote_some(&bench.data.people.covered, None).await?;
+        let id = bench.id("commit");
+        let (end, came) = bench.commit(&id, &quoted.off_by(by)).await?;
+        let End::Refused { code } = end else {
+            return came.is_not(
+                format!("拒绝支付：金额与试算相差 {by}"),
+                format!("refused: its sum differs from the quote by {by}"),
+            );
+        };
+        remembers(bench, &id, &code).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn refuses_with_a_reason(bench: &Bench) -> Verdict {
+    let person = known(&bench.data.people.refused, "refused")?;
+    let stay = bench.stay(person).await?;
+    let asked = bench.ask(person, &stay, &bench.manifest().serves, None);
+    let came = bench.caller.post("/v1/quote", &asked).await;
+    if let QuoteAnswer::Refused { code, message } = came.answer()? {
+        let told = !code.is_empty() && !message.is_empty();
+        return came.holds(told, "code 与 message 不为空", "a code and a message");
+    }
+    let quoted = bench.quote(person, None).await?;
+    let id = bench.id("commit");
+    let came = bench.caller.post("/v1/commit", &bench.commit_body(&id, &quoted)).await;
+    let Performed::Refused { code, message } = came.answer()? else {
+        return came.is_not("answer 为 refused", "the answer refused");
+    };
+    let told = !code.is_empty() && !message.is_empty();
+    came.holds(told, "code 与 message 不为空", "a code and a message")?;
+    remembers(bench, &id, &code).await
+}
+
+/// Whether status says of a refused commit that it was, and why.
+async fn remembers(bench: &Bench, id: &str, code: &str) -> Verdict {
+    let said = bench.status(id).await;
+    let status: Status = said.answer()?;
+    said.holds(
+        status == Status::Refused { code: code.to_owned() },
+        format!("status 为 refused {code}"),
+        format!("status says refused {code}"),
+    )
+}
