@@ -64,6 +64,13 @@ const CASES: &[Case] = &[
         exit: 2,
         says: &["--certificate"],
     },
+    Case {
+        name: "an expired certificate without its key",
+        arguments: &["--expired", "expired.pem"],
+        data: None,
+        exit: 2,
+        says: &["--expired-key"],
+    },
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -105,6 +105,8 @@ fn a_second_run_adds_what_is_missing_and_never_makes_the_authority_anew() {
         [
             "ca-key.pem",
             "ca.pem",
+            "gateway-expired-key.pem",
+            "gateway-expired.pem",
             "gateway-key.pem",
             "gateway.pem",
             "hospital-H1-key.pem",
@@ -201,6 +203,7 @@ async fn both_ports_of_a_gateway_know_their_own_clients() {
         ("the gateway's own client", Some((&made, "gateway")), true),
         ("another authority's hospital", Some((&strangers, "hospital-H37132301")), false),
         ("a server's certificate", Some((&made, "server")), false),
+        ("a certificate that has expired", Some((&made, "gateway-expired")), false),
         ("nobody", None, false),
     ] {
         let client = made.client(shows);

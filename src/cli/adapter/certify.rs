@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use yizhan_kit::certify::attestation::{PublicKey, VALID, make_key, public_key, sign};
 use yizhan_kit::certify::{
-    Certify, ClientFiles, Commanded, LOAD, Level, PATIENCE, Report, Restart, Standing, Started, Target,
-    Terminal, TestData, certify,
+    Certify, ClientFiles, Commanded, ExpiredFiles, LOAD, Level, PATIENCE, Report, Restart, Standing, Started,
+    Target, Terminal, TestData, certify,
 };
 use yizhan_kit::stop_signal;
 
@@ -41,6 +41,12 @@ pub(in crate::cli) struct CertifyArgs {
     /// 该证书的私钥，PEM | Its private key, as PEM
     #[arg(long, value_name = "FILE", requires_all = ["ca", "certificate"])]
     key: Option<PathBuf>,
+    /// 同一 CA 签发、已过期的证书：适配器须拒绝，PEM | A certificate of the same CA that has expired and must be refused, as PEM
+    #[arg(long, value_name = "FILE", requires_all = ["expired_key", "ca"])]
+    expired: Option<PathBuf>,
+    /// 过期证书的私钥，PEM | The private key of the expired certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "expired")]
+    expired_key: Option<PathBuf>,
     /// 启动适配器的命令：由评测工具启动、kill -9 并重启 | The command that starts the adapter; the kit starts it, kills it and starts it again
     #[arg(long, value_name = "CMD", conflicts_with = "restart")]
     start: Option<String>,
@@ -120,15 +126,8 @@ fn test_data(file: &Path) -> anyhow::Result<Result<TestData, String>> {
 
 /// Absent: broken off by a signal; an adapter that was started ends with it.
 fn tried(args: &CertifyArgs, data: TestData) -> anyhow::Result<Option<Report>> {
-    let tls = match (&args.ca, &args.certificate, &args.key) {
-        (Some(ca), Some(certificate), Some(key)) => {
-            let (ca, certificate, key) = (ca.clone(), certificate.clone(), key.clone());
-            Some(ClientFiles { ca, certificate, key })
-        }
-        _ => None,
-    };
     let asked = Certify {
-        target: Target { url: args.url.clone(), tls },
+        target: Target { url: args.url.clone(), tls: client_files(args) },
         data,
         levels: if args.levels.is_empty() { Level::ALL.to_vec() } else { args.levels.clone() },
         restart: restart(args)?,
@@ -142,6 +141,14 @@ fn tried(args: &CertifyArgs, data: TestData) -> anyhow::Result<Option<Report>> {
             () = stop_signal() => Ok(None),
         }
     })
+}
+
+fn client_files(args: &CertifyArgs) -> Option<ClientFiles> {
+    let pair = |certificate: &Option<PathBuf>, key: &Option<PathBuf>| certificate.clone().zip(key.clone());
+    let (certificate, key) = pair(&args.certificate, &args.key)?;
+    let expired = pair(&args.expired, &args.expired_key);
+    let expired = expired.map(|(certificate, key)| ExpiredFiles { certificate, key });
+    Some(ClientFiles { ca: args.ca.clone()?, certificate, key, expired })
 }
 
 fn restart(args: &CertifyArgs) -> anyhow::Result<Option<Box<dyn Restart>>> {

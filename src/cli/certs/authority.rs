@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use jiff::civil::Date;
+use jiff::civil::{Date, date};
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan as _};
 use rcgen::{
@@ -21,6 +21,8 @@ use crate::cli::house;
 pub(super) const CERTIFICATE: &str = "ca.pem";
 pub(super) const KEY: &str = "ca-key.pem";
 const YEARS: i32 = 10;
+/// What has expired was good from the one day until the other.
+const EXPIRED: [Date; 2] = [date(2019, 1, 1), date(2020, 1, 1)];
 const ONLY_OWNER: u32 = 0o600;
 const EVERYBODY: u32 = 0o644;
 
@@ -73,7 +75,8 @@ impl Authority {
         Ok((Self { certificate, issuer }, made))
     }
 
-    /// Makes a certificate and its key, good from yesterday (for clocks that are behind) until so many days from now.
+    /// Makes a certificate and its key, good from yesterday (for clocks that are behind) until so many days from now;
+    /// or one that has expired.
     /// Written once it is known that whoever trusts this authority takes it.
     pub(super) fn issue(
         &self,
@@ -83,11 +86,14 @@ impl Authority {
     ) -> Result<Timestamp, CertsError> {
         let own = KeyPair::generate()?;
         let today = day_of(now);
-        // Whole days: what is left of today comes on top.
-        let last = today.saturating_add(i64::from(days + 1).days());
+        let [first, last] = match wanted.has_expired {
+            true => EXPIRED,
+            // Whole days: what is left of today comes on top.
+            false => [today.saturating_sub(1.day()), today.saturating_add(i64::from(days + 1).days())],
+        };
         let mut params = CertificateParams::new(wanted.hosts.clone())?;
         params.distinguished_name = named(&wanted.holder);
-        valid(&mut params, today.saturating_sub(1.day()), last);
+        valid(&mut params, first, last);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![match wanted.side {
             Side::Server => ExtendedKeyUsagePurpose::ServerAuth,
@@ -96,7 +102,7 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         let signed = params.signed_by(&own, &self.issuer)?;
         let (signed, own) = (signed.pem(), own.serialize_pem());
-        fitting::check(&self.certificate, wanted, (signed.as_bytes(), own.as_bytes()), now)
+        fitting::check(&self.certificate, wanted, (signed.as_bytes(), own.as_bytes()), good_at(wanted, now))
             .map_err(|why| CertsError::Unusable { path: self.certificate.clone(), why })?;
         put(key, &own, ONLY_OWNER, Over::Existing)?;
         put(certificate, &signed, EVERYBODY, Over::Existing)?;
@@ -112,8 +118,15 @@ impl Authority {
         now: Timestamp,
     ) -> Result<(), String> {
         let read = |path: &PathBuf| std::fs::read(path).map_err(|why| format!("{}: {why}", path.display()));
-        fitting::check(&self.certificate, wanted, (&read(certificate)?, &read(key)?), now)
+        fitting::check(&self.certificate, wanted, (&read(certificate)?, &read(key)?), good_at(wanted, now))
     }
+}
+
+/// When a certificate has to be good: now, or before it expired.
+fn good_at(wanted: &Wanted, now: Timestamp) -> Timestamp {
+    let [first, _] = EXPIRED;
+    let then = wanted.has_expired.then(|| Offset::UTC.to_timestamp(first.at(12, 0, 0, 0)).ok());
+    then.flatten().unwrap_or(now)
 }
 
 fn make(certificate: &Path, key: &Path, now: Timestamp) -> Result<KeyPair, CertsError> {

@@ -83,13 +83,15 @@ struct Wanted {
     /// What a server is called by those who call it.
     hosts: Vec<String>,
     purpose: Text,
+    /// It is good for nothing any more, and others have to notice.
+    has_expired: bool,
 }
 
 impl Wanted {
     fn new(stem: impl Into<String>, side: Side, hosts: &[String], purpose: Text) -> Self {
         let stem = stem.into();
         let hosts = if side == Side::Server { hosts.to_vec() } else { Vec::new() };
-        Self { holder: format!("yizhan development {stem}"), stem, side, hosts, purpose }
+        Self { holder: format!("yizhan development {stem}"), stem, side, hosts, purpose, has_expired: false }
     }
 
     fn certificate(&self, folder: &Path) -> PathBuf {
@@ -149,6 +151,18 @@ fn wanted(args: &CertsArgs) -> Vec<Wanted> {
                 "what the gateway, or the conformance kit, shows to payers",
             ),
         ),
+        Wanted {
+            has_expired: true,
+            ..Wanted::new(
+                "gateway-expired",
+                Side::Client,
+                &hosts,
+                Text::new(
+                    "已过期，供评测支付方是否拒绝（adapter certify --expired）",
+                    "has expired: to see whether payers refuse it (adapter certify --expired)",
+                ),
+            )
+        },
     ];
     let payer = |name: &String| {
         let purpose = Text::new(format!("支付方 {} 的服务", name), format!("the service of payer {}", name));

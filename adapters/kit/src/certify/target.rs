@@ -1,16 +1,19 @@
 //! Where an adapter lives, who the kit is to it, and who it is to the kit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, Url};
 use rustls::client::WantsClientCert;
 use rustls::crypto::ring;
+use rustls::pki_types::UnixTime;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, Error, RootCertStore};
 
+use crate::given;
 use crate::service::TlsError;
 use crate::service::certificates;
 
@@ -19,6 +22,15 @@ use crate::service::certificates;
 pub struct ClientFiles {
     /// Whoever vouches for the adapter; nobody else is believed.
     pub ca: PathBuf,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Absent: whether an expired certificate is refused is not tried.
+    pub expired: Option<ExpiredFiles>,
+}
+
+/// A certificate by the CA of the kit's own that has expired, and its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpiredFiles {
     pub certificate: PathBuf,
     pub key: PathBuf,
 }
@@ -40,6 +52,10 @@ pub enum TargetError {
         "{0}：须用 https 并给出 ca、certificate 与 key；http 仅限本机 | {0}: must be https with ca, certificate and key; http is for this machine alone"
     )]
     NotProtected(String),
+    #[error(
+        "{0}：这份证书尚未过期，不能用于 --expired | {0}: has not expired; --expired is for one that has"
+    )]
+    NotExpired(String),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("无法建立 HTTP 客户端（{0}）| no HTTP client can be made: {0}")]
@@ -53,6 +69,8 @@ pub(super) enum Identity {
     Nobody,
     /// A certificate of a CA that was made for this alone.
     Stranger,
+    /// The certificate that has expired; where there is none, nobody.
+    Expired,
 }
 
 /// A target that can be called.
@@ -72,7 +90,10 @@ impl Target {
         let host = url.host_str().ok_or_else(bad)?.trim_start_matches('[').trim_end_matches(']');
         let is_here = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
         match (url.scheme(), &self.tls) {
-            ("https", Some(_)) => Ok(Called { url, tls: self.tls.clone() }),
+            ("https", Some(files)) => {
+                files.expired.as_ref().map_or(Ok(()), |expired| expired.check(&files.ca))?;
+                Ok(Called { url, tls: self.tls.clone() })
+            }
             ("http", _) if is_here => Ok(Called { url, tls: None }),
             ("http" | "https", _) => Err(TargetError::NotProtected(self.url.clone())),
             _ => Err(bad()),
@@ -101,23 +122,16 @@ impl Called {
         protocols: &[&[u8]],
     ) -> Result<Option<ClientConfig>, TargetError> {
         let Some(files) = &self.tls else { return Ok(None) };
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates(&files.ca)? {
-            roots.add(certificate).map_err(TlsError::Unusable)?;
-        }
-        let builder = trusting(roots)?;
-        let mut config = match identity {
-            Identity::Nobody => builder.with_no_client_auth(),
-            Identity::Own => {
-                let key = PrivateKeyDer::from_pem_file(&files.key)
-                    .map_err(|why| TlsError::Unreadable { path: files.key.clone(), why })?;
-                let own = certificates(&files.certificate)?;
-                builder.with_client_auth_cert(own, key).map_err(TlsError::Unusable)?
-            }
-            Identity::Stranger => {
-                let (certificate, key) = stranger()?;
-                builder.with_client_auth_cert(vec![certificate], key).map_err(TlsError::Unusable)?
-            }
+        let builder = trusting(roots(&files.ca)?)?;
+        let shown = match (identity, &files.expired) {
+            (Identity::Own, _) => Some(shown(&files.certificate, &files.key)?),
+            (Identity::Expired, Some(expired)) => Some(shown(&expired.certificate, &expired.key)?),
+            (Identity::Stranger, _) => Some(stranger()?),
+            (Identity::Nobody, _) | (Identity::Expired, None) => None,
+        };
+        let mut config = match shown {
+            Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(TlsError::Unusable)?,
+            None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(Some(config))
@@ -136,15 +150,55 @@ impl Called {
     }
 }
 
+impl ExpiredFiles {
+    /// Days are looked at before whoever vouches, so that it need not be the adapter's CA that does.
+    ///
+    /// # Errors
+    /// It cannot be read, or whoever takes it would be right.
+    fn check(&self, ca: &Path) -> Result<(), TargetError> {
+        let chain = certificates(&self.certificate)?;
+        let unusable =
+            |why: VerifierBuilderError| TlsError::ClientCa { path: ca.to_owned(), why: why.to_string() };
+        let provider = Arc::new(ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(ca)?), provider);
+        let verifier = verifier.build().map_err(unusable)?;
+        let now = Duration::from_secs(given::now().as_second().unsigned_abs());
+        let verified = chain.split_first().map(|(leaf, between)| {
+            verifier.verify_client_cert(leaf, between, UnixTime::since_unix_epoch(now))
+        });
+        match verified {
+            Some(Err(Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. },
+            ))) => Ok(()),
+            _ => Err(TargetError::NotExpired(self.certificate.display().to_string())),
+        }
+    }
+}
+
+type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn shown(certificate: &Path, key: &Path) -> Result<Shown, TlsError> {
+    let unreadable = |why| TlsError::Unreadable { path: key.to_owned(), why };
+    Ok((certificates(certificate)?, PrivateKeyDer::from_pem_file(key).map_err(unreadable)?))
+}
+
+fn roots(ca: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(ca)? {
+        roots.add(certificate).map_err(TlsError::Unusable)?;
+    }
+    Ok(roots)
+}
+
 fn trusting(roots: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots))
 }
 
 /// A certificate that nobody vouches for.
-fn stranger() -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), TargetError> {
+fn stranger() -> Result<Shown, TargetError> {
     let made = rcgen::generate_simple_self_signed(vec!["stranger.invalid".to_owned()]);
     let made = made.map_err(|why| TargetError::NoClient(why.to_string()))?;
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    Ok((made.cert.der().clone(), key.into()))
+    Ok((vec![made.cert.der().clone()], key.into()))
 }

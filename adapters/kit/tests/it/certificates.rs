@@ -1,10 +1,14 @@
-//! Certificates for tests: a CA, a service, a caller, and a caller of nobody's.
+//! Certificates for tests: a CA, a service, a caller, a caller whose certificate has expired, and a caller of nobody's.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    date_time_ymd,
+};
 use tempfile::TempDir;
+use yizhan_kit::certify::{ClientFiles, ExpiredFiles};
 use yizhan_kit::service::TlsFiles;
 
 pub(crate) struct Certificates {
@@ -23,6 +27,16 @@ impl Certificates {
             client_ca: self.path("ca.pem"),
         }
     }
+
+    pub(crate) fn of_caller(&self) -> ClientFiles {
+        let expired = ExpiredFiles { certificate: self.path("expired.pem"), key: self.path("expired.key") };
+        ClientFiles {
+            ca: self.path("ca.pem"),
+            certificate: self.path("caller.pem"),
+            key: self.path("caller.key"),
+            expired: Some(expired),
+        }
+    }
 }
 
 /// Who a certificate is of: no two have the same name.
@@ -38,7 +52,8 @@ pub(crate) fn certificates() -> &'static Certificates {
     static MADE: OnceLock<Certificates> = OnceLock::new();
     MADE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        for (authority, holders) in [("ca", ["service", "caller"].as_slice()), ("stranger_ca", &["stranger"])]
+        for (authority, holders) in
+            [("ca", ["service", "caller", "expired"].as_slice()), ("stranger_ca", &["stranger"])]
         {
             let mut params = named(Vec::new(), authority);
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -47,7 +62,11 @@ pub(crate) fn certificates() -> &'static Certificates {
             for holder in holders {
                 let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
                 let key = KeyPair::generate().unwrap();
-                let certificate = named(names, holder).signed_by(&key, &issuer).unwrap();
+                let mut params = named(names, holder);
+                if *holder == "expired" {
+                    params.not_after = date_time_ymd(2020, 1, 1);
+                }
+                let certificate = params.signed_by(&key, &issuer).unwrap();
                 std::fs::write(folder.path().join(format!("{holder}.pem")), certificate.pem()).unwrap();
                 std::fs::write(folder.path().join(format!("{holder}.key")), key.serialize_pem()).unwrap();
             }

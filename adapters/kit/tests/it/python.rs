@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use yizhan_kit::certify::{Certify, ClientFiles, Level, Started, Target, TestData, certify};
+use yizhan_kit::certify::{Certify, Level, Started, Target, TestData, certify};
 
 use crate::certificates::certificates;
 use crate::certified::{OF_VISITS, left_out};
@@ -46,9 +46,8 @@ async fn the_python_example_survives_kill_9_and_passes_every_level() {
         path("ca.pem").display(),
     );
     let started = Started::begin(&command).unwrap();
-    let tls = ClientFiles { ca: path("ca.pem"), certificate: path("caller.pem"), key: path("caller.key") };
     let asked = Certify {
-        target: Target { url: format!("https://localhost:{port}"), tls: Some(tls) },
+        target: Target { url: format!("https://localhost:{port}"), tls: Some(certificates().of_caller()) },
         data: TestData::default(),
         levels: Level::ALL.to_vec(),
         restart: Some(Box::new(started)),

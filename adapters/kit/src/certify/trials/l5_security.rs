@@ -35,6 +35,14 @@ pub(super) const TRIALS: &[Trial] = &[
         check: |bench| Box::pin(lets_nobody_in(bench, Identity::Stranger)),
     },
     Trial {
+        id: "L5-07",
+        zh: "证书已过期的人得不到任何应答",
+        en: "whoever shows a certificate that has expired gets no answer",
+        clause: "certificates",
+        after: &["L0", "L5-01", "L5-02"],
+        check: |bench| Box::pin(lets_nobody_in_any_more(bench)),
+    },
+    Trial {
         id: "L5-03",
         zh: "同一端口不接受明文 HTTP",
         en: "the same port does not speak plain HTTP",
@@ -87,6 +95,17 @@ async fn lets_nobody_in(bench: &Bench, identity: Identity) -> Verdict {
     };
     let came = bench.caller.get_by(&client, "/v1/describe").await;
     came.holds(came.status().is_none(), "没有应答（TLS 握手失败）", "no answer: the TLS handshake fails")
+}
+
+async fn lets_nobody_in_any_more(bench: &Bench) -> Verdict {
+    protected(bench)?;
+    if bench.caller.called.tls.as_ref().is_some_and(|files| files.expired.is_none()) {
+        return not_applicable(
+            "未提供已过期的证书（--expired）",
+            "no certificate was given that has expired (--expired)",
+        );
+    }
+    lets_nobody_in(bench, Identity::Expired).await
 }
 
 async fn speaks_no_plain_text(bench: &Bench) -> Verdict {

@@ -57,6 +57,7 @@ pub(crate) enum Fault {
     // L5
     LetsAnybodyIn,
     BelievesAnyAuthority,
+    TakesTheExpired,
     SpeaksPlainText,
     BeginsWhatIsLate,
     RepeatsThePerson,
@@ -126,6 +127,7 @@ pub(crate) const CAUGHT: &[(Fault, &str)] = &[
     (AnswersBeforeItIsDurable, "L4-06"),
     (LetsAnybodyIn, "L5-01"),
     (BelievesAnyAuthority, "L5-02"),
+    (TakesTheExpired, "L5-07"),
     (SpeaksPlainText, "L5-03"),
     (BeginsWhatIsLate, "L5-04"),
     (RepeatsThePerson, "L5-05"),
@@ -166,6 +168,7 @@ impl Fault {
                 | DiesOfNonsense
                 | LetsAnybodyIn
                 | BelievesAnyAuthority
+                | TakesTheExpired
                 | SpeaksPlainText
         )
     }

@@ -1,13 +1,17 @@
 //! Faults of connections: what stands between the network and an adapter that is right otherwise.
 
 use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -29,7 +33,7 @@ pub(crate) async fn serve(
     memory: Arc<Memory>,
 ) {
     match fault {
-        Fault::LetsAnybodyIn | Fault::BelievesAnyAuthority => {
+        Fault::LetsAnybodyIn | Fault::BelievesAnyAuthority | Fault::TakesTheExpired => {
             let tls = Arc::new(careless(fault));
             open(listener, Some(tls), handler, std::future::pending()).await;
         }
@@ -37,38 +41,55 @@ pub(crate) async fn serve(
     }
 }
 
-/// A service that asks nobody for a certificate, or takes any.
+/// A service that asks nobody for a certificate, takes any, or does not know what day it is.
 fn careless(fault: Fault) -> ServerConfig {
     let files = certificates().of_service();
-    let certificate = CertificateDer::from_pem_file(&files.certificate).unwrap();
+    let read = |path: &Path| CertificateDer::from_pem_file(path).unwrap();
     let key = PrivateKeyDer::from_pem_file(&files.key).unwrap();
-    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(read(&files.client_ca)).unwrap();
+    let callers = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let careful = callers.build().unwrap();
+    let builder =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let builder = match fault {
         Fault::LetsAnybodyIn => builder.with_no_client_auth(),
-        _ => builder.with_client_cert_verifier(Arc::new(Anybody)),
+        _ => builder.with_client_cert_verifier(Arc::new(Careless { careful, fault })),
     };
-    let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
+    let mut config = builder.with_single_cert(vec![read(&files.certificate)], key).unwrap();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config
 }
 
-/// Wants a certificate, and does not care whose.
-#[derive(Debug)]
-struct Anybody;
+/// When its clock stopped: before anything expired.
+const STOPPED_AT: Duration = Duration::from_secs(1_560_000_000);
 
-impl ClientCertVerifier for Anybody {
+/// Wants a certificate, and does not care whose, or how old it is.
+#[derive(Debug)]
+struct Careless {
+    careful: Arc<dyn ClientCertVerifier>,
+    fault: Fault,
+}
+
+impl ClientCertVerifier for Careless {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
 
     fn verify_client_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
+        shown: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        Ok(ClientCertVerified::assertion())
+        match self.fault {
+            Fault::BelievesAnyAuthority => Ok(ClientCertVerified::assertion()),
+            _ => {
+                let at = UnixTime::since_unix_epoch(STOPPED_AT);
+                self.careful.verify_client_cert(shown, between, at)
+            }
+        }
     }
 
     fn verify_tls12_signature(
@@ -76,9 +97,8 @@ impl ClientCertVerifier for Anybody {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        let algorithms = ring::default_provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, &algorithms)
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.careful.verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -86,13 +106,12 @@ impl ClientCertVerifier for Anybody {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        let algorithms = ring::default_provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, &algorithms)
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.careful.verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider().signature_verification_algorithms.supported_schemes()
+        self.careful.supported_verify_schemes()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use yizhan_kit::certify::{ClientFiles, Restart, Restarting, Target};
+use yizhan_kit::certify::{Restart, Restarting, Target};
 use yizhan_kit::service::{Desk, Handler, open, server_config};
 use yizhan_kit::simulate::{Simulated, Simulator};
 
@@ -84,10 +84,8 @@ impl House {
     }
 
     pub(crate) fn target(&self) -> Target {
-        let path = |name: &str| certificates().path(name);
-        let tls =
-            ClientFiles { ca: path("ca.pem"), certificate: path("caller.pem"), key: path("caller.key") };
-        Target { url: format!("https://localhost:{}", self.address.port()), tls: Some(tls) }
+        let tls = Some(certificates().of_caller());
+        Target { url: format!("https://localhost:{}", self.address.port()), tls }
     }
 
     fn book(&self) -> PathBuf {

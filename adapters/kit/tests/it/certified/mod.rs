@@ -14,12 +14,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
-use yizhan_kit::certify::{Certify, Level, Outcome, Report, TestData, certify};
+use yizhan_kit::certify::{
+    Certify, CertifyError, ExpiredFiles, Level, Outcome, Report, Standing, TestData, certify,
+};
 use yizhan_kit::service::{Bridge, Desk};
 
 use careless::{Careless, Core};
 use faults::{CAUGHT, Fault};
 use house::{Control, House};
+
+use crate::certificates::certificates;
 
 /// Adapters certified at a time.
 const AT_ONCE: usize = 4;
@@ -94,6 +98,35 @@ async fn passes(make: fn(Arc<Mutex<Core>>) -> Careless) {
     let report = tried(house.await, data, Duration::from_secs(1)).await;
     let expected = [&["L1-04", "L1-05", "L1-09"][..], &OF_VISITS, &["L3-01", "L3-02"]].concat();
     assert_eq!(left_out(&report), expected);
+}
+
+/// L5 of the simulated payer, by a kit that shows this as a certificate that has expired.
+async fn tried_with(expired: Option<ExpiredFiles>) -> Result<Report, CertifyError> {
+    let house = House::of(None).await;
+    let mut target = house.target();
+    target.tls.as_mut().unwrap().expired = expired;
+    let asked = Certify {
+        target,
+        data: TestData::default(),
+        levels: vec![Level::L5],
+        restart: None,
+        load: Duration::ZERO,
+        patience: PATIENCE,
+    };
+    certify(asked, &()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expired_certificate_is_shown_where_one_was_given_that_has_expired() {
+    let report = tried_with(None).await.unwrap();
+    let trial = report.trials.iter().find(|trial| trial.id == "L5-07").unwrap();
+    assert!(matches!(trial.outcome, Outcome::NotApplicable { .. }), "{trial:?}");
+    let level = report.levels.iter().find(|level| level.level == Level::L5).unwrap();
+    assert_eq!(level.standing, Standing::Passed);
+    let path = |name: &str| certificates().path(name);
+    let still_good = ExpiredFiles { certificate: path("caller.pem"), key: path("caller.key") };
+    let why = tried_with(Some(still_good)).await.unwrap_err().to_string();
+    assert!(why.contains("caller.pem") && why.contains("has not expired"), "{why}");
 }
 
 /// Whoever is served by the crate need not think of being asked twice, nor of being killed.
