@@ -39,7 +39,7 @@ pub use magic::{Magic, listed};
 
 /// The policy of a payer that was given none.
 pub const POLICY: (&str, &str) = ("simulated.toml", include_str!("../../policies/simulated.toml"));
-/// How long a quote can be committed.
+/// How long a quote can be committed where nothing else is said.
 const QUOTE_VALID: SignedDuration = SignedDuration::from_mins(30);
 const SLOW: Duration = Duration::from_secs(3);
 /// How often the status of a lost answer is lost as well.
@@ -56,6 +56,8 @@ pub struct Simulated {
     pub sees_visits: bool,
     /// What each quote, commit and reversal takes at least.
     pub takes: Duration,
+    /// How long a quote can be committed.
+    pub quote_valid: SignedDuration,
     /// What its manifest promises: requests at a time, and in a second.
     pub concurrency_max: u16,
     pub requests_per_second_max: Option<u16>,
@@ -95,6 +97,7 @@ impl Simulated {
             optional: true,
             sees_visits: false,
             takes: Duration::ZERO,
+            quote_valid: QUOTE_VALID,
             concurrency_max: 32,
             requests_per_second_max: None,
         }
@@ -221,7 +224,7 @@ impl Simulator {
             if legs.iter().all(|leg| leg.is_barred) {
                 return (Vec::new(), QuoteAnswer::NotCovered);
             }
-            let valid_until = at.saturating_add(QUOTE_VALID).unwrap_or(Timestamp::MAX);
+            let valid_until = at.saturating_add(self.simulated.quote_valid).unwrap_or(Timestamp::MAX);
             let by_payer = |leg: &quoting::Leg| (leg.quoted.payer.clone(), leg.quoted.amount);
             let quoted = Quoted {
                 id: format!("Q{}", ledger.quotes_given + 1),

@@ -97,6 +97,14 @@ pub(super) const TRIALS: &[Trial] = &[
         check: |bench| Box::pin(l1_refusals::refuses_another_sum(bench)),
     },
     Trial {
+        id: "L1-15",
+        zh: "试算过期后的支付被拒绝，status 记得",
+        en: "a commit of a quote that has lapsed is refused, and status remembers",
+        clause: "commit",
+        after: COMMITTED,
+        check: |bench| Box::pin(l1_refusals::refuses_what_has_lapsed(bench)),
+    },
+    Trial {
         id: "L1-09",
         zh: "被拒绝的人，拒绝有代码与原因，status 记得",
         en: "a refused person is refused with code and reason, and status remembers",

@@ -1,5 +1,8 @@
 //! L1: what must not be paid is refused, and the refusal is remembered.
 
+use std::time::Duration;
+
+use jiff::SignedDuration;
 use yizhan_contract::Money;
 use yizhan_contract::payer::{Performed, QuoteAnswer, Status};
 
@@ -7,6 +10,12 @@ use crate::certify::asking::End;
 use crate::certify::bench::Bench;
 use crate::certify::data::TestPerson;
 use crate::certify::verdict::{Stop, Verdict, not_applicable};
+use crate::given;
+
+/// Quotes that hold for longer are not waited for.
+const WAITED_MAX: SignedDuration = SignedDuration::from_secs(5);
+/// Past the end of a quote, for an adapter whose clock is behind.
+const CLOCK_BEHIND_MAX: Duration = Duration::from_secs(5);
 
 /// A person the test data may leave out.
 pub(super) fn known<'d>(person: &'d Option<TestPerson>, which: &str) -> Result<&'d TestPerson, Stop> {
@@ -44,6 +53,24 @@ pub(super) async fn refuses_another_sum(bench: &Bench) -> Verdict {
         remembers(bench, &id, &code).await?;
     }
     Ok(())
+}
+
+pub(super) async fn refuses_what_has_lapsed(bench: &Bench) -> Verdict {
+    let quoted = bench.quote_some(&bench.data.people.covered, None).await?;
+    let left = quoted.valid_until.duration_since(given::now());
+    if WAITED_MAX < left {
+        return not_applicable(
+            "试算有效期超过 5 秒，评测不等待其过期",
+            "quotes hold for more than 5 s, which is not waited for",
+        );
+    }
+    tokio::time::sleep(Duration::try_from(left).unwrap_or_default() + CLOCK_BEHIND_MAX).await;
+    let id = bench.id("commit");
+    let (end, came) = bench.commit(&id, &quoted).await?;
+    let End::Refused { code } = end else {
+        return came.is_not("拒绝支付：试算已过期", "refused: its quote has lapsed");
+    };
+    remembers(bench, &id, &code).await
 }
 
 pub(super) async fn refuses_with_a_reason(bench: &Bench) -> Verdict {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use yizhan_kit::certify::{Restart, Restarting, Target};
@@ -20,10 +21,15 @@ use crate::certificates::certificates;
 
 /// For everything of an ended adapter to be gone.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
+/// For a quote to be committed that the kit waits for the end of.
+const SHORT: SignedDuration = SignedDuration::from_secs(4);
+
+fn simulated() -> Simulated {
+    Simulated::by_default(vec!["supplementary".parse().unwrap()]).unwrap()
+}
 
 fn simulator(book: &Path, sees_visits: bool) -> Simulator {
-    let simulated = Simulated::by_default(vec!["supplementary".parse().unwrap()]).unwrap();
-    Simulator::open(Simulated { sees_visits, ..simulated }, book).unwrap()
+    Simulator::open(Simulated { sees_visits, ..simulated() }, book).unwrap()
 }
 
 /// Makes an adapter on its book.
@@ -58,6 +64,15 @@ impl House {
         Self::with(|book| {
             let faultless = Faulty::of(simulator(book, true), None, Arc::default());
             Arc::new(Desk::of(faultless))
+        })
+        .await
+    }
+
+    /// The simulated payer, whose quotes lapse within seconds.
+    pub(crate) async fn of_short_quotes() -> Arc<Self> {
+        Self::with(|book| {
+            let simulator = Simulator::open(Simulated { quote_valid: SHORT, ..simulated() }, book).unwrap();
+            Arc::new(Desk::of(simulator))
         })
         .await
     }

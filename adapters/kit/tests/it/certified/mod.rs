@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use yizhan_kit::certify::{
-    Certify, CertifyError, ExpiredFiles, Level, Outcome, Report, Standing, TestData, certify,
+    Certify, CertifyError, ExpiredFiles, Level, Outcome, Report, Standing, Target, TestData, certify,
 };
 use yizhan_kit::service::{Bridge, Desk};
 
@@ -55,8 +55,9 @@ fn failed(report: &Report) -> Vec<(&str, String)> {
     failed.collect()
 }
 
-/// What does not apply to an adapter that is told of no visits.
-pub(crate) const OF_VISITS: [&str; 3] = ["L1-11", "L1-12", "L1-13"];
+/// What does not apply to an adapter that is told of no visits, and whose quotes hold for half an hour.
+pub(crate) const OF_OTHERS: [&str; 4] = ["L1-11", "L1-12", "L1-13", LAPSES];
+const LAPSES: &str = "L1-15";
 
 /// The trials that do not apply; every other one has passed, and with it every level.
 pub(crate) fn left_out(report: &Report) -> Vec<&str> {
@@ -71,7 +72,7 @@ pub(crate) fn left_out(report: &Report) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_simulated_payer_passes_every_level() {
     let report = certified(None, Duration::from_secs(1)).await;
-    assert_eq!(left_out(&report), OF_VISITS);
+    assert_eq!(left_out(&report), OF_OTHERS);
     // A trial that no adapter was ever seen to fail shows nothing.
     let shown: BTreeSet<&str> = CAUGHT.iter().map(|(_, id)| *id).collect();
     let made: BTreeSet<&str> = report.trials.iter().map(|trial| trial.id).collect();
@@ -83,7 +84,7 @@ async fn the_simulated_payer_passes_every_level() {
 async fn so_does_one_that_must_see_visits() {
     let house = House::that_sees_visits().await;
     let report = tried(house, TestData::default(), Duration::from_secs(1)).await;
-    assert!(left_out(&report).is_empty());
+    assert_eq!(left_out(&report), [LAPSES]);
 }
 
 /// Passes every level by the service over it.
@@ -96,19 +97,31 @@ async fn passes(make: fn(Arc<Mutex<Core>>) -> Careless) {
     let mut data = TestData { no_annual_cap: true, ..TestData::default() };
     (data.people.not_covered, data.people.refused, data.people.capped) = (None, None, None);
     let report = tried(house.await, data, Duration::from_secs(1)).await;
-    let expected = [&["L1-04", "L1-05", "L1-09"][..], &OF_VISITS, &["L3-01", "L3-02"]].concat();
+    let expected = [&["L1-04", "L1-05", "L1-09"][..], &OF_OTHERS, &["L3-01", "L3-02"]].concat();
     assert_eq!(left_out(&report), expected);
 }
 
-/// L5 of the simulated payer, by a kit that shows this as a certificate that has expired.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quote_that_lapses_soon_is_waited_for() {
+    let house = House::of_short_quotes().await;
+    let report = tried_at(Level::L1, house.target()).await.unwrap();
+    let trial = report.trials.iter().find(|trial| trial.id == LAPSES).unwrap();
+    assert_eq!((&trial.outcome, report.reached()), (&Outcome::Passed, Some(Level::L1)));
+}
+
+/// The simulated payer, by a kit that shows this as a certificate that has expired.
 async fn tried_with(expired: Option<ExpiredFiles>) -> Result<Report, CertifyError> {
     let house = House::of(None).await;
     let mut target = house.target();
     target.tls.as_mut().unwrap().expired = expired;
+    tried_at(Level::L5, target).await
+}
+
+async fn tried_at(level: Level, target: Target) -> Result<Report, CertifyError> {
     let asked = Certify {
         target,
         data: TestData::default(),
-        levels: vec![Level::L5],
+        levels: vec![level],
         restart: None,
         load: Duration::ZERO,
         patience: PATIENCE,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use yizhan_kit::service::{Asked, Desk, Handler, Problem, ProblemKind, Reply};
 
@@ -12,6 +13,7 @@ use super::faulty::{Faulty, Sent};
 /// Requests in hand from which on every so many are told that it is busy.
 const BUSY_FROM: usize = 8;
 const BUSY_EACH: usize = 7;
+const SOON: SignedDuration = SignedDuration::from_secs(3);
 
 pub(crate) struct Twisted {
     desk: Arc<Desk<Faulty>>,
@@ -76,6 +78,10 @@ impl Twisted {
             (Fault::QuotesWhatHasLapsed, 200) if is_quote => {
                 edited(reply, |quote| quote["valid_until"] = json!("2020-07-02T02:45:05Z"))
             }
+            // Its quotes hold for longer than it says.
+            (Fault::CommitsWhatHasLapsed, 200) if is_quote => {
+                edited(reply, |quote| quote["valid_until"] = json!(soon().to_string()))
+            }
             (Fault::TimesHaveNoOffset, 200) if is_quote => {
                 edited(reply, |quote| quote["valid_until"] = json!("2100-01-01T00:00:00"))
             }
@@ -96,6 +102,11 @@ impl Twisted {
             _ => reply,
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a payer has a clock of its own")]
+fn soon() -> Timestamp {
+    Timestamp::now() + SOON
 }
 
 fn is_late(reply: &Reply) -> bool {
