@@ -29,6 +29,8 @@ use crate::telemetry;
 
 /// How long a payer may take to answer a question: a quote, or what became of an operation.
 pub(super) const ASK_DEADLINE: SignedDuration = SignedDuration::from_secs(5);
+/// Of that, how long for whether the person is covered: the quote, which says so too, has the rest at least.
+const COVER_DEADLINE: SignedDuration = SignedDuration::from_millis(2_500);
 
 type Legs = Vec<(PayerCode, Money)>;
 
@@ -61,6 +63,19 @@ enum Covers {
 }
 
 impl Unanswered {
+    /// Before it, the adapter did not say either whether the person is covered; told once, where it is for the same reason.
+    fn and_cover(self, unsaid: Option<Text>) -> Self {
+        match (self, unsaid) {
+            (Self::Unavailable(Unavailable { why, retry_after }), Some(cover))
+                if Text::of_line(&why) != cover =>
+            {
+                let why = neither(&Text::of_line(&why), &cover).line();
+                Self::Unavailable(Unavailable { why, retry_after })
+            }
+            (why, _) => why,
+        }
+    }
+
     pub(super) fn retry_after(&self) -> Option<SignedDuration> {
         match self {
             Self::NotReady(_) => None,
@@ -123,13 +138,17 @@ impl Drive<'_> {
         to_ask: &ToAsk,
         adapter: &Adapter,
     ) -> Result<Given, Unanswered> {
-        let deadline = later(self.gateway.runtime().now(), ASK_DEADLINE);
-        let unsaid = match self.cover(seen, to_ask, adapter, deadline).await {
+        let now = self.gateway.runtime().now();
+        let deadline = later(now, ASK_DEADLINE);
+        let unsaid = match self.cover(seen, to_ask, adapter, later(now, COVER_DEADLINE)).await {
             Covers::Nobody => return Ok(answered(to_ask, |_, asked| Answer::not_covered(asked))),
             Covers::Perhaps => None,
             Covers::Unsaid(why) => Some(why),
         };
-        let mut given = self.ask_for_quote(seen, to_ask, adapter, deadline).await?;
+        let mut given = match self.ask_for_quote(seen, to_ask, adapter, deadline).await {
+            Ok(given) => given,
+            Err(why) => return Err(why.and_cover(unsaid)),
+        };
         let first = to_ask.legs.first().and_then(|leg| given.get_mut(&leg.payer));
         if let Some(answer) = first {
             answer.cover_unsaid = unsaid;
@@ -413,6 +432,13 @@ fn lapsed() -> Unavailable {
 
 pub(super) fn no_answer() -> Unavailable {
     Unavailable { why: "规定时间内未应答 | no answer in time".to_owned(), retry_after: None }
+}
+
+fn neither(quote: &Text, cover: &Text) -> Text {
+    Text::new(
+        format!("{}；此前对参保情况的应答亦不可用：{}", quote.zh, cover.zh),
+        format!("{}; nor could its answer about cover be used: {}", quote.en, cover.en),
+    )
 }
 
 fn beyond_limits() -> Text {
