@@ -5,16 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use yizhan_attestation::{AttestationError, Untrusted, Verified, verify};
 use yizhan_contract::Text;
 use yizhan_contract::payer::Manifest;
 use yizhan_contract::stay::civil_date;
-use yizhan_remote::ConnectError;
+use yizhan_remote::{ConnectError, Remote};
 use yizhan_rules::toml_file::Mistake;
 
-use super::reach::{Reach, nonsense};
+use super::looking::ASKED_AT_ONCE_MAX;
+use super::reach::{Reach, Shared, nonsense};
 use super::{Entry, Good, Registry};
 use crate::telemetry;
 
@@ -72,6 +73,21 @@ impl Attested {
     }
 }
 
+/// A service that is to be asked again what it is.
+struct Again {
+    path: PathBuf,
+    remote: Arc<Remote>,
+    shared: Shared,
+}
+
+impl Again {
+    /// Its time begins with its turn.
+    async fn asked(self) -> (PathBuf, Result<Manifest, ConnectError>) {
+        let answer = self.remote.describe(self.shared.deadline()).await;
+        (self.path, answer)
+    }
+}
+
 impl Registry {
     /// Absent: it does not mean to decide.
     pub(super) fn proof(&self, good: &Good) -> Option<Proof> {
@@ -114,18 +130,20 @@ impl Registry {
 
     /// Asks services what they are that have not been asked for a while; the files of those that are something else now.
     pub(super) async fn changed_of_themselves(&mut self) -> BTreeSet<PathBuf> {
-        let (now, deadline) = (self.runtime.now(), self.shared.deadline());
+        let now = self.runtime.now();
         let due = self.entries.iter().filter_map(|(path, entry)| {
             let good = entry.good.as_ref()?;
             let Reach::Protocol(remote) = &good.reach else { return None };
             let (_, at) = good.said.as_ref()?;
             // A clock that was set back must not keep them unasked.
             let is_due = now < *at || DESCRIBE_EVERY <= now.duration_since(*at);
-            is_due.then(|| (path.clone(), Arc::clone(remote)))
+            let (path, remote, shared) = (path.clone(), Arc::clone(remote), self.shared.clone());
+            is_due.then_some(Again { path, remote, shared })
         });
-        let asked = due.map(|(path, remote)| async move { (path, remote.describe(deadline).await) });
+        let due: Vec<Again> = due.collect();
+        let asked = stream::iter(due).map(Again::asked).buffered(ASKED_AT_ONCE_MAX);
         let mut changed = BTreeSet::new();
-        for (path, answer) in join_all(asked.collect::<Vec<_>>()).await {
+        for (path, answer) in asked.collect::<Vec<_>>().await {
             if self.entries.get_mut(&path).is_some_and(|entry| entry.says(answer, now)) {
                 changed.insert(path);
             }

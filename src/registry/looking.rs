@@ -17,7 +17,7 @@ use crate::settlement::directory::{Directory, Mode, Registered};
 use crate::telemetry;
 
 /// Services that are asked at a time what they are. One that does not answer keeps its place for two seconds.
-const ASKED_AT_ONCE_MAX: usize = 16;
+pub(super) const ASKED_AT_ONCE_MAX: usize = 16;
 
 /// What files look like: a digest of what stands in them.
 pub(super) type Print = [u8; 32];
