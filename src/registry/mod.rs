@@ -2,7 +2,7 @@
 //! taken out while the gateway goes on.
 //!
 //! Reading order: [`file`] (what is written), `reach` (how it is reached), this page (all of it), `looking` (the folder, and
-//! what becomes of its files), `attested` (whether it may decide), `table` (who is asked from now on), `watched` and [`budget`] (when an adapter is not asked for a while), `comparing` (adapters that are only compared),
+//! what becomes of its files), `attested` (whether it may decide), `table` (who is asked from now on), `watched` and [`budget`] (when an adapter is not asked for a while), `comparing` (adapters that are only compared) and `compared` (what came of that),
 //! [`standing`] (what is told of them), [`journal`] (their calls, after the fact), `host`.
 //!
 //! A file that cannot be used changes nothing: what was good stays, and why the new one is not taken is told.
@@ -10,6 +10,7 @@
 mod attested;
 pub mod budget;
 pub mod built_in;
+mod compared;
 mod comparing;
 pub mod file;
 mod host;
@@ -49,7 +50,8 @@ use crate::store::adapter_book::AdapterBook;
 use crate::telemetry;
 
 pub use self::attested::DESCRIBE_EVERY;
-pub use self::comparing::{Compared, Comparer};
+pub use self::compared::Compared;
+pub use self::comparing::Comparer;
 pub use self::watched::Fallen;
 
 /// How often the folder is looked at.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use yizhan_contract::Text;
 
 use super::attested::Proof;
-use super::comparing::Compared;
+use super::compared::Compared;
 use super::watched::Fallen;
 use super::{Entry, Good, Registry};
 use crate::store::StoreError;
@@ -32,6 +32,9 @@ pub struct Noted {
     #[serde(default)]
     pub unproven: Option<Text>,
     pub fallen: Option<Fallen>,
+    /// Orders to ask it again that were followed when this was written: what it fell for before a later one is over.
+    #[serde(default)]
+    pub resets: u32,
     pub compared: Compared,
     /// Why what stands in its file, or what its service says of itself, is not taken.
     pub mistakes: Vec<Text>,
@@ -131,11 +134,15 @@ impl Registry {
                 else {
                     return false;
                 };
-                self.comparer.go_on(name, noted.compared);
-                noted.fallen.is_some_and(|fallen| {
-                    watch.fall(fallen);
-                    true
-                })
+                self.comparer.counts.go_on(name, noted.compared);
+                let Some(fallen) = noted.fallen else { return false };
+                // Ordered while no gateway of this name ran, or too late for the one before to write down.
+                if noted.resets != resets {
+                    telemetry::adapter_reset(name);
+                    return false;
+                }
+                watch.fall(fallen);
+                true
             }
             Some(before) if before < resets => {
                 watch.reset();
@@ -195,7 +202,8 @@ impl Registry {
             vouched,
             unproven,
             fallen: watch.fallen(),
-            compared: self.comparer.counts(name),
+            resets: self.notebook.followed.get(name).copied().unwrap_or_default(),
+            compared: self.comparer.counts.of(name),
             mistakes: mistakes.clone(),
         }
     }

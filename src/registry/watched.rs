@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use yizhan_contract::Text;
 use yizhan_contract::payer::{
-    Answer, Ask, Manifest, Operation, Payer, Performed, PrepareError, Prepared, QuoteAnswer, StatementLine,
-    Status, Unavailable,
+    Answer, Ask, Manifest, Memo, Operation, Payer, Performed, PrepareError, Prepared, QuoteAnswer,
+    StatementLine, Status, Unavailable, VisitEvent, Visited,
 };
 use yizhan_remote::{Ended, Host, Trouble, Verb};
 
@@ -57,9 +57,12 @@ impl Watch {
         Self { name, host, budget, terms, fallen, falling }
     }
 
-    /// Nothing counts before it is said by which terms.
+    /// Nothing counts before it is said by which terms, and nothing of when it decided nothing once it decides.
     pub(super) fn go_by(&self, terms: Terms) {
-        *self.terms.lock().unwrap_or_else(PoisonError::into_inner) = Some(terms);
+        let before = self.terms.lock().unwrap_or_else(PoisonError::into_inner).replace(terms);
+        if terms.may_fall && before.is_some_and(|before| !before.may_fall) {
+            self.budget.forget();
+        }
     }
 
     pub(super) fn fallen(&self) -> Option<Fallen> {
@@ -138,6 +141,11 @@ impl Payer for Unheard {
         self.inner.quote(ask, deadline)
     }
 
+    /// Of what it is to forget no stay waits.
+    fn visit<'a>(&'a self, event: &'a VisitEvent, memo: Memo, deadline: Timestamp) -> Answer<'a, Visited> {
+        self.inner.visit(event, memo, deadline)
+    }
+
     fn prepare(&self, operation: &Operation) -> Result<Prepared, PrepareError> {
         self.inner.prepare(operation)
     }
@@ -162,7 +170,11 @@ impl Payer for Unheard {
 
 #[cfg(test)]
 mod tests {
+    use yizhan_remote::Unreachable;
+
     use super::*;
+    use crate::registry::host::OfRuntime;
+    use crate::runtime::Runtime;
 
     /// Whether a call counts, and as what.
     fn check(verb: Verb, came_to: Result<&'static str, Trouble>, expected: Option<bool>) {
@@ -183,9 +195,51 @@ mod tests {
         check(Verb::Coverage, Err(Trouble::Odd(Text::new("错", "odd"))), failed);
         check(Verb::Quote, Err(Trouble::Status { status: 502, said: None }), failed);
         check(Verb::Quote, Err(Trouble::Resting(Duration::from_secs(5))), failed);
+        let late = |received| Trouble::Late { received, patience: Duration::from_secs(5) };
+        check(Verb::Visit, Ok("noted"), fine);
+        check(Verb::Coverage, Ok("unknown_person"), fine);
+        check(Verb::Coverage, Ok("unavailable"), failed);
+        check(Verb::Reverse, Ok("done"), fine);
+        check(Verb::Reverse, Ok("unknown"), fine);
+        check(Verb::Commit, Ok("refused"), fine);
+        check(Verb::Quote, Err(late(0)), failed);
+        check(Verb::Reverse, Err(late(40)), failed);
+        check(Verb::Quote, Err(Trouble::Unreachable(Unreachable::Name)), failed);
+        check(Verb::Visit, Err(Trouble::TlsRefused("bad_certificate".to_owned())), failed);
+        check(Verb::Quote, Err(Trouble::Busy { status: 429, later: None }), failed);
+        check(Verb::Quote, Err(Trouble::TooLong { bytes_max: 9 }), failed);
+        check(Verb::Commit, Err(Trouble::Unreadable(Text::new("错", "unreadable"))), failed);
         check(Verb::Quote, Err(Trouble::NoTurn), None);
         check(Verb::Quote, Err(Trouble::DeadlinePassed), None);
+        check(Verb::Commit, Err(Trouble::NotWritten(Text::new("错", "not written"))), None);
+        check(Verb::Reverse, Err(Trouble::Foreign), None);
         check(Verb::Status, Err(Trouble::Broken { received: 0 }), None);
+        check(Verb::Statement, Err(late(0)), None);
+        check(Verb::Statement, Ok("unavailable"), None);
         check(Verb::Describe, Ok("description"), None);
+    }
+
+    /// By which terms it goes, and how many of its calls fail then; whether it has fallen in the end.
+    fn falls(turns: &[(bool, usize)]) -> bool {
+        let host = Arc::new(OfRuntime::new(Runtime::system()));
+        let watch = Watch::new("acme".into(), host, Arc::default());
+        let (window, slow) = (Duration::from_secs(86_400), Duration::from_secs(10));
+        let limits = Limits { window, calls_min: 3, failed_percent_max: 50, slow, slow_percent_max: 100 };
+        for (may_fall, calls) in turns {
+            watch.go_by(Terms { limits, may_fall: *may_fall });
+            for _ in 0..*calls {
+                watch.note(Duration::ZERO, true);
+            }
+        }
+        watch.fallen().is_some()
+    }
+
+    #[test]
+    fn what_it_did_while_it_decided_nothing_is_forgotten_once_it_decides() {
+        assert!(falls(&[(true, 3)]));
+        assert!(falls(&[(true, 2), (true, 1)]), "looked at again, it goes by the same terms");
+        assert!(!falls(&[(false, 9)]));
+        assert!(!falls(&[(false, 9), (true, 2)]));
+        assert!(falls(&[(false, 9), (true, 3)]));
     }
 }

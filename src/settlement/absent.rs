@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use yizhan_contract::PayerCode;
 use yizhan_contract::payer::{
-    Answer, Ask, Manifest, Operation, Payer, Performed, PrepareError, Prepared, QuoteAnswer, StatementLine,
-    Status, Unavailable,
+    Answer, Ask, Manifest, Memo, Operation, Payer, Performed, PrepareError, Prepared, QuoteAnswer,
+    StatementLine, Status, Unavailable, VisitEvent, Visited,
 };
 
 pub struct Absent {
@@ -43,6 +43,10 @@ impl Payer for Absent {
 
     fn quote<'a>(&'a self, _: &'a Ask, _: Timestamp) -> Answer<'a, QuoteAnswer> {
         Box::pin(ready(QuoteAnswer::Unavailable(self.unavailable())))
+    }
+
+    fn visit<'a>(&'a self, _: &'a VisitEvent, _: Memo, _: Timestamp) -> Answer<'a, Visited> {
+        Box::pin(ready(Visited::NotSent(self.unavailable())))
     }
 
     fn prepare(&self, _: &Operation) -> Result<Prepared, PrepareError> {

@@ -37,7 +37,7 @@ pub enum Carry {
     DeliveryPostponed { waits_for: Text, is_for_a_person: bool, hold: Hold },
     /// What a person orders of a stay of which nothing is sent to payers; `has_seen`: what the hospital bears is known.
     Ordered { note: Text, has_seen: bool, hold: Hold },
-    /// Adapters have been told, as far as they answered, that the admission was called off.
+    /// Adapters have been told, as far as they answered, that the visit is over for them.
     CalledOff { hold: Hold },
     /// The saga is over, or nothing but payers whose part is advanced is waited for.
     Over { saga: Saga, given: Option<Given> },
@@ -194,7 +194,7 @@ impl Decision {
     }
 
     fn called_off(&self, mut record: StayRecord, hold: &Hold, owner: &PersonFacts) -> Decided {
-        if !record.is_cancelled() {
+        if !record.is_cancelled() && !record.is_settled_for_good() {
             return Err(Undecided::LookAgain);
         }
         record.hold = hold.clone();

@@ -21,7 +21,7 @@ use super::refusals::LinePlaces;
 use super::saga::{Course, Entry, Saga};
 use super::shadow::ToCompare;
 use super::unpriced::Unpriced;
-use super::visits::{Visited, Visits};
+use super::visits::Visits;
 use crate::refusal::{self, Refusal};
 use crate::store::Hold;
 
@@ -234,9 +234,22 @@ impl StayRecord {
         self.phase == Phase::Cancelled
     }
 
-    /// Adapters believe in an admission that was called off.
+    /// Adapters believe in a visit that is over for them.
     pub fn is_to_be_called_off(&self) -> bool {
-        self.is_cancelled() && self.visits.values().any(Visited::stands)
+        self.visits.iter().any(|(adapter, known)| known.stands() && self.is_over_for(adapter))
+    }
+
+    /// The admission was called off; or the stay is settled without the adapter, which was turned off or has fallen since it
+    /// was asked.
+    pub fn is_over_for(&self, adapter: &str) -> bool {
+        let is_without = |settled: &Settlement| settled.assigned.by.values().all(|other| **other != *adapter);
+        self.is_cancelled()
+            || (self.is_settled_for_good() && self.settlement.as_ref().is_some_and(is_without))
+    }
+
+    /// Nothing is left to be done for its settlement.
+    pub fn is_settled_for_good(&self) -> bool {
+        self.phase == Phase::Settled && !self.is_with_payers()
     }
 
     /// The settlement stands, and payers that were left out are still to be asked.

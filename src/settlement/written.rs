@@ -133,9 +133,12 @@ impl Decision {
     }
 
     /// Charges that go quiet are looked at when their time has come. A stay whose payers are being asked stays with
-    /// whoever asks them.
+    /// whoever asks them. One that adapters believe in who have nothing more to do with it is taken up at once, and again
+    /// when those that did not answer are to be told again.
     fn stay(&self, record: StayRecord, person: &PersonFacts) -> Result<(StayWrite, Option<Bill>), Undecided> {
-        let is_taken_up = record.hold.due_at.is_some();
+        // Under the lease of whoever settles it here: nothing more is done under that.
+        let is_ended = record.is_settled_for_good() && self.leasing.lease.is_some();
+        let is_taken_up = record.hold.due_at.is_some() && !(is_ended && record.hold.held_by.is_some());
         let hold = match record.is_to_be_called_off() {
             true if !is_taken_up => Hold { due_at: Some(self.at), epoch: record.hold.epoch, held_by: None },
             is_called_off if is_called_off || record.is_with_payers() => record.hold.clone(),

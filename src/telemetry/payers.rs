@@ -42,7 +42,7 @@ pub fn payer_refuses(adapter: &str, payer: Option<&PayerCode>, code: &str) {
 
 /// It is told again later; no money is concerned.
 pub fn visit_not_called_off(adapter: &str, why: &dyn Display) {
-    warn!(adapter, %why, "an adapter cannot be told that an admission was called off; it is told again");
+    warn!(adapter, %why, "an adapter cannot be told that a visit is over for it; it is told again");
     payer_event(adapter, None, "visit_not_called_off");
 }
 
@@ -50,7 +50,7 @@ pub fn visit_not_called_off(adapter: &str, why: &dyn Display) {
 pub fn shadow_not_called_off(adapter: &str) {
     warn!(
         adapter,
-        "an adapter that is only compared could not be told that a visit was called off, however often that was tried"
+        "an adapter that is only compared was not told that a visit was called off, and is not told any more"
     );
     payer_event(adapter, None, "visit_not_called_off");
 }

@@ -206,7 +206,7 @@ pub(crate) fn visited(answer: &mut Visited, memo_bytes_max: usize) -> Result<(),
             format!("the memo is longer than {memo_bytes_max} bytes"),
         )),
         Visited::Noted { .. } => Ok(()),
-        Visited::Unavailable(why) => {
+        Visited::Unavailable(why) | Visited::NotSent(why) => {
             later(why);
             Ok(())
         }

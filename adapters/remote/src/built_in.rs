@@ -147,7 +147,7 @@ impl Payer for BuiltIn {
             let call = self.inner.visit(event, memo, deadline);
             let check = |answer: &mut Visited| answers::visited(answer, KEPT_BYTES_MAX);
             let answer = self.recorded((Verb::Visit, None), || read(event), (call, deadline), check).await;
-            answer.unwrap_or_else(|trouble| Visited::Unavailable(trouble.unavailable()))
+            answer.unwrap_or_else(|trouble| trouble.untold())
         })
     }
 

@@ -64,7 +64,7 @@ impl Kind for Visited {
     fn kind(&self) -> &'static str {
         match self {
             Self::Noted { .. } => "noted",
-            Self::Unavailable(_) => "unavailable",
+            Self::Unavailable(_) | Self::NotSent(_) => "unavailable",
         }
     }
 }

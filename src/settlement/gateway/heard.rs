@@ -41,7 +41,7 @@ pub(super) fn visited(mut answer: Visited) -> Visited {
             return Visited::Unavailable(Unavailable { why, retry_after: None });
         }
         Visited::Noted { .. } => {}
-        Visited::Unavailable(why) => cut(&mut why.why),
+        Visited::Unavailable(why) | Visited::NotSent(why) => cut(&mut why.why),
     }
     answer
 }

@@ -35,15 +35,20 @@ impl Drive<'_> {
         Ok(known.memo())
     }
 
-    /// Whether adapters believe in an admission that was called off.
+    /// Whether adapters believe in a visit that is over for them.
     pub(super) fn is_to_be_called_off(&self, seen: &Seen) -> bool {
-        seen.record.is_cancelled() && self.visits(seen).values().any(Visited::stands)
+        self.to_be_called_off(seen).next().is_some()
+    }
+
+    fn to_be_called_off<'s>(&self, seen: &'s Seen) -> impl Iterator<Item = (Arc<str>, Visited)> + use<'s> {
+        let is_over = |(name, known): &(Arc<str>, Visited)| known.stands() && seen.record.is_over_for(name);
+        self.visits(seen).into_iter().filter(is_over)
     }
 
     /// One that cannot be told now is told later.
     pub(super) async fn call_off(&mut self, seen: &Seen) -> Result<Went, Stop> {
         let mut retry_after = None;
-        for (name, mut known) in self.visits(seen).into_iter().filter(|(_, known)| known.stands()) {
+        for (name, mut known) in self.to_be_called_off(seen) {
             let payer = self.gateway.directory().named(&name);
             let needs = &payer.manifest().needs;
             let Some(event) = told::called_off(self.stay(), &seen.record, needs) else { continue };
@@ -75,6 +80,8 @@ impl Drive<'_> {
                 known.may_have_heard(event);
                 Err(why)
             }
+            // What it knows is what it knew.
+            Answered::NotSent(why) => return Err(why),
         };
         self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(Arc::clone(name), known.clone());
         said

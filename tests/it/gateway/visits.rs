@@ -7,10 +7,12 @@ use std::time::Duration;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use yizhan::runtime::{Clock as _, CountedIds};
+use yizhan::settlement::directory::{self, Directory, Otherwise, Registered};
 use yizhan::settlement::message::Mode;
-use yizhan::settlement::payers::Payers;
+use yizhan::settlement::payers::{Adapter, Payers};
 use yizhan::store::Ports;
 use yizhan::store::sqlite::Sqlite;
+use yizhan_contract::Text;
 use yizhan_contract::payer::{
     Answer, Ask, KEPT_BYTES_MAX, Manifest, Memo, Need, Operation, Payer, Performed, PrepareError, Prepared,
     QuoteAnswer, StatementLine, Status, Unavailable, VisitEvent, Visited,
@@ -32,6 +34,8 @@ struct Registry {
 enum Mood {
     Well,
     Away,
+    /// Nothing comes to it.
+    Unreached,
     /// What it wants kept is more than is kept.
     Wordy,
 }
@@ -77,12 +81,16 @@ impl Payer for Registry {
         what.extend(event.discharged.map(|day| format!("-{day}")));
         what.extend(event.lines.iter().map(|line| format!(" {} {}", line.code, line.amount.unwrap())));
         what.extend(event.person.id_number.is_some().then_some(" known by number"));
-        self.hears(&what, &memo);
+        let mood = *self.mood.lock().unwrap();
+        if mood != Mood::Unreached {
+            self.hears(&what, &memo);
+        }
         let count = || String::from_utf8(memo.0.to_vec()).unwrap().parse().unwrap_or(0);
         let why = Unavailable { why: "日终 | end of day".to_owned(), retry_after: None };
-        let answer = match *self.mood.lock().unwrap() {
+        let answer = match mood {
             Mood::Well => Visited::Noted { memo: (count() + 1).to_string().into_bytes().into() },
             Mood::Away => Visited::Unavailable(why),
+            Mood::Unreached => Visited::NotSent(why),
             Mood::Wordy => Visited::Noted { memo: vec![b'9'; KEPT_BYTES_MAX + 1].into() },
         };
         Box::pin(std::future::ready(answer))
@@ -242,29 +250,27 @@ async fn one_that_cannot_take_a_visit_in_is_unavailable() {
     }
 }
 
+/// Away when it is to hear of it, it hears of it later, with what it wanted kept.
+async fn hears_that_it_is_over(house: &House, registry: &Registry) {
+    let called_off = vec!["cancelled 2020-06-01 memo \"3\"".to_owned()];
+    assert_eq!((drive_what_is_due(house).await, registry.heard()), (1, called_off.clone()));
+    assert_eq!(drive_what_is_due(house).await, 0, "it is left alone for a while");
+    registry.is(Mood::Well);
+    house.clock.put(house.clock.now() + SignedDuration::from_secs(300));
+    assert_eq!((drive_what_is_due(house).await, registry.heard()), (1, called_off));
+    house.clock.put(house.clock.now() + SignedDuration::from_hours(24));
+    assert_eq!(drive_what_is_due(house).await, 0, "it knows");
+}
+
 #[tokio::test]
 async fn a_cancelled_admission_is_called_off() {
     let registry = Registry::new(true, false, &[Need::Lines]);
     let house = house(&registry).await;
     send(&house, "json", "1", "90000.00", Mode::Quote).await;
     registry.heard();
-    // Away when it is to hear of it, it hears of it later, with what it wanted kept.
     registry.is(Mood::Away);
     assert_eq!(send(&house, "ADT^A11", "2", "", Mode::Settle).await, "noted awaiting_charges");
-    let called_off = ["cancelled 2020-06-01 memo \"3\""];
-    assert_eq!(
-        (drive_what_is_due(&house).await, registry.heard()),
-        (1, called_off.map(str::to_owned).to_vec())
-    );
-    assert_eq!(drive_what_is_due(&house).await, 0, "it is left alone for a while");
-    registry.is(Mood::Well);
-    house.clock.put(house.clock.now() + SignedDuration::from_secs(300));
-    assert_eq!(
-        (drive_what_is_due(&house).await, registry.heard()),
-        (1, called_off.map(str::to_owned).to_vec())
-    );
-    house.clock.put(house.clock.now() + SignedDuration::from_hours(24));
-    assert_eq!(drive_what_is_due(&house).await, 0, "it knows");
+    hears_that_it_is_over(&house, &registry).await;
 
     // Admitted again under the number, all is told again.
     assert_eq!(send(&house, "json", "3", "90000.00", Mode::Settle).await, "settled A");
@@ -272,20 +278,74 @@ async fn a_cancelled_admission_is_called_off() {
     assert_eq!((told_again[0].as_str(), told_again.len()), ("admitted 2020-06-01 memo \"4\"", 4));
 }
 
-/// What it may have taken in, though nobody heard so, is called off too.
+/// What it may have taken in, though nobody heard so, is called off too; not what never left.
 #[tokio::test]
 async fn an_admission_whose_answer_was_lost_is_called_off() {
+    let called_off = || vec!["cancelled 2020-06-01 memo \"\"".to_owned()];
+    for (mood, heard, called_off) in
+        [(Mood::Away, &FIRST[..1], called_off()), (Mood::Unreached, &[], Vec::new())]
+    {
+        let registry = Registry::new(true, false, &[]);
+        let house = house(&registry).await;
+        registry.is(mood);
+        send(&house, "json", "1", "90000.00", Mode::Quote).await;
+        assert_eq!(registry.heard(), heard);
+        registry.is(Mood::Well);
+        send(&house, "ADT^A11", "2", "", Mode::Settle).await;
+        assert_eq!((drive_what_is_due(&house).await, registry.heard()), (called_off.len(), called_off));
+    }
+}
+
+/// A gateway over adapters that change, and how to change them.
+async fn changing(registry: &Arc<Registry>) -> (House, impl Fn(directory::Mode, bool)) {
+    let (directory, ids) = (Directory::default(), Arc::<CountedIds>::default());
+    let (asked, serves) = (directory.clone(), registry.manifest.serves.clone());
+    let payer = Arc::clone(registry) as Arc<dyn Payer>;
+    let becomes = move |mode, has_fallen: bool| {
+        let adapter = Adapter { name: "registry".into(), payer: Arc::clone(&payer), serves: serves.clone() };
+        let fallen = has_fallen.then(|| Text::new("已自动停用", "it is not asked for now"));
+        let otherwise = Otherwise::Rules;
+        asked.put(&[Registered { adapter, mode, otherwise, fallen, unproven: None }], Vec::new()).unwrap();
+    };
+    becomes(directory::Mode::Primary, false);
+    let store = Arc::new(Sqlite::in_memory(ids.clone()).unwrap());
+    let house = House::asking(store, away::policies(), profiles("", None), directory, "test", ids);
+    house.fill().await;
+    (house, becomes)
+}
+
+#[tokio::test]
+async fn a_visit_is_over_for_an_adapter_that_the_stay_is_settled_without() {
+    for (mode, has_fallen) in [(directory::Mode::Off, false), (directory::Mode::Primary, true)] {
+        let registry = Registry::new(true, false, &[Need::Lines]);
+        let (house, becomes) = changing(&registry).await;
+        assert_eq!(send(&house, "json", "1", "90000.00", Mode::Quote).await, "quoted A");
+        assert_eq!(registry.heard(), FIRST);
+        assert_eq!(drive_what_is_due(&house).await, 0, "it may be asked to pay");
+        becomes(mode, has_fallen);
+        registry.is(Mood::Away);
+        assert_eq!(send(&house, "json", "2", "90000.00", Mode::Settle).await, "settled A");
+        assert_eq!((registry.heard(), registry.inner.commits()), (Vec::new(), 0));
+        hears_that_it_is_over(&house, &registry).await;
+    }
+}
+
+/// The stay waits for it, and is settled when it is taken up again.
+#[tokio::test]
+async fn a_visit_is_over_for_an_adapter_that_falls_while_the_stay_waits_for_it() {
     let registry = Registry::new(true, false, &[]);
-    let house = house(&registry).await;
+    let (house, becomes) = changing(&registry).await;
     registry.is(Mood::Away);
-    send(&house, "json", "1", "90000.00", Mode::Quote).await;
+    assert_eq!(send(&house, "json", "1", "90000.00", Mode::Settle).await, "noted settling");
     assert_eq!(registry.heard(), FIRST[..1]);
+    becomes(directory::Mode::Primary, true);
     registry.is(Mood::Well);
-    send(&house, "ADT^A11", "2", "", Mode::Settle).await;
-    assert_eq!(
-        (drive_what_is_due(&house).await, registry.heard().as_slice()),
-        (1, &["cancelled 2020-06-01 memo \"\"".to_owned()][..])
-    );
+    house.clock.put(house.clock.now() + SignedDuration::from_secs(300));
+    assert_eq!((drive_what_is_due(&house).await, registry.heard()), (1, Vec::new()));
+    assert_eq!(send(&house, "json", "1", "90000.00", Mode::Settle).await, "settled A");
+    let called_off = vec!["cancelled 2020-06-01 memo \"\"".to_owned()];
+    assert_eq!((drive_what_is_due(&house).await, registry.heard()), (1, called_off));
+    assert_eq!(drive_what_is_due(&house).await, 0, "it knows");
 }
 
 /// Where no adapter has heard of it, there is nothing to call off.

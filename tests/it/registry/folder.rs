@@ -157,6 +157,34 @@ async fn past_its_budget_an_adapter_is_not_asked_until_it_is_taken_back() {
     insurer.goes().await;
 }
 
+/// The order comes when no gateway of this name runs; or one has heard it, and is killed before it writes that down.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_to_ask_an_adapter_again_is_not_lost_on_a_gateway_that_does_not_run() {
+    let (mut insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
+    insurer.put(folder.path(), TIGHT);
+    let book = book();
+    let given = |insurer: &Insurer| Given { book: book.clone(), ..Given::to(insurer) };
+    let (mut before, _) = begun(folder.path(), given(&insurer)).await.unwrap();
+    let house_before = house(&before).await;
+    insurer.goes().await;
+    for nth in 1..=5 {
+        outcome(&house_before, nth).await;
+        before.look(false).await.unwrap();
+    }
+    before.keep_notes().await.unwrap();
+    assert!(noted(&*book).await.fallen.is_some());
+    drop(before);
+    assert_eq!(book.reset_adapter("acme".into()).await.unwrap(), 1);
+    insurer.comes(Duration::ZERO).await;
+    for nth in 1..=2 {
+        let (again, _) = begun(folder.path(), given(&insurer)).await.unwrap();
+        assert_eq!(decided(&house(&again).await, nth).await, ComputedBy::Payer, "beginning {nth}");
+        let Noted { fallen, resets, .. } = noted(&*book).await;
+        assert_eq!((fallen, resets), (None, 1), "beginning {nth}");
+    }
+    insurer.goes().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_are_kept_after_the_fact_and_shadows_are_counted() {
     let (mut insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());

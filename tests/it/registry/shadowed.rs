@@ -66,12 +66,7 @@ impl Serving {
 
     /// The one stay there is, by a message of its own.
     async fn send(&self, id: &str, mode: Mode) -> Bill {
-        let message = Sent { id: id.to_owned(), ..discharge(id) };
-        let (bytes, format) = message.bytes();
-        match self.house.receive(&bytes, format, Some(mode)).await.outcome {
-            Outcome::Bill(bill) => *bill,
-            other => panic!("{other:?}"),
-        }
+        sent(&self.house, id, mode).await
     }
 
     async fn reverse(&self, bill: &Bill) {
@@ -96,6 +91,15 @@ impl Serving {
         let _ = self.stop.send(true);
         self.serving.await.unwrap();
         self.insurer.goes().await;
+    }
+}
+
+async fn sent(house: &House, id: &str, mode: Mode) -> Bill {
+    let message = Sent { id: id.to_owned(), ..discharge(id) };
+    let (bytes, format) = message.bytes();
+    match house.receive(&bytes, format, Some(mode)).await.outcome {
+        Outcome::Bill(bill) => *bill,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -161,4 +165,29 @@ async fn a_gateway_that_ends_waits_for_comparisons_under_way() {
     let notes = book.adapter_notes().await.unwrap();
     let noted: Noted = serde_json::from_str(&notes[0].document).unwrap();
     assert_eq!(noted.compared, Compared { compared: 1, ..Compared::default() });
+}
+
+/// It saw the visit when it decided, and the gateway ends before it is compared.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_visit_that_stands_with_a_shadow_nobody_asks_any_more_is_counted() {
+    let (mut insurer, folder, book) = (Insurer::open().await, TempDir::new().unwrap(), book());
+    insurer.goes().await;
+    insurer.sees_visits = true;
+    insurer.comes(Duration::ZERO).await;
+    insurer.put(folder.path(), PRIMARY);
+    let given = Given { book: book.clone(), ..Given::to(&insurer) };
+    let (mut registry, _) = begun(folder.path(), given).await.unwrap();
+    let house = house(&registry).await;
+    assert_eq!(computed_by(&sent(&house, "m1", Mode::Quote).await), ComputedBy::Payer);
+    insurer.put(folder.path(), SHADOW);
+    registry.look(false).await.unwrap();
+    assert_eq!(computed_by(&sent(&house, "m2", Mode::Settle).await), ComputedBy::Gateway);
+    let (stop, stopped) = Shutdown::new();
+    stop.send(true).unwrap();
+    registry.serve(Arc::default(), stopped).await;
+    assert_eq!(*insurer.visits.lock().unwrap(), [Admitted, Charged, Discharged]);
+    let notes = book.adapter_notes().await.unwrap();
+    let noted: Noted = serde_json::from_str(&notes[0].document).unwrap();
+    assert_eq!(noted.compared, Compared { unanswered: 1, not_called_off: 1, ..Compared::default() });
+    insurer.goes().await;
 }

@@ -161,7 +161,9 @@ impl<'c> Played<'c> {
         for event in [admitted, charged, discharged] {
             match self.remote.visit(&event, kept, within(5_000)).await {
                 Visited::Noted { memo } => kept = memo,
-                Visited::Unavailable(why) => return format!("unavailable: {}", why.why),
+                Visited::Unavailable(why) | Visited::NotSent(why) => {
+                    return format!("unavailable: {}", why.why);
+                }
             }
         }
         self.memos.insert(stay.to_owned(), kept);

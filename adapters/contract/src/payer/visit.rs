@@ -86,6 +86,9 @@ pub enum Visited {
         memo: Memo,
     },
     Unavailable(Unavailable),
+    /// The event certainly never left: whoever was to hear it knows nothing of it. No answer of a service says so.
+    #[serde(skip)]
+    NotSent(Unavailable),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

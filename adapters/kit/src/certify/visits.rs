@@ -38,7 +38,7 @@ pub(super) fn noted(came: &Came) -> Result<Memo, Stop> {
     match came.answer()? {
         Visited::Noted { memo } if memo.0.len() <= KEPT_BYTES_MAX => Ok(memo),
         Visited::Noted { .. } => came.is_not("memo 不超过 16 KiB", "a memo of 16 KiB at most"),
-        Visited::Unavailable(_) => came.is_not("answer 为 noted", "the answer noted"),
+        Visited::Unavailable(_) | Visited::NotSent(_) => came.is_not("answer 为 noted", "the answer noted"),
     }
 }
 

@@ -148,7 +148,13 @@ impl Verbs for Bridge {
     fn visit<'a>(&'a self, asked: &'a VisitRequest, at: Timestamp) -> Replied<'a, Visited> {
         let deadline = asked.head.deadline;
         let answer = self.house.payer.visit(&asked.event, asked.memo.clone(), deadline);
-        Box::pin(self.told(deadline, at, Visited::Unavailable, answer))
+        Box::pin(async move {
+            // A payer behind this service is no affair of whoever asks it.
+            match self.told(deadline, at, Visited::Unavailable, answer).await? {
+                Visited::NotSent(why) => Ok(Visited::Unavailable(why)),
+                answer @ (Visited::Noted { .. } | Visited::Unavailable(_)) => Ok(answer),
+            }
+        })
     }
 
     fn quote<'a>(&'a self, asked: &'a QuoteRequest, at: Timestamp) -> Replied<'a, QuoteAnswer> {

@@ -138,7 +138,9 @@ impl Played {
                 self.memos.insert(stay.to_owned(), memo);
                 told
             }
-            Visited::Unavailable(why) => format!("unavailable: {}", why.why.split(" | ").last().unwrap()),
+            Visited::Unavailable(why) | Visited::NotSent(why) => {
+                format!("unavailable: {}", why.why.split(" | ").last().unwrap())
+            }
         }
     }
 

@@ -105,7 +105,7 @@ impl Payer for Mapped {
         Box::pin(async move {
             let Some(visit) = &self.mapping.visit else { return Visited::Noted { memo } };
             let answer = self.noted(visit, event, &memo, deadline).await;
-            answer.unwrap_or_else(|trouble| Visited::Unavailable(trouble.unavailable()))
+            answer.unwrap_or_else(|trouble| trouble.untold())
         })
     }
 

@@ -288,7 +288,7 @@ impl Payer for Remote {
     fn visit<'a>(&'a self, event: &'a VisitEvent, memo: Memo, deadline: Timestamp) -> Answer<'a, Visited> {
         Box::pin(async move {
             let answer = self.noted(event, &memo, deadline).await;
-            answer.unwrap_or_else(|trouble| Visited::Unavailable(trouble.unavailable()))
+            answer.unwrap_or_else(|trouble| trouble.untold())
         })
     }
 

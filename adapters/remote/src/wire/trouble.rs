@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use yizhan_contract::Text;
-use yizhan_contract::payer::{Performed, Unavailable};
+use yizhan_contract::payer::{Performed, Unavailable, Visited};
 
 use super::journal::Class;
 
@@ -123,6 +123,12 @@ impl Trouble {
 
     pub(crate) fn unavailable(&self) -> Unavailable {
         Unavailable { why: self.sentence(), retry_after: self.later() }
+    }
+
+    /// What an event has come to that brought no answer.
+    pub(crate) fn untold(&self) -> Visited {
+        let told = if self.was_not_sent() { Visited::NotSent } else { Visited::Unavailable };
+        told(self.unavailable())
     }
 
     pub(crate) fn unknown(&self) -> Performed {

@@ -116,7 +116,7 @@ async fn asked(given: &Given, verb: &str) -> Option<String> {
             let event: VisitEvent = serde_json::from_value(request["event"].clone()).unwrap();
             match payer.visit(&event, Memo::default(), deadline).await {
                 Visited::Unavailable(unavailable) => why(unavailable),
-                Visited::Noted { .. } => None,
+                Visited::Noted { .. } | Visited::NotSent(_) => None,
             }
         }
         "statement" => payer.statement("2020-07-02".parse().unwrap(), deadline).await.err().and_then(why),
