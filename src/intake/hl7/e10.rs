@@ -3,13 +3,18 @@
 //! One INVOICE_PROCESSING_RESULTS_INFO group for each payer in order, then one for the patient. The
 //! standard knows no E10 after an ADT or DFT: sending it unasked is this gateway's profile.
 
+mod groups;
+
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use yizhan_contract::Money;
 
 use super::header::Header;
 use super::time;
-use super::write::{Builder, SegmentDraft};
+use super::write::Builder;
+use groups::{Group, Lines};
 
 /// A name and the code it is known by; XON in segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,10 +111,6 @@ pub enum E10Error {
     Total,
 }
 
-const CURRENCY: &str = "CNY";
-/// Lengths of v2.6: PSL-9, and PSS-5, PSG-6 and ADJ-8.
-const NAME_CHARS_MAX: usize = 80;
-const TEXT_CHARS_MAX: usize = 250;
 /// IPR-8.
 const CHECKSUM_CHARS: usize = 10;
 
@@ -122,9 +123,12 @@ pub fn e10(header: &Header, control_id: &str, bill: &Adjudicated) -> Result<Vec<
     let mut out = Builder::new(header.delimiters());
     write_header(&mut out, header, control_id, bill.settled_at);
     let mut checksum = String::new();
+    let mut lines: BTreeMap<&str, Lines> = BTreeMap::new();
     for (ordinal, share) in (1..).zip(&bill.shares) {
         checksum = checksum_of(bill, ordinal, share, &checksum);
-        Group { bill, share, ordinal, checksum: &checksum }.write(&mut out);
+        let status = share.status.of_line();
+        let lines = lines.entry(status).or_insert_with(|| Lines::written(bill, status, out.delimiters()));
+        Group { bill, share, ordinal, checksum: &checksum }.write(&mut out, lines);
     }
     Ok(out.into_bytes(header.charset()))
 }
@@ -182,110 +186,4 @@ fn write_header(out: &mut Builder, header: &Header, control_id: &str, at: Timest
     out.segment(b"MSA", |msa| {
         msa.text(1, "AA").text(2, &header.control_id());
     });
-}
-
-/// One INVOICE_PROCESSING_RESULTS_INFO.
-struct Group<'b> {
-    bill: &'b Adjudicated,
-    share: &'b Share,
-    ordinal: usize,
-    checksum: &'b str,
-}
-
-impl Group<'_> {
-    fn write(&self, out: &mut Builder) {
-        self.write_head(out);
-        let mut line_number = 0;
-        for (section_number, section) in (1..).zip(&self.bill.sections) {
-            self.write_section(out, section_number, section);
-            for (sequence, line) in (1..).zip(&section.lines) {
-                self.write_line(out, sequence, line_number, line);
-                line_number += 1;
-            }
-        }
-    }
-
-    fn write_head(&self, out: &mut Builder) {
-        let Self { bill, share, ordinal, checksum } = self;
-        let Adjudicated { hospital, authority, hospital_authority, .. } = bill;
-        let at = time::written(bill.settled_at);
-        let ours = format!("{}-{ordinal}", bill.settlement_id);
-        out.segment(b"IPR", |ipr| {
-            ipr.components(1, &[&ours, authority]).components(2, &["1", hospital_authority]);
-            ipr.components(3, &[share.reference.as_deref().unwrap_or(&ours), authority]);
-            ipr.text(4, share.status.code()).text(5, &at).text(8, checksum);
-            amount(ipr, 6, share.paid);
-        });
-        out.segment(b"PYE", |pye| {
-            pye.text(1, "1").text(2, "ORG");
-            organisation(pye, 4, hospital);
-        });
-        out.segment(b"IN1", |in1| {
-            in1.text(1, &ordinal.to_string()).text(2, &share.plan);
-            in1.text(3, &share.payer.code).text(4, &share.payer.name);
-        });
-        let total = bill.total();
-        out.segment(b"IVC", |ivc| {
-            ivc.components(1, &[&bill.invoice_id, hospital_authority]);
-            ivc.components(2, &[&bill.settlement_id, authority]);
-            ivc.text(4, "OR").text(5, "NORM").text(6, "FN").text(7, &at);
-            amount(ivc, 8, total);
-            organisation(ivc, 10, hospital);
-            organisation(ivc, 11, &share.payer);
-            amount(ivc, 21, bill.deposit);
-            amount(ivc, 22, total - bill.deposit);
-            ivc.text(25, &bill.benefit_group);
-        });
-    }
-
-    fn write_section(&self, out: &mut Builder, number: u32, section: &Section) {
-        let number = number.to_string();
-        let name = shortened(&section.name, TEXT_CHARS_MAX);
-        out.segment(b"PSS", |pss| {
-            pss.text(1, &number).text(2, &number).text(3, &number).text(5, &name);
-            amount(pss, 4, section.billed());
-        });
-        out.segment(b"PSG", |psg| {
-            psg.text(1, &number).text(2, &number).text(3, "1").text(4, "Y").text(6, &name);
-            amount(psg, 5, section.billed());
-        });
-    }
-
-    fn write_line(&self, out: &mut Builder, sequence: u32, line_number: usize, line: &BilledLine) {
-        let Self { share, bill, .. } = self;
-        let ours = (line_number + 1).to_string();
-        out.segment(b"PSL", |psl| {
-            psl.text(1, &line.id).text(2, &ours).text(3, &sequence.to_string());
-            psl.text(6, share.status.of_line()).components(7, &[&line.code, &line.name, &line.system]);
-            psl.text(9, &shortened(&line.name, NAME_CHARS_MAX)).text(21, "N");
-            amount(psl, 15, line.billed);
-            amount(psl, 16, line.billed);
-        });
-        // Payers pay for a stay, not for its lines: each group is adjudicated as a whole, and the first line of the bill
-        // carries the amount.
-        if line_number > 0 {
-            return;
-        }
-        out.segment(b"ADJ", |adj| {
-            adj.text(1, &ours).text(2, &ours).text(3, "1").text(4, "EA");
-            amount(adj, 5, share.paid);
-            adj.components(7, &[&share.reason.code, &share.reason.name, "L"]);
-            adj.text(14, &time::written(bill.settled_at));
-            organisation(adj, 15, &share.payer);
-        });
-    }
-}
-
-/// CP whose first component is MO: `12000.00&CNY`.
-fn amount(draft: &mut SegmentDraft, field: u16, money: Money) {
-    draft.tree(field, &[&[&money.to_string(), CURRENCY]]);
-}
-
-/// XON: the name, and the code as component 10; component 3 takes numbers only.
-fn organisation(draft: &mut SegmentDraft, field: u16, Organisation { code, name }: &Organisation) {
-    draft.components(field, &[name, "", "", "", "", "", "", "", "", code]);
-}
-
-fn shortened(text: &str, chars_max: usize) -> String {
-    text.chars().take(chars_max).collect()
 }

@@ -165,6 +165,12 @@ impl Builder {
         self
     }
 
+    /// Adds segments that were written with the same delimiters.
+    pub(super) fn append(&mut self, written: &Self) -> &mut Self {
+        self.text.push_str(&written.text);
+        self
+    }
+
     pub fn as_str(&self) -> &str {
         &self.text
     }
