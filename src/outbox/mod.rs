@@ -120,11 +120,13 @@ impl Outbox {
             }
             let busy = self.busy(now);
             let due = self.gateway.store().outbox_due(now, busy, HEADS_MAX).await?;
+            let were_all_read = due.len() < HEADS_MAX as usize;
             let mut begun = false;
             for entry in due {
                 begun |= self.begin(entry, now).await?;
             }
-            if !begun {
+            // Else those of receivers that are busy now may have hidden those of others.
+            if were_all_read || !begun {
                 return Ok(());
             }
         }

@@ -60,7 +60,7 @@ use lanes::Lanes;
 /// How a store is opened.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Connections of this gateway.
+    /// Connections of this gateway for settlements; [`TELLING_CONNECTIONS`] come to them.
     pub connections_max: usize,
     /// How long a step waits for one of them before the store says that it is busy.
     pub wait: Duration,
@@ -72,6 +72,8 @@ pub struct Options {
 const CONNECTIONS_MAX: usize = 16;
 const WAIT_MS: u64 = 500;
 const DOUBT_MS: u64 = 15_000;
+/// Connections for telling hospitals: one reads what is due or a bill while the other notes what became of one.
+pub const TELLING_CONNECTIONS: usize = 2;
 
 impl Default for Options {
     fn default() -> Self {
@@ -83,6 +85,8 @@ impl Default for Options {
 /// A store on PostgreSQL.
 pub struct Postgres {
     pool: Pool,
+    /// For the outbox alone ([`outbox`]).
+    telling: Pool,
     vault: Arc<Vault>,
     lanes: Lanes,
     doubt: Duration,
@@ -98,17 +102,19 @@ impl Postgres {
         options: Options,
     ) -> Result<Self, StoreError> {
         let pool = open::pool(address, options)?;
+        let telling = open::telling_pool(address)?;
         let mut client = open::connection(&pool).await?;
         open::migrate(&mut client, key.as_ref()).await?;
         let (key, own, claims) = open::unlock(&client, key).await?;
         drop(client);
         let vault = Arc::new(Vault { key, own, claims, ids });
-        Ok(Self { pool, vault, lanes: Lanes::new(), doubt: options.doubt })
+        Ok(Self { pool, telling, vault, lanes: Lanes::new(), doubt: options.doubt })
     }
 
     /// Lets go of the connections; steps on their way end first.
     pub fn close(&self) {
         self.pool.close();
+        self.telling.close();
     }
 }
 
@@ -139,15 +145,15 @@ impl Store for Postgres {
     }
 
     fn stay(&self, stay: StayRef) -> Answer<'_, Option<StoredStay>> {
-        Box::pin(async move { self.read_stay(&stay).await })
+        Box::pin(async move { self.read_stay(&self.pool, &stay).await })
     }
 
     fn settlement(&self, id: Uuid) -> Answer<'_, Option<StoredSettlement>> {
-        Box::pin(self.read_settlement(id, None))
+        Box::pin(self.read_settlement(&self.pool, id, None))
     }
 
     fn bill(&self, id: Uuid, version: u32) -> Answer<'_, Option<StoredSettlement>> {
-        Box::pin(self.read_settlement(id, Some(version)))
+        Box::pin(self.read_settlement(&self.telling, id, Some(version)))
     }
 
     fn items(

@@ -17,7 +17,7 @@ use super::super::person::damaged;
 use super::super::seal::{DataKey, Key, LookUp};
 use super::super::vault::{CLAIMS, new_claims, open_claims, proven};
 use super::fault::{no_answer, postgres_says};
-use super::{Options, broken, tls};
+use super::{Options, TELLING_CONNECTIONS, broken, tls};
 
 mod embedded {
     refinery::embed_migrations!("schemas/sql/postgres");
@@ -29,6 +29,8 @@ const SILENCE_MS: u64 = 10_000;
 /// No statement of a step takes long; one that does is stuck behind something.
 const STATEMENT_TIMEOUT_MS: u64 = 10_000;
 const LOCK_TIMEOUT_MS: u64 = 5_000;
+/// Longer than all the others that wait take.
+const TELLING_WAIT_MS: u64 = 5_000;
 /// Steps that wait for a connection: they hold memory and help nobody.
 const WAITING_PER_CONNECTION_MAX: usize = 16;
 /// Migrations wait this long for another gateway's.
@@ -36,15 +38,28 @@ const MIGRATION_TIMEOUT_MS: u64 = 120_000;
 /// Held while migrating; any program that migrates our stores takes the same ("yzhn").
 const MIGRATION_LOCK: i64 = 0x797a_686e;
 
-/// The settings our writes rely on: conditions are checked again after a wait for a row (READ COMMITTED),
-/// and COMMIT returns when it is durable, even where the server's default is otherwise. Every question goes by a
+/// When COMMIT returns.
+#[derive(Debug, Clone, Copy)]
+enum Commit {
+    /// When it is durable, even where the server's default is otherwise.
+    Durable,
+    /// Before; what a server that dies loses is done again.
+    Unhurried,
+}
+
+/// The settings our writes rely on: conditions are checked again after a wait for a row (READ COMMITTED). Every question goes by a
 /// key: a plan made while a table was small must not read all of it when it has grown, and planning it anew for
 /// each set of values finds nothing better (it took a quarter of the server's time).
-fn settings() -> String {
+fn settings(commit: Commit) -> String {
+    let commit = match commit {
+        Commit::Durable => {
+            "SELECT set_config('synchronous_commit', 'on', false)
+               WHERE current_setting('synchronous_commit') = 'off'"
+        }
+        Commit::Unhurried => "SET synchronous_commit = off",
+    };
     format!(
-        "SET default_transaction_isolation = 'read committed';
-         SELECT set_config('synchronous_commit', 'on', false)
-           WHERE current_setting('synchronous_commit') = 'off';
+        "SET default_transaction_isolation = 'read committed'; {commit};
          SET statement_timeout = {STATEMENT_TIMEOUT_MS}; SET lock_timeout = {LOCK_TIMEOUT_MS};
          SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}; SET jit = off;
          SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;"
@@ -67,6 +82,20 @@ fn config_of(address: &PostgresAddress) -> Config {
 /// The connections of one gateway. A connection that has ended is replaced when it is asked for; one that
 /// ends in use fails its step, which is then looked after ([`super::step`]).
 pub(super) fn pool(address: &PostgresAddress, options: Options) -> Result<Pool, StoreError> {
+    connections(address, options.connections_max, options.wait, Commit::Durable)
+}
+
+/// Those for what can wait: nobody is kept waiting for an answer meanwhile.
+pub(super) fn telling_pool(address: &PostgresAddress) -> Result<Pool, StoreError> {
+    connections(address, TELLING_CONNECTIONS, Duration::from_millis(TELLING_WAIT_MS), Commit::Unhurried)
+}
+
+fn connections(
+    address: &PostgresAddress,
+    connections_max: usize,
+    wait: Duration,
+    commit: Commit,
+) -> Result<Pool, StoreError> {
     let config = config_of(address);
     // Asking the server before every use would cost each step a round trip and still prove nothing.
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
@@ -75,13 +104,13 @@ pub(super) fn pool(address: &PostgresAddress, options: Options) -> Result<Pool, 
     } else {
         Manager::from_config(config, tls::connector(address.root_certificates())?, recycling)
     };
-    let set = Hook::async_fn(|client, _| {
-        Box::pin(async move { client.batch_execute(&settings()).await.map_err(HookError::Backend) })
+    let set = Hook::async_fn(move |client, _| {
+        Box::pin(async move { client.batch_execute(&settings(commit)).await.map_err(HookError::Backend) })
     });
     Pool::builder(manager)
         .runtime(Runtime::Tokio1)
-        .max_size(options.connections_max)
-        .wait_timeout(Some(options.wait))
+        .max_size(connections_max)
+        .wait_timeout(Some(wait))
         .create_timeout(Some(Duration::from_millis(CONNECT_TIMEOUT_MS)))
         .recycle_timeout(Some(Duration::from_millis(CONNECT_TIMEOUT_MS)))
         .post_create(set)
@@ -122,7 +151,7 @@ pub(super) async fn migrate(client: &mut Client, key: Option<&Key>) -> Result<()
     );
     client.batch_execute(&patience).await.map_err(|why| broken(&why))?;
     let migrated = migrate_locked(client, key).await;
-    let done = format!("SELECT pg_advisory_unlock({MIGRATION_LOCK}); {}", settings());
+    let done = format!("SELECT pg_advisory_unlock({MIGRATION_LOCK}); {}", settings(Commit::Durable));
     client.batch_execute(&done).await.map_err(|why| broken(&why))?;
     migrated
 }

@@ -1,4 +1,6 @@
-//! What hospitals are still to be told.
+//! What hospitals are still to be told, over connections of its own ([`Postgres::telling`]): however much there is
+//! to tell, settlements do not wait for a connection because of it. These answer before a commit is on the disk: what a
+//! server that dies loses of them is a delivery begun or noted, and then the hospital is told again under the same id.
 
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use uuid::Uuid;
 use super::super::{OutboxEntry, OutboxWrite, StoreError};
 use super::Postgres;
 use super::pipeline::{Batch, given};
+use super::read::rows;
 use super::values::Instant;
 
 impl Postgres {
@@ -42,7 +45,7 @@ impl Postgres {
         sql: &'static str,
         by: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<OutboxEntry>, StoreError> {
-        Ok(self.rows(sql, by).await?.iter().map(entry).collect())
+        Ok(rows(&self.telling, sql, by).await?.iter().map(entry).collect())
     }
 
     /// False where somebody else began a delivery since the entry was read. Also where the answer to this was
@@ -86,11 +89,11 @@ impl Postgres {
         loop {
             let version = entry.version as i32;
             let of: [&(dyn ToSql + Sync); 4] = [&entry.person_id, &entry.stay_id, &version, &entry.outbox_id];
-            if !self.rows(sql, &[&of, with].concat()).await?.is_empty() {
+            if !rows(&self.telling, sql, &[&of, with].concat()).await?.is_empty() {
                 return Ok(true);
             }
             let elsewhere = "SELECT person_id FROM outbox WHERE outbox_id = $1 AND person_id <> $2";
-            let moved = self.rows(elsewhere, &[&entry.outbox_id, &entry.person_id]).await?;
+            let moved = rows(&self.telling, elsewhere, &[&entry.outbox_id, &entry.person_id]).await?;
             let Some(row) = moved.first() else { return Ok(false) };
             entry.person_id = row.get(0);
         }

@@ -1,5 +1,6 @@
 //! Questions that change nothing.
 
+use deadpool_postgres::Pool;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -14,34 +15,29 @@ use super::{Failed, Postgres, open};
 impl Postgres {
     pub(super) async fn read_person(&self, persons: &[PersonRef]) -> Result<Option<PersonFacts>, StoreError> {
         let question = Question::new(&self.vault, None, None, persons);
-        let seen = self.ask(&question).await?;
+        let seen = ask(&self.pool, &question).await?;
         let named = seen.named();
         let Some(row) = named.person.and_then(|id| seen.row(id)) else { return Ok(None) };
         let data_key = Person::open(&self.vault.key, row)?.data_key;
         row.facts(&data_key, named.is_ambiguous).map(Some)
     }
 
-    pub(super) async fn read_stay(&self, stay: &StayRef) -> Result<Option<StoredStay>, StoreError> {
+    pub(super) async fn read_stay(
+        &self,
+        pool: &Pool,
+        stay: &StayRef,
+    ) -> Result<Option<StoredStay>, StoreError> {
         let question = Question::new(&self.vault, None, Some(stay), &[]);
-        let seen = self.ask(&question).await?;
+        let seen = ask(pool, &question).await?;
         let Some(found) = &seen.stay else { return Ok(None) };
         let owner = seen.row(found.person_id).ok_or_else(|| damaged("a stay of nobody"))?;
         found.open(&Person::open(&self.vault.key, owner)?.data_key).map(Some)
     }
 
-    async fn ask(&self, question: &Question) -> Result<Seen, StoreError> {
-        let mut twice = Twice::default();
-        loop {
-            let client = open::connection(&self.pool).await?;
-            if let Some(read) = twice.ended(question.read(&client).await) {
-                return Ok(read?.seen);
-            }
-        }
-    }
-
     /// A settlement with one version of its bill; absent: the newest.
     pub(super) async fn read_settlement(
         &self,
+        pool: &Pool,
         id: Uuid,
         version: Option<u32>,
     ) -> Result<Option<StoredSettlement>, StoreError> {
@@ -51,10 +47,10 @@ impl Postgres {
                    JOIN bill b ON b.person_id = t.person_id AND b.settlement_id = t.settlement_id
                      AND b.version = coalesce($2, t.version)
                    WHERE t.settlement_id = $1";
-        let found = self.rows(sql, &[&id, &version.map(|version| version as i32)]).await?;
+        let found = rows(pool, sql, &[&id, &version.map(|version| version as i32)]).await?;
         let Some(row) = found.first() else { return Ok(None) };
         let owner = self.vault.key.unwrap_data_key(row.get(0), row.get(1))?;
-        let Some(stay) = self.read_stay(&StayRef::Stay(row.get(6))).await? else { return Ok(None) };
+        let Some(stay) = self.read_stay(pool, &StayRef::Stay(row.get(6))).await? else { return Ok(None) };
         let bill = BillId { settlement: id, version: row.get::<_, i32>(3).unsigned_abs() };
         let hospital: &str = row.get(2);
         Ok(Some(StoredSettlement {
@@ -66,22 +62,40 @@ impl Postgres {
         }))
     }
 
-    /// One statement's rows.
     pub(super) async fn rows(
         &self,
         sql: &'static str,
         given: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
-        let mut twice = Twice::default();
-        loop {
-            let client = open::connection(&self.pool).await?;
-            let rows = match client.prepare_cached(sql).await {
-                Ok(prepared) => client.query(&prepared, given).await,
-                Err(why) => Err(why),
-            };
-            if let Some(rows) = twice.ended(rows.map_err(Failed::from)) {
-                return rows;
-            }
+        rows(&self.pool, sql, given).await
+    }
+}
+
+/// One statement's rows.
+pub(super) async fn rows(
+    pool: &Pool,
+    sql: &'static str,
+    given: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, StoreError> {
+    let mut twice = Twice::default();
+    loop {
+        let client = open::connection(pool).await?;
+        let rows = match client.prepare_cached(sql).await {
+            Ok(prepared) => client.query(&prepared, given).await,
+            Err(why) => Err(why),
+        };
+        if let Some(rows) = twice.ended(rows.map_err(Failed::from)) {
+            return rows;
+        }
+    }
+}
+
+async fn ask(pool: &Pool, question: &Question) -> Result<Seen, StoreError> {
+    let mut twice = Twice::default();
+    loop {
+        let client = open::connection(pool).await?;
+        if let Some(read) = twice.ended(question.read(&client).await) {
+            return Ok(read?.seen);
         }
     }
 }

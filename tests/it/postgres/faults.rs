@@ -127,6 +127,23 @@ async fn an_exhausted_pool_says_so_and_serves_again() {
     assert_eq!(store.step(of(LI, "fast", "ZY2")).await.unwrap(), Done::Decided(b"one more".to_vec()));
 }
 
+#[tokio::test]
+async fn hospitals_are_told_while_settlements_have_all_connections() {
+    let store = with_connections(1, Duration::from_millis(20)).await;
+    let (decide, mut deciding) = held(1, one_more("ZY1"));
+    let slow = Step { decide, ..of(WANG, "slow", "ZY1") };
+    let telling = async {
+        deciding.begun().await;
+        assert!(store.person(vec![id_number(LI)]).await.is_err(), "there is no connection left");
+        assert!(store.outbox_due(now(), vec![], 1).await.unwrap().is_empty());
+        assert!(store.outbox_waiting(1).await.unwrap().is_empty());
+        assert!(store.bill(uuid::Uuid::nil(), 1).await.unwrap().is_none());
+        deciding.go_on();
+    };
+    let (slow, ()) = tokio::join!(store.step(slow), telling);
+    assert_eq!(slow.unwrap(), Done::Decided(b"one more".to_vec()));
+}
+
 /// Of one connection.
 const WAITING_MAX: usize = 16;
 
