@@ -26,8 +26,6 @@ const CHARGES_AHEAD: Duration = Duration::from_millis(20);
 const TIME_US_MAX: u64 = 60_000_000;
 /// Times are told apart to a hundredth of themselves.
 const SIGNIFICANT_DIGITS: u8 = 2;
-/// Faults of which the words are kept.
-const FAULTS_KEPT_MAX: usize = 5;
 
 /// How stays follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +50,18 @@ pub(super) struct Account {
     pub(super) settled: Vec<Settled>,
     /// Messages acknowledged, those of settlements among them.
     pub(super) acknowledged: u64,
-    pub(super) refused: u64,
-    pub(super) lost: u64,
-    /// The first of what went wrong, in the gateway's words.
-    pub(super) faults: Vec<String>,
+    pub(super) refused: Missed,
+    /// Told to come again, and did not.
+    pub(super) put_off: Missed,
+    pub(super) lost: Missed,
+}
+
+/// Messages without the answer they should have had.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Missed {
+    pub(super) count: u64,
+    /// What the gateway said of the first one.
+    pub(super) first: Option<String>,
 }
 
 /// What one run of the load saw.
@@ -216,26 +222,17 @@ impl Seen {
                 self.account.settled.push(Settled { stay, settlement, patient_share, took_us: took });
             }
             Answer::Noted if message.saying == Saying::Discharge => {
-                self.account.refused += 1;
                 let why =
                     "acknowledged without its bill; over MLLP the profile must say bill_in_ack = \"ZBL\"";
-                self.account.keep(format!("{}: {why}", message.id));
-                return false;
+                return self.account.refused.note(message, why);
             }
             Answer::Noted => {
                 self.charging.saturating_record(took);
                 self.account.acknowledged += 1;
             }
-            Answer::Refused { why, .. } => {
-                self.account.refused += 1;
-                self.account.keep(format!("{}: {why}", message.id));
-                return false;
-            }
-            Answer::Lost(why) => {
-                self.account.lost += 1;
-                self.account.keep(format!("{}: {why}", message.id));
-                return false;
-            }
+            Answer::Refused { why, .. } => return self.account.refused.note(message, &why),
+            Answer::PutOff(why) => return self.account.put_off.note(message, &why),
+            Answer::Lost(why) => return self.account.lost.note(message, &why),
         }
         true
     }
@@ -252,15 +249,22 @@ impl Account {
     pub(super) fn add(&mut self, other: Self) {
         self.settled.extend(other.settled);
         self.acknowledged += other.acknowledged;
-        self.refused += other.refused;
-        self.lost += other.lost;
-        other.faults.into_iter().for_each(|fault| self.keep(fault));
+        self.refused.add(other.refused);
+        self.put_off.add(other.put_off);
+        self.lost.add(other.lost);
+    }
+}
+
+impl Missed {
+    /// Its stay does not go on.
+    fn note(&mut self, message: &Outgoing, why: &str) -> bool {
+        self.add(Self { count: 1, first: Some(format!("{}: {why}", message.id)) });
+        false
     }
 
-    fn keep(&mut self, fault: String) {
-        if self.faults.len() < FAULTS_KEPT_MAX {
-            self.faults.push(fault);
-        }
+    fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.first = self.first.take().or(other.first);
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::load::{Account, Load, Measured, Pace};
+use super::load::{Account, Load, Measured, Missed, Pace};
 
 /// At a rate that is kept up, hardly anybody waits longer.
 const WAIT_US_MAX: u64 = 100_000;
@@ -27,21 +27,21 @@ pub(super) struct Peak {
     pub(super) tried: Vec<Tried>,
 }
 
-/// Climbs from below `guess` until a rate is not kept up, then closes in to a twentieth.
+/// Climbs from below what many clients come to until a rate is not kept up, then closes in to a twentieth.
 pub(super) fn search(
     load: &Load<'_>,
-    guess: u64,
+    clients: usize,
     lasting: Duration,
     account: &mut Account,
 ) -> anyhow::Result<Peak> {
     let mut peak = Peak::default();
+    let guess = look(load, Pace::Closed { clients }, lasting, account)?.rate();
     let mut too_much: Option<u64> = None;
     let mut rate = (guess * 7 / 10).max(1);
     while peak.tried.len() < TRIES_MAX {
-        let measured = load.run(Pace::Open { stays_per_second: rate }, lasting)?;
+        let measured = look(load, Pace::Open { stays_per_second: rate }, lasting, account)?;
         let is_kept_up = is_kept_up(&measured, lasting);
         let p99_us = measured.settling.value_at_quantile(0.99);
-        account.add(measured.account);
         peak.tried.push(Tried { stays_per_second: rate, p99_us, is_kept_up });
         if is_kept_up {
             peak.stays_per_second = rate;
@@ -57,10 +57,16 @@ pub(super) fn search(
     Ok(peak)
 }
 
+/// Beyond what can be kept up, being told to come again is the right answer, and no fault of the run.
+fn look(load: &Load<'_>, pace: Pace, lasting: Duration, account: &mut Account) -> anyhow::Result<Measured> {
+    let measured = load.run(pace, lasting)?;
+    account.add(Account { put_off: Missed::default(), ..measured.account.clone() });
+    Ok(measured)
+}
+
 fn is_kept_up(measured: &Measured, lasting: Duration) -> bool {
     let account = &measured.account;
-    account.refused == 0
-        && account.lost == 0
+    [&account.refused, &account.put_off, &account.lost].iter().all(|missed| missed.count == 0)
         && measured.settling.value_at_quantile(0.99) <= WAIT_US_MAX
         && measured.took <= lasting + TAIL_MAX
 }

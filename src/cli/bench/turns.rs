@@ -91,10 +91,7 @@ impl Run<'_> {
 
     fn find_peak(&self, account: &mut Account) -> anyhow::Result<Peak> {
         self.progress.say("寻找峰值", "looking for the peak");
-        let guess = self.load.run(Pace::Closed { clients: MANY }, self.lasting)?;
-        let rate = guess.rate();
-        account.add(guess.account);
-        peak::search(&self.load, rate, self.lasting, account)
+        peak::search(&self.load, MANY, self.lasting, account)
     }
 
     /// A load whose times are nobody's figure.

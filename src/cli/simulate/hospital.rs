@@ -237,6 +237,7 @@ impl Sender {
                 }
                 Answer::Noted => {}
                 Answer::Refused { why, exit } => return told.ended(State::Refused, why, exit),
+                Answer::PutOff(why) => return told.ended(State::Refused, why, Exit::Failed),
                 Answer::Lost(why) => return told.ended(State::Lost, why, Exit::Failed),
             }
         }

@@ -50,6 +50,8 @@ pub(in crate::cli) enum Answer {
         why: String,
         exit: Exit,
     },
+    /// Nothing of it was kept, because the gateway's store was busy or out of reach: the same message may come again.
+    PutOff(String),
     /// No answer; the message may have arrived all the same.
     Lost(String),
 }

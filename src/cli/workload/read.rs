@@ -69,11 +69,11 @@ fn not_settled(state: BillState) -> Answer {
 
 fn problem(body: &[u8]) -> Option<Answer> {
     let problem: Problem = serde_json::from_slice(body).ok()?;
-    let exit = problem.errors.iter().map(|part| Exit::of_refusal(part.code)).max()?;
+    let codes: Vec<Code> = problem.errors.iter().map(|part| part.code).collect();
     let (detail, next) = (&problem.detail, &problem.next);
     let place = problem.place.map(|place| format!("{place}: ")).unwrap_or_default();
     let why = format!("{place}{}。{} | {place}{}. {}", detail.zh, next.zh, detail.en, next.en);
-    Some(Answer::Refused { why, exit })
+    Some(refused(why, &codes))
 }
 
 fn unread(what: &str, body: &[u8]) -> Answer {
@@ -102,8 +102,18 @@ pub(super) fn acknowledgement(acknowledged: &Acknowledged, saying: Saying) -> An
 fn errors(code: &str, message: &Message<'_>) -> Answer {
     let said: Vec<_> = message.named("ERR").map(|error| error.field(8).text().into_owned()).collect();
     let codes = message.named("ERR").filter_map(|error| Code::from_slug(&error.field(5).component(1).text()));
-    let exit = codes.map(Exit::of_refusal).max().unwrap_or(Exit::Refused);
-    Answer::Refused { why: format!("{code} {}", said.join(" ")), exit }
+    let why = format!("{code} {}", said.join(" "));
+    refused(why, &codes.collect::<Vec<_>>())
+}
+
+fn refused(why: String, codes: &[Code]) -> Answer {
+    match codes {
+        [Code::StoreUnavailable] => Answer::PutOff(why),
+        codes => {
+            let exit = codes.iter().map(|code| Exit::of_refusal(*code)).max().unwrap_or(Exit::Refused);
+            Answer::Refused { why, exit }
+        }
+    }
 }
 
 /// The patient's segment of the bill in the acknowledgement: amount, state and the settlement's id. Without a bill in
@@ -115,4 +125,39 @@ fn share_in_zbl(message: &Message<'_>) -> Option<Answer> {
     let state = serde_json::from_value(patient.field(5).text().into()).ok()?;
     let (settlement, share) = (patient.field(6).text().parse().ok()?, patient.field(4).text().parse().ok()?);
     Some(stands(state, settlement, share))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::hl7_answer::{addressed_to, refusal_message};
+    use crate::refusal::Refusal;
+
+    #[test]
+    fn only_a_busy_store_puts_a_message_off() {
+        let busy = || Refusal::new(Code::StoreUnavailable, "连接已全部占用", "all connections are in use");
+        let wrong = || Refusal::new(Code::TotalDiffers, "金额有误", "a wrong amount");
+        for (refusals, is_put_off, exit) in [
+            (vec![busy()], true, Exit::Failed),
+            (vec![wrong()], false, Exit::Refused),
+            (vec![busy(), wrong()], false, Exit::Failed),
+        ] {
+            let problem = Problem::new(&refusals, None).to_json().unwrap();
+            let header = addressed_to(&"H1".into(), Charset::Utf8, "M1");
+            let bytes = refusal_message(&header, "C1", jiff::Timestamp::UNIX_EPOCH, &refusals);
+            let code = Message::parse_lossily(&bytes, Charset::Utf8).unwrap();
+            let code = code.first("MSA").unwrap().field(1).text().into_owned();
+            let acknowledged = Acknowledged { code, bytes };
+            for answer in [
+                answer(503, problem.as_bytes(), Saying::Charges),
+                acknowledgement(&acknowledged, Saying::Charges),
+            ] {
+                match answer {
+                    Answer::PutOff(why) => assert!(is_put_off && why.contains("in use"), "{why}"),
+                    Answer::Refused { exit: ended, .. } => assert!(!is_put_off && ended == exit, "{ended:?}"),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    }
 }

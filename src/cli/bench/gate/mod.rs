@@ -12,7 +12,7 @@ use uuid::Uuid;
 use yizhan_contract::{Money, PayerCode, Text};
 use yizhan_rules::Policy;
 
-use super::load::{Account, Settled};
+use super::load::{Account, Missed, Settled};
 use super::told::Told;
 use crate::cli::workload::Workload;
 use crate::settlement::bill::{Bill, BillState};
@@ -136,12 +136,12 @@ impl Judging<'_> {
     }
 
     fn unanswered(&mut self, account: &Account) {
-        for (count, zh, en) in [
-            (account.refused, "条报文未按预期应答", "messages were not answered as they should be"),
-            (account.lost, "条报文没有应答", "messages were not answered at all"),
+        for (Missed { count, first }, zh, en) in [
+            (&account.refused, "条报文未按预期应答", "messages were not answered as they should be"),
+            (&account.put_off, "条报文被要求稍后重发", "messages were told to come again"),
+            (&account.lost, "条报文没有应答", "messages were not answered at all"),
         ] {
-            if count > 0 {
-                let first = account.faults.first().map(String::as_str).unwrap_or_default();
+            if let Some(first) = first {
                 self.say(Text::new(format!("{count} {zh}：{first}"), format!("{count} {en}: {first}")));
             }
         }

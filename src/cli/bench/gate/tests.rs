@@ -107,7 +107,7 @@ fn every_stay_sent_through_both_ports_is_settled_and_accounted_for() {
 #[test]
 fn a_run_with_anything_broken_is_void() {
     type Break = fn(&mut Ran);
-    let breaks: [(Break, &str); 20] = [
+    let breaks: [(Break, &str); 22] = [
         (|ran| first_bill(ran).state = BillState::Reversed, "the store holds another bill"),
         (|ran| first_bill(ran).settlement_id = uuid::Uuid::nil(), "the store holds another bill"),
         (|ran| first_bill(ran).hospital = "H0".into(), "the charges are not those that were sent"),
@@ -142,7 +142,9 @@ fn a_run_with_anything_broken_is_void() {
         (|ran| tell_of(ran.account.settled[0].settlement, ran), "told under several ids"),
         (|ran| tell_of(uuid::Uuid::nil(), ran), "told 1 times of no settlement of theirs"),
         (|ran| ran.told.astray = 2, "told 2 times of no settlement of theirs"),
-        (|ran| ran.account.lost = 1, "1 messages were not answered at all"),
+        (|ran| ran.account.lost = once(), "1 messages were not answered at all: Z1: why"),
+        (|ran| ran.account.put_off = once(), "1 messages were told to come again: Z1: why"),
+        (|ran| ran.account.refused = once(), "1 messages were not answered as they should be: Z1: why"),
     ];
     for (break_it, expected) in breaks {
         let (is_valid, faults) = judged(break_it, &BTreeMap::new());
@@ -168,6 +170,10 @@ fn a_run_that_settled_nothing_is_void() {
         };
     };
     assert_eq!(judged(nothing, &BTreeMap::new()), (false, String::new()));
+}
+
+fn once() -> Missed {
+    Missed { count: 1, first: Some("Z1: why".to_owned()) }
 }
 
 fn first_bill(ran: &mut Ran) -> &mut Bill {
