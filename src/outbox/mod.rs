@@ -6,6 +6,7 @@
 //! leaves it to the next. The way out ([`Carrier`]) and the time are given.
 
 mod delivery;
+mod due;
 mod pace;
 mod wire;
 
@@ -20,11 +21,12 @@ use jiff::{SignedDuration, Timestamp};
 use crate::intake::{Profile, Profiles};
 use crate::runtime::Shutdown;
 use crate::settlement::gateway::Gateway;
-use crate::store::{OutboxEntry, StoreError};
+use crate::store::OutboxEntry;
 use crate::telemetry;
 use crate::tls::TlsError;
 use delivery::{Courier, Ended};
-use pace::{Receivers, backoff};
+use due::{Due, Taken};
+use pace::Receivers;
 use wire::Wire;
 
 pub use delivery::{Carrier, DELIVERY_TIMEOUT_S, Form, Handing, Letter, NotTaken};
@@ -33,16 +35,21 @@ pub use wire::OUTBOX_ID_HEADER;
 
 /// How often the store is asked, beside being asked whenever this gateway has written something to be told.
 const POLL: SignedDuration = SignedDuration::from_secs(1);
-/// Entries read at once.
-const HEADS_MAX: u32 = 64;
 /// Deliveries under way at once, each to another receiver.
 const RECEIVERS_AT_ONCE_MAX: usize = 16;
-/// A delivery that was begun is nobody else's for this long: longer than any delivery takes.
-const HIDDEN_S: i64 = DELIVERY_TIMEOUT_S as i64 + 10;
 /// How long deliveries under way may go on after the signal to stop.
 const STOP_PATIENCE: SignedDuration = SignedDuration::from_secs(5);
 
-type Delivering = Pin<Box<dyn Future<Output = (String, Ended)> + Send>>;
+type UnderWay = Pin<Box<dyn Future<Output = Happened> + Send>>;
+
+/// What has come to its end.
+enum Happened {
+    /// After what waits, for who watches the gateway.
+    Looked,
+    Taken(Taken),
+    /// At this receiver.
+    Delivered(String, Ended),
+}
 
 /// Why hospitals cannot be told at all; the operator's side.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +68,10 @@ pub struct Outbox {
     profiles: Arc<Profiles>,
     courier: Courier,
     receivers: Receivers,
-    /// Each with its receiver.
-    under_way: FuturesUnordered<Delivering>,
+    /// Deliveries, and beside them the taking of what is due: none stands still while another one waits for the store,
+    /// since each may hold what that one waits for.
+    under_way: FuturesUnordered<UnderWay>,
+    is_taking: bool,
 }
 
 impl Outbox {
@@ -77,7 +86,7 @@ impl Outbox {
     pub fn over(gateway: Gateway, profiles: Arc<Profiles>, carrier: Arc<dyn Carrier>) -> Self {
         let courier = Courier { gateway: gateway.clone(), carrier };
         let (receivers, under_way) = (Receivers::default(), FuturesUnordered::new());
-        Self { gateway, profiles, courier, receivers, under_way }
+        Self { gateway, profiles, courier, receivers, under_way, is_taking: false }
     }
 
     /// Delivers until the signal to stop.
@@ -86,50 +95,70 @@ impl Outbox {
         let written = self.gateway.outbox_written();
         // Begun once for each round: a clock that is set back meanwhile holds nothing up.
         let mut tick = clock.sleep_until(clock.now());
+        let mut is_to_look = false;
         loop {
-            tokio::select! {
+            is_to_look |= tokio::select! {
                 biased;
                 () = stopped.requested() => break,
-                Some((address, ended)) = self.under_way.next(), if !self.under_way.is_empty() => {
-                    self.receivers.ended(&address, ended.was_reached, ended.at);
-                }
+                Some(happened) = self.under_way.next(), if !self.under_way.is_empty() => self.go_on(happened),
                 () = &mut tick => {
                     tick = clock.sleep_until(later(clock.now(), POLL));
-                    tell_of_waiting(&self.gateway).await;
+                    let gateway = self.gateway.clone();
+                    self.under_way.push(Box::pin(async move {
+                        tell_of_waiting(&gateway).await;
+                        Happened::Looked
+                    }));
+                    true
                 }
-                () = written.notified() => {}
-            }
-            if let Err(error) = self.begin_due().await {
-                telemetry::outbox_not_read(&error);
-            }
+                () = written.notified() => true,
+            };
+            is_to_look = is_to_look && !self.look();
         }
         // What is cut off comes again under its id.
         let patience = clock.sleep_until(later(clock.now(), STOP_PATIENCE));
+        let ending = async {
+            while let Some(happened) = self.under_way.next().await {
+                self.go_on(happened);
+            }
+        };
         tokio::select! {
-            () = async { while self.under_way.next().await.is_some() {} } => {}
+            () = ending => {}
             () = patience => {}
         }
     }
 
-    /// Begins what is due and may begin, until nothing more may.
-    async fn begin_due(&mut self) -> Result<(), StoreError> {
-        loop {
-            let now = self.gateway.runtime().now();
-            if self.under_way.len() >= RECEIVERS_AT_ONCE_MAX {
-                return Ok(());
+    /// Whether there may be more to take by now.
+    fn go_on(&mut self, happened: Happened) -> bool {
+        match happened {
+            Happened::Taken(Taken { taken, is_more }) => {
+                self.is_taking = false;
+                taken.into_iter().for_each(|due| self.begin(due));
+                is_more.unwrap_or_else(|error| {
+                    telemetry::outbox_not_read(&error);
+                    false
+                })
             }
-            let busy = self.busy(now);
-            let due = self.gateway.store().outbox_due(now, busy, HEADS_MAX).await?;
-            let were_all_read = due.len() < HEADS_MAX as usize;
-            let mut begun = false;
-            for entry in due {
-                begun |= self.begin(entry, now).await?;
-            }
-            // Else those of receivers that are busy now may have hidden those of others.
-            if were_all_read || !begun {
-                return Ok(());
+            Happened::Looked => false,
+            Happened::Delivered(address, ended) => {
+                self.receivers.ended(&address, ended.was_reached, ended.at);
+                true
             }
         }
+    }
+
+    /// Begins to take what is due, unless that is under way, or as many deliveries as there may be.
+    fn look(&mut self) -> bool {
+        let room = RECEIVERS_AT_ONCE_MAX.saturating_sub(self.under_way.len());
+        if self.is_taking || room == 0 {
+            return false;
+        }
+        self.is_taking = true;
+        let now = self.gateway.runtime().now();
+        let (gateway, profiles, busy) = (self.gateway.clone(), Arc::clone(&self.profiles), self.busy(now));
+        self.under_way.push(Box::pin(async move {
+            Happened::Taken(due::take(&gateway, &profiles, busy, room, now).await)
+        }));
+        true
     }
 
     /// Hospitals whose receivers have a delivery under way, or did not answer a moment ago.
@@ -141,35 +170,16 @@ impl Outbox {
         self.profiles.iter().filter(is_busy).map(|profile| Arc::clone(&profile.hospital.code)).collect()
     }
 
-    /// Whether a delivery was begun.
-    async fn begin(&mut self, entry: OutboxEntry, now: Timestamp) -> Result<bool, StoreError> {
-        let profile = self.profiles.of_hospital(&entry.hospital).cloned();
-        let Some((profile, address)) =
-            profile.and_then(|profile| profile.return_address.clone().map(|address| (profile, address)))
-        else {
-            let why =
-                "该院配置中没有 return_address | the hospital's profile has no return_address".to_owned();
-            let due_at = backoff(u32::MAX, now);
-            self.gateway.store().outbox_failed(entry, due_at, why).await?;
-            return Ok(false);
-        };
+    fn begin(&mut self, Due { entry, profile, address }: Due) {
         let name = address.to_string();
-        if self.receivers.is_busy(&name, now) || self.under_way.len() >= RECEIVERS_AT_ONCE_MAX {
-            return Ok(false);
-        }
-        let until = later(now, SignedDuration::from_secs(HIDDEN_S));
-        if !self.gateway.store().outbox_take(entry.clone(), until).await? {
-            return Ok(false);
-        }
         self.receivers.begun(name.clone());
         let delivery = AssertUnwindSafe(self.courier.clone().deliver(entry, profile, address)).catch_unwind();
         let clock = Arc::clone(&self.gateway.runtime().clock);
         self.under_way.push(Box::pin(async move {
             // A delivery that broke off reached nobody.
             let broken = |_| Ended { was_reached: false, at: clock.now() };
-            (name, delivery.await.unwrap_or_else(broken))
+            Happened::Delivered(name, delivery.await.unwrap_or_else(broken))
         }));
-        Ok(true)
     }
 }
 

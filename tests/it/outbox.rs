@@ -20,12 +20,17 @@ use yizhan::outbox::Outbox;
 use yizhan::runtime::Shutdown;
 use yizhan::settlement::bill::Bill;
 use yizhan::settlement::outcome::Outcome;
+use yizhan::settlement::payers::Payers;
 use yizhan::store::OutboxEntry;
+use yizhan::store::postgres::TELLING_CONNECTIONS;
+use yizhan::store::seal::Key;
 use yizhan::tls;
+use yizhan_rules::PolicyShelf;
 
 use crate::authority::Authority;
 use crate::gateway::{House, Sent};
-use crate::{project, says_both};
+use crate::stays::{Ports, open_postgres};
+use crate::{cluster, project, says_both};
 
 /// How long anything here may take; a machine under load needs some of it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -467,4 +472,37 @@ async fn what_was_priced_before_it_was_told_is_told_as_a_bill_only() {
     worker.stop().await;
     let messages = told.reach(1).await;
     assert!(messages.len() == 1 && messages[0].1.contains(&bill.settlement_id.to_string()), "{messages:?}");
+}
+
+/// More hospitals than connections: whoever waits for one must not keep the others from giving theirs back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_hospitals_are_told_at_once_over_few_connections() {
+    let told = Told::answering(&[]);
+    let sample = std::fs::read_to_string(project(&format!("tests/samples/hospitals/{COUNTY}.toml"))).unwrap();
+    let codes: Vec<String> = (1..=12).map(|nth| format!("H371323{nth:02}")).collect();
+    let (mut profiles, mut listening) = (Vec::new(), Vec::new());
+    for code in &codes {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let token = format!("token_sha256 = \"{:0>64}\"", code.trim_start_matches('H'));
+        let sample = sample.lines().map(|line| if line.starts_with("token") { &token } else { line });
+        let sample = sample.collect::<Vec<_>>().join("\n").replace(COUNTY, code);
+        let text = format!("return_address = \"{address}\"\n{sample}");
+        profiles.push(Profile::from_toml(&text).unwrap());
+        listening.push(listen(listener, Arc::clone(&told)).await);
+    }
+    assert!(codes.len() > 2 * TELLING_CONNECTIONS);
+    let cluster = cluster::shared();
+    let address = cluster.address(&cluster.database().await);
+    let store: Arc<dyn Ports> = Arc::new(open_postgres(&address, Key::ephemeral().unwrap()).await.unwrap());
+    let (policies, profiles) = (PolicyShelf::shipped().unwrap(), Profiles::new(profiles).unwrap());
+    let house = House::over(store, policies, profiles, Payers::none(), "test", Arc::default());
+    house.fill().await;
+    for code in &codes {
+        settle(&house, code, code).await;
+    }
+    let worker = Worker::start(&house);
+    outbox(&house, <[_]>::is_empty).await;
+    worker.stop().await;
+    assert_eq!(told.ids().len(), codes.len(), "each at the first attempt");
 }
