@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
 use uuid::Uuid;
+use yizhan_contract::instant::later;
 
 use super::answer::address;
 
@@ -26,7 +27,7 @@ impl Passes {
 
     /// `<seconds since 1970>.<signature>`
     pub(super) fn pass(&self, settlement: Uuid, now: Timestamp) -> String {
-        let until = now.saturating_add(PASS_LASTS).unwrap_or(Timestamp::MAX).as_second();
+        let until = later(now, PASS_LASTS).as_second();
         let signature = self.signed(settlement, until).finalize().into_bytes();
         format!("{until}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
     }

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 use uuid::Uuid;
 use yizhan_contract::Text;
+use yizhan_contract::instant::later;
 
 use super::pace::backoff;
 use crate::intake::hl7::Charset;
@@ -86,7 +87,7 @@ impl Courier {
     ) -> Ended {
         let clock = Arc::clone(&self.gateway.runtime().clock);
         let patience = SignedDuration::from_secs(DELIVERY_TIMEOUT_S.cast_signed());
-        let deadline = clock.now().saturating_add(patience).unwrap_or(Timestamp::MAX);
+        let deadline = later(clock.now(), patience);
         let ended = tokio::select! {
             biased;
             ended = self.hand_over(&entry, &profile, &address) => ended,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use futures_util::future;
 use jiff::{SignedDuration, Timestamp};
+use yizhan_contract::instant::later;
 
 use super::delivery::DELIVERY_TIMEOUT_S;
-use super::later;
 use super::pace::backoff;
 use crate::intake::profile::ReturnAddress;
 use crate::intake::{Profile, Profiles};

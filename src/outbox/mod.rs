@@ -17,6 +17,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
+use yizhan_contract::instant::later;
 
 use crate::intake::{Profile, Profiles};
 use crate::runtime::Shutdown;
@@ -188,10 +189,6 @@ async fn tell_of_waiting(gateway: &Gateway) {
     let now = gateway.runtime().now();
     let since = waiting.first().and_then(since);
     telemetry::outbox_waits(since.map_or(0, |since| now.duration_since(since).as_secs()));
-}
-
-fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// When an entry was written: its id says so.

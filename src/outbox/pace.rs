@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
+use yizhan_contract::instant::later;
 
 /// Pauses double from the first to the last, in seconds.
 pub const BACKOFF_S_MIN: i64 = 1;
@@ -12,7 +13,7 @@ pub const BACKOFF_S_MAX: i64 = 300;
 pub(super) fn backoff(attempts: u32, now: Timestamp) -> Timestamp {
     let doubled = 1_i64.checked_shl(attempts.saturating_sub(1)).filter(|doubled| doubled.is_positive());
     let pause_s = doubled.map_or(BACKOFF_S_MAX, |doubled| (BACKOFF_S_MIN * doubled).min(BACKOFF_S_MAX));
-    now.saturating_add(SignedDuration::from_secs(pause_s)).unwrap_or(Timestamp::MAX)
+    later(now, SignedDuration::from_secs(pause_s))
 }
 
 /// Receivers by address; who is not here is free.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
+use yizhan_contract::instant::later;
 use yizhan_remote::{CallRecord, Class, Journal};
 
 use crate::runtime::{Runtime, Shutdown};
@@ -116,8 +117,4 @@ fn kept(record: CallRecord, gateway: &Arc<str>) -> AdapterCall {
         answer: record.answer.map(Into::into),
         http_status: record.http_status,
     }
-}
-
-fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

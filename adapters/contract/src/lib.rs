@@ -9,6 +9,7 @@
 pub mod charge;
 pub mod claim;
 pub mod finding;
+pub mod instant;
 pub mod money;
 pub mod opaque;
 pub mod payer;

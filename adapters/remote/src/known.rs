@@ -1,4 +1,4 @@
-//! Answers about coverage, kept as long as the payer says they hold. Asked at admission, they are there at discharge.
+//! Answers about coverage, kept as long as the payer says they hold: a stay that is priced again asks once.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use yizhan_contract::instant::later;
 use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
     Answer, Ask, Manifest, Operation, OperationKind, Payer, Performed, PrepareError, Prepared, Quote,
@@ -99,7 +100,7 @@ impl FirmPayer {
         locked(&self.book).quotes.insert(id.clone(), (Arc::clone(&ask.stay), amount));
         QuoteAnswer::Quote(Quote {
             id,
-            valid_until: self.runtime.now().saturating_add(QUOTE_HOLDS).unwrap_or(Timestamp::MAX),
+            valid_until: later(self.runtime.now(), QUOTE_HOLDS),
             amounts: vec![QuotedAmount { payer: self.payer.clone(), amount, steps: Vec::new() }],
             also_paid: Vec::new(),
             kept: Opaque::default(),

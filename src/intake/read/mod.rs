@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::FindingCode;
+use yizhan_contract::instant::later;
 use yizhan_contract::money::NumberError;
 use yizhan_contract::stay::Moment;
 
@@ -77,7 +78,7 @@ pub struct Reader<'p, 'a> {
 impl<'p, 'a> Reader<'p, 'a> {
     pub fn new(profile: &'p Profile, dialect: Dialect, now: Timestamp, problems: Problems) -> Self {
         let ahead = SignedDuration::from_hours(AHEAD_HOURS_MAX);
-        let latest = now.saturating_add(ahead).unwrap_or(Timestamp::MAX);
+        let latest = later(now, ahead);
         Self {
             profile,
             dialect,

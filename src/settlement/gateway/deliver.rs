@@ -1,9 +1,10 @@
 //! Asking payers that were left out when a stay was settled, and sending what they grant.
 
 use jiff::SignedDuration;
+use yizhan_contract::instant::later;
 use yizhan_contract::{PayerCode, Text};
 
-use super::pursue::{Drive, Seen, Stop, Went, later};
+use super::pursue::{Drive, Seen, Stop, Went};
 use super::quote::Unanswered;
 use crate::settlement::carried::Carry;
 use crate::settlement::delivery::{self, Next};

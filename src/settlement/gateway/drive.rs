@@ -8,9 +8,10 @@ use std::sync::Arc;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::Text;
+use yizhan_contract::instant::later;
 use yizhan_contract::payer::{Performed, Status};
 
-use super::pursue::{Drive, Seen, Stop, Went, later};
+use super::pursue::{Drive, Seen, Stop, Went};
 use super::quote::{ASK_DEADLINE, Quoted, no_answer};
 use super::{Gateway, heard};
 use crate::settlement::carried::Carry;

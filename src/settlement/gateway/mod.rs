@@ -28,6 +28,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
+use yizhan_contract::instant::later;
 use yizhan_contract::{Money, Personal, Text};
 use yizhan_rules::PolicyShelf;
 
@@ -156,7 +157,7 @@ impl Gateway {
     }
 
     fn lease_end(&self) -> Timestamp {
-        pursue::later(self.runtime.now(), LEASE)
+        later(self.runtime.now(), LEASE)
     }
 
     /// One message, handled once; durable when this returns.

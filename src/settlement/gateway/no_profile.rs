@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::Text;
+use yizhan_contract::instant::later;
 
-use super::pursue::{Drive, Stop, later};
+use super::pursue::{Drive, Stop};
 use super::standing::record;
 use crate::settlement::saga::attention::Owner;
 use crate::store::{Changes, Done, Facts, Hold, StayRef, Step};

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::Text;
+use yizhan_contract::instant::later;
 
 use super::quote::Quoted;
 use super::standing::record;
@@ -372,8 +373,4 @@ fn said(stepped: Stepped) -> Result<Option<Outcome>, Stop> {
         Stepped::LeaseLost => Err(Stop::LeaseLost),
         Stepped::Undecided | Stepped::Repeated(_) | Stepped::OtherContent => Ok(None),
     }
-}
-
-pub(super) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -1,8 +1,10 @@
 //! Asking outside payers what they would pay, and making ready what they will be sent.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use yizhan_contract::instant::later;
 use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
     AskedLeg, Coverage, Manifest, Operation as Ordered, OperationKind, Payer, PrepareError, Quote,
@@ -10,9 +12,10 @@ use yizhan_contract::payer::{
 };
 use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::{Money, PayerCode, Text};
+use yizhan_rules::Item;
 
 use super::heard;
-use super::pursue::{Drive, Seen, Stop, later};
+use super::pursue::{Drive, Seen, Stop};
 use crate::refusal::Refusal;
 use crate::settlement::decide::Asked;
 use crate::settlement::given::{Answer, Given};
@@ -87,8 +90,10 @@ impl Unanswered {
 impl Drive<'_> {
     /// Asks payer after payer, each with what those before it pay. Read-only: nothing is held meanwhile.
     pub(super) async fn quote(&mut self, seen: &Seen, mode: Mode, mut given: Given) -> Result<Quoted, Stop> {
+        // The stay's charges and its day are those of one look, and so are the items they are priced by.
+        let items = self.items(seen, mode).await?;
         loop {
-            match self.price(seen, mode, &given).await? {
+            match self.price(seen, mode, &given, &items) {
                 Err(refusals) => return Ok(Quoted::Refused(refusals)),
                 Ok(Priced::Bill(settlement)) => return Ok(Quoted::All { given, settlement }),
                 Ok(Priced::Breach(breach)) => {
@@ -212,29 +217,33 @@ impl Drive<'_> {
         }
     }
 
-    pub(super) async fn price(
+    async fn items(&self, seen: &Seen, mode: Mode) -> Result<BTreeMap<String, Item>, Stop> {
+        let at = self.gateway.runtime().now();
+        let work = self.work(seen, Asked::ChargesQuiet { mode, now: at });
+        Ok(self.gateway.look_up(&work, Some(&seen.record), at).await?.items)
+    }
+
+    fn price(
         &self,
         seen: &Seen,
         mode: Mode,
         given: &Given,
-    ) -> Result<Result<Priced, Vec<Refusal>>, Stop> {
-        let at = self.gateway.runtime().now();
-        let work = self.work(seen, Asked::ChargesQuiet { mode, now: at });
-        let lookups = self.gateway.look_up(&work, Some(&seen.record), at).await?;
-        let Some(owner) = &seen.facts.person else { return Ok(Err(vec![refusals::no_such_stay()])) };
+        items: &BTreeMap<String, Item>,
+    ) -> Result<Priced, Vec<Refusal>> {
+        let Some(owner) = &seen.facts.person else { return Err(vec![refusals::no_such_stay()]) };
         let ground = Ground {
             hospital: &seen.hospital,
             policies: self.gateway.policies(),
-            items: &lookups.items,
+            items,
             roster: owner.roster.as_ref(),
             years: &owner.years,
             reserved: reserved_by_others(owner, &seen.record),
-            at,
+            at: self.gateway.runtime().now(),
             new_id: uuid::Uuid::nil(),
             payers: &seen.payers,
             given,
         };
-        Ok(price(&seen.record, &ground, mode, &LinePlaces::none()))
+        price(&seen.record, &ground, mode, &LinePlaces::none())
     }
 
     /// One call for each adapter that pays something, in the order of the chain.

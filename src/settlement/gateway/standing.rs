@@ -5,7 +5,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::pursue::{Handled, later};
+use yizhan_contract::instant::later;
+
+use super::pursue::Handled;
 use super::step::Work;
 use super::{Found, Gateway, no_such_settlement, unread_refusal};
 use crate::settlement::bill::BillState;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use yizhan_contract::instant::later;
 use yizhan_contract::stay::{CatalogueClass, civil_date};
 use yizhan_rules::Item;
 
 use super::Gateway;
-use super::pursue::{Pursuit, later};
+use super::pursue::Pursuit;
 use crate::settlement::decide::{Asked, Decision, Leasing, Lookups, Undecided, Verdict};
 use crate::settlement::message::{Hospital, Mode, Trigger};
 use crate::settlement::outcome::Outcome;

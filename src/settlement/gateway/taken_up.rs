@@ -6,8 +6,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use yizhan_contract::instant::later;
+
 use super::Gateway;
-use super::pursue::{Pursuit, later};
+use super::pursue::Pursuit;
 use crate::store::{Due, StoreError};
 use crate::telemetry;
 

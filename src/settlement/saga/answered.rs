@@ -1,6 +1,7 @@
 //! What an answer makes of an operation. A payer has three answers; what is not an explicit yes or no stays unknown.
 
 use jiff::{SignedDuration, Timestamp};
+use yizhan_contract::instant::later;
 use yizhan_contract::payer::{Performed, Status, is_all_given_back};
 use yizhan_contract::{Money, PayerCode};
 
@@ -256,8 +257,4 @@ impl Call {
 fn pause_after(asked: u32) -> SignedDuration {
     let doubled = ASK_PAUSE_FIRST.saturating_mul(1 << asked.min(DOUBLINGS_MAX));
     doubled.min(ASK_PAUSE_MAX)
-}
-
-fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

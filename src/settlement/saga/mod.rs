@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use yizhan_contract::instant::later;
 use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{Manifest, Prepared};
 use yizhan_contract::stay::SettledElsewhere;
@@ -422,5 +423,5 @@ fn is_empty(kept: &Opaque) -> bool {
 }
 
 fn leaves_before(at: Timestamp) -> Timestamp {
-    at.saturating_add(LEAVES_WITHIN).unwrap_or(Timestamp::MAX)
+    later(at, LEAVES_WITHIN)
 }

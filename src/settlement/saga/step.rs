@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use yizhan_contract::instant::later;
 use yizhan_contract::{Money, Text};
 
 use super::answered::Missing;
@@ -409,7 +410,7 @@ impl Turn {
         if let Some(operation) = self.saga.calls[nth].operation_mut(part) {
             operation.state = Sent::Awaited;
             // Meant to be sent long ago, in a wave that had to wait: whoever takes over must know how late it left.
-            if operation.leaves_before < at.saturating_add(LEASE).unwrap_or(Timestamp::MAX) {
+            if operation.leaves_before < later(at, LEASE) {
                 operation.leaves_before = leaves_before(at);
                 self.is_to_be_kept = true;
             }

@@ -47,8 +47,8 @@ pub trait Payer: Send + Sync {
         Box::pin(std::future::ready(Visited::Noted { memo }))
     }
 
-    /// Whether a person is covered on a day: asked at admission, so that the desk knows and the answer is there
-    /// when a quote is wanted. An adapter without such a question leaves it to the roster.
+    /// Whether a person is covered on a day: asked before the quote, which tells more of them, and not again while
+    /// the answer holds. An adapter without such a question leaves it to the roster.
     fn coverage<'a>(&'a self, question: &'a CoverageQuestion, deadline: Timestamp) -> Answer<'a, Coverage> {
         let _ = (question, deadline);
         Box::pin(std::future::ready(Coverage::NotSaid))
