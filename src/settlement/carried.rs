@@ -338,9 +338,10 @@ impl Bill {
             Course::Undoing(_) | Course::Undone(_) | Course::Reversing(_) | Course::Reversed(_)
         );
         self.state = match (&saga.attention, &saga.course) {
+            // What is advanced may need a person still: the bill stands without it.
+            (_, Course::Committed | Course::Delivering) => BillState::Settled,
             (Some(_), _) => BillState::NeedsAttention,
             (None, Course::Reversing(_) | Course::Undoing(_)) => BillState::Reversing,
-            (None, Course::Committed | Course::Delivering) => BillState::Settled,
             (None, Course::Undone(_)) => BillState::Refused,
             (None, Course::Reversed(_)) => BillState::Settled,
             (None, Course::Committing | Course::Requoting) => BillState::Settling,

@@ -11,7 +11,9 @@ use yizhan::settlement::saga::event::Resolution;
 use yizhan_contract::step::PayerState;
 use yizhan_contract::{FindingCode, Money};
 
-use super::outside::{advancing, bill, books_agree, later, line, opened, reversed, send, sent, stands};
+use super::outside::{
+    advancing, bill, books_agree, goes_by, later, line, opened, reversed, send, sent, stands,
+};
 use super::{House, Sent, sums};
 use crate::away::{ASK_AFTER, Away, Mood, discharge, together};
 
@@ -181,6 +183,39 @@ async fn a_reversal_settles_first_what_nobody_knows_of_an_advance() {
     later(&house, ASK_AFTER).await;
     let back = stands(&house, first.settlement_id).await;
     assert_eq!((back.state, insurer.holds()), (BillState::Reversed, Money::ZERO));
+    books_agree(&house).await;
+}
+
+/// What a person has to look at by then keeps nobody from the bill of those that have answered.
+#[tokio::test]
+async fn a_stay_is_settled_though_what_is_advanced_needs_a_person() {
+    let (assistance, insurer) = (Away::required("medical_assistance"), Away::new());
+    let house = advancing(together(&[("assistance", &assistance), ("insurer", &insurer)])).await;
+    for payer in [&assistance, &insurer] {
+        (payer.mood().loses_answers, payer.mood().is_mute) = (true, true);
+    }
+    let begun = send(&house, "m1").await;
+    assert_eq!(begun.state, BillState::Settling);
+    goes_by(&house, A_WHILE).await;
+    let stuck = stands(&house, begun.settlement_id).await;
+    assert_eq!(stuck.state, BillState::NeedsAttention);
+    assistance.is_back(|mood| mood.is_mute = false);
+    goes_by(&house, A_WHILE).await;
+    let first = stands(&house, stuck.settlement_id).await;
+    assert_eq!(
+        (first.state, line(&first, "supplementary").state),
+        (BillState::Settled, PayerState::Deferred)
+    );
+    assert_eq!(line(&first, "medical_assistance").state, PayerState::Committed);
+    assert_eq!(waiting(&house).await.len(), 1, "the insurer has not answered yet");
+    books_agree(&house).await;
+
+    insurer.is_back(|mood| mood.is_mute = false);
+    goes_by(&house, A_WHILE).await;
+    let second = stands(&house, first.settlement_id).await;
+    assert_eq!((second.version, line(&second, "supplementary").state), (2, PayerState::Committed));
+    is_same_for_the_patient(&first, &second);
+    assert!(waiting(&house).await.is_empty());
     books_agree(&house).await;
 }
 
