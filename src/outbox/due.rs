@@ -12,12 +12,14 @@ use super::pace::backoff;
 use crate::intake::profile::ReturnAddress;
 use crate::intake::{Profile, Profiles};
 use crate::settlement::gateway::Gateway;
-use crate::store::{OutboxEntry, StoreError};
+use crate::store::{OutboxEntry, Store, StoreError};
 
 /// Entries read at once.
 const HEADS_MAX: u32 = 64;
-/// A delivery that was begun is nobody else's for this long: longer than any delivery takes.
-const HIDDEN_S: i64 = DELIVERY_TIMEOUT_S as i64 + 10;
+/// A delivery is nobody else's for this long, reckoned from before it is taken.
+const HIDDEN: SignedDuration = SignedDuration::from_secs(DELIVERY_TIMEOUT_S as i64 + 10);
+/// It is begun only where as much of that is left: longer than it can take.
+const LEFT: SignedDuration = SignedDuration::from_secs(DELIVERY_TIMEOUT_S as i64);
 
 /// An entry, and where it goes.
 pub(super) struct Due {
@@ -41,7 +43,7 @@ pub(super) async fn take(
     room: usize,
     now: Timestamp,
 ) -> Taken {
-    let store = gateway.store();
+    let (store, clock) = (gateway.store(), &gateway.runtime().clock);
     let read = match store.outbox_due(now, busy, HEADS_MAX).await {
         Ok(read) => read,
         Err(error) => return Taken { taken: Vec::new(), is_more: Err(error) },
@@ -59,25 +61,36 @@ pub(super) async fn take(
         }
     }
     // Side by side: what a store writes at one moment costs it little more than one of them.
-    let until = later(now, SignedDuration::from_secs(HIDDEN_S));
+    let until = later(clock.now(), HIDDEN);
     let taking = due.iter().map(|due| store.outbox_take(due.entry.clone(), until));
-    let putting_off = homeless.into_iter().map(|entry| {
-        let why = "该院配置中没有 return_address | the hospital's profile has no return_address";
-        store.outbox_failed(entry, backoff(u32::MAX, now), why.to_owned())
-    });
-    let (are_taken, put_off) = future::join(future::join_all(taking), future::join_all(putting_off)).await;
-    let were_put_off = !put_off.is_empty();
-    let mut is_more = put_off.into_iter().collect::<Result<Vec<()>, _>>().map(|_| false);
+    let are_taken = future::join_all(taking).await;
+    let is_in_time = later(clock.now(), LEFT) <= until;
+    // Where not all were read, those of receivers that are busy now may have hidden those of others.
+    let mut is_more = Ok(!were_all_read && !(due.is_empty() && homeless.is_empty()));
     let mut taken = Vec::new();
     for (due, is_taken) in due.into_iter().zip(are_taken) {
         match is_taken {
-            Ok(true) => taken.push(due),
-            // Another gateway was faster.
-            Ok(false) => {}
+            Ok(true) if is_in_time => taken.push(due),
+            // It comes again when its time is up.
+            Ok(true) => {}
+            // Another gateway was faster; what this receiver is to be told behind it was passed over.
+            Ok(false) => is_more = is_more.map(|_| true),
             Err(error) => is_more = Err(error),
         }
     }
-    // Else those of receivers that are busy now may have hidden those of others.
-    let is_more = is_more.map(|_| !were_all_read && (were_put_off || !taken.is_empty()));
-    Taken { taken, is_more }
+    let put_off = put_off(store, homeless, now).await;
+    Taken { taken, is_more: put_off.and(is_more) }
+}
+
+/// One after the other: there may be many, and deliveries wait for the same connections.
+async fn put_off(
+    store: &Arc<dyn Store>,
+    homeless: Vec<OutboxEntry>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for entry in homeless {
+        let why = "该院配置中没有 return_address | the hospital's profile has no return_address";
+        store.outbox_failed(entry, backoff(u32::MAX, now), why.to_owned()).await?;
+    }
+    Ok(())
 }

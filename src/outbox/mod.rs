@@ -45,8 +45,8 @@ type UnderWay = Pin<Box<dyn Future<Output = Happened> + Send>>;
 
 /// What has come to its end.
 enum Happened {
-    /// After what waits, for who watches the gateway.
-    Looked,
+    /// What waits was counted, for who watches the gateway.
+    Counted,
     Taken(Taken),
     /// At this receiver.
     Delivered(String, Ended),
@@ -73,6 +73,7 @@ pub struct Outbox {
     /// since each may hold what that one waits for.
     under_way: FuturesUnordered<UnderWay>,
     is_taking: bool,
+    is_counting: bool,
 }
 
 impl Outbox {
@@ -87,7 +88,7 @@ impl Outbox {
     pub fn over(gateway: Gateway, profiles: Arc<Profiles>, carrier: Arc<dyn Carrier>) -> Self {
         let courier = Courier { gateway: gateway.clone(), carrier };
         let (receivers, under_way) = (Receivers::default(), FuturesUnordered::new());
-        Self { gateway, profiles, courier, receivers, under_way, is_taking: false }
+        Self { gateway, profiles, courier, receivers, under_way, is_taking: false, is_counting: false }
     }
 
     /// Delivers until the signal to stop.
@@ -104,11 +105,7 @@ impl Outbox {
                 Some(happened) = self.under_way.next(), if !self.under_way.is_empty() => self.go_on(happened),
                 () = &mut tick => {
                     tick = clock.sleep_until(later(clock.now(), POLL));
-                    let gateway = self.gateway.clone();
-                    self.under_way.push(Box::pin(async move {
-                        tell_of_waiting(&gateway).await;
-                        Happened::Looked
-                    }));
+                    self.count();
                     true
                 }
                 () = written.notified() => true,
@@ -128,6 +125,18 @@ impl Outbox {
         }
     }
 
+    /// Counts what waits, unless that is under way.
+    fn count(&mut self) {
+        if std::mem::replace(&mut self.is_counting, true) {
+            return;
+        }
+        let gateway = self.gateway.clone();
+        self.under_way.push(Box::pin(async move {
+            tell_of_waiting(&gateway).await;
+            Happened::Counted
+        }));
+    }
+
     /// Whether there may be more to take by now.
     fn go_on(&mut self, happened: Happened) -> bool {
         match happened {
@@ -139,7 +148,10 @@ impl Outbox {
                     false
                 })
             }
-            Happened::Looked => false,
+            Happened::Counted => {
+                self.is_counting = false;
+                false
+            }
             Happened::Delivered(address, ended) => {
                 self.receivers.ended(&address, ended.was_reached, ended.at);
                 true
@@ -149,7 +161,7 @@ impl Outbox {
 
     /// Begins to take what is due, unless that is under way, or as many deliveries as there may be.
     fn look(&mut self) -> bool {
-        let room = RECEIVERS_AT_ONCE_MAX.saturating_sub(self.under_way.len());
+        let room = RECEIVERS_AT_ONCE_MAX.saturating_sub(self.receivers.under_way());
         if self.is_taking || room == 0 {
             return false;
         }

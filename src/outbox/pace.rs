@@ -34,6 +34,11 @@ impl Receivers {
         self.0.get(address).is_some_and(busy)
     }
 
+    /// Deliveries.
+    pub(super) fn under_way(&self) -> usize {
+        self.0.values().filter(|receiver| receiver.left_alone_until.is_none()).count()
+    }
+
     pub(super) fn begun(&mut self, address: String) {
         let missed = self.0.get(&address).map_or(0, |receiver| receiver.missed);
         self.0.insert(address, Receiver { left_alone_until: None, missed });

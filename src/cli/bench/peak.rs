@@ -17,6 +17,8 @@ const TRIES_MAX: usize = 12;
 pub(super) struct Tried {
     pub(super) stays_per_second: u64,
     pub(super) p99_us: u64,
+    /// Messages that were told to come again.
+    pub(super) put_off: u64,
     pub(super) is_kept_up: bool,
 }
 
@@ -42,7 +44,8 @@ pub(super) fn search(
         let measured = look(load, Pace::Open { stays_per_second: rate }, lasting, account)?;
         let is_kept_up = is_kept_up(&measured, lasting);
         let p99_us = measured.settling.value_at_quantile(0.99);
-        peak.tried.push(Tried { stays_per_second: rate, p99_us, is_kept_up });
+        let put_off = measured.account.put_off.count;
+        peak.tried.push(Tried { stays_per_second: rate, p99_us, put_off, is_kept_up });
         if is_kept_up {
             peak.stays_per_second = rate;
         } else {
@@ -69,4 +72,33 @@ fn is_kept_up(measured: &Measured, lasting: Duration) -> bool {
     [&account.refused, &account.put_off, &account.lost].iter().all(|missed| missed.count == 0)
         && measured.settling.value_at_quantile(0.99) <= WAIT_US_MAX
         && measured.took <= lasting + TAIL_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::bench::load::times;
+
+    #[test]
+    fn a_rate_is_kept_up_where_everybody_is_answered_soon() {
+        let lasting = Duration::from_secs(1);
+        let measured = |took, wait_us| {
+            let (mut settling, charging) = (times().unwrap(), times().unwrap());
+            settling.record(wait_us).unwrap();
+            let told_after = Duration::ZERO;
+            Measured { account: Account::default(), took, settling, charging, told_after }
+        };
+        assert!(is_kept_up(&measured(lasting, WAIT_US_MAX / 2), lasting));
+        assert!(!is_kept_up(&measured(lasting, WAIT_US_MAX * 2), lasting));
+        assert!(!is_kept_up(&measured(lasting + TAIL_MAX * 2, 1), lasting));
+        type Miss = fn(&mut Account) -> &mut Missed;
+        for missed in
+            [|account| &mut account.refused, |account| &mut account.put_off, |account| &mut account.lost]
+                as [Miss; 3]
+        {
+            let mut one = measured(lasting, 1);
+            missed(&mut one.account).count = 1;
+            assert!(!is_kept_up(&one, lasting));
+        }
+    }
 }

@@ -29,7 +29,7 @@ const SILENCE_MS: u64 = 10_000;
 /// No statement of a step takes long; one that does is stuck behind something.
 const STATEMENT_TIMEOUT_MS: u64 = 10_000;
 const LOCK_TIMEOUT_MS: u64 = 5_000;
-/// Longer than all the others that wait take.
+/// As long as nothing is the matter with the server, longer than all the others that wait take.
 const TELLING_WAIT_MS: u64 = 5_000;
 /// Steps that wait for a connection: they hold memory and help nobody.
 const WAITING_PER_CONNECTION_MAX: usize = 16;
