@@ -66,7 +66,8 @@ pub(super) async fn take(
     let are_taken = future::join_all(taking).await;
     let is_in_time = later(clock.now(), LEFT) <= until;
     // Where not all were read, those of receivers that are busy now may have hidden those of others.
-    let mut is_more = Ok(!were_all_read && !(due.is_empty() && homeless.is_empty()));
+    let moves_on = !due.is_empty() || !homeless.is_empty();
+    let mut is_more = Ok(moves_on && !were_all_read);
     let mut taken = Vec::new();
     for (due, is_taken) in due.into_iter().zip(are_taken) {
         match is_taken {
