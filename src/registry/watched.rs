@@ -57,12 +57,9 @@ impl Watch {
         Self { name, host, budget, terms, fallen, falling }
     }
 
-    /// Nothing counts before it is said by which terms, and nothing of when it decided nothing once it decides.
+    /// Nothing counts before it is said by which terms.
     pub(super) fn go_by(&self, terms: Terms) {
-        let before = self.terms.lock().unwrap_or_else(PoisonError::into_inner).replace(terms);
-        if terms.may_fall && before.is_some_and(|before| !before.may_fall) {
-            self.budget.forget();
-        }
+        *self.terms.lock().unwrap_or_else(PoisonError::into_inner) = Some(terms);
     }
 
     pub(super) fn fallen(&self) -> Option<Fallen> {
@@ -173,8 +170,6 @@ mod tests {
     use yizhan_remote::Unreachable;
 
     use super::*;
-    use crate::registry::host::OfRuntime;
-    use crate::runtime::Runtime;
 
     /// Whether a call counts, and as what.
     fn check(verb: Verb, came_to: Result<&'static str, Trouble>, expected: Option<bool>) {
@@ -217,29 +212,5 @@ mod tests {
         check(Verb::Statement, Err(late(0)), None);
         check(Verb::Statement, Ok("unavailable"), None);
         check(Verb::Describe, Ok("description"), None);
-    }
-
-    /// By which terms it goes, and how many of its calls fail then; whether it has fallen in the end.
-    fn falls(turns: &[(bool, usize)]) -> bool {
-        let host = Arc::new(OfRuntime::new(Runtime::system()));
-        let watch = Watch::new("acme".into(), host, Arc::default());
-        let (window, slow) = (Duration::from_secs(86_400), Duration::from_secs(10));
-        let limits = Limits { window, calls_min: 3, failed_percent_max: 50, slow, slow_percent_max: 100 };
-        for (may_fall, calls) in turns {
-            watch.go_by(Terms { limits, may_fall: *may_fall });
-            for _ in 0..*calls {
-                watch.note(Duration::ZERO, true);
-            }
-        }
-        watch.fallen().is_some()
-    }
-
-    #[test]
-    fn what_it_did_while_it_decided_nothing_is_forgotten_once_it_decides() {
-        assert!(falls(&[(true, 3)]));
-        assert!(falls(&[(true, 2), (true, 1)]), "looked at again, it goes by the same terms");
-        assert!(!falls(&[(false, 9)]));
-        assert!(!falls(&[(false, 9), (true, 2)]));
-        assert!(falls(&[(false, 9), (true, 3)]));
     }
 }

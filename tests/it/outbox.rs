@@ -1,6 +1,7 @@
 //! Bills on their way to hospitals: receivers that are dead, refuse, or hang, and a gateway that dies in between.
 
-use std::collections::BTreeMap;
+mod many;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,16 +22,12 @@ use yizhan::outbox::Outbox;
 use yizhan::runtime::Shutdown;
 use yizhan::settlement::bill::Bill;
 use yizhan::settlement::outcome::Outcome;
-use yizhan::settlement::payers::Payers;
 use yizhan::store::OutboxEntry;
-use yizhan::store::seal::Key;
 use yizhan::tls;
-use yizhan_rules::PolicyShelf;
 
 use crate::authority::Authority;
 use crate::gateway::{House, Sent};
-use crate::stays::{Ports, open_postgres};
-use crate::{cluster, project, says_both};
+use crate::{project, says_both};
 
 /// How long anything here may take; a machine under load needs some of it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -472,66 +469,4 @@ async fn what_was_priced_before_it_was_told_is_told_as_a_bill_only() {
     worker.stop().await;
     let messages = told.reach(1).await;
     assert!(messages.len() == 1 && messages[0].1.contains(&bill.settlement_id.to_string()), "{messages:?}");
-}
-
-/// A sample hospital under another code, with a token of its own.
-fn hospital(code: &str, address: Option<std::net::SocketAddr>) -> Profile {
-    let path = project(&format!("tests/samples/hospitals/{COUNTY}.toml"));
-    let token = format!("token_sha256 = \"{:0>64}\"", code.trim_start_matches('H'));
-    let sample = std::fs::read_to_string(path).unwrap();
-    let lines = sample.lines().map(|line| if line.starts_with("token") { &token } else { line });
-    let sample = lines.collect::<Vec<_>>().join("\n").replace(COUNTY, code);
-    let told_at = address.map(|address| format!("return_address = \"{address}\"\n")).unwrap_or_default();
-    Profile::from_toml(&format!("{told_at}{sample}")).unwrap()
-}
-
-/// More hospitals than connections, and than may be told at once: whoever waits for a connection must not keep the
-/// others from giving theirs back. Before them stands all that a hospital is to be told which has no address any more,
-/// more than is read at once. Two gateways do it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_hospitals_are_told_at_once_over_few_connections() {
-    const MOVED_AWAY: &str = "H37132399";
-    let told = Told::answering(&[]);
-    let codes: Vec<String> = (1..=20).map(|nth| format!("H371323{nth:02}")).collect();
-    let (mut addresses, mut listening) = (BTreeMap::new(), Vec::new());
-    for code in &codes {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        addresses.insert(code.clone(), listener.local_addr().unwrap());
-        listening.push(listen(listener, Arc::clone(&told)).await);
-    }
-    let profiles = |moved_away| {
-        let here = addresses.iter().map(|(code, address)| hospital(code, Some(*address)));
-        Profiles::new(here.chain([hospital(MOVED_AWAY, moved_away)]).collect()).unwrap()
-    };
-    let cluster = cluster::shared();
-    let address = cluster.address(&cluster.database().await);
-    let store: Arc<dyn Ports> = Arc::new(open_postgres(&address, Key::ephemeral().unwrap()).await.unwrap());
-    let ids = Arc::default();
-    let gateway = |profiles, name| {
-        let policies = PolicyShelf::shipped().unwrap();
-        House::over(Arc::clone(&store), policies, profiles, Payers::none(), name, Arc::clone(&ids))
-    };
-    let before = gateway(profiles(Some(free_port().await)), "before");
-    before.fill().await;
-    for nth in 0..66 {
-        settle(&before, MOVED_AWAY, &format!("M{nth}")).await;
-    }
-    for code in &codes {
-        settle(&before, code, code).await;
-    }
-    let houses = ["a", "b"].map(|name| gateway(profiles(None), name));
-    let workers = houses.iter().map(Worker::start).collect::<Vec<_>>();
-    let is_moved_away = |entry: &OutboxEntry| &*entry.hospital == MOVED_AWAY;
-    let waiting = outbox(&houses[0], |waiting| {
-        let mut others = waiting.iter().filter(|entry| !is_moved_away(entry));
-        assert!(others.clone().all(|entry| entry.why.is_none() && entry.attempts <= 1), "{waiting:?}");
-        others.next().is_none() && waiting.iter().all(|entry| entry.why.is_some())
-    });
-    let waiting = waiting.await;
-    assert_eq!(waiting.len(), 66);
-    assert!(waiting[0].why.as_deref().is_some_and(|why| why.contains("no return_address")), "{waiting:?}");
-    for worker in workers {
-        worker.stop().await;
-    }
-    assert_eq!(told.ids().len(), codes.len(), "each once");
 }

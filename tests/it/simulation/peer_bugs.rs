@@ -35,6 +35,8 @@ struct Bug {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Run {
+    /// Absent: 1.
+    seed: Option<u64>,
     /// Which of the chains.
     chain: usize,
     /// At a hospital that advances, over so many yuan; absent: at one that does not.
@@ -76,7 +78,7 @@ fn no_bug_of_a_peer_is_ours() {
         let script = run.faults.iter().map(|text| fault(text)).collect();
         let advanced = |amount| Work::Plain { hospital: TOWNSHIP, amount };
         let work = run.advanced.map_or(Work::PLAIN, advanced);
-        let schedule = Schedule { work, ..Schedule::scripted(1, run.chain, script) };
+        let schedule = Schedule { work, ..Schedule::scripted(run.seed.unwrap_or(1), run.chain, script) };
         let ran = World::run(&schedule, Open::InMemory);
         let unseen: Vec<_> = run.seen.iter().filter(|words| !ran.log.contains(words.as_str())).collect();
         if ran.broken.is_some() || !unseen.is_empty() || ran.ends != run.ends {

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::super::house::{OwnGateway, bring_in_people};
@@ -25,6 +27,7 @@ use crate::store::seal::Key;
 const FIRST_SENT: u64 = 1_000_000_000;
 /// Numbers a run may use up; the next begins behind them.
 const SENT_MAX: u64 = 1_000_000;
+const CHECKPOINT_WAIT: Duration = Duration::from_secs(10);
 /// One person on the roster for so many stays: most come once or twice, a few again and again.
 const STAYS_OF_A_PERSON: u64 = 2;
 
@@ -205,7 +208,13 @@ fn begin(
 
 fn bytes_of(address: &Address) -> anyhow::Result<u64> {
     match address {
-        Address::File(path) => Ok(fs::metadata(path)?.len()),
+        // What stands in the log is brought into the file: whoever closed it may still be about to.
+        Address::File(path) => {
+            let file = Connection::open(path)?;
+            file.busy_timeout(CHECKPOINT_WAIT)?;
+            file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            Ok(fs::metadata(path)?.len())
+        }
         Address::Postgres(database) => block_on(cluster::bytes(database)),
     }
 }
