@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
+use yizhan_contract::instant::later;
 
 pub type Sleep<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -53,7 +54,7 @@ impl FixedClock {
     }
 
     pub fn advance(&self, by: SignedDuration) {
-        self.put(self.now().saturating_add(by).unwrap_or(Timestamp::MAX));
+        self.put(later(self.now(), by));
     }
 
     pub fn put(&self, at: Timestamp) {

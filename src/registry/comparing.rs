@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
+use yizhan_contract::instant::later;
 use yizhan_contract::payer::{Answer, Ask, Payer, QuoteAnswer, VisitEvent, Visited};
 
 use super::compared::{Counts, Standing};
@@ -167,10 +168,6 @@ impl Rooms {
             place = Arc::clone(&self.places).acquire_owned() => place.ok(),
         }
     }
-}
-
-fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// What adapters are called with.

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, mpsc};
 use yizhan_attestation::{AttestationError, Trust, Untrusted, Verified};
+use yizhan_contract::instant::later;
 use yizhan_contract::payer::Manifest;
 use yizhan_contract::{PayerCode, Text};
 use yizhan_remote::{CallRecord, Host as _, Journal, Mapped, MappingError};
@@ -233,7 +234,7 @@ impl Registry {
         let around = Around { directory: self.directory.clone(), runtime: self.runtime.clone() };
         let comparing = tokio::spawn(self.comparer.clone().serve(around, stopped.clone()));
         loop {
-            let next = clock.now().saturating_add(LOOK_EVERY).unwrap_or(jiff::Timestamp::MAX);
+            let next = later(clock.now(), LOOK_EVERY);
             let is_ordered = tokio::select! {
                 () = stopped.requested() => break,
                 () = again.notified() => true,

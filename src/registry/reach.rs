@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use yizhan_contract::instant::later;
 use yizhan_contract::payer::Payer;
 use yizhan_contract::{PayerCode, Text};
 use yizhan_remote::{
@@ -54,7 +55,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn deadline(&self) -> Timestamp {
-        self.host.now().saturating_add(DESCRIBE_WITHIN).unwrap_or(Timestamp::MAX)
+        later(self.host.now(), DESCRIBE_WITHIN)
     }
 
     /// One that is `known`, and led to as it was, is the same as before: what is under way counts, and so does that it

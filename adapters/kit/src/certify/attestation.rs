@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 pub use yizhan_attestation::{
     Attestation, AttestationError, PublicKey, VALID, Verified, make_key, public_key, verify,
 };
+use yizhan_contract::instant::later;
 
 use super::report::Report;
 use crate::given;
@@ -26,7 +27,7 @@ pub fn sign(report: &Report, key: &Path, valid: SignedDuration) -> Result<String
         passed: report.passed(),
         transcript_sha256: report.transcript_sha256.clone(),
         issued,
-        expires: issued.saturating_add(valid).unwrap_or(Timestamp::MAX),
+        expires: later(issued, valid),
     };
     yizhan_attestation::sign(&attestation, key)
 }

@@ -4,11 +4,12 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use reqwest::{Client, Method, header};
 use serde_json::Value;
 use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+use yizhan_contract::instant::later;
 use yizhan_contract::payer::Manifest;
 use yizhan_contract::protocol::{ANSWER_BYTES_MAX, Head};
 
@@ -116,7 +117,7 @@ impl Caller {
     /// A head as it is now.
     pub(super) fn head(&self) -> Value {
         let patience = SignedDuration::try_from(self.patience).unwrap_or_default();
-        let deadline = given::now().saturating_add(patience).unwrap_or(Timestamp::MAX);
+        let deadline = later(given::now(), patience);
         serde_json::to_value(Head::until(deadline)).unwrap_or_default()
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
+use yizhan_contract::instant::later;
 use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
     Coverage, Manifest, Payer, Performed, QuoteAnswer, Status, Unavailable, Visited,
@@ -203,7 +204,7 @@ impl Verbs for Bridge {
         at: Timestamp,
     ) -> Replied<'a, Statement> {
         Box::pin(async move {
-            let deadline = at.saturating_add(STATEMENT_WAIT).unwrap_or(Timestamp::MAX);
+            let deadline = later(at, STATEMENT_WAIT);
             let book = self.house.payer.statement(day, deadline);
             let book = tokio::time::timeout(left(deadline, at), book).await;
             let Ok(Ok(lines)) = book else { return Err(Refusal::Busy { retry_after_s: 5 }) };

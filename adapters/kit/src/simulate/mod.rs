@@ -19,6 +19,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use ring::hmac;
+use yizhan_contract::instant::later;
 use yizhan_contract::payer::{
     Ask, Cover, Coverage, Manifest, Need, Performed, Quote, QuoteAnswer, Status, Unavailable, Visited,
 };
@@ -224,7 +225,7 @@ impl Simulator {
             if legs.iter().all(|leg| leg.is_barred) {
                 return (Vec::new(), QuoteAnswer::NotCovered);
             }
-            let valid_until = at.saturating_add(self.simulated.quote_valid).unwrap_or(Timestamp::MAX);
+            let valid_until = later(at, self.simulated.quote_valid);
             let by_payer = |leg: &quoting::Leg| (leg.quoted.payer.clone(), leg.quoted.amount);
             let quoted = Quoted {
                 id: format!("Q{}", ledger.quotes_given + 1),

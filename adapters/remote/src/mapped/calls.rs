@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
+use yizhan_contract::instant::later;
 use yizhan_contract::payer::{
     Ask, Cover, Coverage, CoverageQuestion, KEPT_BYTES_MAX, Memo, Operation, Performed, PrepareError,
     Prepared, Quote, QuoteAnswer, QuotedAmount, StatementLine, Status, Unavailable, VisitEvent, Visited, cut,
@@ -63,7 +64,7 @@ impl Mapped {
             ask.legs.iter().map(|leg| (leg.payer.clone(), leg.pay_at_most)).collect();
         let amount = |(payer, amount)| QuotedAmount { payer, amount, steps: Vec::new() };
         let valid_for = SignedDuration::from_secs(self.mapping.quote.reading.valid_for_s.unwrap_or(0).into());
-        let from_now = self.wire.host().now().saturating_add(valid_for).unwrap_or(Timestamp::MAX);
+        let from_now = later(self.wire.host().now(), valid_for);
         let mut kept = prune(&Value::Object(values.clone()), &self.mapping.kept);
         kept.insert(
             "quoted".to_owned(),
