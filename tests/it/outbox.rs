@@ -168,6 +168,12 @@ impl Worker {
         self.stop.send(true).unwrap();
         self.task.await.unwrap();
     }
+
+    /// Leaves no last word, and does nothing any more once this comes back.
+    async fn killed(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
 }
 
 /// Whatever waits is due by now.
@@ -337,8 +343,7 @@ async fn what_a_gateway_left_half_delivered_the_next_delivers_under_the_same_id(
     settle(&house, COUNTY, "V1").await;
     let worker = Worker::start(&house);
     let begun = outbox(&house, |waiting| waiting.iter().any(|entry| entry.attempts == 1)).await.remove(0);
-    // As a kill would: no last word.
-    worker.task.abort();
+    worker.killed().await;
     drop(silent);
 
     let told = Told::answering(&[]);
@@ -393,7 +398,7 @@ async fn a_receiver_that_hangs_holds_up_nobody_else() {
     assert!(messages.iter().all(|(id, _)| *id == messages[0].0 && id.parse::<Uuid>().is_ok()));
     let posted: Bill = serde_json::from_str(&messages[2].1).unwrap();
     assert_eq!(posted, bill);
-    worker.task.abort();
+    worker.killed().await;
 }
 
 /// A stay whose charges went quiet and do not add up to anything.
