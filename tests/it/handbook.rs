@@ -93,7 +93,7 @@ fn the_python_example_is_certified_as_the_handbook_does_it() {
     let commands = format!("{} {WITHOUT_L6} --sign try.key --junit try.xml", commands.trim_end());
     // L6 is left out, and what is passed together with all below it ends before it.
     passes(&run(&commands, &folder), "L5");
-    for name in ["report.html", "report.json", "junit.xml", "attestation.json"] {
+    for name in ["report.html", "report.json", "junit.xml", "transcript.txt", "attestation.json"] {
         assert!(folder.path().join("try-report").join(name).exists(), "{name}");
     }
     assert!(folder.path().join("try.xml").exists());

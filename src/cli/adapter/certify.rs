@@ -53,7 +53,7 @@ pub(in crate::cli) struct CertifyArgs {
     /// 您自己的命令：直接结束适配器并重新启动 | A command of yours that ends the adapter without a warning and starts it again
     #[arg(long, value_name = "CMD")]
     restart: Option<String>,
-    /// 写入 report.html、report.json 与 junit.xml 的文件夹 | Folder for report.html, report.json and junit.xml
+    /// 写入 report.html、report.json、junit.xml 与 transcript.txt 的文件夹 | Folder for report.html, report.json, junit.xml and transcript.txt
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
     /// JSON 报告文件 | The report as JSON
@@ -162,7 +162,9 @@ fn written(args: &CertifyArgs, report: &Report) -> anyhow::Result<()> {
     if let Some(folder) = &args.report {
         report.save(folder).map_err(|why| house::unusable(folder, &why))?;
         let folder = folder.display();
-        say(&format!("已写入 written: {folder}/report.html, {folder}/report.json, {folder}/junit.xml"));
+        say(&format!(
+            "已写入 written: {folder}/report.html, {folder}/report.json, {folder}/junit.xml, {folder}/transcript.txt"
+        ));
     }
     if let Some(file) = &args.json {
         kept(file, &report.json())?;

@@ -14,7 +14,7 @@ use yizhan_contract::payer::Manifest;
 use yizhan_contract::protocol::{ANSWER_BYTES_MAX, Head};
 
 use super::came::Came;
-use super::exchange::{Answered, Digest, Exchange, JSON};
+use super::exchange::{Answered, Asked, Exchange, Over, line, sha256};
 use super::target::{Called, Identity, TargetError};
 use crate::given;
 
@@ -24,6 +24,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How often a request is sent that the adapter is too busy for, and the longest it is waited in between.
 const BUSY_TIMES_MAX: usize = 5;
 const BUSY_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Of what is said in another language than the protocol's.
+const SAID_BYTES_SHOWN: usize = 200;
 
 #[derive(Debug)]
 pub(super) struct Caller {
@@ -35,10 +38,10 @@ pub(super) struct Caller {
     transcript: Mutex<Transcript>,
 }
 
-/// Everything that was sent and came back: a digest of all of it, and the last.
-#[derive(Debug)]
+/// Everything that was sent and came back, a line for each, and the last.
+#[derive(Debug, Default)]
 struct Transcript {
-    digest: Digest,
+    lines: String,
     sent: usize,
     last: Option<Arc<Exchange>>,
 }
@@ -77,8 +80,7 @@ impl Caller {
     pub(super) fn of(called: Called, patience: Duration) -> Result<Self, TargetError> {
         let client = Mutex::new(called.client(Identity::Own, patience + GRACE)?);
         let pace = Mutex::new(Arc::new(Pace::of(1, None)));
-        let transcript = Mutex::new(Transcript { digest: Digest::begin(), sent: 0, last: None });
-        Ok(Self { called, patience, client, pace, transcript })
+        Ok(Self { called, patience, client, pace, transcript: Mutex::default() })
     }
 
     /// Connections of their own from now on: the adapter was ended under the old ones.
@@ -109,9 +111,16 @@ impl Caller {
         transcript.last.clone().filter(|_| sent < transcript.sent)
     }
 
-    /// A digest of everything that was sent and came back, in order.
-    pub(super) fn digest(&self) -> String {
-        self.transcript().digest.so_far()
+    /// A line for everything that was sent and what came back, in order, and the digest of all of them.
+    pub(super) fn transcribed(&self) -> (String, String) {
+        let lines = self.transcript().lines.clone();
+        let digest = sha256(lines.as_bytes());
+        (lines, digest)
+    }
+
+    /// A line for what was done with a connection by hand.
+    pub(super) fn note(&self, what: &str, path: &str, sent: &[u8], came: &[u8]) {
+        self.transcript().lines.push_str(&line(what, path, sent, "-", came));
     }
 
     /// A head as it is now.
@@ -130,13 +139,19 @@ impl Caller {
         body.to_string().into_bytes()
     }
 
-    /// By another client than its own.
-    pub(super) async fn get_by(&self, client: &Client, path: &str) -> Came {
-        self.exchange(client, "GET", path, JSON, None).await
+    /// By somebody else, over a connection of its own.
+    pub(super) async fn get_as(
+        &self,
+        identity: Identity,
+        path: &str,
+        within: Duration,
+    ) -> Result<Came, TargetError> {
+        let client = self.called.client(identity, within)?;
+        Ok(self.exchange(&client, Asked::get(identity, path)).await)
     }
 
     pub(super) async fn get(&self, path: &str) -> Came {
-        self.until_not_busy(|| self.send("GET", path, JSON, None)).await
+        self.until_not_busy(|| self.send(Asked::get(Identity::Own, path))).await
     }
 
     /// Sends a body as it is, with a head where it has none; again where the adapter was busy.
@@ -148,19 +163,13 @@ impl Caller {
         let pace = self.pace();
         let _turn = pace.turn().await;
         // The deadline is set when its turn has come.
-        self.exchange(&self.client(), "POST", path, JSON, Some(self.bytes(body))).await
+        self.exchange(&self.client(), Asked::post(path, self.bytes(body))).await
     }
 
-    pub(super) async fn send(
-        &self,
-        method: &'static str,
-        path: &str,
-        content_type: &'static str,
-        body: Option<Vec<u8>>,
-    ) -> Came {
+    pub(super) async fn send(&self, asked: Asked) -> Came {
         let pace = self.pace();
         let _turn = pace.turn().await;
-        self.exchange(&self.client(), method, path, content_type, body).await
+        self.exchange(&self.client(), asked).await
     }
 
     async fn until_not_busy<F: Future<Output = Came>>(&self, send: impl Fn() -> F) -> Came {
@@ -181,39 +190,35 @@ impl Caller {
         self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn exchange(
-        &self,
-        client: &Client,
-        method: &'static str,
-        path: &str,
-        content_type: &'static str,
-        body: Option<Vec<u8>>,
-    ) -> Came {
-        let began = given::steady();
-        let answered = self.sent(client, method, path, content_type, body.clone()).await;
-        let answered = answered.unwrap_or_else(Answered::Not);
+    async fn exchange(&self, client: &Client, asked: Asked) -> Came {
+        let (at, began) = (given::now(), given::steady());
+        let answered = self.sent(client, &asked).await.unwrap_or_else(Answered::Not);
         let micros = began.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
-        let exchange = Exchange { method, path: path.to_owned(), content_type, body, answered, micros };
+        self.keep(Exchange { asked, at, answered, micros })
+    }
+
+    /// What was asked for over plain HTTP, by hand.
+    pub(super) fn keep_plain(&self, path: &str, said: &[u8]) -> Came {
+        let asked = Asked { over: Over::PlainText, ..Asked::get(Identity::Nobody, path) };
+        let said = String::from_utf8_lossy(said.get(..SAID_BYTES_SHOWN).unwrap_or(said)).into_owned();
+        let answered = Answered::Not(if said.is_empty() { "nothing was said".to_owned() } else { said });
+        self.keep(Exchange { asked, at: given::now(), answered, micros: 0 })
+    }
+
+    fn keep(&self, exchange: Exchange) -> Came {
         let exchange = Arc::new(exchange);
         let mut transcript = self.transcript();
-        transcript.digest.add(exchange.line().as_bytes());
+        transcript.lines.push_str(&exchange.line());
         transcript.sent += 1;
         transcript.last = Some(Arc::clone(&exchange));
         Came(exchange)
     }
 
-    async fn sent(
-        &self,
-        client: &Client,
-        method: &str,
-        path: &str,
-        content_type: &str,
-        body: Option<Vec<u8>>,
-    ) -> Result<Answered, String> {
-        let method = if method == "GET" { Method::GET } else { Method::POST };
-        let mut request = client.request(method, self.called.address(path));
-        if let Some(body) = body {
-            request = request.header(header::CONTENT_TYPE, content_type).body(body);
+    async fn sent(&self, client: &Client, asked: &Asked) -> Result<Answered, String> {
+        let method = if asked.method == "GET" { Method::GET } else { Method::POST };
+        let mut request = client.request(method, self.called.address(&asked.path));
+        if let Some(body) = &asked.body {
+            request = request.header(header::CONTENT_TYPE, asked.content_type).body(body.clone());
         }
         let mut answer = request.send().await.map_err(|why| said(&why))?;
         let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use yizhan_contract::Text;
 
-use super::exchange::{Answered, Exchange, JSON};
+use super::exchange::{Answered, Exchange};
 use super::verdict::{Stop, Verdict, failed};
 
 /// An exchange that a trial looks at.
@@ -14,14 +14,6 @@ use super::verdict::{Stop, Verdict, failed};
 pub(super) struct Came(pub(super) Arc<Exchange>);
 
 impl Came {
-    /// What came over a connection by hand.
-    pub(super) fn by_hand(method: &'static str, path: &str, said: &[u8]) -> Self {
-        let said = String::from_utf8_lossy(said.get(..200).unwrap_or(said)).into_owned();
-        let answered = Answered::Not(if said.is_empty() { "nothing was said".to_owned() } else { said });
-        let (path, content_type) = (path.to_owned(), JSON);
-        Self(Arc::new(Exchange { method, path, content_type, body: None, answered, micros: 0 }))
-    }
-
     pub(super) fn status(&self) -> Option<u16> {
         self.0.status()
     }
@@ -44,8 +36,8 @@ impl Came {
         };
         read.or_else(|why| {
             let expected = Text::new(
-                format!("200 及 {} 的应答之一", self.0.path),
-                format!("200 and one of the answers of {}", self.0.path),
+                format!("200 及 {} 的应答之一", self.0.asked.path),
+                format!("200 and one of the answers of {}", self.0.asked.path),
             );
             let came = self.0.came();
             let came = match why.as_str() {

@@ -1,12 +1,11 @@
-//! A request and what came back: evidence for people (a command that repeats it) and for the transcript.
+//! A request and what came back: evidence for people and for the transcript.
 
-use std::fmt::{self, Write as _};
-
+use jiff::Timestamp;
 use ring::digest;
 use serde_json::Value;
 use yizhan_contract::Text;
 
-use super::target::ClientFiles;
+use super::target::Identity;
 use crate::given::hex;
 
 pub(super) const JSON: &str = "application/json";
@@ -27,13 +26,42 @@ pub(super) enum Answered {
     Not(String),
 }
 
-#[derive(Debug)]
-pub(super) struct Exchange {
+/// By whom a request is sent, and over what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    /// As the target is called, by one of those the kit says it is.
+    Usual(Identity),
+    /// Plain HTTP, whatever the target speaks.
+    PlainText,
+}
+
+/// A request as it is sent.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) over: Over,
     pub(super) method: &'static str,
     /// With its query.
     pub(super) path: String,
     pub(super) content_type: &'static str,
     pub(super) body: Option<Vec<u8>>,
+}
+
+impl Asked {
+    pub(super) fn get(identity: Identity, path: &str) -> Self {
+        let (over, path) = (Over::Usual(identity), path.to_owned());
+        Self { over, method: "GET", path, content_type: JSON, body: None }
+    }
+
+    pub(super) fn post(path: &str, body: Vec<u8>) -> Self {
+        Self { method: "POST", body: Some(body), ..Self::get(Identity::Own, path) }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) asked: Asked,
+    /// When it was sent.
+    pub(super) at: Timestamp,
     pub(super) answered: Answered,
     pub(super) micros: u64,
 }
@@ -80,70 +108,27 @@ impl Exchange {
 
     /// Of the transcript: everything of the exchange, by digests.
     pub(super) fn line(&self) -> String {
-        let asked = sha256(self.body.as_deref().unwrap_or_default());
+        let Asked { method, path, body, .. } = &self.asked;
         let status = self.status().map_or_else(|| "-".to_owned(), |status| status.to_string());
-        format!("{} {} {asked} {status} {}\n", self.method, self.path, sha256(self.answer()))
+        let came = match &self.answered {
+            Answered::With { body, .. } => body,
+            Answered::Not(why) => why.as_bytes(),
+        };
+        line(method, path, body.as_deref().unwrap_or_default(), &status, came)
     }
+}
 
-    /// A command that sends the request again, with a deadline that lies ahead when it does.
-    pub(super) fn curl(&self, address: &str, tls: Option<&ClientFiles>) -> String {
-        let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
-        let mut command = "curl -sS -i".to_owned();
-        if let Some(files) = tls {
-            for (option, file) in
-                [("--cacert", &files.ca), ("--cert", &files.certificate), ("--key", &files.key)]
-            {
-                let _ = write!(command, " {option} {}", quoted(&file.display().to_string()));
-            }
-        }
-        let _ = write!(command, " -X {} {}", self.method, quoted(address));
-        if let Some(body) = &self.body {
-            let _ = write!(command, " -H 'Content-Type: {}'", self.content_type);
-            let text = String::from_utf8_lossy(body);
-            let deadline = self.deadline();
-            let again = "'\"$(date -u -d '+10 seconds' +%Y-%m-%dT%H:%M:%SZ)\"'";
-            let quoted = match deadline {
-                Some(deadline) => quoted(&text).replace(&deadline, again),
-                None => quoted(&text),
-            };
-            let _ = write!(command, " --data-binary {quoted}");
-        }
-        command
-    }
-
-    /// The deadline of the request as it is written; absent where it was meant to have passed.
-    fn deadline(&self) -> Option<String> {
-        let body: Value = serde_json::from_slice(self.body.as_deref()?).ok()?;
-        let deadline = body.get("head")?.get("deadline")?.as_str()?;
-        let is_past = deadline.starts_with("20") && deadline < "2020-12-31";
-        (!is_past).then(|| deadline.to_owned())
-    }
+/// `METHOD path sha256-of-what-was-sent status sha256-of-what-came`, each line with its end. A query may name a person, so
+/// that a digest of it stands there, too.
+pub(super) fn line(method: &str, path: &str, sent: &[u8], status: &str, came: &[u8]) -> String {
+    let path = match path.split_once('?') {
+        None => path.to_owned(),
+        Some((path, query)) => format!("{path}?{}", sha256(query.as_bytes())),
+    };
+    format!("{method} {path} {} {status} {}\n", sha256(sent), sha256(came))
 }
 
 /// SHA-256 in hexadecimal.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, bytes).as_ref())
-}
-
-/// SHA-256 of what is added to it bit by bit.
-pub(super) struct Digest(digest::Context);
-
-impl Digest {
-    pub(super) fn begin() -> Self {
-        Self(digest::Context::new(&digest::SHA256))
-    }
-
-    pub(super) fn add(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    pub(super) fn so_far(&self) -> String {
-        hex(self.0.clone().finish().as_ref())
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Digest")
-    }
 }

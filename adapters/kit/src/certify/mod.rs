@@ -12,6 +12,7 @@ mod came;
 mod data;
 mod exchange;
 mod raw;
+mod replay;
 mod report;
 mod restart;
 mod target;
@@ -110,13 +111,15 @@ async fn tried(
     passed: &HashSet<&'static str>,
     made: &[TrialReport],
 ) -> TrialReport {
-    let (began, sent) = (given::steady(), bench.caller.sent_so_far());
-    let (outcome, exchange) = match ready(bench, trial, passed, made).await {
+    let began = given::steady();
+    let readied = ready(bench, trial, passed, made).await;
+    // Whatever it takes to be ready is no request of the trial's.
+    let sent = bench.caller.sent_so_far();
+    let (outcome, exchange) = match readied {
         Err(stop) => told(Err(stop)),
         Ok(()) => told((trial.check)(bench).await),
     };
     let shown = exchange.or_else(|| bench.caller.last_since(sent));
-    let called = &bench.caller.called;
     TrialReport {
         id: trial.id,
         level: trial.level().unwrap_or(Level::L0),
@@ -124,7 +127,7 @@ async fn tried(
         clause: format!("adapters/README.md#{}", trial.clause),
         outcome,
         took: SignedDuration::try_from(began.elapsed()).unwrap_or_default(),
-        replay: shown.map(|exchange| exchange.curl(&called.address(&exchange.path), called.tls.as_ref())),
+        replay: shown.map(|exchange| exchange.replay(&bench.caller.called)),
     }
 }
 

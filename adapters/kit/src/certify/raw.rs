@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::caller::Caller;
+use super::came::Came;
 use super::target::{Called, Identity};
 
 /// Bytes both ways, with TLS or without.
@@ -24,6 +26,10 @@ pub(super) type Raw = Pin<Box<dyn Stream>>;
 
 /// Bytes of an answer that are looked at.
 const LOOKED_AT_BYTES_MAX: u64 = 64 * 1024;
+
+/// Of a request that is begun, and how long its head says that it is.
+const BEGUN: &[u8] = b"{\"head\":";
+const BEGUN_STATED_BYTES: usize = 1_000;
 
 impl Called {
     pub(super) async fn connect(&self) -> io::Result<TcpStream> {
@@ -61,28 +67,8 @@ impl Called {
         tokio::time::timeout(TAKEN_WITHIN, writing).await?
     }
 
-    /// Sends a whole request and is gone before its answer is read.
-    pub(super) async fn send_and_leave(&self, path: &str, body: &[u8], stays: Duration) -> io::Result<()> {
-        let stream = self.write(path, body, body.len()).await?;
-        tokio::time::sleep(stays).await;
-        drop(stream);
-        Ok(())
-    }
-
-    /// Sends less than the head of the request says, and is gone.
-    pub(super) async fn send_part_and_leave(&self, path: &str, body: &[u8], stated: usize) -> io::Result<()> {
-        let mut stream = self.write(path, body, stated).await?;
-        let _ = stream.shutdown().await;
-        Ok(())
-    }
-
-    /// Begins a request and says no more.
-    pub(super) async fn hold_half_a_request(&self, path: &str) -> io::Result<Raw> {
-        self.write(path, b"{\"head\":", 1_000).await
-    }
-
-    /// Says something to the bare connection, whatever is spoken there; answers what comes back within `wait`.
-    pub(super) async fn say(&self, bytes: &[u8], wait: Duration) -> io::Result<Vec<u8>> {
+    /// What comes back of the bare connection within `wait`, whatever is spoken there.
+    async fn say(&self, bytes: &[u8], wait: Duration) -> io::Result<Vec<u8>> {
         let mut stream = self.connect().await?;
         let mut said = Vec::new();
         let asking = async {
@@ -92,5 +78,44 @@ impl Called {
         // Whoever closes without a goodbye, or not at all, has said what it had to say.
         let _ = tokio::time::timeout(wait, asking).await;
         Ok(said)
+    }
+}
+
+impl Caller {
+    /// Sends a whole request and is gone before its answer is read.
+    pub(super) async fn send_and_leave(&self, path: &str, body: &[u8], stays: Duration) -> io::Result<()> {
+        self.note("LEFT", path, body, b"");
+        let stream = self.called.write(path, body, body.len()).await?;
+        tokio::time::sleep(stays).await;
+        drop(stream);
+        Ok(())
+    }
+
+    /// Sends less than the head of the request says, and is gone.
+    pub(super) async fn send_part_and_leave(&self, path: &str, body: &[u8], stated: usize) -> io::Result<()> {
+        self.note("PART", path, body, b"");
+        let mut stream = self.called.write(path, body, stated).await?;
+        let _ = stream.shutdown().await;
+        Ok(())
+    }
+
+    /// Begins a request and says no more.
+    pub(super) async fn hold_half_a_request(&self, path: &str) -> io::Result<Raw> {
+        self.note("HELD", path, BEGUN, b"");
+        self.called.write(path, BEGUN, BEGUN_STATED_BYTES).await
+    }
+
+    /// Says nonsense to the bare connection.
+    pub(super) async fn say_nonsense(&self, bytes: &[u8], wait: Duration) {
+        let said = self.called.say(bytes, wait).await.unwrap_or_default();
+        self.note("SAID", "/", bytes, &said);
+    }
+
+    /// Asks over plain HTTP, whatever the target speaks; the bytes that came.
+    pub(super) async fn get_plainly(&self, path: &str, wait: Duration) -> (Came, Vec<u8>) {
+        let (host, base) = (self.called.host(), self.called.url.path().trim_end_matches('/'));
+        let asked = format!("GET {base}{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let said = self.called.say(asked.as_bytes(), wait).await.unwrap_or_default();
+        (self.keep_plain(path, &said), said)
     }
 }

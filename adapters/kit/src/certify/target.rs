@@ -115,6 +115,12 @@ impl Called {
         format!("{}{path}", self.url.as_str().trim_end_matches('/'))
     }
 
+    /// `http://host:port/base/v1/quote`, whatever is spoken there.
+    pub(super) fn plain_address(&self, path: &str) -> String {
+        let (host, base) = (self.url.host_str().unwrap_or_default(), self.url.path().trim_end_matches('/'));
+        format!("http://{host}:{}{base}{path}", self.port())
+    }
+
     /// Absent: the target speaks without TLS.
     pub(super) fn tls_config(
         &self,

@@ -43,8 +43,11 @@ pub struct Report {
     pub took: SignedDuration,
     pub levels: Vec<LevelReport>,
     pub trials: Vec<TrialReport>,
-    /// SHA-256 of everything that was sent and came back, in hexadecimal.
+    /// SHA-256 of the transcript, in hexadecimal.
     pub transcript_sha256: String,
+    /// A line for everything that was sent and came back, by digests: nothing of a person.
+    #[serde(skip)]
+    pub transcript: String,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -145,6 +148,7 @@ impl Report {
         took: Duration,
     ) -> Self {
         let manifest = bench.manifest();
+        let (transcript, transcript_sha256) = bench.caller.transcribed();
         let standing = |level: Level| {
             if level != Level::L0 && !asked.contains(&level) {
                 return Standing::NotAsked;
@@ -168,7 +172,8 @@ impl Report {
             began: bench.began,
             took: SignedDuration::try_from(took).unwrap_or_default(),
             levels: Level::ALL.map(level).to_vec(),
-            transcript_sha256: bench.caller.digest(),
+            transcript_sha256,
+            transcript,
             trials,
         }
     }
@@ -190,7 +195,7 @@ impl Report {
         self.levels.iter().all(|level| matches!(level.standing, Standing::Passed | Standing::NotAsked))
     }
 
-    /// Writes `report.html`, `report.json` and `junit.xml` into a folder, which is made where it is not there.
+    /// Writes `report.html`, `report.json`, `junit.xml` and `transcript.txt` into a folder, which is made where it is not there.
     ///
     /// # Errors
     /// The folder or a file cannot be written.
@@ -198,7 +203,8 @@ impl Report {
         fs::create_dir_all(folder)?;
         fs::write(folder.join("report.html"), self.html())?;
         fs::write(folder.join("report.json"), self.json())?;
-        fs::write(folder.join("junit.xml"), self.junit())
+        fs::write(folder.join("junit.xml"), self.junit())?;
+        fs::write(folder.join("transcript.txt"), &self.transcript)
     }
 
     /// For machines.

@@ -9,7 +9,7 @@ use yizhan_contract::protocol::{
 use super::Trial;
 use crate::certify::bench::Bench;
 use crate::certify::came::Came;
-use crate::certify::exchange::{JSON, PROBLEM};
+use crate::certify::exchange::{Asked, JSON, PROBLEM};
 use crate::certify::verdict::{Stop, Verdict};
 
 const DESCRIBED: &[&str] = &["L0-01"];
@@ -187,16 +187,16 @@ async fn refuses_the_unreadable(bench: &Bench) -> Verdict {
     let bodies: [Vec<u8>; 5] = [
         b"{".to_vec(),
         b"[]".to_vec(),
-        // 王 in GB18030, which is no UTF-8.
-        b"{\"operation_id\": \"\xCD\xF5\"}".to_vec(),
         bench.caller.bytes(&json!({})),
         bench.caller.bytes(&json!({
             "operation_id": bench.id("shape"), "stay": bench.id("stay"), "quote_id": "none",
             "amounts": [{"payer": "supplementary", "amount": 1.5}],
         })),
+        // 王 in GB18030, which is no UTF-8.
+        b"{\"operation_id\": \"\xCD\xF5\"}".to_vec(),
     ];
     for body in bodies {
-        bench.caller.send("POST", "/v1/commit", JSON, Some(body)).await.is_problem(400, MALFORMED)?;
+        bench.caller.send(Asked::post("/v1/commit", body)).await.is_problem(400, MALFORMED)?;
     }
     Ok(())
 }
@@ -209,17 +209,18 @@ async fn refuses_other_verbs(bench: &Bench) -> Verdict {
 
 async fn refuses_other_types(bench: &Bench) -> Verdict {
     let body = bench.caller.bytes(&json!({"operation_id": bench.id("unknown")}));
-    let came = bench.caller.send("POST", "/v1/status", "application/xml", Some(body)).await;
+    let asked = Asked { content_type: "application/xml", ..Asked::post("/v1/status", body) };
+    let came = bench.caller.send(asked).await;
     came.is_problem(415, UNSUPPORTED_MEDIA_TYPE)
 }
 
 async fn refuses_the_endless(bench: &Bench) -> Verdict {
     let body = vec![b' '; REQUEST_BYTES_MAX + 1];
-    bench.caller.send("POST", "/v1/status", JSON, Some(body)).await.is_problem(413, TOO_LARGE)
+    bench.caller.send(Asked::post("/v1/status", body)).await.is_problem(413, TOO_LARGE)
 }
 
 async fn refuses_by_whole_documents(bench: &Bench) -> Verdict {
-    let came = bench.caller.send("POST", "/v1/status", JSON, Some(b"{".to_vec())).await;
+    let came = bench.caller.send(Asked::post("/v1/status", b"{".to_vec())).await;
     let problem = came.0.json().unwrap_or_default();
     let is_told = |member: &str| problem[member].as_str().is_some_and(|told| !told.is_empty());
     let is_whole =

@@ -197,7 +197,7 @@ async fn survives_a_lost_answer(bench: &Bench) -> Verdict {
     let quoted = bench.quote_some(&bench.data.people.covered, None).await?;
     let id = bench.id("commit");
     let body = bench.caller.bytes(&bench.commit_body(&id, &quoted));
-    if let Err(why) = bench.caller.called.send_and_leave("/v1/commit", &body, ARRIVES_WITHIN).await {
+    if let Err(why) = bench.caller.send_and_leave("/v1/commit", &body, ARRIVES_WITHIN).await {
         return not_run(format!("无法连接：{why}"), format!("no connection: {why}"));
     }
     let _: Performed = bench.caller.post("/v1/commit", &bench.commit_body(&id, &quoted)).await.answer()?;

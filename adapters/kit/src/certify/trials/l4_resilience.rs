@@ -79,7 +79,7 @@ async fn begins_nothing_by_half(bench: &Bench) -> Verdict {
     let id = bench.id("half");
     // The document is whole and could be read; the request says that more was to come.
     let body = bench.caller.bytes(&bench.commit_body(&id, &quoted));
-    let sent = bench.caller.called.send_part_and_leave("/v1/commit", &body, body.len() + 10).await;
+    let sent = bench.caller.send_part_and_leave("/v1/commit", &body, body.len() + 10).await;
     if let Err(why) = sent {
         return not_run(format!("无法连接：{why}"), format!("no connection: {why}"));
     }
@@ -93,7 +93,7 @@ async fn begins_nothing_by_half(bench: &Bench) -> Verdict {
 }
 
 async fn is_not_held_up(bench: &Bench) -> Verdict {
-    let slow = join_all((0..SLOW_ONES).map(|_| bench.caller.called.hold_half_a_request("/v1/commit"))).await;
+    let slow = join_all((0..SLOW_ONES).map(|_| bench.caller.hold_half_a_request("/v1/commit"))).await;
     let held: Vec<Raw> = slow.into_iter().filter_map(Result::ok).collect();
     if held.len() < SLOW_ONES {
         return failed(
@@ -117,7 +117,7 @@ async fn is_not_held_up(bench: &Bench) -> Verdict {
 async fn survives_nonsense(bench: &Bench) -> Verdict {
     let nonsense: [&[u8]; 3] = [b"\x00\x01\x02\x03\xff\xfe", b"GET \r\n\r\n\r\n", &[b'A'; 4096]];
     for bytes in nonsense {
-        let _ = bench.caller.called.say(bytes, NOTICES_WITHIN).await;
+        bench.caller.say_nonsense(bytes, NOTICES_WITHIN).await;
     }
     if bench.caller.begin_anew().is_err() {
         return not_run("无法连接", "no connection");

@@ -8,7 +8,7 @@ use yizhan_contract::protocol::DEADLINE_PASSED;
 
 use super::Trial;
 use crate::certify::bench::Bench;
-use crate::certify::came::Came;
+use crate::certify::exchange::Asked;
 use crate::certify::target::Identity;
 use crate::certify::verdict::{Verdict, not_applicable, not_run};
 
@@ -89,11 +89,10 @@ fn protected(bench: &Bench) -> Verdict {
 
 async fn lets_nobody_in(bench: &Bench, identity: Identity) -> Verdict {
     protected(bench)?;
-    let client = match bench.caller.called.client(identity, ANSWERS_WITHIN) {
-        Ok(client) => client,
+    let came = match bench.caller.get_as(identity, "/v1/describe", ANSWERS_WITHIN).await {
+        Ok(came) => came,
         Err(why) => return not_run(why.to_string(), why.to_string()),
     };
-    let came = bench.caller.get_by(&client, "/v1/describe").await;
     came.holds(came.status().is_none(), "没有应答（TLS 握手失败）", "no answer: the TLS handshake fails")
 }
 
@@ -110,12 +109,7 @@ async fn lets_nobody_in_any_more(bench: &Bench) -> Verdict {
 
 async fn speaks_no_plain_text(bench: &Bench) -> Verdict {
     protected(bench)?;
-    let asked = format!(
-        "GET /v1/describe HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-        bench.caller.called.host()
-    );
-    let said = bench.caller.called.say(asked.as_bytes(), ANSWERS_WITHIN).await.unwrap_or_default();
-    let came = Came::by_hand("GET", "/v1/describe", &said);
+    let (came, said) = bench.caller.get_plainly("/v1/describe", ANSWERS_WITHIN).await;
     // Some say in plain HTTP that TLS is wanted; that is no answer of the protocol.
     let is_answer = said.starts_with(b"HTTP/1.1 200") || said.starts_with(b"HTTP/1.0 200");
     came.holds(!is_answer, "没有应答，或说明须用 TLS", "no answer, or the word that TLS is wanted")
@@ -150,7 +144,7 @@ async fn repeats_nothing_personal(bench: &Bench) -> Verdict {
         bench.caller.post("/v1/quote", &asked).await,
         bench.caller.post("/v1/quote", &wrong_type).await,
         bench.caller.post("/v1/quote", &wrong_number).await,
-        bench.caller.send("POST", "/v1/quote", "application/json", Some(cut_off)).await,
+        bench.caller.send(Asked::post("/v1/quote", cut_off)).await,
     ];
     let own = [
         Some(person.id_number.reveal().as_str().to_owned()),

@@ -6,6 +6,7 @@ mod faulty;
 mod front;
 mod house;
 mod memory;
+mod replayed;
 mod told;
 mod twisted;
 
