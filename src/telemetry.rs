@@ -180,6 +180,11 @@ pub fn port_ended(channel: Channel, why: &dyn Display) {
     error!(channel = channel.word(), %why, "the {} port ended by itself; stopping", channel.word());
 }
 
+/// Something beside the ports ended though nobody asked the gateway to stop: the gateway stops.
+pub fn work_broke_off(what: &str, why: &dyn Display) {
+    error!(what, %why, "{what} broke off; stopping");
+}
+
 pub fn stopping() {
     info!("asked to stop; finishing what is in hand");
 }
@@ -216,6 +221,16 @@ pub fn stay_refused(stay_id: &dyn Display, code: &'static str, place: Option<&st
 /// The outbox could not be read; tried again at the next tick.
 pub fn outbox_not_read(error: &dyn Error) {
     warn!(error = %error, "what hospitals are to be told could not be read");
+}
+
+/// Nothing is told to it, and nothing of its is looked at for five minutes.
+pub fn hospital_has_no_address(hospital: &str) {
+    warn!(hospital, "bills wait for a hospital that has no return_address here");
+}
+
+/// Only who looks at the outbox misses it.
+pub fn no_address_not_written_down(hospital: &str, error: &dyn Error) {
+    warn!(hospital, error = %error, "why a hospital is told nothing could not be written down");
 }
 
 /// How long the oldest bill has been waiting to be told; 0: none waits.

@@ -117,7 +117,7 @@ impl Courier {
             }
             Err(why) => {
                 telemetry::bill_not_delivered(settlement, &address, &why);
-                let due_at = backoff(entry.attempts.saturating_add(1), at);
+                let due_at = backoff(entry.attempts, at);
                 let why = why.to_string().chars().take(WHY_CHARS_MAX).collect();
                 self.gateway.store().outbox_failed(entry.clone(), due_at, why).await
             }

@@ -27,7 +27,7 @@ use crate::telemetry;
 use crate::tls::TlsError;
 use delivery::{Courier, Ended};
 use due::{Due, Taken};
-use pace::Receivers;
+use pace::{Homeless, Receivers};
 use wire::Wire;
 
 pub use delivery::{Carrier, DELIVERY_TIMEOUT_S, Form, Handing, Letter, NotTaken};
@@ -48,6 +48,8 @@ enum Happened {
     /// What waits was counted, for who watches the gateway.
     Counted,
     Taken(Taken),
+    /// It is written down why these are told nothing.
+    PutOff,
     /// At this receiver.
     Delivered(String, Ended),
 }
@@ -69,6 +71,7 @@ pub struct Outbox {
     profiles: Arc<Profiles>,
     courier: Courier,
     receivers: Receivers,
+    homeless: Homeless,
     /// Deliveries, and beside them the taking of what is due: none stands still while another one waits for the store,
     /// since each may hold what that one waits for.
     under_way: FuturesUnordered<UnderWay>,
@@ -87,8 +90,18 @@ impl Outbox {
     /// The worker with another way out.
     pub fn over(gateway: Gateway, profiles: Arc<Profiles>, carrier: Arc<dyn Carrier>) -> Self {
         let courier = Courier { gateway: gateway.clone(), carrier };
-        let (receivers, under_way) = (Receivers::default(), FuturesUnordered::new());
-        Self { gateway, profiles, courier, receivers, under_way, is_taking: false, is_counting: false }
+        let (receivers, homeless) = (Receivers::default(), Homeless::default());
+        let under_way = FuturesUnordered::new();
+        Self {
+            gateway,
+            profiles,
+            courier,
+            receivers,
+            homeless,
+            under_way,
+            is_taking: false,
+            is_counting: false,
+        }
     }
 
     /// Delivers until the signal to stop.
@@ -140,14 +153,17 @@ impl Outbox {
     /// Whether there may be more to take by now.
     fn go_on(&mut self, happened: Happened) -> bool {
         match happened {
-            Happened::Taken(Taken { taken, is_more }) => {
+            Happened::Taken(mut taken) => {
                 self.is_taking = false;
-                taken.into_iter().for_each(|due| self.begin(due));
-                is_more.unwrap_or_else(|error| {
+                let now = self.gateway.runtime().now();
+                taken.in_time(now).into_iter().for_each(|due| self.begin(due));
+                self.put_off(taken.homeless, now);
+                taken.is_more.unwrap_or_else(|error| {
                     telemetry::outbox_not_read(&error);
                     false
                 })
             }
+            Happened::PutOff => false,
             Happened::Counted => {
                 self.is_counting = false;
                 false
@@ -174,13 +190,26 @@ impl Outbox {
         true
     }
 
-    /// Hospitals whose receivers have a delivery under way, or did not answer a moment ago.
+    /// Leaves hospitals without an address alone, however much they are to be told: one entry says why.
+    fn put_off(&mut self, homeless: Vec<OutboxEntry>, now: Timestamp) {
+        let Some(until) = homeless.iter().map(|entry| self.homeless.found(&entry.hospital, now)).max() else {
+            return;
+        };
+        let gateway = self.gateway.clone();
+        self.under_way.push(Box::pin(async move {
+            due::put_off(&gateway, homeless, until).await;
+            Happened::PutOff
+        }));
+    }
+
+    /// Hospitals whose receivers have a delivery under way, or did not answer a moment ago, and those that have none.
     fn busy(&self, now: Timestamp) -> Vec<Arc<str>> {
         let is_busy = |profile: &&Arc<Profile>| {
             let address = profile.return_address.as_ref();
             address.is_some_and(|address| self.receivers.is_busy(&address.to_string(), now))
         };
-        self.profiles.iter().filter(is_busy).map(|profile| Arc::clone(&profile.hospital.code)).collect()
+        let busy = self.profiles.iter().filter(is_busy).map(|profile| Arc::clone(&profile.hospital.code));
+        busy.chain(self.homeless.left_alone(now)).collect()
     }
 
     fn begin(&mut self, Due { entry, profile, address }: Due) {

@@ -1,6 +1,8 @@
 //! How fast receivers are tried: one delivery at a time for each, and pauses that grow while one does not answer.
+//! Hospitals that have none are looked at as seldom as one that never answers.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::instant::later;
@@ -54,6 +56,23 @@ impl Receivers {
     }
 }
 
+/// Hospitals that were found without an address, by code, and until when nothing of theirs is read.
+#[derive(Debug, Default)]
+pub(super) struct Homeless(HashMap<Arc<str>, Timestamp>);
+
+impl Homeless {
+    /// Until when it is left alone.
+    pub(super) fn found(&mut self, hospital: &Arc<str>, now: Timestamp) -> Timestamp {
+        let until = backoff(u32::MAX, now);
+        self.0.insert(Arc::clone(hospital), until);
+        until
+    }
+
+    pub(super) fn left_alone(&self, now: Timestamp) -> impl Iterator<Item = Arc<str>> {
+        self.0.iter().filter(move |(_, until)| now < **until).map(|(hospital, _)| Arc::clone(hospital))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +100,17 @@ mod tests {
         receivers.begun("a".to_owned());
         receivers.ended("a", true, after(30));
         assert!(!receivers.is_busy("a", after(30)));
+    }
+
+    #[test]
+    fn a_hospital_without_an_address_is_left_alone_for_five_minutes() {
+        let mut homeless = Homeless::default();
+        assert_eq!(homeless.found(&"a".into(), after(0)), after(300));
+        homeless.found(&"b".into(), after(10));
+        for (at, left_alone) in [(299, vec!["a", "b"]), (300, vec!["b"]), (310, vec![])] {
+            let mut hospitals: Vec<_> = homeless.left_alone(after(at)).collect();
+            hospitals.sort();
+            assert_eq!(hospitals.iter().map(|hospital| &**hospital).collect::<Vec<_>>(), left_alone);
+        }
     }
 }

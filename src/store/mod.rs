@@ -439,11 +439,13 @@ pub trait Store: Send + Sync {
     /// The heads of the stays' queues whose `due_at` has come, oldest first, but for the hospitals in `busy`.
     fn outbox_due(&self, now: Timestamp, busy: Vec<Arc<str>>, limit: u32) -> Answer<'_, Vec<OutboxEntry>>;
 
-    /// Begins a delivery that still has the attempts `entry` names, and hides it until `until`.
+    /// Begins a delivery that still has the attempts `entry` names, and hides it until `until`; it has one more then.
     fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool>;
 
     fn outbox_delivered(&self, entry: OutboxEntry) -> Answer<'_, ()>;
 
+    /// Says why it waits and until when, where it still has the attempts `entry` names: another delivery that was begun
+    /// meanwhile is not disturbed.
     fn outbox_failed(&self, entry: OutboxEntry, due_at: Timestamp, why: String) -> Answer<'_, ()>;
 
     /// Everything undelivered, oldest first.

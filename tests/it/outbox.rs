@@ -1,5 +1,6 @@
 //! Bills on their way to hospitals: receivers that are dead, refuse, or hang, and a gateway that dies in between.
 
+mod late;
 mod many;
 
 use std::sync::{Arc, Mutex};
@@ -21,6 +22,7 @@ use yizhan::intake::{Profile, Profiles};
 use yizhan::outbox::Outbox;
 use yizhan::runtime::Shutdown;
 use yizhan::settlement::bill::Bill;
+use yizhan::settlement::gateway::Gateway;
 use yizhan::settlement::outcome::Outcome;
 use yizhan::store::OutboxEntry;
 use yizhan::tls;
@@ -158,9 +160,12 @@ struct Worker {
 
 impl Worker {
     fn start(house: &House) -> Self {
+        Self::over(house.reception.gateway().clone(), Arc::clone(house.reception.profiles()))
+    }
+
+    fn over(gateway: Gateway, profiles: Arc<Profiles>) -> Self {
         let (stop, stopped) = Shutdown::new();
-        let gateway = house.reception.gateway().clone();
-        let outbox = Outbox::new(gateway, Arc::clone(house.reception.profiles())).unwrap();
+        let outbox = Outbox::new(gateway, profiles).unwrap();
         Self { task: tokio::spawn(outbox.serve(stopped)), stop }
     }
 
@@ -187,7 +192,7 @@ fn later(house: &House) {
 async fn outbox(house: &House, wanted: impl Fn(&[OutboxEntry]) -> bool) -> Vec<OutboxEntry> {
     let waiting = async {
         loop {
-            let waiting = house.store.outbox_waiting(100).await.unwrap();
+            let waiting = house.store.outbox_waiting(1_000).await.unwrap();
             if wanted(&waiting) {
                 return waiting;
             }

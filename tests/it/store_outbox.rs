@@ -92,8 +92,13 @@ async fn a_delivery_is_begun_by_one_and_may_be_begun_again() {
         let again = due(store, after(60), &[], 1).await.remove(0);
         assert_eq!((again.outbox_id, again.attempts, &again.why), (head.outbox_id, 1, &None));
         assert!(!store.outbox_take(head.clone(), after(90)).await.unwrap());
-        assert!(store.outbox_take(again, after(90)).await.unwrap());
-        store.outbox_failed(head.clone(), after(70), "connection refused".to_owned()).await.unwrap();
+        assert!(store.outbox_take(again.clone(), after(90)).await.unwrap());
+        let begun_again = store.outbox_waiting(10).await.unwrap().remove(0);
+        // The first one notes late that it failed: the second goes on under its own time.
+        store.outbox_failed(again, after(70), "no answer".to_owned()).await.unwrap();
+        assert_eq!(store.outbox_waiting(10).await.unwrap(), std::slice::from_ref(&begun_again));
+        assert_eq!((begun_again.attempts, begun_again.due_at, &begun_again.why), (2, after(90), &None));
+        store.outbox_failed(begun_again, after(70), "connection refused".to_owned()).await.unwrap();
         let waiting = store.outbox_waiting(10).await.unwrap().remove(0);
         assert_eq!((waiting.attempts, waiting.due_at), (2, after(70)));
         assert_eq!(waiting.why.as_deref(), Some("connection refused"));
@@ -126,7 +131,8 @@ pub(crate) async fn follow_a_stay(store: &dyn Ports) {
     assert_ne!(head[0].person_id, read_before.person_id);
     // Whoever read the entry before goes on with it all the same.
     assert!(store.outbox_take(read_before.clone(), after(0)).await.unwrap());
-    store.outbox_failed(read_before.clone(), after(0), "no answer".to_owned()).await.unwrap();
+    let taken = OutboxEntry { attempts: 1, ..read_before.clone() };
+    store.outbox_failed(taken, after(0), "no answer".to_owned()).await.unwrap();
     let again = due(store, after(0), &[], 10).await.remove(0);
     assert_eq!((again.attempts, again.why.as_deref()), (1, Some("no answer")));
     store.outbox_delivered(read_before).await.unwrap();

@@ -75,8 +75,10 @@ impl Postgres {
         why: String,
     ) -> Result<(), StoreError> {
         let sql = "UPDATE outbox SET due_at = $5, why = $6
-                   WHERE person_id = $1 AND stay_id = $2 AND version = $3 AND outbox_id = $4 RETURNING 1";
-        self.change(sql, entry, &[&Instant(due_at), &why]).await.map(|_| ())
+                   WHERE person_id = $1 AND stay_id = $2 AND version = $3 AND outbox_id = $4 AND attempts = $7
+                   RETURNING 1";
+        let attempts = entry.attempts as i32;
+        self.change(sql, entry, &[&Instant(due_at), &why, &attempts]).await.map(|_| ())
     }
 
     /// Whether the entry was there, as the statement wants it. One whose stay is another's by now is looked for.

@@ -77,8 +77,8 @@ pub(super) fn failed(
     why: &str,
 ) -> Result<(), StoreError> {
     let sql = "UPDATE outbox SET due_at = ?5, why = ?6
-               WHERE person_id = ?1 AND stay_id = ?2 AND version = ?3 AND outbox_id = ?4";
-    change(connection, sql, entry, &[&due_at.as_microsecond(), &why]).map(|_| ())
+               WHERE person_id = ?1 AND stay_id = ?2 AND version = ?3 AND outbox_id = ?4 AND attempts = ?7";
+    change(connection, sql, entry, &[&due_at.as_microsecond(), &why, &entry.attempts]).map(|_| ())
 }
 
 /// Whether the entry was there, as the statement wants it. One whose stay is another's by now is looked for.

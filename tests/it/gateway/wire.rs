@@ -185,7 +185,7 @@ async fn release_two_says_whether_it_is_stored_before_it_answers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn release_two_does_not_commit_what_a_broken_store_did_not_keep() {
     let ids: Arc<CountedIds> = Arc::default();
-    let gate = Arc::new(Gate::before(Sqlite::in_memory(ids.clone()).unwrap()));
+    let gate = Arc::new(Gate::before(Arc::new(Sqlite::in_memory(ids.clone()).unwrap())));
     let reception = reception_over(gate.clone(), &Arc::new(profiles("", None)), ids);
     let port = Port::of(reception, Release::Two).await;
     let mut stream = TcpStream::connect(&port.address).await.unwrap();

@@ -1,12 +1,12 @@
 //! A gateway on a port of its own: store in memory, sample roster and catalogue, each hospital its token.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -42,11 +42,13 @@ const DRAIN: Duration = Duration::from_secs(20);
 
 /// A store that can be held up and broken.
 pub(crate) struct Gate {
-    inner: Sqlite,
+    inner: Arc<dyn Store>,
     /// One permit for each step.
     steps: Semaphore,
     is_broken: AtomicBool,
     takes_to_fail: AtomicUsize,
+    /// How long it takes to begin a delivery, by this clock.
+    outbox_takes: OnceLock<(Arc<FixedClock>, SignedDuration)>,
     /// Steps that were begun, held up or not.
     begun: watch::Sender<u32>,
     /// Steps that ended.
@@ -54,11 +56,12 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn before(inner: Sqlite) -> Self {
+    pub(crate) fn before(inner: Arc<dyn Store>) -> Self {
         let steps = Semaphore::new(Semaphore::MAX_PERMITS / 2);
         let (begun, ended) = (watch::Sender::new(0), watch::Sender::new(0));
         let (is_broken, takes_to_fail) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Self { inner, steps, is_broken, takes_to_fail, begun, ended }
+        let outbox_takes = OnceLock::new();
+        Self { inner, steps, is_broken, takes_to_fail, outbox_takes, begun, ended }
     }
 
     /// From now on steps wait.
@@ -77,6 +80,11 @@ impl Gate {
     /// The next so many leases that are taken are not.
     pub(crate) fn fail_takes(&self, count: usize) {
         self.takes_to_fail.store(count, Ordering::SeqCst);
+    }
+
+    /// From now on it takes as long to begin a delivery.
+    pub(crate) fn hold_up_deliveries(&self, clock: Arc<FixedClock>, by: SignedDuration) {
+        assert!(self.outbox_takes.set((clock, by)).is_ok(), "held up already");
     }
 
     /// Waits until as many steps were begun.
@@ -182,7 +190,12 @@ impl Store for Gate {
     }
 
     fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool> {
-        self.inner.outbox_take(entry, until)
+        Box::pin(async move {
+            if let Some((clock, by)) = self.outbox_takes.get() {
+                clock.advance(*by);
+            }
+            self.inner.outbox_take(entry, until).await
+        })
     }
 
     fn outbox_delivered(&self, entry: OutboxEntry) -> Answer<'_, ()> {
@@ -250,7 +263,7 @@ impl Setting {
     pub(crate) async fn serve(self) -> Served {
         let clock = Arc::new(FixedClock::at("2020-12-01T02:00:00Z".parse().unwrap()));
         let runtime = Runtime { clock: Arc::clone(&clock) as _, ids: Arc::new(RandomIds) };
-        let inner = Sqlite::in_memory(Arc::clone(&runtime.ids)).unwrap();
+        let inner = Arc::new(Sqlite::in_memory(Arc::clone(&runtime.ids)).unwrap());
         register_samples(&inner, &runtime).await;
         let store = Arc::new(Gate::before(inner));
         let profiles = Arc::new(profiles());

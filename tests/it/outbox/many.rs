@@ -23,10 +23,11 @@ fn hospital(code: &str, address: Option<std::net::SocketAddr>) -> Profile {
 
 /// More hospitals than connections, and than may be told at once: whoever waits for a connection must not keep the
 /// others from giving theirs back. Before them stands all that a hospital is to be told which has no address any more,
-/// more than is read at once. Two gateways do it.
+/// several times what is read at once: nobody waits until it is written down of each that it waits. Two gateways do it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_hospitals_are_told_at_once_over_few_connections() {
     const MOVED_AWAY: &str = "H37132399";
+    const IN_FRONT: usize = 200;
     let told = Told::answering(&[]);
     let codes: Vec<String> = (1..=20).map(|nth| format!("H371323{nth:02}")).collect();
     let (mut addresses, mut listening) = (BTreeMap::new(), Vec::new());
@@ -49,7 +50,7 @@ async fn many_hospitals_are_told_at_once_over_few_connections() {
     };
     let before = gateway(profiles(Some(free_port().await)), "before");
     before.fill().await;
-    for nth in 0..66 {
+    for nth in 0..IN_FRONT {
         settle(&before, MOVED_AWAY, &format!("M{nth}")).await;
     }
     for code in &codes {
@@ -61,13 +62,16 @@ async fn many_hospitals_are_told_at_once_over_few_connections() {
     let waiting = outbox(&houses[0], |waiting| {
         let mut others = waiting.iter().filter(|entry| !is_moved_away(entry));
         assert!(others.clone().all(|entry| entry.why.is_none() && entry.attempts <= 1), "{waiting:?}");
-        others.next().is_none() && waiting.iter().all(|entry| entry.why.is_some())
+        others.next().is_none() && waiting.iter().any(|entry| entry.why.is_some())
     });
     let waiting = waiting.await;
-    assert_eq!(waiting.len(), 66);
-    assert!(waiting[0].why.as_deref().is_some_and(|why| why.contains("no return_address")), "{waiting:?}");
+    assert_eq!(waiting.len(), IN_FRONT);
     for worker in workers {
         worker.stop().await;
     }
+    let waiting = houses[0].store.outbox_waiting(1_000).await.unwrap();
+    let said: Vec<&str> = waiting.iter().filter_map(|entry| entry.why.as_deref()).collect();
+    assert!((1..=houses.len()).contains(&said.len()), "each gateway says it of one: {said:?}");
+    assert!(said.iter().all(|why| says_both(why) && why.contains("no return_address")), "{said:?}");
     assert_eq!(told.ids().len(), codes.len(), "each once");
 }
