@@ -10,7 +10,7 @@ use yizhan_rules::PolicyShelf;
 
 use super::Exit;
 use super::opened::Opened;
-use super::serve::PortEnded;
+use super::serve::Ended;
 use crate::config::ConfigError;
 use crate::intake::reception::Reception;
 use crate::intake::{Profile, Profiles};
@@ -105,7 +105,7 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
         if let Some(store) = cause.downcast_ref::<StoreError>() {
             return exit_of_store(store);
         }
-        if cause.is::<PortEnded>() {
+        if cause.is::<Ended>() {
             return Exit::Failed;
         }
         if cause.is::<ConfigError>() || cause.is::<KeyError>() {

@@ -1,5 +1,7 @@
 //! `yizhan serve`: the gateway.
 
+mod parts;
+
 use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -32,6 +34,8 @@ use crate::store::postgres;
 use crate::system;
 use crate::telemetry::{self, Channel};
 use crate::tls;
+pub(super) use parts::Ended;
+use parts::{Work, port, work};
 
 /// How often stays are looked at whose charges may have gone quiet.
 const QUIET_TICK: Duration = Duration::from_secs(1);
@@ -195,7 +199,7 @@ fn mllp_acceptor(tls: &Tls) -> Result<TlsAcceptor, tls::TlsError> {
     Ok(TlsAcceptor::from(Arc::new(tls::server_config(tls, &[])?)))
 }
 
-/// Runs both ports and the timer until the signal to stop, then lets them finish what they hold.
+/// Runs both ports and what goes on beside them until the signal to stop, then lets them finish what they hold.
 pub async fn serve(
     config: &Config,
     listeners: Listeners,
@@ -212,8 +216,8 @@ pub async fn serve(
     drive(gateway, gateway.rearm().await?);
     let outbox = Outbox::new(gateway.clone(), Arc::clone(reception.profiles()))?;
     let (halt, mut halted) = Shutdown::new();
-    let timer = tokio::spawn(take_up_stays(gateway.clone(), halted.clone()));
-    let telling = tokio::spawn(outbox.serve(halted.clone()));
+    let timer = take_up_stays(gateway.clone(), halted.clone());
+    let telling = outbox.serve(halted.clone());
     let upkeep = tokio::spawn(telemetry::keep_up(front.metrics.clone(), halted.clone()));
     let mllp = mllp_port(config, listeners.mllp, &reception, halted.clone())?;
     let http = http_port(config, listeners.http, &reception, front, halted.clone())?;
@@ -224,12 +228,15 @@ pub async fn serve(
         }
         halt.send_replace(true);
     };
-    let (http, mllp, ()) =
-        tokio::join!(port(Channel::Http, http, &halt), port(Channel::Mllp, mllp, &halt), halting);
-    timer.await.context("定时任务中断 | the timer broke off")?;
-    telling.await.context("结算单回送中断 | the outbox broke off")?;
+    let (http, mllp, timer, telling, ()) = tokio::join!(
+        port(Channel::Http, http, &halt),
+        port(Channel::Mllp, mllp, &halt),
+        work(Work::TakingUp, timer, &halt),
+        work(Work::Telling, telling, &halt),
+        halting
+    );
     upkeep.await.context("指标汇总中断 | summing up the metrics broke off")?;
-    Ok(http.and(mllp)?)
+    Ok(http.and(mllp).and(timer).and(telling)?)
 }
 
 fn mllp_port(
@@ -278,33 +285,6 @@ fn http_port(
     };
     let drain = Duration::from_secs(config.limits.drain_s);
     Ok(http::serve(listener, tls, state, config.http.workers, halted, drain))
-}
-
-/// A port that ended though nobody asked the gateway to stop.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{name} 端口意外关闭（{why}），网关已停止，请重新启动 | the {name} port ended by itself ({why}); the gateway has stopped, start it again"
-)]
-pub(super) struct PortEnded {
-    name: &'static str,
-    why: String,
-}
-
-/// Where one port ends by itself the other one stops, too: half a gateway would look alive.
-async fn port(
-    channel: Channel,
-    serving: impl Future<Output = io::Result<()>>,
-    halt: &watch::Sender<bool>,
-) -> Result<(), PortEnded> {
-    let ended = serving.await;
-    if ended.is_ok() && *halt.borrow() {
-        return Ok(());
-    }
-    let why = ended.err().map_or_else(|| "-".to_owned(), |why| why.to_string());
-    telemetry::port_ended(channel, &why);
-    halt.send_replace(true);
-    let name = if channel == Channel::Http { "HTTP" } else { "MLLP" };
-    Err(PortEnded { name, why })
 }
 
 /// Takes up stays whose time has come, until the signal to stop: charges gone quiet, payers to be asked again, and
@@ -365,26 +345,4 @@ async fn stop_on_signal(stop: watch::Sender<bool>) {
     let _ = interrupted.await;
     telemetry::stopping();
     let _ = stop.send(true);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_port_that_ends_by_itself_stops_the_gateway_with_4() {
-        for (ended, is_asked, exit) in [
-            (Ok(()), true, None),
-            (Ok(()), false, Some(Exit::Failed)),
-            (Err("gone"), false, Some(Exit::Failed)),
-            (Err("gone"), true, Some(Exit::Failed)),
-        ] {
-            let (halt, mut halted) = Shutdown::new();
-            halt.send_replace(is_asked);
-            let serving = async { ended.map_err(io::Error::other) };
-            let ended = port(Channel::Http, serving, &halt).await.map_err(anyhow::Error::from);
-            halted.requested().await;
-            assert_eq!(ended.err().map(|error| house::exit_of(&error)), exit);
-        }
-    }
 }
