@@ -10,7 +10,7 @@ use crate::cli::Exit;
 use crate::desk::problem::Problem;
 use crate::intake::hl7::{Charset, Message};
 use crate::intake::mllp::client::Acknowledged;
-use crate::refusal::Code;
+use crate::refusal::{self, Code};
 use crate::settlement::bill::BillState;
 
 /// Of an answer nobody can read, so much is shown.
@@ -73,7 +73,7 @@ fn problem(body: &[u8]) -> Option<Answer> {
     let (detail, next) = (&problem.detail, &problem.next);
     let place = problem.place.map(|place| format!("{place}: ")).unwrap_or_default();
     let why = format!("{place}{}。{} | {place}{}. {}", detail.zh, next.zh, detail.en, next.en);
-    Some(refused(why, &codes))
+    Some(refused(why, &codes, problem.money == refusal::Money::NotMoved))
 }
 
 fn unread(what: &str, body: &[u8]) -> Answer {
@@ -103,12 +103,16 @@ fn errors(code: &str, message: &Message<'_>) -> Answer {
     let said: Vec<_> = message.named("ERR").map(|error| error.field(8).text().into_owned()).collect();
     let codes = message.named("ERR").filter_map(|error| Code::from_slug(&error.field(5).component(1).text()));
     let why = format!("{code} {}", said.join(" "));
-    refused(why, &codes.collect::<Vec<_>>())
+    // ERR-8 says first where money moved, or may have.
+    let (words, _) = refusal::Money::BeingConfirmed.words();
+    let is_unmoved = !said.iter().any(|said| said.contains(words));
+    refused(why, &codes.collect::<Vec<_>>(), is_unmoved)
 }
 
-fn refused(why: String, codes: &[Code]) -> Answer {
+/// A store that answered only after a message was durable may have settled it: that is not put off.
+fn refused(why: String, codes: &[Code], is_unmoved: bool) -> Answer {
     match codes {
-        [Code::StoreUnavailable] => Answer::PutOff(why),
+        [Code::StoreUnavailable] if is_unmoved => Answer::PutOff(why),
         codes => {
             let exit = codes.iter().map(|code| Exit::of_refusal(*code)).max().unwrap_or(Exit::Refused);
             Answer::Refused { why, exit }
@@ -141,6 +145,7 @@ mod tests {
             (vec![busy()], true, Exit::Failed),
             (vec![wrong()], false, Exit::Refused),
             (vec![busy(), wrong()], false, Exit::Failed),
+            (vec![busy().money(refusal::Money::BeingConfirmed)], false, Exit::Failed),
         ] {
             let problem = Problem::new(&refusals, None).to_json().unwrap();
             let header = addressed_to(&"H1".into(), Charset::Utf8, "M1");

@@ -212,7 +212,12 @@ fn bytes_of(address: &Address) -> anyhow::Result<u64> {
         Address::File(path) => {
             let file = Connection::open(path)?;
             file.busy_timeout(CHECKPOINT_WAIT)?;
-            file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            let is_busy: bool = file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            anyhow::ensure!(
+                !is_busy,
+                "{0} 正被其他程序使用 | {0} is in use by another program",
+                path.display()
+            );
             Ok(fs::metadata(path)?.len())
         }
         Address::Postgres(database) => block_on(cluster::bytes(database)),
