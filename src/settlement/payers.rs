@@ -187,4 +187,9 @@ impl Adapter {
     pub fn serves(&self, code: &PayerCode) -> bool {
         self.serves.contains(code)
     }
+
+    /// Whether it is asked, before its quote, if it covers the person.
+    pub fn says_cover(&self) -> bool {
+        self.manifest().coverage_valid_s.is_some()
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Barrier;
 use yizhan::settlement::payers::Payers;
 use yizhan_contract::payer::{
     Answer, Ask, AskedLeg, Cover, Coverage, CoverageQuestion, Manifest, Need, Operation, OperationKind,
@@ -84,6 +85,10 @@ pub(crate) struct Mood {
     pub(crate) is_in_force: Option<bool>,
     /// Why nothing can be made of what it says of that, instead.
     pub(crate) cover_unsaid: Option<&'static str>,
+    /// It says so once others were asked too.
+    pub(crate) covers_with: Option<Arc<Barrier>>,
+    /// How often it was asked.
+    pub(crate) cover_asked: u32,
     /// By operation id; what was taken back stands with nothing.
     pub(crate) book: BTreeMap<Arc<str>, Money>,
     /// What each reversal that came was to take back.
@@ -278,13 +283,20 @@ impl Payer for Away {
             let of = |payer: &PayerCode| Cover { payer: payer.clone(), in_force, from: None, to: None };
             Coverage::Covers { covers: question.payers.iter().map(of).collect() }
         };
-        let mood = self.mood();
+        let mut mood = self.mood();
+        mood.cover_asked += 1;
+        let others = mood.covers_with.clone();
         let unsaid = |why: &str| Unavailable { why: why.to_owned(), retry_after: None };
         let said = match mood.cover_unsaid {
             Some(why) => Coverage::Unavailable(unsaid(why)),
             None => mood.is_in_force.map_or(Coverage::UnknownPerson, cover),
         };
-        Box::pin(async move { said })
+        Box::pin(async move {
+            if let Some(others) = others {
+                others.wait().await;
+            }
+            said
+        })
     }
 
     fn prepare(&self, operation: &Operation) -> Result<Prepared, PrepareError> {

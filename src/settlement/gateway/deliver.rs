@@ -29,13 +29,16 @@ impl Drive<'_> {
                 let given = Given::from([(payer, Answer::deferred(None))]);
                 self.delivering(given, None).await?
             }
-            Some(Next::Ask(adapter, to_ask)) => match self.put(seen, &to_ask, adapter).await {
-                Ok(given) => self.answered(seen, adapter, given).await?,
-                Err(why) => {
-                    let text = unanswered(&to_ask.name, &why);
-                    self.delivery_postponed(seen, text, false, why.retry_after())
+            Some(Next::Ask(adapter, to_ask)) => {
+                let cover = self.gateway.cover(&seen.record, &to_ask, adapter);
+                match self.put(seen, &to_ask, adapter, cover).await {
+                    Ok(given) => self.answered(seen, adapter, given).await?,
+                    Err(why) => {
+                        let text = unanswered(&to_ask.name, &why);
+                        self.delivery_postponed(seen, text, false, why.retry_after())
+                    }
                 }
-            },
+            }
         };
         let is_to_be_sent = matches!(carry, Carry::Delivering { call: Some(_), .. });
         Ok(match self.carry(seen, carry).await? {

@@ -11,6 +11,7 @@
 
 mod attended;
 mod bells;
+mod cover;
 mod deliver;
 mod drive;
 mod heard;

@@ -7,13 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::instant::later;
 use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
-    AskedLeg, Coverage, Manifest, Operation as Ordered, OperationKind, Payer, PrepareError, Quote,
-    QuoteAnswer, QuotedAmount, Unavailable,
+    AskedLeg, Manifest, Operation as Ordered, OperationKind, Payer, PrepareError, Quote, QuoteAnswer,
+    QuotedAmount, Unavailable,
 };
 use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::{Money, PayerCode, Text};
 use yizhan_rules::Item;
 
+use super::cover::{Answering, AskedAhead, Covers};
 use super::heard;
 use super::pursue::{Drive, Seen, Stop};
 use crate::refusal::Refusal;
@@ -32,8 +33,6 @@ use crate::telemetry;
 
 /// How long a payer may take to answer a question: a quote, or what became of an operation.
 pub(super) const ASK_DEADLINE: SignedDuration = SignedDuration::from_secs(5);
-/// Of that, how long for whether the person is covered: the quote, which says so too, has the rest at least.
-const COVER_DEADLINE: SignedDuration = SignedDuration::from_millis(2_500);
 
 type Legs = Vec<(PayerCode, Money)>;
 
@@ -54,15 +53,6 @@ pub(super) enum Quoted {
 pub(super) enum Unanswered {
     NotReady(String),
     Unavailable(Unavailable),
-}
-
-/// Whether a person is covered by the payers asked.
-enum Covers {
-    /// By none of them.
-    Nobody,
-    Perhaps,
-    /// Why its answer could not be used.
-    Unsaid(Text),
 }
 
 impl Unanswered {
@@ -92,6 +82,7 @@ impl Drive<'_> {
     pub(super) async fn quote(&mut self, seen: &Seen, mode: Mode, mut given: Given) -> Result<Quoted, Stop> {
         // The stay's charges and its day are those of one look, and so are the items they are priced by.
         let items = self.items(seen, mode).await?;
+        let mut ahead = None;
         loop {
             match self.price(seen, mode, &given, &items) {
                 Err(refusals) => return Ok(Quoted::Refused(refusals)),
@@ -103,7 +94,14 @@ impl Drive<'_> {
                 }
                 Ok(Priced::Ask(to_ask)) => {
                     self.renew().await?;
-                    if let Some(stopped) = self.ask(seen, &to_ask, &mut given).await {
+                    let ahead = ahead.get_or_insert_with(|| {
+                        let is_worth_it =
+                            seen.payers.adapters().filter(|adapter| adapter.says_cover()).count() > 1;
+                        let turns = is_worth_it
+                            .then(|| turns(&to_ask, &given, |given| self.price(seen, mode, given, &items)));
+                        AskedAhead::of(self.gateway, seen, &turns.unwrap_or_default())
+                    });
+                    if let Some(stopped) = self.ask(seen, &to_ask, &mut given, ahead).await {
                         return Ok(stopped);
                     }
                 }
@@ -111,10 +109,18 @@ impl Drive<'_> {
         }
     }
 
-    async fn ask(&self, seen: &Seen, to_ask: &ToAsk, given: &mut Given) -> Option<Quoted> {
+    async fn ask(
+        &self,
+        seen: &Seen,
+        to_ask: &ToAsk,
+        given: &mut Given,
+        ahead: &mut AskedAhead,
+    ) -> Option<Quoted> {
         let first = to_ask.legs.first()?;
         let adapter = seen.payers.of(&first.payer)?;
-        match self.put(seen, to_ask, adapter).await {
+        let cover = ahead.find(adapter, to_ask);
+        let cover = cover.unwrap_or_else(|| self.gateway.cover(&seen.record, to_ask, adapter));
+        match ahead.beside(self.put(seen, to_ask, adapter, cover)).await {
             Ok(answers) => given.extend(answers),
             Err(Unanswered::NotReady(what)) => {
                 return Some(Quoted::Refused(vec![refusals::payer_not_ready(&to_ask.name, &what)]));
@@ -142,10 +148,10 @@ impl Drive<'_> {
         seen: &Seen,
         to_ask: &ToAsk,
         adapter: &Adapter,
+        cover: Answering,
     ) -> Result<Given, Unanswered> {
-        let now = self.gateway.runtime().now();
-        let deadline = later(now, ASK_DEADLINE);
-        let unsaid = match self.cover(seen, to_ask, adapter, later(now, COVER_DEADLINE)).await {
+        let deadline = later(self.gateway.runtime().now(), ASK_DEADLINE);
+        let unsaid = match cover.await {
             Covers::Nobody => return Ok(answered(to_ask, |_, asked| Answer::not_covered(asked))),
             Covers::Perhaps => None,
             Covers::Unsaid(why) => Some(why),
@@ -195,25 +201,6 @@ impl Drive<'_> {
             QuoteAnswer::NotCovered => Ok(answered(to_ask, |_, asked| Answer::not_covered(asked))),
             QuoteAnswer::NotReady { what } => Err(Unanswered::NotReady(what)),
             QuoteAnswer::Unavailable(why) => Err(Unanswered::Unavailable(why)),
-        }
-    }
-
-    /// What an adapter that can say so says of the person's cover. What it does not say, its quote does.
-    async fn cover(&self, seen: &Seen, to_ask: &ToAsk, adapter: &Adapter, deadline: Timestamp) -> Covers {
-        if adapter.manifest().coverage_valid_s.is_none() {
-            return Covers::Perhaps;
-        }
-        let question = told::coverage(&seen.record, to_ask, &adapter.manifest().needs);
-        let answer = self.gateway.within(deadline, adapter.payer.coverage(&question, deadline)).await;
-        match answer.map_or_else(|| Coverage::Unavailable(no_answer()), heard::coverage) {
-            Coverage::UnknownPerson => Covers::Nobody,
-            Coverage::Covers { covers } => {
-                let is_without =
-                    |leg: &AskedLeg| covers.iter().any(|cover| cover.payer == leg.payer && !cover.in_force);
-                if to_ask.legs.iter().all(is_without) { Covers::Nobody } else { Covers::Perhaps }
-            }
-            Coverage::NotSaid => Covers::Perhaps,
-            Coverage::Unavailable(why) => Covers::Unsaid(Text::of_line(&why.why)),
         }
     }
 
@@ -365,6 +352,21 @@ impl Drive<'_> {
         let ordered = self.new_operation(kind, (&call.quote_id, &call.kept), amounts);
         self.prepare((&call.adapter, &*payer), &ordered)
     }
+}
+
+/// Whom a chain would ask one after the other, as far as that is known before they have answered: as if none of them
+/// paid.
+fn turns(first: &ToAsk, given: &Given, price: impl Fn(&Given) -> Result<Priced, Vec<Refusal>>) -> Vec<ToAsk> {
+    let (mut turns, mut given) = (vec![first.clone()], given.clone());
+    while let Some(last) = turns.last() {
+        let known = given.len();
+        given.extend(answered(last, |_, asked| Answer::refused(asked)));
+        match price(&given) {
+            Ok(Priced::Ask(next)) if known < given.len() => turns.push(*next),
+            Ok(_) | Err(_) => break,
+        }
+    }
+    turns
 }
 
 /// One answer for each payer asked; the first one's holds for the leg it was asked about.

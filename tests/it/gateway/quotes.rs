@@ -1,8 +1,11 @@
 //! Quotes of outside payers: how long they hold, what they may say of others, and how far what comes of them may move.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
+use tokio::sync::Barrier;
+use tokio::time::timeout;
 use yizhan::refusal::Code;
 use yizhan::settlement::bill::{Bill, BillState};
 use yizhan::settlement::message::Mode;
@@ -165,6 +168,32 @@ async fn cover_of_which_nothing_can_be_made_is_told_and_the_quote_counts() {
     };
     assert!(said.message.zh.contains("未给出可用的参保答复（两项），未采用其任何内容"), "{said:?}");
     assert!(said.message.en.contains("whether it covers the person (twice); nothing was taken"), "{said:?}");
+}
+
+/// Of payers that the stay comes to, though each waits for what those before it pay; of no other.
+#[tokio::test]
+async fn whether_payers_cover_the_person_is_asked_of_all_at_once() {
+    let says_cover = |payer| {
+        Away::of(payer, |manifest| (manifest.optional, manifest.coverage_valid_s) = (false, Some(60)))
+    };
+    let [basic, insurer, rescue] = ["basic", "supplementary", "disaster"].map(says_cover);
+    let both_asked = Arc::new(Barrier::new(2));
+    for covered in [&basic, &insurer] {
+        covered.is_back(|mood| {
+            (mood.is_in_force, mood.covers_with) = (Some(true), Some(Arc::clone(&both_asked)));
+        });
+    }
+    let adapters = [("bureau", &basic), ("insurer", &insurer), ("rescue", &rescue)];
+    let house = opened(together(&adapters)).await;
+    let sending = timeout(Duration::from_secs(60), send(&house, "m1"));
+    let settled = sending.await.expect("one waits for its turn");
+    assert_eq!(settled.state, BillState::Settled);
+    let asked = adapters.map(|(_, away)| {
+        let mood = away.mood();
+        (mood.cover_asked, mood.asks.len())
+    });
+    assert_eq!(asked, [(1, 1), (1, 1), (0, 0)]);
+    books_agree(&house).await;
 }
 
 /// What nobody sent cannot be the hospital's to put right: it is the payer's quote that is refused.
