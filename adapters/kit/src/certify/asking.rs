@@ -1,11 +1,11 @@
 //! What a gateway does with an adapter, in the steps that trials are made of.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde_json::json;
-use yizhan_contract::payer::{Manifest, Performed, Quote, QuoteAnswer, StatementLine, Status};
+use yizhan_contract::payer::{Quote, QuoteAnswer, StatementLine};
 use yizhan_contract::protocol::Statement;
 use yizhan_contract::stay::civil_date;
 use yizhan_contract::{Money, PayerCode, Text};
@@ -13,13 +13,12 @@ use yizhan_contract::{Money, PayerCode, Text};
 use super::bench::{Bench, Quoted};
 use super::came::Came;
 use super::data::TestPerson;
-use super::verdict::{Stop, Verdict, failed, not_applicable, not_run};
+use super::verdict::{Stop, Verdict, failed, not_run};
 use super::visits::Stay;
 use crate::given;
 
 /// Between two questions about what is still being worked on.
-const POLL_EACH: Duration = Duration::from_millis(200);
-const POLLS_MAX: usize = 150;
+pub(super) const POLL_EACH: Duration = Duration::from_millis(200);
 /// Pages of a statement that are read; past it, its end is not believed in.
 const PAGES_MAX: usize = 10_000;
 /// After a start, before the adapter is given up.
@@ -27,20 +26,7 @@ pub(super) const STARTS_WITHIN: Duration = Duration::from_secs(30);
 const START_POLL_EACH: Duration = Duration::from_millis(50);
 
 /// After an adapter said what it is, for the system behind it.
-const SYSTEM_WITHIN: Duration = Duration::from_secs(5);
-
-/// What came of an operation in the end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum End {
-    Done { amounts: Vec<(PayerCode, Money)>, reference: String },
-    Refused { code: String },
-}
-
-impl End {
-    pub(super) fn is_done(&self) -> bool {
-        matches!(self, Self::Done { .. })
-    }
-}
+const SYSTEM_WITHIN: Duration = Duration::from_secs(30);
 
 impl Bench {
     /// A quote of every payer the adapter serves.
@@ -69,7 +55,8 @@ impl Bench {
         let stay = stay.id.clone();
         match came.answer()? {
             QuoteAnswer::Quote(Quote { id, valid_until, amounts, .. }) => {
-                Ok(Quoted { id, stay, amounts, valid_until, came })
+                let most = most.unwrap_or(self.data.total);
+                Ok(Quoted { id, stay, amounts, most, valid_until, came })
             }
             _ => came.is_not("answer 为 quote", "an answer of the kind quote"),
         }
@@ -87,100 +74,22 @@ impl Bench {
         Ok(quoted)
     }
 
-    /// Sends a commit and waits for its end.
-    pub(super) async fn commit(&self, id: &str, quoted: &Quoted) -> Result<(End, Came), Stop> {
-        let came = self.caller.post("/v1/commit", &self.commit_body(id, quoted)).await;
-        self.end_of(id, came).await
-    }
-
-    /// Sends a commit again whose answer never came. Absent: nobody has seen it, and it may still be on its way to a system
-    /// that would book it twice.
-    pub(super) async fn commit_again(&self, id: &str, quoted: &Quoted) -> Result<Option<(End, Came)>, Stop> {
-        let came = self.caller.post("/v1/commit", &self.commit_body(id, quoted)).await;
-        let Manifest { commits_are_idempotent, reverse_window_s, .. } = self.manifest();
-        let may_stay_open = !commits_are_idempotent && reverse_window_s.is_some();
-        if may_stay_open
-            && matches!(came.answer()?, Performed::Unknown { .. })
-            && matches!(self.status(id).await.answer()?, Status::NotFound)
-        {
-            return Ok(None);
-        }
-        self.end_of(id, came).await.map(Some)
-    }
-
-    /// Commits a new quote of a covered person; it is done.
-    pub(super) async fn committed(&self) -> Result<(String, Quoted, End), Stop> {
-        let quoted = self.quote_some(&self.data.people.covered, None).await?;
-        let id = self.id("commit");
-        let (end, came) = self.commit(&id, &quoted).await?;
-        came.holds(end.is_done(), "支付成功（done）", "the commit is done")?;
-        Ok((id, quoted, end))
-    }
-
-    pub(super) async fn reverse(
-        &self,
-        id: &str,
-        original: &str,
-        quoted: &Quoted,
-    ) -> Result<(End, Came), Stop> {
-        let came = self.caller.post("/v1/reverse", &self.reverse_body(id, original, quoted)).await;
-        self.end_of(id, came).await
-    }
-
-    pub(super) async fn status(&self, id: &str) -> Came {
-        self.caller.post("/v1/status", &json!({"operation_id": id})).await
-    }
-
-    /// What an answer to a commit or a reversal says; of "unknown", what status says in the end.
-    async fn end_of(&self, id: &str, came: Came) -> Result<(End, Came), Stop> {
-        match came.answer()? {
-            Performed::Committed { amounts, reference } => Ok((End::Done { amounts, reference }, came)),
-            Performed::Refused { code, .. } => Ok((End::Refused { code }, came)),
-            Performed::Unknown { .. } => self.settled(id).await,
-        }
-    }
-
-    /// Asks until the outcome of an operation is known; one that nobody has heard of has none.
-    pub(super) async fn settled(&self, id: &str) -> Result<(End, Came), Stop> {
-        let mut came = self.status(id).await;
-        for _ in 0..POLLS_MAX {
-            match came.answer()? {
-                Status::Done { amounts, reference } => return Ok((End::Done { amounts, reference }, came)),
-                Status::Refused { code } => return Ok((End::Refused { code }, came)),
-                Status::NotFound => break,
-                Status::Pending | Status::Unavailable(_) => tokio::time::sleep(POLL_EACH).await,
-            }
-            came = self.status(id).await;
-        }
-        came.is_not("status 给出最终结果", "an outcome, by status")
-    }
-
-    /// Gives back what a trial has moved, where that is possible.
-    pub(super) async fn give_back(&self, original: &str, quoted: &Quoted) -> Verdict {
-        if self.manifest().reverse_window_s.is_none() {
-            return Ok(());
-        }
-        let (end, came) = self.reverse(&self.id("back"), original, quoted).await?;
-        came.holds(end.is_done(), "冲正成功（done）", "the reversal is done")
-    }
-
-    pub(super) fn reversible(&self) -> Verdict {
-        match self.manifest().reverse_window_s {
-            Some(_) => Ok(()),
-            None => not_applicable("该支付方不支持冲正", "this payer takes nothing back"),
-        }
-    }
-
     /// One day's book, all pages.
     pub(super) async fn statement(&self, day: Date) -> Result<(Vec<StatementLine>, Came), Stop> {
         let mut path = format!("/v1/statement?day={day}");
-        let mut lines = Vec::new();
+        let (mut lines, mut followed) = (Vec::new(), HashSet::new());
         for _ in 0..PAGES_MAX {
             let came = self.caller.get(&path).await;
             let page: Statement = came.answer()?;
             lines.extend(page.lines);
             match page.next {
                 None => return Ok((lines, came)),
+                Some(next) if !followed.insert(next.clone()) => {
+                    return came.is_not(
+                        format!("next 指向下一页，而非已读过的 {next}"),
+                        format!("a next that leads on, and not to {next} once more"),
+                    );
+                }
                 Some(next) => path = format!("/v1/statement?day={day}&after={next}"),
             }
         }
@@ -207,6 +116,16 @@ impl Bench {
         Ok((of_these.map(|line| line.amount).sum(), came))
     }
 
+    /// Passes where an operation stands in the book with this sum.
+    pub(super) async fn is_booked(&self, id: &str, total: Money) -> Verdict {
+        let (booked, came) = self.booked(&[id]).await?;
+        came.holds(
+            booked == total,
+            format!("{id} 入账 {total}，而非 {booked}"),
+            format!("{total} in the book for {id}, not {booked}"),
+        )
+    }
+
     /// Ends the adapter without a warning, starts it again and waits until it answers.
     pub(super) async fn restarted(&self) -> Verdict {
         let Some(restart) = &self.restart else {
@@ -219,7 +138,11 @@ impl Bench {
             let zh = format!("无法重启：{why}");
             return not_run(zh, format!("cannot be started again: {why}"));
         }
-        self.answers_again(STARTS_WITHIN).await
+        self.forgets_what_was_written();
+        self.answers_again(STARTS_WITHIN).await?;
+        // The system behind it may have been ended with it.
+        self.waits_for_its_system().await;
+        Ok(())
     }
 
     /// Waits until an adapter that was just started says what it is.

@@ -1,7 +1,8 @@
 //! Where trials stand: the adapter, the people of the test data, and the messages a gateway would send about them.
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -33,6 +34,10 @@ pub(super) struct Bench {
     next: AtomicU32,
     manifest: OnceLock<Manifest>,
     pub(super) loaded: tokio::sync::OnceCell<super::trials::Loaded>,
+    /// What each operation came to that is done: a reversal asks for what its commit paid.
+    moved: Mutex<HashMap<String, Vec<(PayerCode, Money)>>>,
+    /// Operations that must have a line in the book, as far as nobody has ended the adapter since.
+    written: Mutex<Vec<String>>,
 }
 
 /// What a stay may be paid at most where there are many at once, so that a covered person's year is not used up, fen.
@@ -46,6 +51,8 @@ pub(super) struct Quoted {
     pub(super) id: String,
     pub(super) stay: String,
     pub(super) amounts: Vec<QuotedAmount>,
+    /// What was asked for at most, of each payer.
+    pub(super) most: Money,
     pub(super) valid_until: Timestamp,
     pub(super) came: Came,
 }
@@ -67,12 +74,12 @@ impl Quoted {
         }
         other
     }
+}
 
-    fn parts(&self) -> Value {
-        let part =
-            |part: &QuotedAmount| json!({"payer": part.payer.as_str(), "amount": part.amount.to_string()});
-        self.amounts.iter().map(part).collect()
-    }
+fn parts(amounts: &[(PayerCode, Money)]) -> Value {
+    let part =
+        |(payer, amount): &(PayerCode, Money)| json!({"payer": payer.as_str(), "amount": amount.to_string()});
+    amounts.iter().map(part).collect()
 }
 
 impl Bench {
@@ -92,6 +99,8 @@ impl Bench {
             next: AtomicU32::new(1),
             manifest: OnceLock::new(),
             loaded: tokio::sync::OnceCell::new(),
+            moved: Mutex::default(),
+            written: Mutex::default(),
         })
     }
 
@@ -222,13 +231,55 @@ impl Bench {
     }
 
     pub(super) fn commit_body(&self, id: &str, quoted: &Quoted) -> Value {
-        json!({"operation_id": id, "stay": quoted.stay, "quote_id": quoted.id, "amounts": quoted.parts()})
+        json!({"operation_id": id, "stay": quoted.stay, "quote_id": quoted.id, "amounts": parts(&quoted.by_payer())})
     }
 
+    /// Of what the commit paid; of what nobody knows that it paid, what was quoted.
     pub(super) fn reverse_body(&self, id: &str, original: &str, quoted: &Quoted) -> Value {
+        let moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner).get(original).cloned();
+        let amounts = parts(&moved.unwrap_or_else(|| quoted.by_payer()));
         json!({
-            "operation_id": id, "original_operation_id": original, "stay": quoted.stay, "amounts": quoted.parts(),
+            "operation_id": id, "original_operation_id": original, "stay": quoted.stay, "amounts": amounts,
         })
+    }
+
+    /// An operation is done: this is what it came to.
+    pub(super) fn moved(&self, id: &str, amounts: &[(PayerCode, Money)]) {
+        let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.insert(id.to_owned(), amounts.to_vec());
+    }
+
+    /// Keeps in mind that an operation moved something, and has a line of the book.
+    pub(super) fn wrote(&self, id: &str, total: Money) {
+        if !total.is_zero() {
+            self.written.lock().unwrap_or_else(PoisonError::into_inner).push(id.to_owned());
+        }
+    }
+
+    /// Those that must have a line.
+    pub(super) fn written(&self) -> Vec<String> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The adapter was ended: whether its book outlives that is for trials of its own.
+    pub(super) fn forgets_what_was_written(&self) {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Whether a commit may come to these amounts: those of its quote, or where quotes are not firm, of the same payers no more
+    /// than may be paid.
+    pub(super) fn fits(&self, quoted: &Quoted, amounts: &[(PayerCode, Money)]) -> bool {
+        let (mut own, mut expected) = (amounts.to_vec(), quoted.by_payer());
+        own.sort();
+        expected.sort();
+        if self.manifest().quotes_are_firm {
+            return own == expected;
+        }
+        let payers = |amounts: &[(PayerCode, Money)]| {
+            amounts.iter().map(|(payer, _)| payer.clone()).collect::<Vec<_>>()
+        };
+        let within = |(_, amount): &(PayerCode, Money)| !amount.is_negative() && *amount <= quoted.most;
+        payers(&own) == payers(&expected) && own.iter().all(within)
     }
 }
 

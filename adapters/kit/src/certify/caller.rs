@@ -22,8 +22,13 @@ use crate::given;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// How often a request is sent that the adapter is too busy for, and the longest it is waited in between.
-const BUSY_TIMES_MAX: usize = 5;
+const BUSY_TIMES_MAX: usize = 20;
+const BUSY_WAIT_MIN: Duration = Duration::from_millis(50);
 const BUSY_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// Requests at a time, though a manifest allows fewer: what is never tried side by side shows nothing of what happens then. An
+/// adapter that takes one at a time says to the others that it is busy.
+const AT_ONCE_MIN: u16 = 4;
 
 /// Of what is said in another language than the protocol's.
 const SAID_BYTES_SHOWN: usize = 200;
@@ -76,6 +81,11 @@ impl Pace {
     }
 }
 
+/// Requests that are sent side by side.
+pub(super) fn at_once(manifest: &Manifest) -> u16 {
+    manifest.concurrency_max.max(AT_ONCE_MIN)
+}
+
 impl Caller {
     pub(super) fn of(called: Called, patience: Duration) -> Result<Self, TargetError> {
         let client = Mutex::new(called.client(Identity::Own, patience + GRACE)?);
@@ -90,9 +100,9 @@ impl Caller {
         Ok(())
     }
 
-    /// No more at a time, and no faster, than the manifest says.
+    /// No more at a time (but for a few), and no faster, than the manifest says.
     pub(super) fn keep_to(&self, manifest: &Manifest) {
-        let pace = Pace::of(manifest.concurrency_max, manifest.requests_per_second_max);
+        let pace = Pace::of(at_once(manifest), manifest.requests_per_second_max);
         *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(pace);
     }
 
@@ -176,7 +186,7 @@ impl Caller {
         let mut came = send().await;
         for _ in 1..BUSY_TIMES_MAX {
             let Some(wait) = came.busy_for() else { break };
-            tokio::time::sleep(wait.min(BUSY_WAIT_MAX)).await;
+            tokio::time::sleep(wait.clamp(BUSY_WAIT_MIN, BUSY_WAIT_MAX)).await;
             came = send().await;
         }
         came

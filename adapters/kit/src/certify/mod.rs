@@ -11,6 +11,7 @@ mod caller;
 mod came;
 mod data;
 mod exchange;
+mod outcomes;
 mod raw;
 mod replay;
 mod report;

@@ -17,8 +17,8 @@ use crate::book::operations::{Begun, Entry, Known, Operations, Outcome};
 
 /// Quotes that can be committed at a time; past it, those that lapsed a day ago are forgotten.
 const QUOTES_MAX: usize = 10_000;
-/// How long a commit can be reversed.
-pub(super) const REVERSE_WINDOW_S: u64 = 30 * 24 * 3600;
+/// Between two requests that are in hand at the same time.
+const BESIDE_MAX: SignedDuration = SignedDuration::from_mins(1);
 
 /// A quote as it was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,8 +91,13 @@ impl Ledger {
         self.quote_of(&self.operations.get(operation_id)?.begun)?.magic
     }
 
-    /// Decides on a commit or a reversal, once for all times it is sent.
-    pub(super) fn decide(&self, begun: Begun, at: Timestamp) -> (Vec<Record>, Decided) {
+    /// Decides on a commit or a reversal (within `window` of its commit), once for all times it is sent.
+    pub(super) fn decide(
+        &self,
+        begun: Begun,
+        at: Timestamp,
+        window: SignedDuration,
+    ) -> (Vec<Record>, Decided) {
         match self.operations.known(&begun) {
             Known::Other => return (Vec::new(), Decided::Conflict),
             Known::Ended(outcome) => {
@@ -104,11 +109,19 @@ impl Ledger {
         }
         let outcome = match begun.reverses {
             None => self.commit(&begun, at),
-            Some(_) => self.reversal(&begun, at),
+            Some(_) => self.reversal(&begun, at, window),
         };
-        let ended = Entry::Ended { id: Arc::clone(&begun.id), at, outcome: outcome.clone() };
+        let ended =
+            Entry::Ended { id: Arc::clone(&begun.id), at: self.written_at(at), outcome: outcome.clone() };
         let records = [Entry::Begun(begun), ended].map(Record::Operation);
         (records.into(), Decided::Told { outcome, is_first: true })
+    }
+
+    /// When a line is written for what came at `at`. What comes side by side is not decided in the order it came in, and lines
+    /// stand in the order of their times all the same. A clock that was set back is another matter.
+    fn written_at(&self, at: Timestamp) -> Timestamp {
+        let last = self.lines.last().map_or(at, |line| line.at);
+        if last.duration_since(at) < BESIDE_MAX { at.max(last) } else { at }
     }
 
     fn commit(&self, begun: &Begun, at: Timestamp) -> Outcome {
@@ -154,7 +167,7 @@ impl Ledger {
         !reversals.any(Outcome::moved)
     }
 
-    fn reversal(&self, begun: &Begun, at: Timestamp) -> Outcome {
+    fn reversal(&self, begun: &Begun, at: Timestamp, window: SignedDuration) -> Outcome {
         if let Some(outcome) = self.operations.foreseen_reversal(begun) {
             return outcome;
         }
@@ -163,7 +176,6 @@ impl Ledger {
             return Outcome::nothing_to_reverse(&begun.id);
         };
         let made = commit.map_or(at, |commit| commit.begun.at);
-        let window = SignedDuration::from_secs(REVERSE_WINDOW_S.try_into().unwrap_or(i64::MAX));
         if window < at.duration_since(made) {
             return Outcome::refused("window_closed", "已超过冲正期限 | can no longer be reversed");
         }

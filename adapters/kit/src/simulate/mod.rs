@@ -35,13 +35,15 @@ use crate::book::operations::{Begun, Outcome};
 use crate::book::{Book, BookError};
 use crate::given::{self, hex};
 use crate::service::{Desk, Refusal, Replied, ServeError, Service, Verbs, listen, open};
-use ledger::{Decided, Ledger, Quoted, REVERSE_WINDOW_S, Record};
+use ledger::{Decided, Ledger, Quoted, Record};
 pub use magic::{Magic, listed};
 
 /// The policy of a payer that was given none.
 pub const POLICY: (&str, &str) = ("simulated.toml", include_str!("../../policies/simulated.toml"));
 /// How long a quote can be committed where nothing else is said.
 const QUOTE_VALID: SignedDuration = SignedDuration::from_mins(30);
+/// How long a commit can be reversed where nothing else is said.
+const REVERSE_WINDOW: SignedDuration = SignedDuration::from_hours(30 * 24);
 const SLOW: Duration = Duration::from_secs(3);
 /// How often the status of a lost answer is lost as well.
 const STATUSES_LOST: u8 = 3;
@@ -59,6 +61,10 @@ pub struct Simulated {
     pub takes: Duration,
     /// How long a quote can be committed.
     pub quote_valid: SignedDuration,
+    /// How long a commit can be reversed.
+    pub reverse_window: SignedDuration,
+    /// Of its statement, on a page.
+    pub page_lines_max: usize,
     /// What its manifest promises: requests at a time, and in a second.
     pub concurrency_max: u16,
     pub requests_per_second_max: Option<u16>,
@@ -99,6 +105,8 @@ impl Simulated {
             sees_visits: false,
             takes: Duration::ZERO,
             quote_valid: QUOTE_VALID,
+            reverse_window: REVERSE_WINDOW,
+            page_lines_max: STATEMENT_LINES_MAX,
             concurrency_max: 32,
             requests_per_second_max: None,
         }
@@ -112,7 +120,7 @@ impl Simulated {
         Manifest {
             quotes_are_firm: true,
             commits_are_idempotent: true,
-            reverse_window_s: Some(REVERSE_WINDOW_S),
+            reverse_window_s: Some(self.reverse_window.as_secs().unsigned_abs()),
             not_found_settles_after_s: 5,
             optional: self.optional,
             sees_visits: self.sees_visits,
@@ -252,7 +260,8 @@ impl Simulator {
     /// Decides, makes it durable, and answers as the person's number says.
     async fn performed(&self, begun: Begun, head: &Head, at: Timestamp) -> Result<Performed, Refusal> {
         let (id, is_commit) = (Arc::clone(&begun.id), begun.reverses.is_none());
-        let (decided, position) = self.book.decide(|ledger| ledger.decide(begun, at));
+        let (decided, position) =
+            self.book.decide(|ledger| ledger.decide(begun, at, self.simulated.reverse_window));
         let Decided::Told { outcome, is_first } = decided else { return Err(Refusal::Conflict) };
         self.book.durable(position).await.map_err(|_| Refusal::Failed)?;
         let (magic, _) = self.book.read(|ledger| ledger.magic_of(&id));
@@ -381,8 +390,8 @@ impl Verbs for Simulator {
             let (page, position) = self.book.read(|ledger| {
                 let of_day = ledger.lines.iter().enumerate().skip(first);
                 let mut of_day = of_day.filter(|(_, line)| civil_date(line.at) == day);
-                let lines: Vec<_> =
-                    of_day.by_ref().take(STATEMENT_LINES_MAX).map(|(_, line)| line.clone()).collect();
+                let page = of_day.by_ref().take(self.simulated.page_lines_max);
+                let lines: Vec<_> = page.map(|(_, line)| line.clone()).collect();
                 let next = of_day.next().map(|(place, _)| place.to_string());
                 Statement { day, lines, next }
             });

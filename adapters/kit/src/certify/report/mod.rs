@@ -14,6 +14,7 @@ use yizhan_attestation::Level;
 use yizhan_contract::{PayerCode, Text};
 
 use super::bench::Bench;
+use super::caller::at_once;
 pub use terminal::Terminal;
 
 /// Hears of the trials as they are made.
@@ -38,6 +39,8 @@ pub struct Report {
     pub version: String,
     pub serves: Vec<PayerCode>,
     pub target: String,
+    /// How many requests were sent side by side, at most.
+    pub at_once: u16,
     pub began: Timestamp,
     #[serde(rename = "took_ms", serialize_with = "in_ms")]
     pub took: SignedDuration,
@@ -169,6 +172,7 @@ impl Report {
             version: manifest.version.clone(),
             serves: manifest.serves.clone(),
             target,
+            at_once: at_once(manifest),
             began: bench.began,
             took: SignedDuration::try_from(took).unwrap_or_default(),
             levels: Level::ALL.map(level).to_vec(),

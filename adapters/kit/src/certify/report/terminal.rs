@@ -61,6 +61,10 @@ impl<W: Write + Send> Progress for Terminal<W> {
                 level.level, text.zh, text.en, standing.zh, standing.en
             ));
         }
+        let at_once = report.at_once;
+        lines.push_str(&format!(
+            "并发评测同时至多 {at_once} 个请求 | side by side: {at_once} requests at most\n"
+        ));
         let reached = report.reached().map_or_else(|| "—".to_owned(), |level| level.to_string());
         lines.push_str(&format!("达到等级 level reached: {reached}\n"));
         self.write(&lines);

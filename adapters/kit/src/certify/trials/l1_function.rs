@@ -6,8 +6,9 @@ use yizhan_contract::{Money, PayerCode};
 
 use super::l1_refusals::{self, known};
 use super::{Trial, l1_visits};
-use crate::certify::asking::{End, is_ahead};
+use crate::certify::asking::is_ahead;
 use crate::certify::bench::Bench;
+use crate::certify::outcomes::End;
 use crate::certify::verdict::{Verdict, not_applicable};
 
 const SHAPED: &[&str] = &["L0"];
@@ -103,6 +104,14 @@ pub(super) const TRIALS: &[Trial] = &[
         clause: "commit",
         after: COMMITTED,
         check: |bench| Box::pin(l1_refusals::refuses_what_has_lapsed(bench)),
+    },
+    Trial {
+        id: "L1-16",
+        zh: "承诺办理零支付（commits_zero）的，0.00 的支付成功，并可冲正",
+        en: "where the manifest commits_zero, a commit of 0.00 is done and can be taken back",
+        clause: "commit",
+        after: &["L0", "L1-01", "L1-03", "L1-07"],
+        check: |bench| Box::pin(commits_nothing(bench)),
     },
     Trial {
         id: "L1-09",
@@ -225,13 +234,12 @@ async fn commits_what_it_quoted(bench: &Bench) -> Verdict {
     let End::Done { mut amounts, reference } = end else {
         return came.is_not("支付成功（done）", "the commit is done");
     };
-    let mut expected = quoted.by_payer();
+    came.holds(
+        bench.fits(&quoted, &amounts),
+        "金额与试算一致（试算不确定的：支付方相同，金额在可付之内）",
+        "the amounts of the quote; where quotes are not firm, of the same payers and no more than may be paid",
+    )?;
     amounts.sort();
-    expected.sort();
-    let most = bench.data.total;
-    let within = amounts.iter().all(|(_, amount)| !amount.is_negative() && *amount <= most);
-    let is_right = if bench.manifest().quotes_are_firm { amounts == expected } else { within };
-    came.holds(is_right, "金额与试算一致", "the amounts of the quote")?;
     came.holds(!reference.is_empty(), "reference 不为空", "a reference")?;
     let said = bench.status(&id).await;
     let same = match said.answer()? {
@@ -242,6 +250,21 @@ async fn commits_what_it_quoted(bench: &Bench) -> Verdict {
         _ => false,
     };
     said.holds(same, "status 与支付应答相同", "what the commit was answered")?;
+    bench.give_back(&id, &quoted).await
+}
+
+async fn commits_nothing(bench: &Bench) -> Verdict {
+    if !bench.manifest().commits_zero {
+        return not_applicable(
+            "manifest 未承诺办理零支付（commits_zero）",
+            "the manifest does not commit_zero",
+        );
+    }
+    let quoted = bench.quote(&bench.data.people.covered, Some(Money::ZERO)).await?;
+    let id = bench.id("commit");
+    let (end, came) = bench.commit(&id, &quoted).await?;
+    let is_nothing = end.is_done() && end.total().is_zero();
+    came.holds(is_nothing, "支付成功（done），金额 0.00", "the commit is done, and of 0.00")?;
     bench.give_back(&id, &quoted).await
 }
 

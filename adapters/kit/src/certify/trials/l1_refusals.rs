@@ -6,9 +6,9 @@ use jiff::SignedDuration;
 use yizhan_contract::Money;
 use yizhan_contract::payer::{Performed, QuoteAnswer, Status};
 
-use crate::certify::asking::End;
 use crate::certify::bench::Bench;
 use crate::certify::data::TestPerson;
+use crate::certify::outcomes::End;
 use crate::certify::verdict::{Stop, Verdict, not_applicable};
 use crate::given;
 

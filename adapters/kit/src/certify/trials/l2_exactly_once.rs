@@ -3,20 +3,25 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use jiff::SignedDuration;
 use serde_json::json;
 use yizhan_contract::Money;
+use yizhan_contract::instant::later;
 use yizhan_contract::payer::{Performed, Status};
-use yizhan_contract::protocol::OPERATION_CONFLICT;
+use yizhan_contract::protocol::{DEADLINE_PASSED, OPERATION_CONFLICT};
 
 use super::Trial;
-use crate::certify::asking::End;
-use crate::certify::bench::Bench;
+use crate::certify::bench::{Bench, Quoted};
+use crate::certify::outcomes::End;
 use crate::certify::verdict::{Verdict, not_run};
+use crate::given;
 
-/// How often one commit is sent at once.
-const AT_ONCE: usize = 100;
+/// How often one commit is sent, side by side.
+const TIMES: usize = 100;
 /// For a request to arrive before its connection is cut.
 const ARRIVES_WITHIN: Duration = Duration::from_millis(300);
+/// Until the deadline of a commit that may be answered too late.
+const SOON: SignedDuration = SignedDuration::from_millis(50);
 
 const WORKING: &[&str] = &["L0", "L1-01", "L1-07"];
 const BOOKED: &[&str] = &["L0", "L1-01", "L1-07", "L7-01", "L7-02"];
@@ -32,8 +37,8 @@ pub(super) const TRIALS: &[Trial] = &[
     },
     Trial {
         id: "L2-02",
-        zh: "同一支付并发发送 100 次，只入账一次，应答相同",
-        en: "the same commit sent a hundred times at once is booked once, and every answer is the same",
+        zh: "同一支付并发发送 100 次（同时在途的数目见报告），只入账一次，应答相同",
+        en: "the same commit sent a hundred times, as many at once as the report says, is booked once, and every answer is the same",
         clause: "exactly-once",
         after: &["L0", "L1-01", "L1-07", "L7-01", "L7-02", "L2-01"],
         check: |bench| Box::pin(books_once_however_often(bench)),
@@ -72,11 +77,19 @@ pub(super) const TRIALS: &[Trial] = &[
     },
     Trial {
         id: "L2-07",
-        zh: "应答丢失后，status 与再次发送给出同一结果，只入账一次",
-        en: "after a lost answer, status and sending again give one outcome, booked once",
+        zh: "应答丢失后，先问 status、再次发送，给出同一结果，只入账一次",
+        en: "after a lost answer, status first and then sending again give one outcome, booked once",
         clause: "exactly-once",
         after: &["L0", "L1-01", "L1-07", "L7-01", "L7-02", "L2-01"],
         check: |bench| Box::pin(survives_a_lost_answer(bench)),
+    },
+    Trial {
+        id: "L2-09",
+        zh: "期限将尽的支付：无论当时如何应答，status 与新期限下的再次发送给出同一结果，至多入账一次",
+        en: "a commit whose time is almost up: whatever it is answered, status and sending it again under a new deadline give one outcome, booked once at most",
+        clause: "exactly-once",
+        after: &["L0", "L1-01", "L1-06", "L1-07", "L7-01", "L7-02", "L2-01"],
+        check: |bench| Box::pin(survives_a_late_answer(bench)),
     },
     Trial {
         id: "L2-08",
@@ -104,7 +117,7 @@ async fn answers_the_same_again(bench: &Bench) -> Verdict {
 async fn books_once_however_often(bench: &Bench) -> Verdict {
     let quoted = bench.quote_some(&bench.data.people.covered, None).await?;
     let id = bench.id("commit");
-    let ends = join_all((0..AT_ONCE).map(|_| bench.commit(&id, &quoted))).await;
+    let ends = join_all((0..TIMES).map(|_| bench.commit(&id, &quoted))).await;
     let mut first: Option<End> = None;
     for end in ends {
         let (end, came) = end?;
@@ -112,13 +125,7 @@ async fn books_once_however_often(bench: &Bench) -> Verdict {
         let is_same = end.is_done() && end == *expected;
         came.holds(is_same, "每个应答都相同，且为 done", "every answer is the same, and done")?;
     }
-    let (booked, came) = bench.booked(&[&id]).await?;
-    let total = quoted.total();
-    came.holds(
-        booked == total,
-        format!("入账 {total}，而非 {booked}"),
-        format!("{total} in the book, not {booked}"),
-    )?;
+    bench.is_booked(&id, first.map_or(Money::ZERO, |first| first.total())).await?;
     bench.give_back(&id, &quoted).await
 }
 
@@ -200,19 +207,74 @@ async fn survives_a_lost_answer(bench: &Bench) -> Verdict {
     if let Err(why) = bench.caller.send_and_leave("/v1/commit", &body, ARRIVES_WITHIN).await {
         return not_run(format!("无法连接：{why}"), format!("no connection: {why}"));
     }
-    let _: Performed = bench.caller.post("/v1/commit", &bench.commit_body(&id, &quoted)).await.answer()?;
-    let (end, came) = bench.settled(&id).await?;
-    came.holds(end.is_done(), "status 为 done", "status says done")?;
-    let (again, came) = bench.commit(&id, &quoted).await?;
-    came.holds(again == end, "再次发送得到同一结果", "sent again, the same outcome")?;
-    let (booked, came) = bench.booked(&[&id]).await?;
-    let total = quoted.total();
+    let (by_status, came) = bench.asked_about(&id).await?;
     came.holds(
-        booked == total,
-        format!("入账 {total}，而非 {booked}"),
-        format!("{total} in the book, not {booked}"),
+        by_status.as_ref().is_none_or(End::is_done),
+        "status 为 done，或从未收到",
+        "status says done, or that it never came",
     )?;
-    bench.give_back(&id, &quoted).await
+    comes_to_one_end(bench, &id, &quoted, by_status).await
+}
+
+/// A commit whose deadline passes while it is worked on: whatever it is answered is no proof of what became of it.
+async fn survives_a_late_answer(bench: &Bench) -> Verdict {
+    let quoted = bench.quote_some(&bench.data.people.covered, None).await?;
+    let id = bench.id("hurried");
+    let mut body = bench.commit_body(&id, &quoted);
+    body["head"] = bench.caller.head();
+    body["head"]["deadline"] = json!(later(given::now(), SOON).to_string());
+    let first = bench.caller.post_once("/v1/commit", &body).await;
+    let (answered, may_have_begun) = match first.status() {
+        Some(400) => {
+            first.is_problem(400, DEADLINE_PASSED)?;
+            (None, false)
+        }
+        // Nobody is answered, or it is too busy.
+        None | Some(429 | 503) => (None, true),
+        _ => match first.answer()? {
+            Performed::Committed { amounts, reference } => (Some(End::Done { amounts, reference }), true),
+            Performed::Refused { code, .. } => (Some(End::Refused { code }), true),
+            Performed::Unknown { .. } => (None, true),
+        },
+    };
+    let (by_status, said) = match may_have_begun {
+        true => bench.asked_about(&id).await?,
+        false => {
+            let said = bench.status(&id).await;
+            let status: Status = said.answer()?;
+            said.holds(status == Status::NotFound, "status 为 not_found", "status says not_found")?;
+            (None, said)
+        }
+    };
+    said.holds(
+        answered.is_none() || answered == by_status,
+        format!("与应答相同：{answered:?}"),
+        format!("what it was answered: {answered:?}"),
+    )?;
+    comes_to_one_end(bench, &id, &quoted, by_status).await
+}
+
+/// An operation whose answer nobody has: sent again it comes to what status said, and is booked once. What nobody has heard of
+/// is in no book.
+async fn comes_to_one_end(bench: &Bench, id: &str, quoted: &Quoted, by_status: Option<End>) -> Verdict {
+    if by_status.is_none() {
+        let (booked, came) = bench.booked(&[id]).await?;
+        came.holds(
+            booked.is_zero(),
+            format!("{id} 不在账中（status 为 not_found），而非 {booked}"),
+            format!("nothing in the book for {id}, which status does not find, and not {booked}"),
+        )?;
+    }
+    let Some((again, came)) = bench.commit_again(id, quoted).await? else {
+        return bench.fenced_off(id, quoted).await;
+    };
+    came.holds(
+        by_status.is_none_or(|first| again == first),
+        "再次发送得到 status 所答的结果",
+        "sent again, the outcome that status told",
+    )?;
+    bench.is_booked(id, again.total()).await?;
+    if again.is_done() { bench.give_back(id, quoted).await } else { Ok(()) }
 }
 
 async fn remembers_a_refusal(bench: &Bench) -> Verdict {

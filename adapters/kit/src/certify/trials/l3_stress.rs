@@ -6,10 +6,10 @@ use futures_util::future::join_all;
 use yizhan_contract::{Money, PayerCode};
 
 use super::Trial;
-use crate::certify::asking::End;
 use crate::certify::bench::{Bench, Quoted};
 use crate::certify::came::Came;
 use crate::certify::data::TestPerson;
+use crate::certify::outcomes::End;
 use crate::certify::verdict::{Stop, Verdict, not_applicable, not_run};
 
 /// Commits that want three tenths of what is left, each.
@@ -123,7 +123,7 @@ async fn never_passes_the_cap(bench: &Bench) -> Verdict {
     }));
     let raced = raced.await.into_iter().collect::<Result<Vec<_>, _>>()?;
     let won = |(_, end, _): &&(String, End, Came)| end.is_done();
-    let paid: Money = raced.iter().filter(won).filter_map(|(_, end, _)| total(end)).sum();
+    let paid: Money = raced.iter().map(|(_, end, _)| end.total()).sum();
     for ((id, end, _), quoted) in raced.iter().zip(&quotes) {
         if end.is_done() {
             bench.give_back(id, quoted).await?;
@@ -139,13 +139,6 @@ async fn never_passes_the_cap(bench: &Bench) -> Verdict {
         format!("合计不超过余额 {left}，而非 {paid}"),
         format!("no more than {left} altogether, not {paid}"),
     )
-}
-
-fn total(end: &End) -> Option<Money> {
-    match end {
-        End::Done { amounts, .. } => Some(amounts.iter().map(|(_, amount)| *amount).sum()),
-        End::Refused { .. } => None,
-    }
 }
 
 async fn leaves_nothing_hanging(bench: &Bench) -> Verdict {
@@ -193,9 +186,9 @@ async fn keeps_stays_apart(bench: &Bench) -> Verdict {
         let End::Done { amounts, reference } = end else {
             return came.is_not("支付成功（done）", "the commit is done");
         };
-        let own: Money = amounts.iter().map(|(_, amount)| *amount).sum();
+        let own = end.total();
         came.holds(
-            own == quoted.total(),
+            bench.fits(quoted, amounts),
             format!("自己的金额 {}", quoted.total()),
             format!("its own amount, {}", quoted.total()),
         )?;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::Notify;
+use yizhan_contract::Text;
 use yizhan_contract::payer::{Performed, Status};
-use yizhan_contract::{Money, Text};
 
 use super::Trial;
-use crate::certify::asking::End;
 use crate::certify::bench::{Bench, Quoted};
+use crate::certify::outcomes::End;
 use crate::certify::raw::Raw;
 use crate::certify::verdict::{Stop, Verdict, failed, not_run};
 
@@ -161,13 +161,7 @@ async fn stands(bench: &Bench, id: &str, quoted: &Quoted, first: &End) -> Verdic
         format!("与首次相同：{first:?}"),
         format!("the first answer again: {first:?}"),
     )?;
-    let (booked, came) = bench.booked(&[id]).await?;
-    let total = if first.is_done() { quoted.total() } else { Money::ZERO };
-    came.holds(
-        booked == total,
-        format!("{id} 入账 {total}，而非 {booked}"),
-        format!("{total} in the book for {id}, not {booked}"),
-    )
+    bench.is_booked(id, first.total()).await
 }
 
 async fn remembers_reversals(bench: &Bench) -> Verdict {
@@ -199,7 +193,7 @@ async fn is_killed_amid_commits(bench: &Bench) -> Verdict {
     let ids: Vec<_> = quotes.iter().map(|_| bench.id("killed")).collect();
     let (answered, enough) = (AtomicUsize::new(0), Notify::new());
     let sending = join_all(ids.iter().zip(&quotes).map(|(id, quoted)| async {
-        let came = bench.caller.post_once("/v1/commit", &bench.commit_body(id, quoted)).await;
+        let came = bench.caller.post("/v1/commit", &bench.commit_body(id, quoted)).await;
         let first = match came.answer() {
             Ok(Performed::Committed { amounts, reference }) => End::Done { amounts, reference },
             Ok(Performed::Refused { code, .. }) => End::Refused { code },
@@ -235,21 +229,9 @@ async fn booked_once(bench: &Bench, id: &str, quoted: &Quoted, answered: Option<
         // Nobody was told; whatever it came to, sent again it comes to an end.
         None => match bench.commit_again(id, quoted).await? {
             Some((first, _)) => first,
-            None => return fenced_off(bench, id, quoted).await,
+            None => return bench.fenced_off(id, quoted).await,
         },
     };
     stands(bench, id, quoted, &first).await?;
     if first.is_done() { bench.give_back(id, quoted).await } else { Ok(()) }
-}
-
-/// What the gateway does with a commit that nobody has seen and that must not be sent twice: a reversal settles it, and
-/// nothing of it is booked any more.
-async fn fenced_off(bench: &Bench, id: &str, quoted: &Quoted) -> Verdict {
-    let fence = bench.id("fence");
-    let (end, came) = bench.reverse(&fence, id, quoted).await?;
-    came.holds(end.is_done(), "冲正成功（done）", "the reversal is done")?;
-    let (end, came) = bench.commit(id, quoted).await?;
-    came.holds(!end.is_done(), "冲正之后不再办理", "not made once it was reversed")?;
-    let (booked, came) = bench.booked(&[id, &fence]).await?;
-    came.holds(booked.is_zero(), "账中合计 0.00", "0.00 in the book altogether")
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use yizhan_contract::payer::{Need, Status};
 use yizhan_contract::protocol::DEADLINE_PASSED;
 
 use super::Trial;
 use crate::certify::bench::Bench;
-use crate::certify::exchange::Asked;
+use crate::certify::exchange::{Asked, Exchange};
 use crate::certify::target::Identity;
 use crate::certify::verdict::{Verdict, not_applicable, not_run};
 
@@ -153,11 +153,31 @@ async fn repeats_nothing_personal(bench: &Bench) -> Verdict {
         Some("999999199001019999".to_owned()),
     ];
     for came in said {
-        let text = String::from_utf8_lossy(came.0.answer()).into_owned();
-        let repeats = own.iter().flatten().any(|own| text.contains(own.as_str()));
+        let texts = texts_of(&came.0);
+        let repeats = own.iter().flatten().any(|own| texts.iter().any(|text| text.contains(own.as_str())));
         came.holds(!repeats, "不含身份证号、姓名与卡号", "no identity card number, name or card number")?;
     }
     Ok(())
+}
+
+/// The answer as it is written, and each text in it as a reader of JSON has it: what is escaped is said all the same.
+fn texts_of(exchange: &Exchange) -> Vec<String> {
+    let mut texts = vec![String::from_utf8_lossy(exchange.answer()).into_owned()];
+    let mut left: Vec<Value> = exchange.json().into_iter().collect();
+    while let Some(value) = left.pop() {
+        match value {
+            Value::String(text) => texts.push(text),
+            Value::Array(values) => left.extend(values),
+            Value::Object(members) => {
+                for (name, value) in members {
+                    texts.push(name);
+                    left.push(value);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    texts
 }
 
 async fn takes_nothing_by_address(bench: &Bench) -> Verdict {

@@ -64,6 +64,19 @@ impl Loaded {
     }
 }
 
+/// As many as the adapter allows, within reason.
+pub(super) fn callers(bench: &Bench) -> u16 {
+    bench.manifest().concurrency_max.clamp(1, CALLERS_MAX)
+}
+
+/// One more stay; absent: something of it was not answered as it should have been.
+pub(super) async fn stay_given_back(bench: &Bench) -> Option<()> {
+    let seen = Mutex::default();
+    stay(bench, &seen).await;
+    let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    seen.unanswered.is_none().then_some(())
+}
+
 /// Loads the adapter once, whichever trial asks first.
 async fn loaded(bench: &Bench) -> &Loaded {
     bench.loaded.get_or_init(|| load(bench)).await
@@ -72,8 +85,7 @@ async fn loaded(bench: &Bench) -> &Loaded {
 async fn load(bench: &Bench) -> Loaded {
     let until = Instant::now() + bench.load;
     let seen = Mutex::new(Loaded::default());
-    let callers = bench.manifest().concurrency_max.min(CALLERS_MAX);
-    let calling = (0..callers).map(|_| async {
+    let calling = (0..callers(bench)).map(|_| async {
         loop {
             stay(bench, &seen).await;
             if until <= Instant::now() {
@@ -100,12 +112,18 @@ async fn stay(bench: &Bench, seen: &Mutex<Loaded>) {
     let Ok(QuoteAnswer::Quote(quote)) = came.answer() else { return see().missed(came) };
     see().quotes.push(came.0.micros);
     let (id, amounts, valid_until) = (quote.id, quote.amounts, quote.valid_until);
-    let quoted = Quoted { id, stay: stay.id, amounts, valid_until, came };
+    let most = most.unwrap_or(bench.data.total);
+    let quoted = Quoted { id, stay: stay.id, amounts, most, valid_until, came };
     let commit = bench.id("load");
     let came = bench.caller.post_once("/v1/commit", &bench.commit_body(&commit, &quoted)).await;
-    let Ok(Performed::Committed { .. } | Performed::Unknown { .. }) = came.answer() else {
-        return see().missed(came);
-    };
+    match came.answer() {
+        Ok(Performed::Committed { amounts, .. }) => {
+            bench.moved(&commit, &amounts);
+            bench.wrote(&commit, amounts.iter().map(|(_, amount)| *amount).sum());
+        }
+        Ok(Performed::Unknown { .. }) => {}
+        Ok(Performed::Refused { .. }) | Err(_) => return see().missed(came),
+    }
     see().commits.push(came.0.micros);
     if bench.give_back(&commit, &quoted).await.is_err() {
         see().missed(quoted.came);

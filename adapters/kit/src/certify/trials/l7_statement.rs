@@ -3,13 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::Money;
 use yizhan_contract::payer::StatementLine;
-use yizhan_contract::protocol::{MALFORMED, STATEMENT_LINES_MAX, Statement};
+use yizhan_contract::protocol::MALFORMED;
 use yizhan_contract::stay::civil_date;
 
 use super::Trial;
-use crate::certify::asking::End;
 use crate::certify::bench::{Bench, Quoted};
 use crate::certify::came::Came;
+use crate::certify::outcomes::End;
 use crate::certify::verdict::{Stop, Verdict};
 use crate::given;
 
@@ -51,14 +51,6 @@ pub(super) const TRIALS: &[Trial] = &[
         clause: "statement",
         after: BOOKED,
         check: |bench| Box::pin(keeps_days_apart(bench)),
-    },
-    Trial {
-        id: "L7-05",
-        zh: "按记账顺序排列，每页不超过 1000 行，翻页不重不漏",
-        en: "in the order of writing, at most 1000 lines on a page, no line on two of them",
-        clause: "statement",
-        after: BOOKED,
-        check: |bench| Box::pin(comes_in_pages(bench)),
     },
     Trial {
         id: "L7-06",
@@ -177,24 +169,6 @@ async fn keeps_days_apart(bench: &Bench) -> Verdict {
         came.holds(!strays, format!("只有 {day} 的行"), format!("lines of {day} alone"))?;
     }
     bench.give_back(&id, &quoted).await
-}
-
-async fn comes_in_pages(bench: &Bench) -> Verdict {
-    let today = civil_date(given::now());
-    let came = bench.caller.get(&format!("/v1/statement?day={today}")).await;
-    let page: Statement = came.answer()?;
-    came.holds(
-        page.lines.len() <= STATEMENT_LINES_MAX,
-        "一页不超过 1000 行",
-        "at most 1000 lines on a page",
-    )?;
-    came.holds(page.day == today, "day 为所问日期", "the day that was asked for")?;
-    let (lines, came) = bench.statement(today).await?;
-    let in_order = lines.windows(2).all(|pair| pair[0].at <= pair[1].at);
-    came.holds(in_order, "按记账时刻排列", "lines in the order they were written")?;
-    let mut seen = std::collections::HashSet::new();
-    let once = lines.iter().all(|line| seen.insert((&line.operation_id, &line.payer, &line.reference)));
-    came.holds(once, "没有重复的行", "no line twice")
 }
 
 async fn refuses_no_day(bench: &Bench) -> Verdict {

@@ -9,6 +9,7 @@ mod l3_stress;
 mod l4_resilience;
 mod l5_security;
 mod l6_speed;
+mod l7_pages;
 mod l7_statement;
 
 use std::future::Future;
@@ -52,6 +53,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Trial> {
         l4_resilience::TRIALS,
         l5_security::TRIALS,
         l6_speed::TRIALS,
+        l7_pages::TRIALS,
     ];
     by_level.into_iter().flatten()
 }

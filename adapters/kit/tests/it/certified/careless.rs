@@ -14,8 +14,6 @@ use yizhan_contract::payer::{
 use yizhan_contract::stay::civil_date;
 use yizhan_contract::{Money, PayerCode};
 
-use super::PATIENCE;
-
 /// The insurer's own system: it stays when the adapter is killed.
 #[derive(Debug, Default)]
 pub(crate) struct Core {
@@ -70,9 +68,9 @@ impl Careless {
     }
 }
 
-/// When a request was sent.
-fn sent_at(deadline: Timestamp) -> Timestamp {
-    deadline - SignedDuration::try_from(PATIENCE).unwrap()
+#[expect(clippy::disallowed_methods, reason = "a payer has a clock of its own")]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 fn sent(prepared: &Prepared) -> Sent {
@@ -107,7 +105,7 @@ impl Payer for Careless {
         Ok(Prepared::from(serde_json::to_vec(&sent).unwrap()))
     }
 
-    fn perform<'a>(&'a self, prepared: &'a Prepared, deadline: Timestamp) -> Answer<'a, Performed> {
+    fn perform<'a>(&'a self, prepared: &'a Prepared, _: Timestamp) -> Answer<'a, Performed> {
         let Sent { id, original, quote, amounts } = sent(prepared);
         let is_reversal = original.is_some();
         Box::pin(async move {
@@ -130,7 +128,7 @@ impl Payer for Careless {
             let reference = format!("C-{}", core.lines.len() + 1);
             let (payer, amount) = amounts[0].clone();
             let amount = if is_reversal { -amount } else { amount };
-            let (operation_id, at) = (id, sent_at(deadline));
+            let (operation_id, at) = (id, now());
             core.lines.push(StatementLine { operation_id, reference: reference.clone(), payer, amount, at });
             Performed::Committed { amounts, reference }
         })

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     SaysEverybodyIsCovered,
     UnknownIsPending,
     StatusTellsAnotherSum,
+    AnswersMoreThanItPaid,
+    RefusesToPayNothing,
     CommitsWithoutAQuote,
     CommitsAnySum,
     CommitsWhatHasLapsed,
@@ -37,11 +39,14 @@ pub(crate) enum Fault {
     // L2
     AnswersAnewEachTime,
     BooksTwiceAtOnce,
+    BooksTwiceThoughItAsksForOneAtATime,
     TakesOtherContent,
     KeepsNoTombstones,
     RefusesItsOwnReversal,
     ReversesTwice,
     BooksAgainWhatWasLeft,
+    StatusHidesWhatWasLeft,
+    BooksAgainWhatWasLate,
     ForgetsRefusals,
     // L3
     KeepsTheCap,
@@ -62,6 +67,7 @@ pub(crate) enum Fault {
     SpeaksPlainText,
     BeginsWhatIsLate,
     RepeatsThePerson,
+    RepeatsTheNameEscaped,
     TakesPersonsByAddress,
     // L6
     QuotesSlowlyUnderLoad,
@@ -73,6 +79,8 @@ pub(crate) enum Fault {
     BooksWhatItRefused,
     MixesDaysUp,
     OrdersBackwards,
+    IgnoresAfter,
+    StopsAtAPage,
     ReadsAnyDay,
 }
 
@@ -98,6 +106,8 @@ pub(crate) const CAUGHT: &[(Fault, &str)] = &[
     (SaysEverybodyIsCovered, "L1-05"),
     (UnknownIsPending, "L1-06"),
     (StatusTellsAnotherSum, "L1-07"),
+    (AnswersMoreThanItPaid, "L1-07"),
+    (RefusesToPayNothing, "L1-16"),
     (CommitsWithoutAQuote, "L1-08"),
     (CommitsAnySum, "L1-14"),
     (CommitsWhatHasLapsed, "L1-15"),
@@ -111,11 +121,14 @@ pub(crate) const CAUGHT: &[(Fault, &str)] = &[
     (RefusesToCallOffTheUnheard, "L1-13"),
     (AnswersAnewEachTime, "L2-01"),
     (BooksTwiceAtOnce, "L2-02"),
+    (BooksTwiceThoughItAsksForOneAtATime, "L2-02"),
     (TakesOtherContent, "L2-03"),
     (KeepsNoTombstones, "L2-04"),
     (RefusesItsOwnReversal, "L2-05"),
     (ReversesTwice, "L2-06"),
     (BooksAgainWhatWasLeft, "L2-07"),
+    (StatusHidesWhatWasLeft, "L2-07"),
+    (BooksAgainWhatWasLate, "L2-09"),
     (ForgetsRefusals, "L2-08"),
     (KeepsTheCap, "L3-01"),
     (RacesPastTheCap, "L3-02"),
@@ -133,6 +146,7 @@ pub(crate) const CAUGHT: &[(Fault, &str)] = &[
     (SpeaksPlainText, "L5-03"),
     (BeginsWhatIsLate, "L5-04"),
     (RepeatsThePerson, "L5-05"),
+    (RepeatsTheNameEscaped, "L5-05"),
     (TakesPersonsByAddress, "L5-06"),
     (QuotesSlowlyUnderLoad, "L6-01"),
     (CommitsSlowlyUnderLoad, "L6-02"),
@@ -142,6 +156,8 @@ pub(crate) const CAUGHT: &[(Fault, &str)] = &[
     (BooksWhatItRefused, "L7-03"),
     (MixesDaysUp, "L7-04"),
     (OrdersBackwards, "L7-05"),
+    (IgnoresAfter, "L7-05"),
+    (StopsAtAPage, "L7-05"),
     (ReadsAnyDay, "L7-06"),
 ];
 
@@ -159,12 +175,18 @@ impl Fault {
         )
     }
 
+    /// Faults of pages, which are as long as they may be: one is enough until the kit wants to see a second.
+    pub(crate) fn is_of_pages(self) -> bool {
+        matches!(self, IgnoresAfter | StopsAtAPage)
+    }
+
     /// Faults of connections, before anything is read.
     pub(crate) fn is_in_front(self) -> bool {
         matches!(
             self,
             FailsOnTheEndless
                 | BooksAgainWhatWasLeft
+                | StatusHidesWhatWasLeft
                 | CompletesHalfRequests
                 | IsHeldUpByTheSlow
                 | DiesOfNonsense

@@ -57,9 +57,14 @@ impl Faulty {
         let mut manifest = inner.manifest().clone();
         if manifest.sees_visits {
             manifest.needs = EVERYTHING.into();
+            manifest.commits_zero = true;
         }
         match fault {
             Some(Fault::AllowsNothingAtOnce) => manifest.concurrency_max = 0,
+            Some(Fault::BooksTwiceThoughItAsksForOneAtATime) => manifest.concurrency_max = 1,
+            Some(Fault::RefusesToPayNothing) => manifest.commits_zero = true,
+            Some(Fault::RepeatsTheNameEscaped) => drop(manifest.needs.insert(Need::Name)),
+            Some(Fault::StatusHidesWhatWasLeft) => manifest.not_found_settles_after_s = 0,
             Some(Fault::QuotesSlowlyUnderLoad) => manifest.quote_p95_ms = PROMISED_MS,
             Some(Fault::CommitsSlowlyUnderLoad) => manifest.commit_p95_ms = PROMISED_MS,
             _ => {}
@@ -164,6 +169,10 @@ impl Faulty {
         if self.has(Fault::CommitsWithoutAQuote) && is_of_no_quote {
             return done(&format!("P-{id}"));
         }
+        if self.has(Fault::RefusesToPayNothing) && asked.amounts.iter().all(|(_, amount)| amount.is_zero()) {
+            let code = "nothing_to_pay".to_owned();
+            return Ok(Performed::Refused { message: code.clone(), code });
+        }
         let is_beside_others = self.memory.of().in_hand.len() > 1;
         if self.has(Fault::CommitsSlowlyUnderLoad) && is_beside_others {
             dawdle().await;
@@ -182,7 +191,10 @@ impl Faulty {
         }
         match answer {
             Err(Refusal::Conflict) if self.has(Fault::TakesOtherContent) => done("P-conflict"),
-            Ok(Performed::Committed { amounts, reference }) => {
+            Ok(Performed::Committed { mut amounts, reference }) => {
+                if self.has(Fault::AnswersMoreThanItPaid) {
+                    amounts[0].1 += Money::FEN;
+                }
                 let reference = match self.fault {
                     Some(Fault::AnswersAnewEachTime) if !is_first => format!("{reference}-again"),
                     Some(Fault::MixesReferencesUp) if MIXED_UP.contains(&amounts[0].1.fen()) => {
@@ -262,6 +274,7 @@ impl Faulty {
                 Status::Done { amounts, reference }
             }
             (Some(Fault::AnswersBeforeItIsDurable), _) if memory.hidden.contains(id) => Status::NotFound,
+            (Some(Fault::StatusHidesWhatWasLeft), _) if memory.left.contains(id) => Status::NotFound,
             (Some(Fault::ForgetsTombstones), _) if memory.fenced.contains(id) => {
                 Status::Refused { code: "reversed_before".to_owned() }
             }
@@ -283,8 +296,18 @@ impl Faulty {
             }
             Some(Fault::ReversesTwice) => page.lines.extend(memory.extra.iter().cloned()),
             Some(Fault::OrdersBackwards) => page.lines.reverse(),
-            Some(fault @ (Fault::BooksTwiceAtOnce | Fault::BooksAgainWhatWasLeft)) => {
-                let again = if fault == Fault::BooksTwiceAtOnce { &memory.twice } else { &memory.left };
+            Some(Fault::StopsAtAPage) => page.next = None,
+            Some(
+                fault @ (Fault::BooksTwiceAtOnce
+                | Fault::BooksTwiceThoughItAsksForOneAtATime
+                | Fault::BooksAgainWhatWasLeft
+                | Fault::BooksAgainWhatWasLate),
+            ) => {
+                let again = match fault {
+                    Fault::BooksAgainWhatWasLeft => &memory.left,
+                    Fault::BooksAgainWhatWasLate => &memory.hurried,
+                    _ => &memory.twice,
+                };
                 let again = page.lines.iter().filter(|line| again.contains(&line.operation_id));
                 let again: Vec<_> = again.cloned().collect();
                 page.lines.extend(again);
@@ -367,6 +390,7 @@ impl Verbs for Faulty {
     fn statement<'a>(&'a self, day: Date, after: Option<&'a str>, at: Timestamp) -> Replied<'a, Statement> {
         Box::pin(async move {
             let asked = if self.has(Fault::MixesDaysUp) { civil_date(at) } else { day };
+            let after = after.filter(|_| !self.has(Fault::IgnoresAfter));
             let mut page = self.inner.statement(asked, after, at).await?;
             page.day = day;
             self.bookkeep(&mut page);

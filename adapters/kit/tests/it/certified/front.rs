@@ -194,6 +194,9 @@ impl Front {
                 }
                 let was_half = requests.is_half();
                 requests.saw(&bytes[..read]);
+                if self.fault == Fault::StatusHidesWhatWasLeft && requests.is_by_hand {
+                    self.memory.of().left.extend(requests.operation.take());
+                }
                 self.count(was_half, requests.is_half());
                 if to_behind.write_all(&bytes[..read]).await.is_err() {
                     break;
@@ -243,6 +246,8 @@ struct Requests {
     body: Vec<u8>,
     /// Of the last request that was whole and named one.
     operation: Option<String>,
+    /// Only connections by hand, which are cut, do not say what they accept.
+    is_by_hand: bool,
 }
 
 impl Requests {
@@ -263,6 +268,7 @@ impl Requests {
             if self.head.ends_with(b"\r\n\r\n") {
                 let head = String::from_utf8_lossy(&std::mem::take(&mut self.head)).to_ascii_lowercase();
                 let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+                self.is_by_hand = !head.contains("\r\naccept:");
                 self.missing = length.map_or(0, |length| length.trim().parse().unwrap());
             }
         }

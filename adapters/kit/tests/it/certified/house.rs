@@ -8,12 +8,15 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use yizhan_contract::protocol::STATEMENT_LINES_MAX;
 use yizhan_kit::certify::{Restart, Restarting, Target};
-use yizhan_kit::service::{Desk, Handler, open, server_config};
+use yizhan_kit::service::{Asked, Desk, Handler, Problem, ProblemKind, Reply, open, server_config};
 use yizhan_kit::simulate::{Simulated, Simulator};
 
+use super::cheaper::Cheaper;
 use super::faults::Fault;
-use super::faulty::Faulty;
+use super::faulty::{Faulty, Sent};
 use super::front;
 use super::memory::Memory;
 use super::twisted::Twisted;
@@ -24,12 +27,17 @@ const ENDS_WITHIN: Duration = Duration::from_secs(10);
 /// For a quote to be committed that the kit waits for the end of.
 const SHORT: SignedDuration = SignedDuration::from_secs(4);
 
+/// Of a statement that has more pages than one before long.
+const PAGE_LINES: usize = 50;
+
 fn simulated() -> Simulated {
     Simulated::by_default(vec!["supplementary".parse().unwrap()]).unwrap()
 }
 
-fn simulator(book: &Path, sees_visits: bool) -> Simulator {
-    Simulator::open(Simulated { sees_visits, ..simulated() }, book).unwrap()
+fn simulator(book: &Path, fault: Option<Fault>) -> Simulator {
+    let sees_visits = fault.is_some_and(Fault::is_of_visits);
+    let page_lines_max = if fault.is_some_and(Fault::is_of_pages) { STATEMENT_LINES_MAX } else { PAGE_LINES };
+    Simulator::open(Simulated { sees_visits, page_lines_max, ..simulated() }, book).unwrap()
 }
 
 /// Makes an adapter on its book.
@@ -52,9 +60,9 @@ impl House {
         let memory: Arc<Memory> = Arc::default();
         let remembered = Arc::clone(&memory);
         let make = move |book: &Path| -> Arc<dyn Handler> {
-            let inner = simulator(book, fault.is_some_and(Fault::is_of_visits));
+            let inner = simulator(book, fault);
             let desk = Arc::new(Desk::of(Faulty::of(inner, fault, Arc::clone(&remembered))));
-            Arc::new(Twisted::of(desk, fault))
+            Arc::new(Twisted::of(desk, fault, Arc::clone(&remembered)))
         };
         Self::begun(Box::new(make), fault, memory).await
     }
@@ -62,10 +70,15 @@ impl House {
     /// The simulated payer, which quotes no stay that it was not told of.
     pub(crate) async fn that_sees_visits() -> Arc<Self> {
         Self::with(|book| {
-            let faultless = Faulty::of(simulator(book, true), None, Arc::default());
-            Arc::new(Desk::of(faultless))
+            let simulator = Simulator::open(Simulated { sees_visits: true, ..simulated() }, book).unwrap();
+            Arc::new(Desk::of(Faulty::of(simulator, None, Arc::default())))
         })
         .await
+    }
+
+    /// The simulated payer, but that it pays a fen less than it quotes, and says that it may.
+    pub(crate) async fn of_quotes_that_are_not_firm() -> Arc<Self> {
+        Self::with(|book| Arc::new(Desk::of(Cheaper::of(simulator(book, None))))).await
     }
 
     /// The simulated payer, whose quotes lapse within seconds.
@@ -73,6 +86,16 @@ impl House {
         Self::with(|book| {
             let simulator = Simulator::open(Simulated { quote_valid: SHORT, ..simulated() }, book).unwrap();
             Arc::new(Desk::of(simulator))
+        })
+        .await
+    }
+
+    /// The simulated payer, which takes one request at a time.
+    pub(crate) async fn that_takes_one_at_a_time() -> Arc<Self> {
+        Self::with(|book| {
+            let simulated = Simulated { concurrency_max: 1, page_lines_max: PAGE_LINES, ..simulated() };
+            let desk = Desk::of(Simulator::open(simulated, book).unwrap());
+            Arc::new(OneAtATime { desk: Arc::new(desk), free: Semaphore::new(1) })
         })
         .await
     }
@@ -141,6 +164,23 @@ impl Drop for House {
         if let Some(runtime) = self.running.lock().unwrap().take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// Whoever comes while it is at work is told that it is busy.
+struct OneAtATime {
+    desk: Arc<Desk<Simulator>>,
+    free: Semaphore,
+}
+
+impl Handler for OneAtATime {
+    fn handle(self: Arc<Self>, asked: Asked) -> Sent<Option<Reply>> {
+        Box::pin(async move {
+            match self.free.try_acquire() {
+                Ok(_free) => Arc::clone(&self.desk).handle(asked).await,
+                Err(_) => Some(Problem { retry_after_s: Some(0), ..Problem::of(ProblemKind::Busy) }.reply()),
+            }
+        })
     }
 }
 

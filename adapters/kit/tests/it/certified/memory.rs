@@ -19,6 +19,8 @@ pub(super) struct Remembered {
     pub(super) twice: HashSet<String>,
     /// Operations whose caller was gone before its answer was read.
     pub(super) left: HashSet<String>,
+    /// Commits that came when their time was almost up.
+    pub(super) hurried: HashSet<String>,
     pub(super) extra: Vec<StatementLine>,
     pub(super) fenced: HashSet<String>,
     pub(super) capped_quotes: HashSet<String>,

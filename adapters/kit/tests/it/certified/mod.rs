@@ -1,6 +1,7 @@
 //! The kit is certified itself: by an adapter that passes everything, and by those that are wrong in one thing.
 
 mod careless;
+mod cheaper;
 mod faults;
 mod faulty;
 mod front;
@@ -56,8 +57,9 @@ fn failed(report: &Report) -> Vec<(&str, String)> {
     failed.collect()
 }
 
-/// What does not apply to an adapter that is told of no visits, and whose quotes hold for half an hour.
-pub(crate) const OF_OTHERS: [&str; 4] = ["L1-11", "L1-12", "L1-13", LAPSES];
+/// What does not apply to an adapter that is told of no visits, whose quotes hold for half an hour, and that is not asked to
+/// pay nothing.
+pub(crate) const OF_OTHERS: [&str; 5] = ["L1-11", "L1-12", "L1-13", LAPSES, "L1-16"];
 const LAPSES: &str = "L1-15";
 
 /// The trials that do not apply; every other one has passed, and with it every level.
@@ -86,6 +88,22 @@ async fn so_does_one_that_must_see_visits() {
     let house = House::that_sees_visits().await;
     let report = tried(house, TestData::default(), Duration::from_secs(1)).await;
     assert_eq!(left_out(&report), [LAPSES]);
+}
+
+/// What a commit comes to counts, and not what was quoted, where the manifest says that it may be less.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_does_one_that_pays_less_than_it_quoted_and_says_so() {
+    let house = House::of_quotes_that_are_not_firm().await;
+    let report = tried(house, TestData::default(), Duration::from_secs(1)).await;
+    assert_eq!(left_out(&report), OF_OTHERS);
+}
+
+/// Whoever asks for one request at a time is tried side by side all the same, and may say that it is busy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_does_one_that_takes_one_request_at_a_time() {
+    let house = House::that_takes_one_at_a_time().await;
+    let report = tried(house, TestData::default(), Duration::from_secs(1)).await;
+    assert_eq!((left_out(&report), report.at_once), (OF_OTHERS.to_vec(), 4));
 }
 
 /// Passes every level by the service over it.

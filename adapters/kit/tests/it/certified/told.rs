@@ -53,7 +53,7 @@ async fn a_failure_says_what_was_expected_what_came_and_how_to_see_it_again() {
     let junit = report.junit();
     let failing = junit.lines().filter(|line| line.contains("<failure")).count();
     assert_eq!((failing, junit.matches("<testcase").count()), (1, report.trials.len()), "{junit}");
-    assert!(junit.contains(r#"tests="15" failures="1" skipped="4" timestamp="#), "{junit}");
+    assert!(junit.contains(r#"tests="16" failures="1" skipped="5" timestamp="#), "{junit}");
     let xml = well_formed(&junit);
     assert!(xml.is_ok(), "{xml:?}\n{junit}");
 }

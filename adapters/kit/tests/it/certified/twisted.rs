@@ -9,6 +9,7 @@ use yizhan_kit::service::{Asked, Desk, Handler, Problem, ProblemKind, Reply};
 
 use super::faults::Fault;
 use super::faulty::{Faulty, Sent};
+use super::memory::Memory;
 
 /// Requests in hand from which on every so many are told that it is busy.
 const BUSY_FROM: usize = 8;
@@ -20,11 +21,12 @@ pub(crate) struct Twisted {
     fault: Option<Fault>,
     in_hand: AtomicUsize,
     asked: AtomicUsize,
+    memory: Arc<Memory>,
 }
 
 impl Twisted {
-    pub(crate) fn of(desk: Arc<Desk<Faulty>>, fault: Option<Fault>) -> Self {
-        Self { desk, fault, in_hand: AtomicUsize::new(0), asked: AtomicUsize::new(0) }
+    pub(crate) fn of(desk: Arc<Desk<Faulty>>, fault: Option<Fault>, memory: Arc<Memory>) -> Self {
+        Self { desk, fault, in_hand: AtomicUsize::new(0), asked: AtomicUsize::new(0), memory }
     }
 
     /// An answer that comes before anybody has read the request.
@@ -56,6 +58,17 @@ impl Twisted {
                     && body["head"]["deadline"].is_string()
                 {
                     body["head"]["deadline"] = json!("2100-01-01T00:00:00Z");
+                    asked.body = body.to_string().into();
+                }
+            }
+            Some(Fault::BooksAgainWhatWasLate) if asked.path == "/v1/commit" => {
+                let mut body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+                let deadline = body["head"]["deadline"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+                let left = deadline.map(|deadline| deadline.duration_since(asked.at));
+                if left.is_some_and(|left| -SOON < left && left < SignedDuration::from_secs(1)) {
+                    let id = body["operation_id"].as_str().unwrap().to_owned();
+                    self.memory.of().hurried.insert(id);
+                    body["head"]["deadline"] = json!(soon().to_string());
                     asked.body = body.to_string().into();
                 }
             }
@@ -96,6 +109,11 @@ impl Twisted {
                 let said = String::from_utf8_lossy(&asked.body).into_owned();
                 edited(reply, |problem| problem["detail"] = json!(said))
             }
+            (Fault::RepeatsTheNameEscaped, 400) if is_quote => {
+                let asked: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+                let name = asked["ask"]["person"]["name"].clone();
+                escaped(edited(reply, |problem| problem["detail"] = name))
+            }
             (Fault::ReadsAnyDay, 400) if asked.path == "/v1/statement" => {
                 json_reply(&json!({"day": "2020-02-28", "lines": []}))
             }
@@ -107,6 +125,18 @@ impl Twisted {
 #[expect(clippy::disallowed_methods, reason = "a payer has a clock of its own")]
 fn soon() -> Timestamp {
     Timestamp::now() + SOON
+}
+
+/// As JSON is written by those who trust no character set.
+fn escaped(reply: Reply) -> Reply {
+    let mut body = String::new();
+    for character in String::from_utf8(reply.body).unwrap().chars() {
+        match character {
+            '\0'..='~' => body.push(character),
+            _ => body.push_str(&format!("\\u{:04x}", u32::from(character))),
+        }
+    }
+    Reply { body: body.into_bytes(), ..reply }
 }
 
 fn is_late(reply: &Reply) -> bool {
