@@ -40,7 +40,7 @@ pub(super) struct Watch {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
     pub(super) limits: Limits,
-    /// Its budget is of no account where it decides nothing.
+    /// Where it decides nothing no stay waits for it, and what its calls come to counts for nothing, then or later.
     pub(super) may_fall: bool,
 }
 
@@ -77,9 +77,10 @@ impl Watch {
     }
 
     fn note(&self, took: Duration, has_failed: bool) {
-        let Some(terms) = *self.terms.lock().unwrap_or_else(PoisonError::into_inner) else { return };
-        let used_up = self.budget.note(&terms.limits, self.host.steady(), took, has_failed);
-        if let Some(why) = used_up.filter(|_| terms.may_fall && self.fallen().is_none()) {
+        let terms = *self.terms.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Terms { limits, .. }) = terms.filter(|terms| terms.may_fall) else { return };
+        let used_up = self.budget.note(&limits, self.host.steady(), took, has_failed);
+        if let Some(why) = used_up.filter(|_| self.fallen().is_none()) {
             telemetry::adapter_fell(&self.name, &why.en);
             self.fall(Fallen { since: self.host.now(), why });
             self.falling.notify_one();
@@ -170,6 +171,8 @@ mod tests {
     use yizhan_remote::Unreachable;
 
     use super::*;
+    use crate::registry::host::OfRuntime;
+    use crate::runtime::Runtime;
 
     /// Whether a call counts, and as what.
     fn check(verb: Verb, came_to: Result<&'static str, Trouble>, expected: Option<bool>) {
@@ -212,5 +215,29 @@ mod tests {
         check(Verb::Statement, Err(late(0)), None);
         check(Verb::Statement, Ok("unavailable"), None);
         check(Verb::Describe, Ok("description"), None);
+    }
+
+    /// By which terms it goes, and how many of its calls fail then; whether it has fallen in the end.
+    fn falls(turns: &[(bool, usize)]) -> bool {
+        let host = Arc::new(OfRuntime::new(Runtime::system()));
+        let watch = Watch::new("acme".into(), host, Arc::default());
+        let (window, slow) = (Duration::from_secs(86_400), Duration::from_secs(10));
+        let limits = Limits { window, calls_min: 3, failed_percent_max: 50, slow, slow_percent_max: 100 };
+        for (may_fall, calls) in turns {
+            watch.go_by(Terms { limits, may_fall: *may_fall });
+            for _ in 0..*calls {
+                watch.note(Duration::ZERO, true);
+            }
+        }
+        watch.fallen().is_some()
+    }
+
+    #[test]
+    fn what_it_does_while_it_decides_nothing_counts_for_nothing() {
+        assert!(falls(&[(true, 3)]));
+        assert!(falls(&[(true, 2), (false, 9), (true, 1)]), "what it did before counts still");
+        assert!(!falls(&[(false, 9)]));
+        assert!(!falls(&[(false, 9), (true, 2)]));
+        assert!(falls(&[(false, 9), (true, 3)]));
     }
 }
