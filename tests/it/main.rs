@@ -42,6 +42,7 @@ mod postgres;
 mod process;
 mod profiles;
 mod readme;
+mod receiver;
 /// What holds every bill of the gateway to the figures before it, the same that holds the rules to them.
 #[path = "../../adapters/rules/tests/it/recompute/mod.rs"]
 mod recompute;

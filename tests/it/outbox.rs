@@ -3,21 +3,16 @@
 mod late;
 mod many;
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use jiff::SignedDuration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 use yizhan::intake::hl7::{Message, Reading};
 use yizhan::intake::hl7_answer::{addressed_by_profile, bill_message, control_id};
-use yizhan::intake::mllp::listener::BoxFuture;
-use yizhan::intake::mllp::{Answers, Peer, Settings, serve};
 use yizhan::intake::{Profile, Profiles};
 use yizhan::outbox::Outbox;
 use yizhan::runtime::Shutdown;
@@ -29,110 +24,12 @@ use yizhan::tls;
 
 use crate::authority::Authority;
 use crate::gateway::{House, Sent};
+use crate::receiver::{PATIENCE, Told, listen, listen_under, take_posts};
 use crate::{project, says_both};
 
-/// How long anything here may take; a machine under load needs some of it.
-const PATIENCE: Duration = Duration::from_secs(30);
 const LONGER_THAN_ANY_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 const COUNTY: &str = "H37132301";
 const TOWNSHIP: &str = "H37132302";
-
-/// What a receiver was told, in order, and what it answers.
-#[derive(Default)]
-struct Told {
-    /// Under which id, and what.
-    messages: Mutex<Vec<(String, String)>>,
-    /// Answered in turn; AA, or 200, once there are none left.
-    answers: Mutex<Vec<&'static str>>,
-    changed: watch::Sender<()>,
-}
-
-impl Told {
-    fn answering(answers: &[&'static str]) -> Arc<Self> {
-        let answers = Mutex::new(answers.iter().rev().copied().collect());
-        Arc::new(Self { answers, ..Self::default() })
-    }
-
-    fn note(&self, id: String, what: String) -> Option<&'static str> {
-        self.messages.lock().unwrap().push((id, what));
-        self.changed.send_replace(());
-        self.answers.lock().unwrap().pop()
-    }
-
-    fn ids(&self) -> Vec<String> {
-        self.messages.lock().unwrap().iter().map(|(id, _)| id.clone()).collect()
-    }
-
-    /// Waits until this many messages have come.
-    async fn reach(&self, count: usize) -> Vec<(String, String)> {
-        let mut changed = self.changed.subscribe();
-        let reached = async {
-            while self.messages.lock().unwrap().len() < count {
-                changed.changed().await.unwrap();
-            }
-        };
-        timeout(PATIENCE, reached).await.expect("the receiver was told too little");
-        self.messages.lock().unwrap().clone()
-    }
-}
-
-/// A hospital's listener for EHC^E10.
-async fn listen(listener: TcpListener, told: Arc<Told>) -> watch::Sender<bool> {
-    listen_under(listener, None, told).await
-}
-
-async fn listen_under(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    told: Arc<Told>,
-) -> watch::Sender<bool> {
-    let (stop, stopped) = watch::channel(false);
-    let handle = move |content: Vec<u8>, _: Peer| -> BoxFuture<Answers> {
-        let message = Message::parse(&content, &Reading::default()).unwrap();
-        let id = message.first("MSH").unwrap().field(10).text().into_owned();
-        let code = told.note(id.clone(), String::from_utf8(content.clone()).unwrap()).unwrap_or("AA");
-        let answer = format!("MSH|^~\\&|HIS|H|YIZHAN|GATEWAY|||ACK|1|P|2.6\rMSA|{code}|{id}\r");
-        Box::pin(async move { Answers { stored: true, messages: vec![answer.into_bytes()] } })
-    };
-    tokio::spawn(serve(listener, tls, Settings::default(), Arc::new(handle), stopped));
-    stop
-}
-
-/// A hospital's address that is posted to.
-async fn take_posts(listener: TcpListener, told: Arc<Told>) {
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(answer_posts(stream, Arc::clone(&told)));
-        }
-    });
-}
-
-async fn answer_posts(mut stream: TcpStream, told: Arc<Told>) {
-    let mut read = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let count = stream.read(&mut buffer).await.unwrap_or(0);
-        if count == 0 {
-            return;
-        }
-        read.extend_from_slice(&buffer[..count]);
-        let text = String::from_utf8_lossy(&read).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let header = |name: &str| {
-            let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(name));
-            line.and_then(|line| line.split_once(": ")).map_or("", |(_, value)| value).to_owned()
-        };
-        if body.len() < header("content-length").parse::<usize>().unwrap_or(0) {
-            continue;
-        }
-        assert_eq!(header("content-type"), "application/json");
-        let status = told.note(header("idempotency-key"), body.to_owned()).unwrap_or("200 OK");
-        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
-        stream.write_all(answer.as_bytes()).await.unwrap();
-        read.clear();
-    }
-}
 
 /// A port that nobody listens at, as long as nobody else takes it.
 async fn free_port() -> std::net::SocketAddr {

@@ -39,7 +39,7 @@ impl House {
         let payers = Payers::new(payers(chain, books, &runtime, (temper, seed))).unwrap();
         // What one of them drives goes on after it was closed: another must not bear its name.
         let name = format!("house {}", runtime.next_id());
-        let reception = reception(store, payers, &name, (runtime, false));
+        let reception = reception(store, payers, &name, (runtime, ""));
         let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
         let listeners = Listeners { http: listen(), mllp: listen() };
         let doors =

@@ -12,8 +12,9 @@ use yizhan::runtime::steady;
 use yizhan::store::{Due, StayRef, Store};
 
 use super::hospitals::{TOKEN, Told};
+use super::letters::{Form, Receiver};
 use super::payer::{SIDE_BY_SIDE, Temper, kept};
-use super::process::{Hurried, Running};
+use super::process::{Hurried, Running, Setting};
 use super::reckoning::{quiet, reckon};
 use super::site::Site;
 use super::{pass_ms, until};
@@ -87,7 +88,10 @@ async fn killed_in_flight(what: &str, site: Site) {
     let stays = stays();
     site.place.add_people(&roster()).await;
     // So slow that nobody gives up waiting for the payers while the thousand come together.
+    let receiver = Receiver::open(Form::Message, 0).await;
+    let return_address = Some(receiver.address.clone());
     let setting = site.setting(SIDE_BY_SIDE, Temper::Silent, 1, Hurried::slower(20));
+    let setting = Setting { return_address: return_address.clone(), ..setting };
     let first = Running::start(&setting).await;
     let store = site.place.open_beside().await;
     send_all(&first, &stays, &*store).await;
@@ -100,6 +104,7 @@ async fn killed_in_flight(what: &str, site: Site) {
     // Its clock was set back: the leases end later than any of its own.
     let began = steady();
     let setting = site.setting(SIDE_BY_SIDE, Temper::Even, 2, Hurried::times(1));
+    let setting = Setting { return_address, ..setting };
     let second = Running::start(&setting).await;
     until("ready", async || {
         let reply = Ask::get("/readyz").try_send(second.doors.http).await?;
@@ -121,6 +126,8 @@ async fn killed_in_flight(what: &str, site: Site) {
     let told = Told { visits, messages: stays, ..Told::default() };
     let sum = reckon(&*store, &kept(SIDE_BY_SIDE, site.folder.path()), &told, &look).await.unwrap();
     assert_eq!(sum.ends.get("settled"), Some(&SETTLEMENTS), "{sum:?}");
+    let (letters, _) = receiver.reckon(&look).unwrap();
+    assert_eq!(letters, SETTLEMENTS);
     let generous = Duration::from_secs(60);
     assert!(ready < generous && resolved < generous, "{ready:?} {resolved:?}");
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use yizhan::runtime::steady;
 
 use super::hospitals::Hospitals;
+use super::letters::{Form, Receiver};
 use super::pass_ms;
 use super::payer::{Temper, any_chain, kept};
 use super::process::{Doors, Hurried, Running, Setting};
@@ -25,6 +26,8 @@ const KILLS_IN_A_SIEGE: u64 = 12;
 const DESKS: u64 = 4;
 /// A gateway's seconds in one of ours: its deadlines and leases are long.
 const HURRY: i32 = 10;
+/// As long does the receiver of letters take to answer: many a kill comes in between.
+const ANSWER_MS: u64 = 100;
 
 /// Who is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +88,11 @@ impl Siege<'_> {
         self.seed % 2 == 1
     }
 
+    /// By turns, and on one store as on another.
+    fn is_told(&self) -> Form {
+        if (self.seed + self.gateways as u64).is_multiple_of(2) { Form::Document } else { Form::Message }
+    }
+
     async fn run(&self) -> Sum {
         let mut dice = Dice::of(self.seed);
         let chain = if self.may_leave_out() { OPTIONAL[0] } else { any_chain(&mut dice) };
@@ -94,7 +102,9 @@ impl Siege<'_> {
         };
         let advances = self.seed % 4 == 1;
         let setting = site.setting(chain, Temper::Fickle, self.seed, Hurried::times(HURRY));
-        let setting = Setting { advances, ..setting };
+        let receiver = Receiver::open(self.is_told(), ANSWER_MS).await;
+        let return_address = Some(receiver.address.clone());
+        let setting = Setting { advances, return_address, ..setting };
         let mut gateways = Gateways::new(self.gateways, setting);
         gateways.start_all(dice.throw()).await;
         let hospitals = Hospitals::new(gateways.doors.subscribe());
@@ -119,8 +129,9 @@ impl Siege<'_> {
         (0..self.gateways).for_each(|nth| gateways.kill(nth));
         let told = std::mem::take(&mut *hospitals.told.lock().unwrap());
         let payers = kept(chain, site.folder.path());
-        let sum = reckon(&*store, &payers, &told, &look).await;
-        sum.unwrap_or_else(|why| panic!("{why}\nchain {chain}, YIZHAN_TEST_SEED={}", self.seed))
+        let fault = |why: String| -> Sum { panic!("{why}\nchain {chain}, YIZHAN_TEST_SEED={}", self.seed) };
+        let sum = reckon(&*store, &payers, &told, &look).await.unwrap_or_else(fault);
+        receiver.reckon(&look).map_or_else(fault, |(letters, told_again)| Sum { letters, told_again, ..sum })
     }
 
     async fn strike(&self, gateways: &mut Gateways, dice: &mut Dice) {
@@ -151,7 +162,7 @@ async fn besiege(what: &str, few: u64, gateways: usize, victims: Victims, cluste
         let took = steady().duration_since(began);
         let _ = writeln!(std::io::stderr(), "{what}: {done} kills in {took:.1?}, nothing lost: {sum:?}");
     }
-    assert!(sum.acknowledged > 0 && sum.operations > 0, "{sum:?}");
+    assert!(sum.acknowledged > 0 && sum.operations > 0 && sum.letters > 0, "{sum:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

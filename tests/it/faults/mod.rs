@@ -2,8 +2,8 @@
 //! that jump, stores that are gone.
 //!
 //! Reading order: [`process`] (a gateway as a process of its own, and what it is told), [`payer`] and [`books`] (the
-//! payers it links, and their books, which are files), [`hospitals`] (who sends, and what was answered),
-//! [`reckoning`] (what must hold afterwards), then the faults: [`kills`], [`in_flight`]; [`house`] and [`trouble`] (a
+//! payers it links, and their books, which are files), [`hospitals`] (who sends, and what was answered), [`letters`] (what
+//! they are told), [`reckoning`] (what must hold afterwards), then the faults: [`kills`], [`in_flight`]; [`house`] and [`trouble`] (a
 //! gateway that lives on) for [`full`], [`unreachable`], [`clocks`], [`ports`].
 
 mod books;
@@ -13,6 +13,7 @@ mod hospitals;
 mod house;
 mod in_flight;
 mod kills;
+mod letters;
 mod payer;
 mod ports;
 mod process;

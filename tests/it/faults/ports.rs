@@ -19,7 +19,7 @@ use crate::says_both;
 async fn a_gateway_whose_http_port_goes_stops_as_a_whole() {
     let runtime = Runtime { clock: Arc::new(SystemClock), ids: Arc::new(RandomIds) };
     let store = Arc::new(Sqlite::in_memory(Arc::clone(&runtime.ids)).unwrap());
-    let reception = reception(store, Payers::none(), "house", (runtime, false));
+    let reception = reception(store, Payers::none(), "house", (runtime, ""));
     // Open to readers without a token beyond this machine, which the HTTP port refuses to be.
     let http = TcpListener::bind("0.0.0.0:0").unwrap();
     let mllp = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -40,6 +40,8 @@ pub(crate) struct Setting {
     pub(crate) clock: Hurried,
     /// Its hospitals advance what optional payers have quoted firmly.
     pub(crate) advances: bool,
+    /// Where the hospital that sends is told.
+    pub(crate) return_address: Option<String>,
 }
 
 /// A clock that runs faster than the machine's, or slower: every process that knows when it began has the same.
@@ -92,7 +94,7 @@ fn child_that_serves_until_it_is_killed() {
 }
 
 async fn serve_as(setting: Setting) {
-    let Setting { place, payers: folder, chain, temper, seed, clock, advances } = setting;
+    let Setting { place, payers: folder, chain, temper, seed, clock, advances, return_address } = setting;
     let runtime = Runtime { clock: Arc::new(clock), ids: Arc::new(RandomIds) };
     let name = match &place {
         Place::File { .. } => GatewayName::only(),
@@ -100,7 +102,10 @@ async fn serve_as(setting: Setting) {
     };
     let store: Arc<dyn Ports> = place.open().await;
     let payers = Payers::new(payers(chain, &folder, &runtime, (temper, seed))).unwrap();
-    let reception = reception(store, payers, name.as_str(), (runtime, advances));
+    let advances = advances.then(|| "hospital_advances = true\n".to_owned());
+    let told_at = return_address.map(|address| format!("return_address = {address:?}\n"));
+    let profile = advances.unwrap_or_default() + &told_at.unwrap_or_default();
+    let reception = reception(store, payers, name.as_str(), (runtime, &profile));
     let listen = || TcpListener::bind("127.0.0.1:0").unwrap();
     let listeners = Listeners { http: listen(), mllp: listen() };
     let ports = [&listeners.http, &listeners.mllp].map(|listener| listener.local_addr().unwrap());
@@ -110,16 +115,17 @@ async fn serve_as(setting: Setting) {
     serve(&config(), listeners, reception, front(), stopped).await.unwrap();
 }
 
-/// A gateway with the sample hospitals, and policies in which a payer that may be left out has nobody behind it.
+/// A gateway with the sample hospitals, and policies in which a payer that may be left out has nobody behind it. `profile`
+/// are further lines of the hospital that sends.
 pub(crate) fn reception(
     store: Arc<dyn Store>,
     payers: Payers,
     name: &str,
-    (runtime, advances): (Runtime, bool),
+    (runtime, profile): (Runtime, &str),
 ) -> Reception {
     let policies = policies();
     payers.check(&policies).unwrap();
-    let profiles = Arc::new(profiles(if advances { "hospital_advances = true" } else { "" }, None));
+    let profiles = Arc::new(profiles(profile, None));
     let known = Arc::clone(&profiles);
     let hospitals =
         Arc::new(move |code: &str| known.of_hospital(code).map(|profile| Arc::clone(&profile.hospital)));

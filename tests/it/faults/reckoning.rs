@@ -26,6 +26,9 @@ pub(crate) struct Sum {
     pub(crate) refused: u32,
     /// Operations payers carried out.
     pub(crate) operations: usize,
+    /// Letters that hospitals had, each counted once.
+    pub(crate) letters: usize,
+    pub(crate) told_again: usize,
 }
 
 impl Sum {
@@ -36,10 +39,12 @@ impl Sum {
         self.acknowledged += other.acknowledged;
         self.refused += other.refused;
         self.operations += other.operations;
+        self.letters += other.letters;
+        self.told_again += other.told_again;
     }
 }
 
-/// Waits until nothing is under way but what waits for a person.
+/// Waits until nothing is under way but what waits for a person, and nothing is to be told.
 pub(crate) async fn quiet(store: &dyn Store, visits: &[Arc<str>]) -> Look {
     let of_county = visits.iter().map(|visit| (Arc::clone(visit), COUNTY));
     let known = Known { visits: of_county.collect(), people: PEOPLE.to_vec() };
@@ -52,6 +57,7 @@ pub(crate) async fn quiet(store: &dyn Store, visits: &[Arc<str>]) -> Look {
         open.is_empty().then_some(())
     })
     .await;
+    until("told", async || store.outbox_waiting(1).await.unwrap().is_empty().then_some(())).await;
     look.again(store, &known, &Moved { stays: visits.iter().cloned().collect(), books: true }).await;
     look
 }

@@ -113,6 +113,6 @@ impl Site {
 
     pub(crate) fn setting(&self, chain: usize, temper: Temper, seed: u64, clock: Hurried) -> Setting {
         let (place, payers) = (self.place.clone(), self.folder.path().to_owned());
-        Setting { place, payers, chain, temper, seed, clock, advances: false }
+        Setting { place, payers, chain, temper, seed, clock, advances: false, return_address: None }
     }
 }

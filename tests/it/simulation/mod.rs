@@ -36,7 +36,7 @@ mod senders;
 mod sim;
 mod sums;
 mod tasks;
-mod told;
+pub(crate) mod told;
 mod watched;
 pub(crate) mod workload;
 mod world;

@@ -116,24 +116,29 @@ impl Telling {
         look.stays
             .values()
             .filter(|stay| is_posted_to(&stay.record.part.hospital))
-            .try_for_each(|stay| self.knows(stay))
-    }
-
-    fn knows(&self, stay: &StayLook) -> Result<(), String> {
-        let Some(bill) = stay.record.settlement.as_ref().map(|settlement| &settlement.bill) else {
-            return Ok(());
-        };
-        if !matches!(bill.state, BillState::Settled | BillState::Reversed | BillState::Refused) {
-            return Ok(());
-        }
-        let (stands, told) = (said(bill), self.last.get(&stay.visit).map_or("nothing", String::as_str));
-        if stands == told {
-            return Ok(());
-        }
-        Err(format!("told: {} is {stands}, its hospital knows of {told}", stay.visit))
+            .try_for_each(|stay| knows(stay, self.last.get(&stay.visit).cloned()))
     }
 }
 
-fn said(bill: &Bill) -> String {
+/// Whether the newest that its hospital was told of a stay is how it stands.
+///
+/// # Errors
+/// Where it is not.
+pub(crate) fn knows(stay: &StayLook, last: Option<String>) -> Result<(), String> {
+    let Some(bill) = stay.record.settlement.as_ref().map(|settlement| &settlement.bill) else {
+        return Ok(());
+    };
+    if !matches!(bill.state, BillState::Settled | BillState::Reversed | BillState::Refused) {
+        return Ok(());
+    }
+    let (stands, told) = (said(bill), last.unwrap_or_else(|| "nothing".to_owned()));
+    if stands == told {
+        return Ok(());
+    }
+    Err(format!("told: {} is {stands}, its hospital knows of {told}", stay.visit))
+}
+
+/// What a hospital knows of a bill.
+pub(crate) fn said(bill: &Bill) -> String {
     format!("{} v{} {} {}", bill.settlement_id, bill.version, bill.state.word(), bill.patient_share)
 }
