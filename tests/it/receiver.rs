@@ -1,5 +1,6 @@
 //! A hospital's receiver: over MLLP, or an address that is posted to.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub(crate) struct Told {
     changed: watch::Sender<()>,
     /// Between having a message and saying so.
     takes_ms: u64,
+    /// What one letter of so many is answered, which it does not take.
+    declines: Option<(usize, &'static str)>,
+    came: AtomicUsize,
 }
 
 impl Told {
@@ -35,17 +39,21 @@ impl Told {
         Arc::new(Self { answers, ..Self::default() })
     }
 
-    /// Says AA, or 200, after a while.
-    pub(crate) fn slowly(takes_ms: u64) -> Arc<Self> {
-        Arc::new(Self { takes_ms, ..Self::default() })
+    /// Takes its time, and does not take every letter.
+    pub(crate) fn fickle(takes_ms: u64, declines: (usize, &'static str)) -> Arc<Self> {
+        Arc::new(Self { takes_ms, declines: Some(declines), ..Self::default() })
     }
 
     async fn note(&self, id: String, what: String) -> Option<&'static str> {
-        self.messages.lock().unwrap().push((id, what));
-        self.changed.send_replace(());
+        let nth = self.came.fetch_add(1, Ordering::SeqCst) + 1;
+        let declined = self.declines.filter(|(every, _)| nth.is_multiple_of(*every));
+        if declined.is_none() {
+            self.messages.lock().unwrap().push((id, what));
+            self.changed.send_replace(());
+        }
         let pause = SignedDuration::from_millis(self.takes_ms.cast_signed());
         SystemClock.sleep_until(SystemClock.now() + pause).await;
-        self.answers.lock().unwrap().pop()
+        declined.map(|(_, answer)| answer).or_else(|| self.answers.lock().unwrap().pop())
     }
 
     pub(crate) fn messages(&self) -> Vec<(String, String)> {

@@ -88,7 +88,7 @@ async fn killed_in_flight(what: &str, site: Site) {
     let stays = stays();
     site.place.add_people(&roster()).await;
     // So slow that nobody gives up waiting for the payers while the thousand come together.
-    let receiver = Receiver::open(Form::Message, 0).await;
+    let receiver = Receiver::open(Form::Message).await;
     let return_address = Some(receiver.address.clone());
     let setting = site.setting(SIDE_BY_SIDE, Temper::Silent, 1, Hurried::slower(20));
     let setting = Setting { return_address: return_address.clone(), ..setting };

@@ -26,8 +26,6 @@ const KILLS_IN_A_SIEGE: u64 = 12;
 const DESKS: u64 = 4;
 /// A gateway's seconds in one of ours: its deadlines and leases are long.
 const HURRY: i32 = 10;
-/// As long does the receiver of letters take to answer: many a kill comes in between.
-const ANSWER_MS: u64 = 100;
 
 /// Who is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +100,7 @@ impl Siege<'_> {
         };
         let advances = self.seed % 4 == 1;
         let setting = site.setting(chain, Temper::Fickle, self.seed, Hurried::times(HURRY));
-        let receiver = Receiver::open(self.is_told(), ANSWER_MS).await;
+        let receiver = Receiver::fickle(self.is_told()).await;
         let return_address = Some(receiver.address.clone());
         let setting = Setting { advances, return_address, ..setting };
         let mut gateways = Gateways::new(self.gateways, setting);

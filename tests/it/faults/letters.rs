@@ -14,6 +14,11 @@ use crate::receiver::{Told, listen, take_posts};
 use crate::simulation::look::Look;
 use crate::simulation::told::{knows, said};
 
+/// As long does a fickle receiver take to answer.
+const ANSWER_MS: u64 = 100;
+/// One of so many letters it declines.
+const DECLINED_OF: usize = 5;
+
 /// In which form it takes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -50,11 +55,19 @@ struct Came {
 }
 
 impl Receiver {
-    /// Who dies between handing a letter over and hearing that it came does so within `takes_ms`.
-    pub(crate) async fn open(form: Form, takes_ms: u64) -> Self {
+    pub(crate) async fn open(form: Form) -> Self {
+        Self::over(form, Told::answering(&[])).await
+    }
+
+    /// One that takes so long that many a gateway dies before it hears of a letter, and declines some.
+    pub(crate) async fn fickle(form: Form) -> Self {
+        let declines = if form == Form::Message { "AE" } else { "404 Not Found" };
+        Self::over(form, Told::fickle(ANSWER_MS, (DECLINED_OF, declines))).await
+    }
+
+    async fn over(form: Form, told: Arc<Told>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
-        let told = Told::slowly(takes_ms);
         let (address, listening) = match form {
             Form::Message => (at.to_string(), Some(listen(listener, Arc::clone(&told)).await)),
             Form::Document => {
