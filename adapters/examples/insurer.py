@@ -11,12 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 CHINA, LINES_MAX, SKEW_S = timezone(timedelta(hours=8)), 500, 300
-# Covered, refused, cap of the year in fen: the people of the kit's test data, and everybody else.
+# Covered (None: nobody knows), refused, cap of the year in fen: the people of the kit's test data, and everybody else.
 EVERYBODY = (True, False, 30_000_000)
 PEOPLE = {
     "999910195601010012": (False, False, 30_000_000),
     "999905195601010011": (True, True, 30_000_000),
     "999909195601010017": (True, False, 100_000),
+    "999911195601010019": (None, False, 0),
 }
 NOT_FOUND = {"code": "N3", "msg": "查无此笔"}
 
@@ -62,8 +63,9 @@ class Insurer:
 
     def policy(self, asked):
         year = asked["day"][:4]
-        if not PEOPLE.get(asked["certNo"], EVERYBODY)[0]:
-            return {"code": "N1", "msg": "不在保"}
+        covered = PEOPLE.get(asked["certNo"], EVERYBODY)[0]
+        if not covered:
+            return {"code": "N2", "msg": "查无此人"} if covered is None else {"code": "N1", "msg": "不在保"}
         return {"code": "00", "msg": "", "data": {"from": f"{year}-01-01", "to": f"{year}-12-31"}}
 
     def calc(self, asked):

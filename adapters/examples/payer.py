@@ -18,10 +18,10 @@ MANIFEST = {
     "not_found_settles_after_s": 5, "optional": True, "commits_zero": False, "concurrency_max": 8,
     "needs": ["id_number"], "coverage_valid_s": 3600, "quote_p95_ms": 500, "commit_p95_ms": 1500,
 }
-# What the insurer knows of people: covered, refused, cap of the year. Here those of the kit's test data, and everybody else.
+# Of people: covered (None: nobody knows them), refused, cap of the year. Here those of the kit's test data, and everybody else.
 EVERYBODY = (True, False, Decimal("300000.00"))
 PEOPLE = {
-    "999910195601010012": (False, False, Decimal("300000.00")),
+    "999910195601010012": (False, False, Decimal("300000.00")), "999911195601010019": (None, False, Decimal("0.00")),
     "999905195601010011": (True, True, Decimal("300000.00")),
     "999909195601010017": (True, False, Decimal("1000.00")),
 }
@@ -90,7 +90,7 @@ class Payer:  # quotes, operations with their first answers, lines of the statem
 
     def coverage(self, message, now):
         covered = PEOPLE.get(member(message, "question.person.id_number"), EVERYBODY)[0]
-        return {"answer": "covers", "covers": [
+        return {"answer": "unknown_person"} if covered is None else {"answer": "covers", "covers": [
             {"payer": p, "in_force": covered and p == PAYER} for p in member(message, "question.payers", list)]}
 
     visit = lambda *_: {"answer": "noted"}  # the manifest does not ask for visits

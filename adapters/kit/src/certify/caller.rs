@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{Client, Method, header};
 use serde_json::Value;
 use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit};
@@ -21,8 +21,8 @@ use crate::given;
 /// Past the deadline of a request, before its connection is given up.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How often a request is sent that the adapter is too busy for, and the longest it is waited in between.
-const BUSY_TIMES_MAX: usize = 20;
+/// How long a request is sent again that the adapter is too busy for, and how long it is waited in between.
+const BUSY_FOR_MAX: Duration = Duration::from_secs(30);
 const BUSY_WAIT_MIN: Duration = Duration::from_millis(50);
 const BUSY_WAIT_MAX: Duration = Duration::from_secs(2);
 
@@ -140,6 +140,13 @@ impl Caller {
         serde_json::to_value(Head::until(deadline)).unwrap_or_default()
     }
 
+    /// A request with a deadline of its own.
+    pub(super) fn with_deadline(&self, mut body: Value, deadline: Timestamp) -> Value {
+        body["head"] = self.head();
+        body["head"]["deadline"] = deadline.to_string().into();
+        body
+    }
+
     /// The bytes of a request; its head is added where it has none.
     pub(super) fn bytes(&self, body: &Value) -> Vec<u8> {
         let mut body = body.clone();
@@ -184,8 +191,8 @@ impl Caller {
 
     async fn until_not_busy<F: Future<Output = Came>>(&self, send: impl Fn() -> F) -> Came {
         let mut came = send().await;
-        for _ in 1..BUSY_TIMES_MAX {
-            let Some(wait) = came.busy_for() else { break };
+        let until = Instant::now() + BUSY_FOR_MAX;
+        while let Some(wait) = came.busy_for().filter(|_| Instant::now() < until) {
             tokio::time::sleep(wait.clamp(BUSY_WAIT_MIN, BUSY_WAIT_MAX)).await;
             came = send().await;
         }

@@ -39,6 +39,8 @@ pub struct People {
     pub not_covered: Option<TestPerson>,
     /// Covered, and yet refused, by quote or by commit.
     pub refused: Option<TestPerson>,
+    /// Nobody the payer knows.
+    pub unknown: Option<TestPerson>,
     /// Covered, and near the end of the year's cap: `left` says how near.
     pub capped: Option<TestPerson>,
 }
@@ -78,6 +80,7 @@ impl Default for People {
             covered: covered(),
             not_covered: Some(magic(Magic::NotCovered)),
             refused: Some(magic(Magic::RefusesCommit)),
+            unknown: Some(magic(Magic::UnknownPerson)),
             capped: Some(magic(Magic::Capped)),
         }
     }

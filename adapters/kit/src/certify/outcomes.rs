@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::Instant;
 use yizhan_contract::payer::{Manifest, Performed, Status};
@@ -86,8 +87,14 @@ impl Bench {
         self.caller.post("/v1/status", &json!({"operation_id": id})).await
     }
 
+    /// Sends a commit with a deadline of its own, once.
+    pub(super) async fn commit_until(&self, id: &str, quoted: &Quoted, deadline: Timestamp) -> Came {
+        let body = self.commit_body(id, quoted);
+        self.caller.post_once("/v1/commit", &self.caller.with_deadline(body, deadline)).await
+    }
+
     /// What an answer to a commit or a reversal says; of "unknown", what status says in the end.
-    async fn end_of(&self, id: &str, came: Came) -> Result<(End, Came), Stop> {
+    pub(super) async fn end_of(&self, id: &str, came: Came) -> Result<(End, Came), Stop> {
         match came.answer()? {
             Performed::Committed { amounts, reference } => {
                 self.moved(id, &amounts);

@@ -1,11 +1,11 @@
 //! L1: each verb does what it is for.
 
 use serde_json::json;
-use yizhan_contract::payer::{Coverage, QuoteAnswer, Status};
+use yizhan_contract::payer::{QuoteAnswer, Status};
 use yizhan_contract::{Money, PayerCode};
 
 use super::l1_refusals::{self, known};
-use super::{Trial, l1_visits};
+use super::{Trial, l1_coverage, l1_visits};
 use crate::certify::asking::is_ahead;
 use crate::certify::bench::Bench;
 use crate::certify::outcomes::End;
@@ -63,7 +63,15 @@ pub(super) const TRIALS: &[Trial] = &[
         en: "coverage tells who is covered and who is not",
         clause: "coverage",
         after: SHAPED,
-        check: |bench| Box::pin(knows_its_covers(bench)),
+        check: |bench| Box::pin(l1_coverage::knows_its_covers(bench)),
+    },
+    Trial {
+        id: "L1-18",
+        zh: "coverage 对查无此人的人答 unknown_person 或 not_said",
+        en: "coverage of somebody it does not know is unknown_person, or not_said",
+        clause: "coverage",
+        after: SHAPED,
+        check: |bench| Box::pin(l1_coverage::knows_whom_it_does_not_know(bench)),
     },
     Trial {
         id: "L1-06",
@@ -130,6 +138,14 @@ pub(super) const TRIALS: &[Trial] = &[
         check: |bench| Box::pin(takes_back(bench)),
     },
     Trial {
+        id: "L1-17",
+        zh: "超过 reverse_window_s 的冲正被拒绝，status 记得，账中没有",
+        en: "a reversal after reverse_window_s is refused, status remembers, and the book has nothing of it",
+        clause: "reverse",
+        after: &["L0", "L1-01", "L1-07", "L1-10"],
+        check: |bench| Box::pin(l1_refusals::refuses_to_take_back_too_late(bench)),
+    },
+    Trial {
         id: "L1-12",
         zh: "重复的通知同样得到 noted，不改变任何结果",
         en: "what it is told again is noted again, and changes nothing",
@@ -192,33 +208,6 @@ async fn says_who_is_not_covered(bench: &Bench) -> Verdict {
     let came = bench.caller.post("/v1/quote", &asked).await;
     let answer: QuoteAnswer = came.answer()?;
     came.holds(matches!(answer, QuoteAnswer::NotCovered), "answer 为 not_covered", "the answer not_covered")
-}
-
-async fn knows_its_covers(bench: &Bench) -> Verdict {
-    if bench.manifest().coverage_valid_s.is_none() {
-        return not_applicable("manifest 未提供 coverage", "the manifest offers no coverage");
-    }
-    let people = &bench.data.people;
-    for (person, is_covered) in [(Some(&people.covered), true), (people.not_covered.as_ref(), false)] {
-        let Some(person) = person else { continue };
-        let came = bench.caller.post("/v1/coverage", &bench.coverage_question(person)).await;
-        let holds = match came.answer()? {
-            Coverage::Covers { covers } => {
-                let of = |payer: &PayerCode| covers.iter().find(|cover| cover.payer == *payer);
-                let mut covers = bench.manifest().serves.iter().map(of);
-                covers.all(|cover| cover.is_some_and(|cover| cover.in_force == is_covered))
-            }
-            Coverage::UnknownPerson => !is_covered,
-            Coverage::NotSaid | Coverage::Unavailable(_) => false,
-        };
-        let (zh, en) = if is_covered { ("在保", "is covered") } else { ("不在保", "is not covered") };
-        came.holds(
-            holds,
-            format!("每个支付方均说明此人{zh}"),
-            format!("for each payer, that the person {en}"),
-        )?;
-    }
-    Ok(())
 }
 
 async fn knows_nothing_of_the_unknown(bench: &Bench) -> Verdict {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use yizhan_contract::Money;
 use yizhan_contract::payer::{Performed, QuoteAnswer, Status};
 
@@ -12,9 +11,9 @@ use crate::certify::outcomes::End;
 use crate::certify::verdict::{Stop, Verdict, not_applicable};
 use crate::given;
 
-/// Quotes that hold for longer are not waited for.
-const WAITED_MAX: SignedDuration = SignedDuration::from_secs(5);
-/// Past the end of a quote, for an adapter whose clock is behind.
+/// Quotes that hold for longer are not waited for, nor the end of reversals that are taken for longer.
+const WAITED_MAX: Duration = Duration::from_secs(5);
+/// Past the end of either, for an adapter whose clock is behind.
 const CLOCK_BEHIND_MAX: Duration = Duration::from_secs(5);
 
 /// A person the test data may leave out.
@@ -58,19 +57,40 @@ pub(super) async fn refuses_another_sum(bench: &Bench) -> Verdict {
 pub(super) async fn refuses_what_has_lapsed(bench: &Bench) -> Verdict {
     let quoted = bench.quote_some(&bench.data.people.covered, None).await?;
     let left = quoted.valid_until.duration_since(given::now());
+    let left = Duration::try_from(left).unwrap_or_default();
     if WAITED_MAX < left {
         return not_applicable(
             "试算有效期超过 5 秒，评测不等待其过期",
             "quotes hold for more than 5 s, which is not waited for",
         );
     }
-    tokio::time::sleep(Duration::try_from(left).unwrap_or_default() + CLOCK_BEHIND_MAX).await;
+    tokio::time::sleep(left + CLOCK_BEHIND_MAX).await;
     let id = bench.id("commit");
     let (end, came) = bench.commit(&id, &quoted).await?;
     let End::Refused { code } = end else {
         return came.is_not("拒绝支付：试算已过期", "refused: its quote has lapsed");
     };
     remembers(bench, &id, &code).await
+}
+
+pub(super) async fn refuses_to_take_back_too_late(bench: &Bench) -> Verdict {
+    bench.reversible()?;
+    let window = Duration::from_secs(bench.manifest().reverse_window_s.unwrap_or_default());
+    if WAITED_MAX < window {
+        return not_applicable(
+            "冲正期限超过 5 秒，评测不等待其结束",
+            "reversals are taken for more than 5 s, which is not waited for",
+        );
+    }
+    let (commit, quoted, _) = bench.committed().await?;
+    tokio::time::sleep(window + CLOCK_BEHIND_MAX).await;
+    let id = bench.id("reverse");
+    let (end, came) = bench.reverse(&id, &commit, &quoted).await?;
+    let End::Refused { code } = end else {
+        return came.is_not("拒绝冲正：已超过期限", "refused: it can no longer be reversed");
+    };
+    remembers(bench, &id, &code).await?;
+    bench.is_booked(&id, Money::ZERO).await
 }
 
 pub(super) async fn refuses_with_a_reason(bench: &Bench) -> Verdict {
@@ -93,7 +113,7 @@ pub(super) async fn refuses_with_a_reason(bench: &Bench) -> Verdict {
     remembers(bench, &id, &code).await
 }
 
-/// Whether status says of a refused commit that it was, and why.
+/// Whether status says of a refused operation that it was, and why.
 async fn remembers(bench: &Bench, id: &str, code: &str) -> Verdict {
     let said = bench.status(id).await;
     let status: Status = said.answer()?;

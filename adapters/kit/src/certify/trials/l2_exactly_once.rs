@@ -220,10 +220,7 @@ async fn survives_a_lost_answer(bench: &Bench) -> Verdict {
 async fn survives_a_late_answer(bench: &Bench) -> Verdict {
     let quoted = bench.quote_some(&bench.data.people.covered, None).await?;
     let id = bench.id("hurried");
-    let mut body = bench.commit_body(&id, &quoted);
-    body["head"] = bench.caller.head();
-    body["head"]["deadline"] = json!(later(given::now(), SOON).to_string());
-    let first = bench.caller.post_once("/v1/commit", &body).await;
+    let first = bench.commit_until(&id, &quoted, later(given::now(), SOON)).await;
     let (answered, may_have_begun) = match first.status() {
         Some(400) => {
             first.is_problem(400, DEADLINE_PASSED)?;

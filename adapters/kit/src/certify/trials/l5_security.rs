@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
+use yizhan_contract::instant::later;
 use yizhan_contract::payer::{Need, Status};
 use yizhan_contract::protocol::DEADLINE_PASSED;
 
@@ -11,9 +13,16 @@ use crate::certify::bench::Bench;
 use crate::certify::exchange::{Asked, Exchange};
 use crate::certify::target::Identity;
 use crate::certify::verdict::{Verdict, not_applicable, not_run};
+use crate::given;
 
 /// For a service that answers whoever asks.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Of deadlines that have passed: long ago, and beyond what clocks may differ by.
+const LONG_AGO: SignedDuration = SignedDuration::from_hours(10_000);
+const JUST_NOW: SignedDuration = SignedDuration::from_secs(6);
+/// Of one that a gateway whose clock is ahead may give.
+const FAR_AHEAD: SignedDuration = SignedDuration::from_hours(1);
 
 const SHAPED: &[&str] = &["L0"];
 
@@ -52,10 +61,10 @@ pub(super) const TRIALS: &[Trial] = &[
     },
     Trial {
         id: "L5-04",
-        zh: "过期的请求得到 400 deadline_passed，什么都没有开始",
-        en: "a request after its deadline gets 400 deadline_passed and begins nothing",
+        zh: "过期的支付与冲正（刚过 6 秒的亦然）得到 400 deadline_passed，什么都没有开始；尚有一小时的照办",
+        en: "a commit or a reversal after its deadline, be it by six seconds, gets 400 deadline_passed and begins nothing; one with an hour left is done",
         clause: "deadlines",
-        after: &["L0", "L1-01", "L1-06"],
+        after: &["L0", "L1-01", "L1-06", "L1-07"],
         check: |bench| Box::pin(begins_nothing_late(bench)),
     },
     Trial {
@@ -117,12 +126,28 @@ async fn speaks_no_plain_text(bench: &Bench) -> Verdict {
 
 async fn begins_nothing_late(bench: &Bench) -> Verdict {
     let quoted = bench.quote_some(&bench.data.people.covered, None).await?;
-    let id = bench.id("late");
-    let mut body = bench.commit_body(&id, &quoted);
-    body["head"] = bench.caller.head();
-    body["head"]["deadline"] = json!("2020-01-01T00:00:00Z");
-    bench.caller.post("/v1/commit", &body).await.is_problem(400, DEADLINE_PASSED)?;
-    let came = bench.status(&id).await;
+    let now = given::now();
+    for late in [now - LONG_AGO, now - JUST_NOW] {
+        let id = bench.id("late");
+        bench.commit_until(&id, &quoted, late).await.is_problem(400, DEADLINE_PASSED)?;
+        was_never_begun(bench, &id).await?;
+    }
+    let commit = bench.id("commit");
+    let came = bench.commit_until(&commit, &quoted, later(given::now(), FAR_AHEAD)).await;
+    let (end, came) = bench.end_of(&commit, came).await?;
+    came.holds(end.is_done(), "期限在一小时后的支付成功（done）", "a commit with an hour left is done")?;
+    if bench.manifest().reverse_window_s.is_some() {
+        let id = bench.id("late");
+        let body = bench.reverse_body(&id, &commit, &quoted);
+        let body = bench.caller.with_deadline(body, given::now() - JUST_NOW);
+        bench.caller.post("/v1/reverse", &body).await.is_problem(400, DEADLINE_PASSED)?;
+        was_never_begun(bench, &id).await?;
+    }
+    bench.give_back(&commit, &quoted).await
+}
+
+async fn was_never_begun(bench: &Bench, id: &str) -> Verdict {
+    let came = bench.status(id).await;
     let status: Status = came.answer()?;
     came.holds(status == Status::NotFound, "status 为 not_found", "status says not_found")
 }

@@ -1,6 +1,7 @@
 //! What an adapter is tried for: one file for each level, and one line for each trial.
 
 mod l0_shape;
+mod l1_coverage;
 mod l1_function;
 mod l1_refusals;
 mod l1_visits;

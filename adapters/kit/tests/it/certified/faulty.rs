@@ -21,6 +21,7 @@ use yizhan_kit::service::{Refusal, Replied, Verbs};
 use yizhan_kit::simulate::{Magic, Simulator};
 
 use super::faults::Fault;
+use super::house::SHORT;
 use super::memory::{InHand, Memory};
 
 /// What a slow answer takes longer than its manifest promises.
@@ -62,6 +63,9 @@ impl Faulty {
         match fault {
             Some(Fault::AllowsNothingAtOnce) => manifest.concurrency_max = 0,
             Some(Fault::BooksTwiceThoughItAsksForOneAtATime) => manifest.concurrency_max = 1,
+            Some(Fault::ReversesAfterItsWindow) => {
+                manifest.reverse_window_s = Some(SHORT.as_secs().unsigned_abs())
+            }
             Some(Fault::RefusesToPayNothing) => manifest.commits_zero = true,
             Some(Fault::RepeatsTheNameEscaped) => drop(manifest.needs.insert(Need::Name)),
             Some(Fault::StatusHidesWhatWasLeft) => manifest.not_found_settles_after_s = 0,
@@ -355,6 +359,9 @@ impl Verbs for Faulty {
     fn coverage<'a>(&'a self, asked: &'a CoverageRequest, at: Timestamp) -> Replied<'a, Coverage> {
         Box::pin(async move {
             let mut answer = self.inner.coverage(asked, at).await?;
+            if self.has(Fault::KnowsEverybody) && answer == Coverage::UnknownPerson {
+                return Ok(Coverage::Covers { covers: Vec::new() });
+            }
             if let (true, Coverage::Covers { covers }) =
                 (self.has(Fault::SaysEverybodyIsCovered), &mut answer)
             {

@@ -24,8 +24,8 @@ use crate::certificates::certificates;
 
 /// For everything of an ended adapter to be gone.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
-/// For a quote to be committed that the kit waits for the end of.
-const SHORT: SignedDuration = SignedDuration::from_secs(4);
+/// For a quote to be committed, and a commit to be reversed, that the kit waits for the end of.
+pub(super) const SHORT: SignedDuration = SignedDuration::from_secs(4);
 
 /// Of a statement that has more pages than one before long.
 const PAGE_LINES: usize = 50;
@@ -81,11 +81,11 @@ impl House {
         Self::with(|book| Arc::new(Desk::of(Cheaper::of(simulator(book, None))))).await
     }
 
-    /// The simulated payer, whose quotes lapse within seconds.
-    pub(crate) async fn of_short_quotes() -> Arc<Self> {
+    /// The simulated payer, whose quotes lapse within seconds and whose commits cannot be reversed after as many.
+    pub(crate) async fn of_short_terms() -> Arc<Self> {
         Self::with(|book| {
-            let simulator = Simulator::open(Simulated { quote_valid: SHORT, ..simulated() }, book).unwrap();
-            Arc::new(Desk::of(simulator))
+            let short = Simulated { quote_valid: SHORT, reverse_window: SHORT, ..simulated() };
+            Arc::new(Desk::of(Simulator::open(short, book).unwrap()))
         })
         .await
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use yizhan_kit::certify::{
-    Certify, CertifyError, ExpiredFiles, Level, Outcome, Report, Standing, Target, TestData, certify,
+    Certify, CertifyError, ExpiredFiles, Level, Outcome, People, Report, Standing, Target, TestData, certify,
 };
 use yizhan_kit::service::{Bridge, Desk};
 
@@ -57,10 +57,11 @@ fn failed(report: &Report) -> Vec<(&str, String)> {
     failed.collect()
 }
 
-/// What does not apply to an adapter that is told of no visits, whose quotes hold for half an hour, and that is not asked to
-/// pay nothing.
-pub(crate) const OF_OTHERS: [&str; 5] = ["L1-11", "L1-12", "L1-13", LAPSES, "L1-16"];
+/// What does not apply to an adapter that is told of no visits, whose quotes hold for half an hour, whose commits can be
+/// reversed for a month, and that is not asked to pay nothing.
+pub(crate) const OF_OTHERS: [&str; 6] = ["L1-11", "L1-12", "L1-13", LAPSES, "L1-16", CLOSES];
 const LAPSES: &str = "L1-15";
+const CLOSES: &str = "L1-17";
 
 /// The trials that do not apply; every other one has passed, and with it every level.
 pub(crate) fn left_out(report: &Report) -> Vec<&str> {
@@ -87,7 +88,7 @@ async fn the_simulated_payer_passes_every_level() {
 async fn so_does_one_that_must_see_visits() {
     let house = House::that_sees_visits().await;
     let report = tried(house, TestData::default(), Duration::from_secs(1)).await;
-    assert_eq!(left_out(&report), [LAPSES]);
+    assert_eq!(left_out(&report), [LAPSES, CLOSES]);
 }
 
 /// What a commit comes to counts, and not what was quoted, where the manifest says that it may be less.
@@ -114,18 +115,20 @@ async fn passes(make: fn(Arc<Mutex<Core>>) -> Careless) {
         Arc::new(Desk::of(Bridge::open(Arc::new(payer), book).unwrap()))
     });
     let mut data = TestData { no_annual_cap: true, ..TestData::default() };
-    (data.people.not_covered, data.people.refused, data.people.capped) = (None, None, None);
+    data.people = People { not_covered: None, refused: None, unknown: None, capped: None, ..data.people };
     let report = tried(house.await, data, Duration::from_secs(1)).await;
-    let expected = [&["L1-04", "L1-05", "L1-09"][..], &OF_OTHERS, &["L3-01", "L3-02"]].concat();
+    let expected = [&["L1-04", "L1-05", "L1-09"][..], &OF_OTHERS, &["L1-18", "L3-01", "L3-02"]].concat();
     assert_eq!(left_out(&report), expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_quote_that_lapses_soon_is_waited_for() {
-    let house = House::of_short_quotes().await;
+async fn what_lapses_soon_is_waited_for() {
+    let house = House::of_short_terms().await;
     let report = tried_at(Level::L1, house.target()).await.unwrap();
-    let trial = report.trials.iter().find(|trial| trial.id == LAPSES).unwrap();
-    assert_eq!((&trial.outcome, report.reached()), (&Outcome::Passed, Some(Level::L1)));
+    for id in [LAPSES, CLOSES] {
+        let trial = report.trials.iter().find(|trial| trial.id == id).unwrap();
+        assert_eq!((&trial.outcome, report.reached()), (&Outcome::Passed, Some(Level::L1)), "{id}");
+    }
 }
 
 /// The simulated payer, by a kit that shows this as a certificate that has expired.

@@ -53,7 +53,7 @@ async fn a_failure_says_what_was_expected_what_came_and_how_to_see_it_again() {
     let junit = report.junit();
     let failing = junit.lines().filter(|line| line.contains("<failure")).count();
     assert_eq!((failing, junit.matches("<testcase").count()), (1, report.trials.len()), "{junit}");
-    assert!(junit.contains(r#"tests="16" failures="1" skipped="5" timestamp="#), "{junit}");
+    assert!(junit.contains(r#"tests="18" failures="1" skipped="6" timestamp="#), "{junit}");
     let xml = well_formed(&junit);
     assert!(xml.is_ok(), "{xml:?}\n{junit}");
 }
@@ -165,8 +165,8 @@ fn test_data_are_read_with_the_place_of_every_mistake() {
 #[test]
 fn who_is_not_named_among_the_people_is_not_there() {
     let data = TestData::read("[people.covered]\nid_number = \"99990019560101001X\"").unwrap();
-    let People { not_covered, refused, capped, .. } = data.people;
-    assert!([not_covered, refused, capped].iter().all(Option::is_none));
+    let People { not_covered, refused, unknown, capped, .. } = data.people;
+    assert!([not_covered, refused, unknown, capped].iter().all(Option::is_none));
     let data = TestData::read("no_annual_cap = true").unwrap();
     assert_eq!(format!("{:?}", data.people), format!("{:?}", People::default()));
 }
@@ -178,6 +178,7 @@ fn with_the_defaults_names(read: &TestData) -> People {
     let pairs = [
         (people.not_covered.as_mut(), read.not_covered.as_ref()),
         (people.refused.as_mut(), read.refused.as_ref()),
+        (people.unknown.as_mut(), read.unknown.as_ref()),
         (people.capped.as_mut(), read.capped.as_ref()),
     ];
     for (person, read) in pairs {

@@ -15,6 +15,7 @@ use super::memory::Memory;
 const BUSY_FROM: usize = 8;
 const BUSY_EACH: usize = 7;
 const SOON: SignedDuration = SignedDuration::from_secs(3);
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 pub(crate) struct Twisted {
     desk: Arc<Desk<Faulty>>,
@@ -35,6 +36,9 @@ impl Twisted {
         let busy = || Problem { retry_after_s: Some(0), ..Problem::of(ProblemKind::Busy) };
         match self.fault? {
             Fault::ChokesOnNewMembers if contains("of_a_later_version") => {
+                Some(Problem::of(ProblemKind::Malformed).reply())
+            }
+            Fault::BelievesInNoLongDeadlines if left(asked).is_some_and(|left| MINUTE < left) => {
                 Some(Problem::of(ProblemKind::Malformed).reply())
             }
             Fault::TakesPersonsByAddress if asked.path == "/v1/coverage" && asked.query.is_some() => {
@@ -61,15 +65,17 @@ impl Twisted {
                     asked.body = body.to_string().into();
                 }
             }
+            Some(Fault::ForgivesAMinute | Fault::BeginsLateReversals) => {
+                let is_of_fault = self.fault == Some(Fault::ForgivesAMinute) || asked.path == "/v1/reverse";
+                asked = redated(asked, |left| is_of_fault && -MINUTE < left && left < SignedDuration::ZERO);
+            }
             Some(Fault::BooksAgainWhatWasLate) if asked.path == "/v1/commit" => {
-                let mut body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
-                let deadline = body["head"]["deadline"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
-                let left = deadline.map(|deadline| deadline.duration_since(asked.at));
-                if left.is_some_and(|left| -SOON < left && left < SignedDuration::from_secs(1)) {
+                let is_hurried = |left| -SOON < left && left < SignedDuration::from_secs(1);
+                if left(&asked).is_some_and(is_hurried) {
+                    let body: Value = serde_json::from_slice(&asked.body).unwrap();
                     let id = body["operation_id"].as_str().unwrap().to_owned();
                     self.memory.of().hurried.insert(id);
-                    body["head"]["deadline"] = json!(soon().to_string());
-                    asked.body = body.to_string().into();
+                    asked = redated(asked, is_hurried);
                 }
             }
             _ => {}
@@ -120,6 +126,23 @@ impl Twisted {
             _ => reply,
         }
     }
+}
+
+/// How long before its deadline a request came.
+fn left(asked: &Asked) -> Option<SignedDuration> {
+    let body: Value = serde_json::from_slice(&asked.body).ok()?;
+    let deadline: Timestamp = body["head"]["deadline"].as_str()?.parse().ok()?;
+    Some(deadline.duration_since(asked.at))
+}
+
+/// The request as if it had time enough, where so much is left of it.
+fn redated(asked: Asked, which: impl Fn(SignedDuration) -> bool) -> Asked {
+    if !left(&asked).is_some_and(which) {
+        return asked;
+    }
+    let mut body: Value = serde_json::from_slice(&asked.body).unwrap();
+    body["head"]["deadline"] = json!(soon().to_string());
+    Asked { body: body.to_string().into(), ..asked }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a payer has a clock of its own")]
