@@ -65,6 +65,13 @@ const CASES: &[Case] = &[
         says: &["--certificate"],
     },
     Case {
+        name: "a next certificate without its key",
+        arguments: &["--next", "next.pem"],
+        data: None,
+        exit: 2,
+        says: &["--next-key"],
+    },
+    Case {
         name: "an expired certificate without its key",
         arguments: &["--expired", "expired.pem"],
         data: None,

@@ -108,6 +108,8 @@ fn a_second_run_adds_what_is_missing_and_never_makes_the_authority_anew() {
             "gateway-expired-key.pem",
             "gateway-expired.pem",
             "gateway-key.pem",
+            "gateway-next-key.pem",
+            "gateway-next.pem",
             "gateway.pem",
             "hospital-H1-key.pem",
             "hospital-H1.pem",

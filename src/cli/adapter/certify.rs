@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use yizhan_kit::certify::attestation::{PublicKey, VALID, make_key, public_key, sign};
 use yizhan_kit::certify::{
-    Certify, ClientFiles, Commanded, ExpiredFiles, LOAD, Level, PATIENCE, Report, Restart, Standing, Started,
+    Certify, ClientFiles, Commanded, LOAD, Level, PATIENCE, PairFiles, Report, Restart, Standing, Started,
     Target, Terminal, TestData, certify,
 };
 use yizhan_kit::stop_signal;
@@ -47,6 +47,12 @@ pub(in crate::cli) struct CertifyArgs {
     /// 过期证书的私钥，PEM | The private key of the expired certificate, as PEM
     #[arg(long, value_name = "FILE", requires = "expired")]
     expired_key: Option<PathBuf>,
+    /// 同一 CA 签发、更换后将出示的证书：适配器须一并接受，PEM | The certificate that follows the kit's own and must be let in beside it, as PEM
+    #[arg(long, value_name = "FILE", requires_all = ["next_key", "ca"])]
+    next: Option<PathBuf>,
+    /// 更换后证书的私钥，PEM | The private key of the next certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "next")]
+    next_key: Option<PathBuf>,
     /// 启动适配器的命令：由评测工具启动、kill -9 并重启 | The command that starts the adapter; the kit starts it, kills it and starts it again
     #[arg(long, value_name = "CMD", conflicts_with = "restart")]
     start: Option<String>,
@@ -146,9 +152,10 @@ fn tried(args: &CertifyArgs, data: TestData) -> anyhow::Result<Option<Report>> {
 fn client_files(args: &CertifyArgs) -> Option<ClientFiles> {
     let pair = |certificate: &Option<PathBuf>, key: &Option<PathBuf>| certificate.clone().zip(key.clone());
     let (certificate, key) = pair(&args.certificate, &args.key)?;
-    let expired = pair(&args.expired, &args.expired_key);
-    let expired = expired.map(|(certificate, key)| ExpiredFiles { certificate, key });
-    Some(ClientFiles { ca: args.ca.clone()?, certificate, key, expired })
+    let files = |(certificate, key)| PairFiles { certificate, key };
+    let expired = pair(&args.expired, &args.expired_key).map(files);
+    let next = pair(&args.next, &args.next_key).map(files);
+    Some(ClientFiles { ca: args.ca.clone()?, certificate, key, expired, next })
 }
 
 fn restart(args: &CertifyArgs) -> anyhow::Result<Option<Box<dyn Restart>>> {

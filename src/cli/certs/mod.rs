@@ -151,6 +151,15 @@ fn wanted(args: &CertsArgs) -> Vec<Wanted> {
                 "what the gateway, or the conformance kit, shows to payers",
             ),
         ),
+        Wanted::new(
+            "gateway-next",
+            Side::Client,
+            &hosts,
+            Text::new(
+                "网关更换证书后出示，供评测支付方是否一并接受（adapter certify --next）",
+                "what follows the gateway's: to see whether payers let it in beside that (adapter certify --next)",
+            ),
+        ),
         Wanted {
             has_expired: true,
             ..Wanted::new(

@@ -164,7 +164,12 @@ impl Caller {
         within: Duration,
     ) -> Result<Came, TargetError> {
         let client = self.called.client(identity, within)?;
-        Ok(self.exchange(&client, Asked::get(identity, path)).await)
+        Ok(self.get_by(&client, identity, path).await)
+    }
+
+    /// By somebody's client, over the connection that it has.
+    pub(super) async fn get_by(&self, client: &Client, identity: Identity, path: &str) -> Came {
+        self.exchange(client, Asked::get(identity, path)).await
     }
 
     pub(super) async fn get(&self, path: &str) -> Came {

@@ -34,7 +34,7 @@ use caller::Caller;
 pub use data::{People, TestData, TestPerson};
 pub use report::{LevelReport, Outcome, Progress, Report, Standing, Terminal, TrialReport};
 pub use restart::{Commanded, Restart, Restarting, Started};
-pub use target::{ClientFiles, ExpiredFiles, Target, TargetError};
+pub use target::{ClientFiles, PairFiles, Target, TargetError};
 use trials::Trial;
 use verdict::{Stop, Verdict};
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::exchange::{Asked, Exchange, Over};
-use super::target::{Called, Identity};
+use super::target::{Called, Identity, PairFiles};
 
 /// Bytes of a body that stand in the command as they are: a system allows an argument so much and no more.
 const WRITTEN_BYTES_MAX: usize = 4 * 1024;
@@ -64,11 +64,11 @@ impl Exchange {
 fn shown(called: &Called, identity: Identity) -> String {
     let Some(files) = &called.tls else { return String::new() };
     let file = |path: &std::path::Path| quoted(&path.display().to_string());
+    let of_pair = |pair: &PairFiles| (file(&pair.certificate), file(&pair.key));
     let pair = match identity {
         Identity::Own => Some((file(&files.certificate), file(&files.key))),
-        Identity::Expired => {
-            files.expired.as_ref().map(|expired| (file(&expired.certificate), file(&expired.key)))
-        }
+        Identity::Expired => files.expired.as_ref().map(of_pair),
+        Identity::Next => files.next.as_ref().map(of_pair),
         Identity::Stranger => Some(("\"$stranger/cert.pem\"".to_owned(), "\"$stranger/key.pem\"".to_owned())),
         Identity::Nobody => None,
     };

@@ -24,13 +24,15 @@ pub struct ClientFiles {
     pub ca: PathBuf,
     pub certificate: PathBuf,
     pub key: PathBuf,
-    /// Absent: whether an expired certificate is refused is not tried.
-    pub expired: Option<ExpiredFiles>,
+    /// By the CA of the kit's own; absent: whether an expired certificate is refused is not tried.
+    pub expired: Option<PairFiles>,
+    /// What will be shown once the kit's own is renewed; absent: whether it is let in is not tried.
+    pub next: Option<PairFiles>,
 }
 
-/// A certificate by the CA of the kit's own that has expired, and its key.
+/// A certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExpiredFiles {
+pub struct PairFiles {
     pub certificate: PathBuf,
     pub key: PathBuf,
 }
@@ -56,6 +58,10 @@ pub enum TargetError {
         "{0}：这份证书尚未过期，不能用于 --expired | {0}: has not expired; --expired is for one that has"
     )]
     NotExpired(String),
+    #[error(
+        "{0}：这份证书并非由 --ca 签发，或不在有效期内，不能用于 --next | {0}: is not good under --ca now; --next is for one that is"
+    )]
+    NotGood(String),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("无法建立 HTTP 客户端（{0}）| no HTTP client can be made: {0}")]
@@ -71,6 +77,8 @@ pub(super) enum Identity {
     Stranger,
     /// The certificate that has expired; where there is none, nobody.
     Expired,
+    /// The certificate that follows the kit's own; where there is none, nobody.
+    Next,
 }
 
 /// A target that can be called.
@@ -91,7 +99,8 @@ impl Target {
         let is_here = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
         match (url.scheme(), &self.tls) {
             ("https", Some(files)) => {
-                files.expired.as_ref().map_or(Ok(()), |expired| expired.check(&files.ca))?;
+                files.expired.as_ref().map_or(Ok(()), |expired| expired.has_expired(&files.ca))?;
+                files.next.as_ref().map_or(Ok(()), |next| next.is_good(&files.ca))?;
                 Ok(Called { url, tls: self.tls.clone() })
             }
             ("http", _) if is_here => Ok(Called { url, tls: None }),
@@ -129,11 +138,13 @@ impl Called {
     ) -> Result<Option<ClientConfig>, TargetError> {
         let Some(files) = &self.tls else { return Ok(None) };
         let builder = trusting(roots(&files.ca)?)?;
-        let shown = match (identity, &files.expired) {
-            (Identity::Own, _) => Some(shown(&files.certificate, &files.key)?),
-            (Identity::Expired, Some(expired)) => Some(shown(&expired.certificate, &expired.key)?),
-            (Identity::Stranger, _) => Some(stranger()?),
-            (Identity::Nobody, _) | (Identity::Expired, None) => None,
+        let of_pair = |pair: &PairFiles| shown(&pair.certificate, &pair.key);
+        let shown = match identity {
+            Identity::Own => Some(shown(&files.certificate, &files.key)?),
+            Identity::Expired => files.expired.as_ref().map(of_pair).transpose()?,
+            Identity::Next => files.next.as_ref().map(of_pair).transpose()?,
+            Identity::Stranger => Some(stranger()?),
+            Identity::Nobody => None,
         };
         let mut config = match shown {
             Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(TlsError::Unusable)?,
@@ -156,12 +167,28 @@ impl Called {
     }
 }
 
-impl ExpiredFiles {
+impl PairFiles {
     /// Days are looked at before whoever vouches, so that it need not be the adapter's CA that does.
     ///
     /// # Errors
     /// It cannot be read, or whoever takes it would be right.
-    fn check(&self, ca: &Path) -> Result<(), TargetError> {
+    fn has_expired(&self, ca: &Path) -> Result<(), TargetError> {
+        match self.taken(ca)? {
+            Err(Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. },
+            )) => Ok(()),
+            _ => Err(TargetError::NotExpired(self.certificate.display().to_string())),
+        }
+    }
+
+    /// # Errors
+    /// It cannot be read, or whoever refuses it would be right.
+    fn is_good(&self, ca: &Path) -> Result<(), TargetError> {
+        self.taken(ca)?.map_err(|_| TargetError::NotGood(self.certificate.display().to_string()))
+    }
+
+    /// Whether those who trust this authority take it now.
+    fn taken(&self, ca: &Path) -> Result<Result<(), Error>, TargetError> {
         let chain = certificates(&self.certificate)?;
         let unusable =
             |why: VerifierBuilderError| TlsError::ClientCa { path: ca.to_owned(), why: why.to_string() };
@@ -169,15 +196,11 @@ impl ExpiredFiles {
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(ca)?), provider);
         let verifier = verifier.build().map_err(unusable)?;
         let now = Duration::from_secs(given::now().as_second().unsigned_abs());
-        let verified = chain.split_first().map(|(leaf, between)| {
-            verifier.verify_client_cert(leaf, between, UnixTime::since_unix_epoch(now))
-        });
-        match verified {
-            Some(Err(Error::InvalidCertificate(
-                CertificateError::Expired | CertificateError::ExpiredContext { .. },
-            ))) => Ok(()),
-            _ => Err(TargetError::NotExpired(self.certificate.display().to_string())),
-        }
+        let Some((leaf, between)) = chain.split_first() else {
+            return Ok(Err(Error::NoCertificatesPresented));
+        };
+        let verified = verifier.verify_client_cert(leaf, between, UnixTime::since_unix_epoch(now));
+        Ok(verified.map(|_| ()))
     }
 }
 

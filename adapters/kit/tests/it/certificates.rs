@@ -1,4 +1,5 @@
-//! Certificates for tests: a CA, a service, a caller, a caller whose certificate has expired, and a caller of nobody's.
+//! Certificates for tests: a CA, a service, a caller and what follows its certificate, a caller whose certificate
+//! has expired, and a caller of nobody's.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -8,7 +9,7 @@ use rcgen::{
     date_time_ymd,
 };
 use tempfile::TempDir;
-use yizhan_kit::certify::{ClientFiles, ExpiredFiles};
+use yizhan_kit::certify::{ClientFiles, PairFiles};
 use yizhan_kit::service::TlsFiles;
 
 pub(crate) struct Certificates {
@@ -29,12 +30,14 @@ impl Certificates {
     }
 
     pub(crate) fn of_caller(&self) -> ClientFiles {
-        let expired = ExpiredFiles { certificate: self.path("expired.pem"), key: self.path("expired.key") };
+        let expired = PairFiles { certificate: self.path("expired.pem"), key: self.path("expired.key") };
+        let next = PairFiles { certificate: self.path("next.pem"), key: self.path("next.key") };
         ClientFiles {
             ca: self.path("ca.pem"),
             certificate: self.path("caller.pem"),
             key: self.path("caller.key"),
             expired: Some(expired),
+            next: Some(next),
         }
     }
 }
@@ -53,7 +56,7 @@ pub(crate) fn certificates() -> &'static Certificates {
     MADE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         for (authority, holders) in
-            [("ca", ["service", "caller", "expired"].as_slice()), ("stranger_ca", &["stranger"])]
+            [("ca", ["service", "caller", "expired", "next"].as_slice()), ("stranger_ca", &["stranger"])]
         {
             let mut params = named(Vec::new(), authority);
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -52,6 +52,14 @@ pub(super) const TRIALS: &[Trial] = &[
         check: |bench| Box::pin(lets_nobody_in_any_more(bench)),
     },
     Trial {
+        id: "L5-08",
+        zh: "网关更换证书时不中断：新旧证书均被接受，旧连接不断",
+        en: "a gateway changes its certificate without a break: the next one is let in beside the old one, whose connection lives on",
+        clause: "certificates",
+        after: SHAPED,
+        check: |bench| Box::pin(lets_the_next_one_in(bench)),
+    },
+    Trial {
         id: "L5-03",
         zh: "同一端口不接受明文 HTTP",
         en: "the same port does not speak plain HTTP",
@@ -114,6 +122,34 @@ async fn lets_nobody_in_any_more(bench: &Bench) -> Verdict {
         );
     }
     lets_nobody_in(bench, Identity::Expired).await
+}
+
+async fn lets_the_next_one_in(bench: &Bench) -> Verdict {
+    protected(bench)?;
+    if bench.caller.called.tls.as_ref().is_some_and(|files| files.next.is_none()) {
+        return not_applicable(
+            "未提供更换后的证书（--next）",
+            "no certificate was given that follows the kit's own (--next)",
+        );
+    }
+    let client = |identity| bench.caller.called.client(identity, ANSWERS_WITHIN);
+    let clients =
+        client(Identity::Own).and_then(|old| Ok((old, client(Identity::Next)?, client(Identity::Own)?)));
+    let (old, next, old_anew) = match clients {
+        Ok(clients) => clients,
+        Err(why) => return not_run(why.to_string(), why.to_string()),
+    };
+    let asked = [
+        (&old, Identity::Own, "旧证书", "the old certificate"),
+        (&next, Identity::Next, "新证书", "the next certificate"),
+        (&old, Identity::Own, "旧连接", "the old certificate's connection"),
+        (&old_anew, Identity::Own, "旧证书的新连接", "a new connection under the old certificate"),
+    ];
+    for (client, identity, zh, en) in asked {
+        let came = bench.caller.get_by(client, identity, "/v1/describe").await;
+        came.holds(came.status() == Some(200), format!("{zh}得到应答"), format!("{en} is answered"))?;
+    }
+    Ok(())
 }
 
 async fn speaks_no_plain_text(bench: &Bench) -> Verdict {

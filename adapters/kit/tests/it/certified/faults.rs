@@ -66,6 +66,7 @@ pub(crate) enum Fault {
     LetsAnybodyIn,
     BelievesAnyAuthority,
     TakesTheExpired,
+    PinsTheLeaf,
     SpeaksPlainText,
     BeginsWhatIsLate,
     ForgivesAMinute,
@@ -150,6 +151,7 @@ pub(crate) const CAUGHT: &[(Fault, &str)] = &[
     (LetsAnybodyIn, "L5-01"),
     (BelievesAnyAuthority, "L5-02"),
     (TakesTheExpired, "L5-07"),
+    (PinsTheLeaf, "L5-08"),
     (SpeaksPlainText, "L5-03"),
     (BeginsWhatIsLate, "L5-04"),
     (ForgivesAMinute, "L5-04"),
@@ -203,6 +205,7 @@ impl Fault {
                 | LetsAnybodyIn
                 | BelievesAnyAuthority
                 | TakesTheExpired
+                | PinsTheLeaf
                 | SpeaksPlainText
         )
     }

@@ -11,7 +11,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
+};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -33,7 +35,7 @@ pub(crate) async fn serve(
     memory: Arc<Memory>,
 ) {
     match fault {
-        Fault::LetsAnybodyIn | Fault::BelievesAnyAuthority | Fault::TakesTheExpired => {
+        Fault::LetsAnybodyIn | Fault::BelievesAnyAuthority | Fault::TakesTheExpired | Fault::PinsTheLeaf => {
             let tls = Arc::new(careless(fault));
             open(listener, Some(tls), handler, std::future::pending()).await;
         }
@@ -41,7 +43,7 @@ pub(crate) async fn serve(
     }
 }
 
-/// A service that asks nobody for a certificate, takes any, or does not know what day it is.
+/// A service that asks nobody for a certificate, takes any, does not know what day it is, or knows one certificate by heart.
 fn careless(fault: Fault) -> ServerConfig {
     let files = certificates().of_service();
     let read = |path: &Path| CertificateDer::from_pem_file(path).unwrap();
@@ -81,10 +83,17 @@ impl ClientCertVerifier for Careless {
         &self,
         shown: &CertificateDer<'_>,
         between: &[CertificateDer<'_>],
-        _: UnixTime,
+        now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         match self.fault {
             Fault::BelievesAnyAuthority => Ok(ClientCertVerified::assertion()),
+            Fault::PinsTheLeaf => {
+                let known = CertificateDer::from_pem_file(certificates().path("caller.pem")).unwrap();
+                if *shown != known {
+                    return Err(CertificateError::ApplicationVerificationFailure.into());
+                }
+                self.careful.verify_client_cert(shown, between, now)
+            }
             _ => {
                 let at = UnixTime::since_unix_epoch(STOPPED_AT);
                 self.careful.verify_client_cert(shown, between, at)

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use yizhan_kit::certify::{
-    Certify, CertifyError, ExpiredFiles, Level, Outcome, People, Report, Standing, Target, TestData, certify,
+    Certify, CertifyError, Level, Outcome, PairFiles, People, Report, Standing, Target, TestData, certify,
 };
 use yizhan_kit::service::{Bridge, Desk};
 
@@ -131,11 +131,12 @@ async fn what_lapses_soon_is_waited_for() {
     }
 }
 
-/// The simulated payer, by a kit that shows this as a certificate that has expired.
-async fn tried_with(expired: Option<ExpiredFiles>) -> Result<Report, CertifyError> {
+/// The simulated payer, by a kit that shows these as a certificate that has expired, and as one that follows its own.
+async fn tried_with(expired: Option<PairFiles>, next: Option<PairFiles>) -> Result<Report, CertifyError> {
     let house = House::of(None).await;
     let mut target = house.target();
-    target.tls.as_mut().unwrap().expired = expired;
+    let tls = target.tls.as_mut().unwrap();
+    (tls.expired, tls.next) = (expired, next);
     tried_at(Level::L5, target).await
 }
 
@@ -152,16 +153,23 @@ async fn tried_at(level: Level, target: Target) -> Result<Report, CertifyError> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_expired_certificate_is_shown_where_one_was_given_that_has_expired() {
-    let report = tried_with(None).await.unwrap();
-    let trial = report.trials.iter().find(|trial| trial.id == "L5-07").unwrap();
-    assert!(matches!(trial.outcome, Outcome::NotApplicable { .. }), "{trial:?}");
+async fn other_certificates_are_shown_where_they_are_what_they_are_given_for() {
+    let report = tried_with(None, None).await.unwrap();
+    for id in ["L5-07", "L5-08"] {
+        let trial = report.trials.iter().find(|trial| trial.id == id).unwrap();
+        assert!(matches!(trial.outcome, Outcome::NotApplicable { .. }), "{trial:?}");
+    }
     let level = report.levels.iter().find(|level| level.level == Level::L5).unwrap();
     assert_eq!(level.standing, Standing::Passed);
     let path = |name: &str| certificates().path(name);
-    let still_good = ExpiredFiles { certificate: path("caller.pem"), key: path("caller.key") };
-    let why = tried_with(Some(still_good)).await.unwrap_err().to_string();
+    let pair =
+        |of: &str| PairFiles { certificate: path(&format!("{of}.pem")), key: path(&format!("{of}.key")) };
+    let why = tried_with(Some(pair("caller")), None).await.unwrap_err().to_string();
     assert!(why.contains("caller.pem") && why.contains("has not expired"), "{why}");
+    for of in ["expired", "stranger"] {
+        let why = tried_with(None, Some(pair(of))).await.unwrap_err().to_string();
+        assert!(why.contains(&format!("{of}.pem")) && why.contains("is not good under --ca"), "{why}");
+    }
 }
 
 /// Whoever is served by the crate need not think of being asked twice, nor of being killed.

@@ -30,6 +30,7 @@ const CASES: &[Case] = &[
     Case { trial: "L5-01", holds: &["--cacert", "/v1/describe"], lacks: &["--cert", "--key"], sees: &[] },
     Case { trial: "L5-02", holds: &["openssl req -x509", "stranger.invalid"], lacks: &["caller"], sees: &[] },
     Case { trial: "L5-07", holds: &["expired.pem", "expired.key"], lacks: &["caller"], sees: &[] },
+    Case { trial: "L5-08", holds: &["caller.pem"], lacks: &[], sees: &[" 200", "manifest"] },
     Case { trial: "L5-03", holds: &["'http://localhost:"], lacks: &["--cert", "--cacert"], sees: &[] },
 ];
 
