@@ -14,12 +14,18 @@ use super::{counted, of, one_more};
 use crate::cluster;
 use crate::stays::*;
 
+/// Longer than a machine under load takes to connect again.
+const LONG: Duration = Duration::from_secs(20);
+
 /// A store behind a proxy, with one step done already.
 async fn house() -> (Arc<Postgres>, Proxy) {
+    house_of(Options { wait: LONG, doubt: LONG, ..Options::default() }).await
+}
+
+async fn house_of(options: Options) -> (Arc<Postgres>, Proxy) {
     let cluster = cluster::shared();
     let proxy = Proxy::before(cluster.socket_folder());
     let address = proxy.address(&cluster.database().await);
-    let options = Options { doubt: Duration::from_millis(300), ..Options::default() };
     let (address, key) = (address.parse().unwrap(), Some(Key::ephemeral().unwrap()));
     let store = Postgres::open(&address, key, Arc::new(RandomIds), options).await.unwrap();
     store.step(of(WANG, "0", "ZY0")).await.unwrap();
@@ -116,7 +122,7 @@ async fn a_step_that_many_others_followed_ends_in_doubt() {
     others.step(of(WANG, "0", "ZY0")).await.unwrap();
     for (followers, is_sure) in [(7, true), (8, false)] {
         let (before, _) = counted(&others, WANG).await;
-        let store = Arc::new(open(proxy.address(&database), Duration::from_secs(10)).await);
+        let store = Arc::new(open(proxy.address(&database), LONG).await);
         proxy.cut_next(Cut::Answer);
         let timer = Step { claim: None, ..of(WANG, "", "ZY1") };
         let doubtful = Arc::clone(&store);
@@ -228,7 +234,8 @@ async fn where_nobody_answers_nobody_is_told_that_nothing_happened() {
         (Cut::Answer, Done::Repeated(b"one more".to_vec())),
         (Cut::Commit, Done::Decided(b"one more".to_vec())),
     ] {
-        let (store, proxy) = house().await;
+        let short = Options { doubt: Duration::from_millis(300), ..Options::default() };
+        let (store, proxy) = house_of(short).await;
         proxy.cut_next(cut);
         proxy.refuse(true);
         // The only connection there was is cut, and no other is to be had.
