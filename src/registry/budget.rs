@@ -79,7 +79,33 @@ struct Seen {
 
 /// What one adapter's calls came to lately.
 #[derive(Debug, Default)]
-pub(super) struct Budget(Mutex<VecDeque<Seen>>);
+pub(super) struct Budget(Mutex<Lately>);
+
+/// Counted as calls come and go: every call of every stay passes here, and none waits until thousands are gone through.
+#[derive(Debug, Default)]
+struct Lately {
+    calls: VecDeque<Seen>,
+    failed: usize,
+    slow: usize,
+}
+
+impl Lately {
+    fn comes(&mut self, call: Seen) {
+        self.failed += usize::from(call.has_failed);
+        self.slow += usize::from(call.is_slow);
+        self.calls.push_back(call);
+    }
+
+    /// What is beyond the window, or beyond what is remembered, counts no more.
+    fn slides(&mut self, window: Duration, now: Duration) {
+        let is_over = |call: &Seen| call.at + window < now;
+        while CALLS_MAX < self.calls.len() || self.calls.front().is_some_and(is_over) {
+            let Some(call) = self.calls.pop_front() else { return };
+            self.failed -= usize::from(call.has_failed);
+            self.slow -= usize::from(call.is_slow);
+        }
+    }
+}
 
 impl Budget {
     /// Notes a call that ended `at` a moment of the steady clock; why the budget is used up, where it is.
@@ -90,17 +116,15 @@ impl Budget {
         took: Duration,
         has_failed: bool,
     ) -> Option<Text> {
-        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.push_back(Seen { at, has_failed, is_slow: limits.slow < took });
-        while calls.len() > CALLS_MAX || calls.front().is_some_and(|call| call.at + limits.window < at) {
-            calls.pop_front();
-        }
-        let all = calls.len();
+        let (all, failed, slow) = {
+            let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            lately.comes(Seen { at, has_failed, is_slow: limits.slow < took });
+            lately.slides(limits.window, at);
+            (lately.calls.len(), lately.failed, lately.slow)
+        };
         if all < limits.calls_min {
             return None;
         }
-        let failed = calls.iter().filter(|call| call.has_failed).count();
-        let slow = calls.iter().filter(|call| call.is_slow).count();
         let window_s = limits.window.as_secs();
         if failed * 100 > all * limits.failed_percent_max {
             return Some(Text::new(
@@ -121,7 +145,7 @@ impl Budget {
 
     /// What was seen before counts no more.
     pub(super) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Lately::default();
     }
 }
 
@@ -129,33 +153,72 @@ impl Budget {
 mod tests {
     use super::*;
 
-    /// What a number of calls, one each second, come to.
-    fn check(calls: &[(u64, bool)], expected: Option<&str>) {
-        let limits =
-            RawBudget { window_s: 10, calls_min: 4, ..RawBudget::default() }.checked(&mut Vec::new());
-        let budget = Budget::default();
-        let mut last = None;
+    const GOOD: (u64, bool) = (10, false);
+    const BAD: (u64, bool) = (10, true);
+    const SLOW: (u64, bool) = (3_001, false);
+
+    fn limits(window_s: u64) -> Limits {
+        RawBudget { window_s, calls_min: 4, ..RawBudget::default() }.checked(&mut Vec::new())
+    }
+
+    /// What the last of a number of calls, one each second, comes to.
+    fn noted(budget: &Budget, window_s: u64, calls: impl IntoIterator<Item = (u64, bool)>) -> Option<Text> {
+        let (limits, mut last) = (limits(window_s), None);
         for (second, (took_ms, has_failed)) in (1..).zip(calls) {
-            let (at, took) = (Duration::from_secs(second), Duration::from_millis(*took_ms));
-            last = budget.note(&limits, at, took, *has_failed);
+            let (at, took) = (Duration::from_secs(second), Duration::from_millis(took_ms));
+            last = budget.note(&limits, at, took, has_failed);
         }
-        match (last, expected) {
+        last
+    }
+
+    fn check(window_s: u64, calls: impl IntoIterator<Item = (u64, bool)>, expected: Option<&str>) {
+        match (noted(&Budget::default(), window_s, calls), expected) {
             (Some(why), Some(expected)) => assert!(why.en.contains(expected), "{why:?}"),
             (last, expected) => assert_eq!(last, expected.map(|text| Text::new(text, text))),
         }
     }
 
+    /// So many of one kind, then so many of another.
+    fn then(first: ((u64, bool), usize), second: ((u64, bool), usize)) -> impl Iterator<Item = (u64, bool)> {
+        let of = |(call, count)| std::iter::repeat_n(call, count);
+        of(first).chain(of(second))
+    }
+
     #[test]
     fn failures_and_slowness_have_a_budget_of_their_own() {
-        let (good, bad, slow) = ((10, false), (10, true), (3_001, false));
-        check(&[bad, bad, bad], None);
-        check(&[bad, bad, bad, good], Some("3 of 4 calls of the last 10 s brought no answer"));
-        check(&[good, good, good, good, bad], None);
-        check(&[good, good, good, bad, bad], Some("2 of 5"));
-        check(&[slow, slow, good, good], None);
-        check(&[slow, slow, slow, good], Some("3 of 4 calls of the last 10 s took longer than 3000 ms"));
-        check(&[(3_000, false); 8], None);
-        // What is over counts no more.
-        check(&[bad, bad, good, good, good, good, good, good, good, good, good, good, good], None);
+        check(10, [BAD, BAD, BAD], None);
+        check(10, [BAD, BAD, BAD, GOOD], Some("3 of 4 calls of the last 10 s brought no answer"));
+        check(10, [GOOD, GOOD, GOOD, GOOD, BAD], None);
+        check(10, [GOOD, GOOD, GOOD, BAD, BAD], Some("2 of 5"));
+        check(10, [SLOW, SLOW, GOOD, GOOD], None);
+        check(10, [SLOW, SLOW, SLOW, GOOD], Some("3 of 4 calls of the last 10 s took longer than 3000 ms"));
+        check(10, [(3_000, false); 8], None);
+    }
+
+    /// Eleven calls lie in ten seconds, both ends counted.
+    #[test]
+    fn windows_slide() {
+        check(10, then((BAD, 3), (GOOD, 8)), Some("3 of 11"));
+        check(10, then((BAD, 3), (GOOD, 9)), None);
+        check(10, then((BAD, 20), (GOOD, 8)), Some("3 of 11"));
+        check(10, then((BAD, 20), (GOOD, 9)), None);
+        check(10, then((SLOW, 6), (GOOD, 5)), Some("6 of 11"));
+        check(10, then((SLOW, 6), (GOOD, 6)), None);
+        check(10, then((SLOW, 20), (GOOD, 6)), None);
+        check(10, then((GOOD, 20), (BAD, 3)), Some("3 of 11"));
+    }
+
+    #[test]
+    fn no_more_calls_are_remembered_than_may_be() {
+        check(86_400, then((BAD, 2_001), (GOOD, 7_999)), Some("2001 of 10000"));
+        check(86_400, then((BAD, 2_001), (GOOD, 8_000)), None);
+    }
+
+    #[test]
+    fn what_is_forgotten_counts_no_more() {
+        let budget = Budget::default();
+        assert!(noted(&budget, 10, [BAD, BAD, SLOW, SLOW, SLOW]).is_some());
+        budget.forget();
+        assert_eq!(noted(&budget, 10, [GOOD, GOOD, GOOD, GOOD]), None);
     }
 }
