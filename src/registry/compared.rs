@@ -15,7 +15,8 @@ pub struct Compared {
     pub compared: u64,
     /// Of these, how many differ.
     pub differing: u64,
-    /// Settlements for which it gave no quote to compare, or was not asked because too many waited.
+    /// Settlements for which it gave no quote to compare, or was not asked, or not to the end: because too many waited, or
+    /// the gateway ended.
     pub unanswered: u64,
     /// Settlements whose visit it was not told to forget: however often that was tried, or because too many waited for
     /// that, or the gateway ended.
@@ -49,17 +50,22 @@ impl Counts {
     }
 }
 
-/// What an adapter that is only compared knows of a visit. Whatever becomes of the comparison: a visit that stands with
-/// it when nobody will call it off any more is counted.
+/// What an adapter that is only compared knows of a visit. Whatever becomes of the comparison: one that ends before there
+/// is something to compare is counted, and so is a visit that stands with the adapter when nobody will call it off any more.
 pub(super) struct Standing {
     pub(super) adapter: Arc<str>,
     pub(super) known: visits::Visited,
     pub(super) called_off: Option<VisitEvent>,
     pub(super) counts: Counts,
+    /// What came of the comparison is counted.
+    pub(super) is_judged: bool,
 }
 
 impl Drop for Standing {
     fn drop(&mut self) {
+        if !self.is_judged {
+            self.counts.change(&self.adapter, |counts| counts.unanswered += 1);
+        }
         if self.known.stands() {
             telemetry::shadow_not_called_off(&self.adapter);
             self.counts.change(&self.adapter, |counts| counts.not_called_off += 1);

@@ -31,7 +31,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Writes until the signal to stop, and what is there then.
+    /// Writes until the signal to stop, and what is there then. A store that does not take a batch is asked again in the
+    /// next turn, with the next batch; in the last turn what is left is counted.
     pub async fn serve(mut self, mut stopped: Shutdown) {
         let clock = Arc::clone(&self.runtime.clock);
         let mut forget_at = clock.now();
@@ -46,7 +47,7 @@ impl Keeper {
             let lost_by_now = self.journal.lost();
             telemetry::calls_not_kept(lost_by_now - std::mem::replace(&mut lost, lost_by_now));
             if is_over {
-                return;
+                return telemetry::calls_left(self.calls.len());
             }
             if forget_at <= clock.now() {
                 self.forget().await;

@@ -82,9 +82,12 @@ impl Registry {
             self.entries.entry(path).and_modify(|entry| entry.seen = None);
         }
         let due: Vec<Due> = files.into_iter().filter_map(|path| self.due(path, is_ordered)).collect();
-        // Side by side, or services that do not answer would add up; taken in the order of their files.
-        let asked = stream::iter(due).map(Due::asked).buffered(ASKED_AT_ONCE_MAX);
-        for (path, seen, found) in asked.collect::<Vec<_>>().await {
+        // Side by side, or services that do not answer would add up. One that has ended makes room for the next, whatever
+        // stands before it; they are taken in the order of their files.
+        let asked = stream::iter(due).map(Due::asked).buffer_unordered(ASKED_AT_ONCE_MAX);
+        let mut asked: Vec<_> = asked.collect().await;
+        asked.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        for (path, seen, found) in asked {
             let taken = found.and_then(|found| self.taken(&path, found));
             self.entries.entry(path.clone()).or_default().becomes(&path, seen, taken);
         }

@@ -172,6 +172,11 @@ impl Directory {
         self.table().named(name)
     }
 
+    /// The same, where it is configured.
+    pub fn known(&self, name: &Arc<str>) -> Option<Arc<dyn Payer>> {
+        self.table().known.get(name).cloned()
+    }
+
     /// What an operator should know of the adapters.
     pub fn notes(&self) -> Vec<Text> {
         self.table().notes.clone()

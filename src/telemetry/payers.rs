@@ -46,6 +46,16 @@ pub fn visit_not_called_off(adapter: &str, why: &dyn Display) {
     payer_event(adapter, None, "visit_not_called_off");
 }
 
+/// Nothing can be told to an adapter without a file; said again each hour.
+pub fn visit_stands_unconfigured(adapter: &str, stay: &dyn Display) {
+    warn!(
+        adapter,
+        %stay,
+        "a visit that is over stands with an adapter that is not configured any more; put its file back into the folder of adapters, and it is told within the hour, or tell the payer by other means"
+    );
+    payer_event(adapter, None, "visit_stands_unconfigured");
+}
+
 /// No money is concerned; whoever runs the adapter may have to look.
 pub fn shadow_not_called_off(adapter: &str) {
     warn!(
@@ -140,6 +150,14 @@ pub fn calls_not_kept(calls: u64) {
 pub fn calls_not_written(calls: u64, error: &dyn Error) {
     warn!(calls, error = %error, "calls of adapters could not be written down");
     counter!("yizhan_adapter_calls_lost_total").increment(calls);
+}
+
+/// The store had not taken what was before them when the gateway ended.
+pub fn calls_left(calls: usize) {
+    if calls > 0 {
+        warn!(calls, "calls of adapters were not written down before the gateway ended");
+        counter!("yizhan_adapter_calls_lost_total").increment(calls as u64);
+    }
 }
 
 /// What was good before stays.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::instant::later;
 use yizhan_contract::payer::{Memo, Payer, Unavailable, VisitEvent, Visited as Answered};
 
@@ -14,6 +14,10 @@ use crate::settlement::payers::Adapter;
 use crate::settlement::told;
 use crate::settlement::visits::{Visited, Visits};
 use crate::telemetry;
+
+/// How often a visit is looked at that stands only with adapters which are not configured any more: nothing can be told
+/// to them until an operator has acted.
+const UNCONFIGURED_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
 impl Drive<'_> {
     /// Admission, charges and discharge as they are now, as far as the adapter does not know them: before it is asked what
@@ -46,11 +50,15 @@ impl Drive<'_> {
         self.visits(seen).into_iter().filter(is_over)
     }
 
-    /// One that cannot be told now is told later.
+    /// One that cannot be told now is told later; whoever is not configured any more, once its file is back.
     pub(super) async fn call_off(&mut self, seen: &Seen) -> Result<Went, Stop> {
-        let mut retry_after = None;
+        let (mut retry_after, mut tries) = (None, 0_usize);
         for (name, mut known) in self.to_be_called_off(seen) {
-            let payer = self.gateway.directory().named(&name);
+            let Some(payer) = self.gateway.directory().known(&name) else {
+                telemetry::visit_stands_unconfigured(&name, &self.stay());
+                continue;
+            };
+            tries += 1;
             let needs = &payer.manifest().needs;
             let Some(event) = told::called_off(self.stay(), &seen.record, needs) else { continue };
             self.renew().await?;
@@ -60,7 +68,11 @@ impl Drive<'_> {
                 retry_after = retry_after.max(why.retry_after);
             }
         }
-        let hold = self.hold_until(self.pause(u32::MAX, retry_after), false);
+        let again = match tries {
+            0 => later(self.gateway.runtime().now(), UNCONFIGURED_AGAIN),
+            _ => self.pause(u32::MAX, retry_after),
+        };
+        let hold = self.hold_until(again, false);
         Ok(self.carry(seen, Carry::CalledOff { hold }).await?.map_or(Went::On, Went::Ended))
     }
 

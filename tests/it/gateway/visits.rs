@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use yizhan::runtime::{Clock as _, CountedIds};
 use yizhan::settlement::directory::{self, Directory, Otherwise, Registered};
 use yizhan::settlement::message::Mode;
@@ -345,6 +346,34 @@ async fn a_visit_is_over_for_an_adapter_that_falls_while_the_stay_waits_for_it()
     assert_eq!(send(&house, "json", "1", "90000.00", Mode::Settle).await, "settled A");
     let called_off = vec!["cancelled 2020-06-01 memo \"\"".to_owned()];
     assert_eq!((drive_what_is_due(&house).await, registry.heard()), (1, called_off));
+    assert_eq!(drive_what_is_due(&house).await, 0, "it knows");
+}
+
+/// Its file was taken away: nothing leaves the house until an operator has put it back.
+#[tokio::test]
+async fn a_visit_that_stands_with_an_adapter_without_a_file_is_looked_at_each_hour() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _told = metrics::set_default_local_recorder(&recorder);
+    let registry = Registry::new(true, false, &[Need::Lines]);
+    let (house, becomes) = changing(&registry).await;
+    assert_eq!(send(&house, "json", "1", "90000.00", Mode::Quote).await, "quoted A");
+    assert_eq!(registry.heard(), FIRST);
+    house.reception.gateway().directory().put(&[], Vec::new()).unwrap();
+    assert_eq!(send(&house, "json", "2", "90000.00", Mode::Settle).await, "settled A");
+    let hour = SignedDuration::from_hours(1);
+    for (after, due) in [(SignedDuration::ZERO, 1), (hour - SignedDuration::from_secs(1), 0), (hour, 1)] {
+        house.clock.put(house.clock.now() + after);
+        assert_eq!(drive_what_is_due(&house).await, due, "after {after}");
+    }
+    let counted = recorder.handle().render();
+    let twice = "{adapter=\"registry\",payer=\"\",event=\"visit_stands_unconfigured\"} 2\n";
+    assert!(counted.contains(twice), "{counted}");
+
+    becomes(directory::Mode::Off, false);
+    house.clock.put(house.clock.now() + hour);
+    let called_off = vec!["cancelled 2020-06-01 memo \"3\"".to_owned()];
+    assert_eq!((drive_what_is_due(&house).await, registry.heard()), (1, called_off));
+    house.clock.put(house.clock.now() + SignedDuration::from_hours(24));
     assert_eq!(drive_what_is_due(&house).await, 0, "it knows");
 }
 

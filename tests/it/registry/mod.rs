@@ -6,6 +6,7 @@ mod begun;
 pub(crate) mod bureau;
 mod folder;
 mod insurer;
+mod journal;
 mod reloaded;
 mod rested;
 mod shadowed;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -9,15 +10,16 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Barrier;
+use tokio::sync::watch;
 use yizhan::registry::Registry;
 use yizhan::registry::standing::Noted;
 use yizhan::settlement::bill::ComputedBy;
-use yizhan::store::adapter_book::AdapterBook;
+use yizhan::store::adapter_book::{AdapterBook, AdapterNote};
 use yizhan_contract::payer::{Manifest, Payer};
 
 use super::begun::{Given, begun, book, decided, house, notes, outcome, registry};
 use super::insurer::Insurer;
+use crate::installed::until;
 
 const PRIMARY: &str = "mode = \"primary\"\notherwise = \"rules\"\n";
 
@@ -127,49 +129,85 @@ async fn what_is_not_taken_is_told_once_until_it_is_something_else() {
     insurer.goes().await;
 }
 
-/// A service that says what it is once all of them have been asked.
-async fn asked_together(name: &'static str, all: Arc<Barrier>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(describes(stream, name, Arc::clone(&all)));
-        }
-    });
-    format!("name = \"{name}\"\nurl = \"http://{address}\"\notherwise = \"rules\"\n")
+/// Services that are asked what they are, and which of them may answer.
+struct Desks {
+    /// Asked and not answered; how many that were at most, and how many were asked in all.
+    waiting: AtomicUsize,
+    most: AtomicUsize,
+    asked: AtomicUsize,
+    /// The first of them, by the order of their files, that may answer.
+    from: watch::Sender<usize>,
 }
 
-async fn describes(mut stream: TcpStream, name: &str, all: Arc<Barrier>) -> Option<()> {
-    let mut came = [0; 4096];
-    let is_over = stream.read(&mut came).await.ok()? == 0;
-    if is_over {
-        return None;
+impl Desks {
+    /// A service that says what it is once it may, under the name `s` and its number.
+    async fn open(self: &Arc<Self>, nth: usize) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let desks = Arc::clone(self);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(Arc::clone(&desks).answers(stream, nth));
+            }
+        });
+        format!("name = \"s{nth:02}\"\nurl = \"http://{address}\"\notherwise = \"rules\"\n")
     }
-    all.wait().await;
-    let manifest = Manifest::cautious(name, "1", vec!["supplementary".parse().unwrap()]);
-    let body = json!({"protocol": "1", "manifest": manifest}).to_string();
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
-    let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
-    stream.write_all(answer.as_bytes()).await.ok()
+
+    async fn answers(self: Arc<Self>, mut stream: TcpStream, nth: usize) -> Option<()> {
+        let mut came = [0; 4096];
+        let is_over = stream.read(&mut came).await.ok()? == 0;
+        if is_over {
+            return None;
+        }
+        let waiting = self.waiting.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(waiting, Ordering::SeqCst);
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let mut from = self.from.subscribe();
+        // Whoever asks waits no longer, or it may answer.
+        tokio::select! {
+            _ = stream.read(&mut came) => {}
+            _ = from.wait_for(|from| *from <= nth) => {}
+        }
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        let manifest = Manifest::cautious(&format!("s{nth:02}"), "1", vec!["supplementary".parse().unwrap()]);
+        let body = json!({"protocol": "1", "manifest": manifest}).to_string();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
+        let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).await.ok()
+    }
+
+    async fn are_asked(&self, so_many: usize) {
+        let asked = async || (so_many <= self.asked.load(Ordering::SeqCst)).then_some(());
+        until(&format!("{so_many} services are asked"), asked).await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// As many as may be asked at a time, and one more as soon as any of them has answered.
+#[tokio::test]
 async fn services_are_asked_side_by_side_what_they_are() {
+    const AT_ONCE: usize = 16;
     let (mut insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
-    let all = Arc::new(Barrier::new(3));
-    for (name, mode) in [("one", "shadow"), ("two", "off"), ("three", "off")] {
-        let file = asked_together(name, Arc::clone(&all)).await;
-        std::fs::write(folder.path().join(format!("{name}.toml")), format!("{file}mode = \"{mode}\"\n"))
-            .unwrap();
+    let (waiting, most, asked) = Default::default();
+    let desks = Arc::new(Desks { waiting, most, asked, from: watch::Sender::new(usize::MAX) });
+    for nth in 1..=AT_ONCE + 1 {
+        let mode = if nth == 1 { "shadow" } else { "off" };
+        let file = desks.open(nth).await + &format!("mode = \"{mode}\"\n");
+        std::fs::write(folder.path().join(format!("s{nth:02}.toml")), file).unwrap();
     }
     let book = book();
-    let given = Given { name: "one", book: book.clone(), ..Given::to(&insurer) };
-    let (_registry, _) = begun(folder.path(), given).await.unwrap();
-    let notes = book.adapter_notes().await.unwrap();
-    let read = |note: &yizhan::store::adapter_book::AdapterNote| {
-        serde_json::from_str::<Noted>(&note.document).unwrap().version
+    let given = Given { name: "s01", book: book.clone(), ..Given::to(&insurer) };
+    let asking = async {
+        desks.are_asked(AT_ONCE).await;
+        desks.from.send_replace(AT_ONCE);
+        desks.are_asked(AT_ONCE + 1).await;
+        desks.from.send_replace(0);
     };
+    let (opened, ()) = tokio::join!(begun(folder.path(), given), asking);
+    drop(opened.unwrap());
+    assert_eq!(desks.most.load(Ordering::SeqCst), AT_ONCE);
+    let notes = book.adapter_notes().await.unwrap();
+    let read = |note: &AdapterNote| serde_json::from_str::<Noted>(&note.document).unwrap().version;
     let versions: Vec<String> = notes.iter().map(read).collect();
-    assert_eq!(versions, ["one 1", "three 1", "two 1"]);
+    assert_eq!(versions, (1..=AT_ONCE + 1).map(|nth| format!("s{nth:02} 1")).collect::<Vec<_>>());
     insurer.goes().await;
 }

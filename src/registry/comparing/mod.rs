@@ -1,5 +1,8 @@
 //! Adapters that are only compared: asked some time after the settlement, which does not wait for them.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -36,7 +39,8 @@ struct Comparison {
 impl Comparison {
     fn of(mut shadowed: Shadowed, counts: Counts) -> Self {
         let (known, called_off) = (std::mem::take(&mut shadowed.known), shadowed.called_off.take());
-        let standing = Standing { adapter: Arc::clone(&shadowed.adapter), known, called_off, counts };
+        let adapter = Arc::clone(&shadowed.adapter);
+        let standing = Standing { adapter, known, called_off, counts, is_judged: false };
         Self { shadowed, standing }
     }
 }
@@ -59,11 +63,8 @@ impl Comparer {
     pub(super) fn sink(&self) -> Comparing {
         let comparer = self.clone();
         Arc::new(move |shadowed| {
-            let adapter = Arc::clone(&shadowed.adapter);
-            let comparison = Comparison::of(shadowed, comparer.counts.clone());
-            if comparer.waiting.try_send(comparison).is_err() {
-                comparer.counts.change(&adapter, |counts| counts.unanswered += 1);
-            }
+            // What finds no place is counted where it is dropped.
+            drop(comparer.waiting.try_send(Comparison::of(shadowed, comparer.counts.clone())));
         })
     }
 
@@ -84,10 +85,8 @@ impl Comparer {
             under_way.spawn(async move { comparer.compare(comparison, place, rooms, stopped).await });
             while under_way.try_join_next().is_some() {}
         }
-        taken.close();
-        while let Ok(left) = taken.try_recv() {
-            self.counts.change(&left.shadowed.adapter, |counts| counts.unanswered += 1);
-        }
+        // Whoever waits still is counted, and nobody waits from now on.
+        drop(taken);
         let clock = Arc::clone(&rooms.around.runtime.clock);
         let patience = clock.sleep_until(later(clock.now(), STOP_PATIENCE));
         let is_cut_off = tokio::select! {
@@ -96,7 +95,7 @@ impl Comparer {
         };
         if is_cut_off {
             telemetry::comparisons_cut_off(under_way.len());
-            // Until all of them are gone, and what stands with their adapters is counted.
+            // Until all of them are gone, and they and what stands with their adapters are counted.
             under_way.shutdown().await;
         }
     }
@@ -114,6 +113,7 @@ impl Comparer {
         let answer = asked.quote(&shadowed).await;
         asked.call_off().await;
         self.judge(&shadowed, answer);
+        asked.standing.is_judged = true;
         drop((shadowed, place));
         if asked.standing.known.stands()
             && let Ok(_room) = Arc::clone(&rooms.later).try_acquire_owned()
