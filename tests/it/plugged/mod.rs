@@ -105,3 +105,20 @@ async fn a_payer_and_the_gateway_that_are_killed_after_the_commits_and_before_th
     }
     site.agrees(&[]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payer_that_is_killed_after_its_reversal_and_before_the_answer_has_taken_it_back_once() {
+    let mut site = Site::open(0).await;
+    let bill = site.settled(&Stay::of_magic(Magic::ReversalTimesOut, "R1")).await;
+    each_pays_its_part(&bill);
+    site.agrees(&[&bill]).await;
+    // All five book it, and say nothing.
+    assert_eq!(site.reverse(&bill, 0).await.status, 202);
+    site.all_have_booked(2).await;
+    site.kill(KILLED);
+    assert_eq!(site.booked_before_its_end(KILLED).await, 2, "it had booked its reversal");
+    site.restart(KILLED).await;
+    assert_eq!(site.reversed(&bill, 60).await["state"], "reversed");
+    site.all_have_booked(2).await;
+    site.agrees(&[]).await;
+}

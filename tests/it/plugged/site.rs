@@ -65,7 +65,8 @@ impl Site {
     }
 
     fn set_up(takes_ms: u16) -> Self {
-        let magic = [Magic::TimesOut, Magic::LosesStatus].map(|magic| magic.number().as_str().to_owned());
+        let magic = [Magic::TimesOut, Magic::LosesStatus, Magic::ReversalTimesOut];
+        let magic = magic.map(|magic| magic.number().as_str().to_owned());
         let given = PAYERS.map(|payer| (payer, payer));
         let installed = Installed::new(magic.into_iter().chain([STRANGER.to_owned()]), &given);
         let authority = Authority::new();

@@ -210,10 +210,10 @@ impl<'c> Played<'c> {
         self.perform(operation, milliseconds).await
     }
 
-    async fn reverse(&mut self, id: &str, original: &str) -> String {
+    async fn reverse(&mut self, id: &str, original: &str, milliseconds: i64) -> String {
         let (commit, prepared) = self.sent[original].clone();
         let kind = OperationKind::Reverse { original: commit.id.clone(), prepared };
-        self.perform(Operation { id: id.into(), kind, ..commit }, 5_000).await
+        self.perform(Operation { id: id.into(), kind, ..commit }, milliseconds).await
     }
 
     async fn status(&self, id: &str) -> String {
@@ -254,7 +254,10 @@ impl<'c> Played<'c> {
             ["commit", id, stay] => self.commit(id, stay, 5_000).await,
             // Whoever sends it waits no longer than this.
             ["commit", id, stay, milliseconds] => self.commit(id, stay, milliseconds.parse().unwrap()).await,
-            ["reverse", id, original] => self.reverse(id, original).await,
+            ["reverse", id, original] => self.reverse(id, original, 5_000).await,
+            ["reverse", id, original, milliseconds] => {
+                self.reverse(id, original, milliseconds.parse().unwrap()).await
+            }
             ["status", id] => self.status(id).await,
             ["book"] => self.book().await,
             other => panic!("{other:?} is no step"),

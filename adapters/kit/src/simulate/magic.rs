@@ -22,11 +22,12 @@ pub enum Magic {
     Capped,
     NotCovered,
     UnknownPerson,
+    ReversalTimesOut,
 }
 
 impl Magic {
     /// In the order of their numbers, 999900 first.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Covered,
         Self::TimesOut,
         Self::Slow,
@@ -39,6 +40,7 @@ impl Magic {
         Self::Capped,
         Self::NotCovered,
         Self::UnknownPerson,
+        Self::ReversalTimesOut,
     ];
 
     /// Which one a number stands for, if any.
@@ -75,6 +77,10 @@ impl Magic {
             Self::Capped => ("年度限额为 1000.00", "the year's cap is 1000.00"),
             Self::NotCovered => ("当日不在保", "not covered"),
             Self::UnknownPerson => ("查无此人", "nobody knows the person"),
+            Self::ReversalTimesOut => (
+                "冲正已入账，但首次应答不返回（超时）",
+                "the reversal is booked and its first answer never comes",
+            ),
         };
         Text::new(zh, en)
     }

@@ -265,16 +265,18 @@ impl Simulator {
         let Decided::Told { outcome, is_first } = decided else { return Err(Refusal::Conflict) };
         self.book.durable(position).await.map_err(|_| Refusal::Failed)?;
         let (magic, _) = self.book.read(|ledger| ledger.magic_of(&id));
-        match magic.filter(|_| is_commit) {
-            Some(Magic::TimesOut | Magic::LosesStatus) if is_first => {
+        match (magic, is_commit) {
+            (Some(Magic::TimesOut | Magic::LosesStatus), true) | (Some(Magic::ReversalTimesOut), false)
+                if is_first =>
+            {
                 tokio::time::sleep(left(head, at)).await;
                 Err(Refusal::Silence)
             }
-            Some(Magic::Slow) => {
+            (Some(Magic::Slow), true) => {
                 tokio::time::sleep(SLOW).await;
                 Ok(outcome.performed())
             }
-            Some(Magic::WrongSum) => Ok(one_fen_more(outcome).performed()),
+            (Some(Magic::WrongSum), true) => Ok(one_fen_more(outcome).performed()),
             _ => Ok(outcome.performed()),
         }
     }
