@@ -7,6 +7,7 @@ mod faulty;
 mod front;
 mod house;
 mod memory;
+mod operated;
 mod replayed;
 mod told;
 mod twisted;
