@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use yizhan_kit::Service;
-use yizhan_kit::certify::{Certify, Level, PATIENCE, Standing, Started, Target, TestData, certify};
+use yizhan_kit::certify::{
+    Certify, Level, Outcome, PATIENCE, Report, Standing, Started, Target, TestData, certify,
+};
 use yizhan_kit::simulate::{Simulated, simulate};
 
 use crate::cli::yizhan;
@@ -131,7 +133,7 @@ async fn a_mapped_insurer_keeps_its_promises_under_load() {
         path("insurer.db"),
         path("anxin.key"),
     );
-    let _core = Started::begin(&core).unwrap();
+    let _core = Started::begin(&core, &folder.path().join("insurer.log")).unwrap();
     let served = format!(
         "exec {} adapter serve --mapping {} --listen 127.0.0.1:{adapter} --book {}",
         env!("CARGO_BIN_EXE_yizhan"),
@@ -141,12 +143,71 @@ async fn a_mapped_insurer_keeps_its_promises_under_load() {
     let asked = Certify {
         target: Target { url: format!("http://127.0.0.1:{adapter}"), tls: None },
         data: TestData::default(),
-        levels: vec![Level::L6],
-        restart: Some(Box::new(Started::begin(&served).unwrap())),
+        levels: vec![Level::L5, Level::L6],
+        restart: Some(Box::new(Started::begin(&served, &folder.path().join("adapter.log")).unwrap())),
         load: Duration::from_secs(1),
         patience: PATIENCE,
     };
     let report = certify(asked, &()).await.unwrap();
     let speed = report.levels.iter().find(|level| level.level == Level::L6).unwrap();
     assert_eq!(speed.standing, Standing::Passed, "{:#?}", report.trials);
+    assert_eq!(of_logs(&report), Outcome::Passed);
+}
+
+/// What came of looking for people in what an adapter wrote.
+fn of_logs(report: &Report) -> Outcome {
+    report.trials.iter().find(|trial| trial.id == "L5-09").unwrap().outcome.clone()
+}
+
+/// Its log is read as the kit reads everybody's, and so are its first words.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_simulated_payer_writes_names_nobody() {
+    let folder = TempDir::new().unwrap();
+    let port = free_port();
+    let command = format!(
+        "exec {} simulate payer --payer supplementary --listen 127.0.0.1:{port} --book {}",
+        env!("CARGO_BIN_EXE_yizhan"),
+        folder.path().join("payer.book").display(),
+    );
+    let asked = Certify {
+        target: Target { url: format!("http://127.0.0.1:{port}"), tls: None },
+        data: TestData::default(),
+        levels: vec![Level::L5],
+        restart: Some(Box::new(Started::begin(&command, &folder.path().join("adapter.log")).unwrap())),
+        load: Duration::ZERO,
+        patience: PATIENCE,
+    };
+    assert_eq!(of_logs(&certify(asked, &()).await.unwrap()), Outcome::Passed);
+}
+
+/// What an adapter wrote that failed is there to be read: beside the reports, or in a file that is named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_adapter_wrote_is_kept_where_something_failed() {
+    let folder = TempDir::new().unwrap();
+    let reports = folder.path().join("reports");
+    let port = free_port();
+    let start = format!(
+        "echo of 99990019560101001X; exec {} simulate payer --payer supplementary --listen 127.0.0.1:{port} --book {}",
+        env!("CARGO_BIN_EXE_yizhan"),
+        folder.path().join("payer.book").display(),
+    );
+    let url = format!("http://127.0.0.1:{port}");
+    let all = ["adapter", "certify", &url, "--levels", "L5", "--start", &start];
+    let beside = [&all[..], &["--report", reports.to_str().unwrap()]].concat();
+    for (arguments, is_named) in [(&all[..], true), (&beside[..], false)] {
+        let output = tokio::task::block_in_place(|| yizhan(arguments));
+        let [shown, told] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        assert_eq!(output.status.code(), Some(4), "{shown}{told}");
+        let came = shown.lines().find(|line| line.contains("line 1 has an identity card number")).unwrap();
+        assert!(came.contains("of 5 lines") && !came.contains("99990019560101001X"), "{came}");
+        let log = match is_named {
+            true => told.trim().rsplit(' ').next().unwrap().into(),
+            false => reports.join("adapter.log"),
+        };
+        let kept = std::fs::read_to_string(&log).unwrap();
+        assert!(kept.starts_with("of 99990019560101001X\n"), "{}: {kept}", log.display());
+        if is_named {
+            std::fs::remove_file(log).unwrap();
+        }
+    }
 }

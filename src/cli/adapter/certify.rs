@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use tempfile::TempPath;
 use yizhan_kit::certify::attestation::{PublicKey, VALID, make_key, public_key, sign};
 use yizhan_kit::certify::{
     Certify, ClientFiles, Commanded, LOAD, Level, PATIENCE, PairFiles, Report, Restart, Standing, Started,
@@ -15,6 +16,8 @@ use crate::cli::{Exit, block_on, complain, house, say};
 
 /// What a signed report is called beside the others.
 const ATTESTATION: &str = "attestation.json";
+/// What the adapter writes, beside the reports.
+const LOG: &str = "adapter.log";
 
 #[derive(Debug, Args)]
 #[command(
@@ -53,13 +56,13 @@ pub(in crate::cli) struct CertifyArgs {
     /// 更换后证书的私钥，PEM | The private key of the next certificate, as PEM
     #[arg(long, value_name = "FILE", requires = "next")]
     next_key: Option<PathBuf>,
-    /// 启动适配器的命令：由评测工具启动、kill -9 并重启 | The command that starts the adapter; the kit starts it, kills it and starts it again
+    /// 启动适配器的命令：由评测工具启动、kill -9 并重启，并检查其 stdout 与 stderr | The command that starts the adapter; the kit starts it, kills it, starts it again, and looks at its stdout and stderr
     #[arg(long, value_name = "CMD", conflicts_with = "restart")]
     start: Option<String>,
     /// 您自己的命令：直接结束适配器并重新启动 | A command of yours that ends the adapter without a warning and starts it again
     #[arg(long, value_name = "CMD")]
     restart: Option<String>,
-    /// 写入 report.html、report.json、junit.xml 与 transcript.txt 的文件夹 | Folder for report.html, report.json, junit.xml and transcript.txt
+    /// 写入 report.html、report.json、junit.xml、transcript.txt（及 --start 的 adapter.log）的文件夹 | Folder for report.html, report.json, junit.xml and transcript.txt (with --start, adapter.log)
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
     /// JSON 报告文件 | The report as JSON
@@ -110,11 +113,16 @@ pub(super) fn run(args: CertifyArgs) -> anyhow::Result<Exit> {
     if let Some(folder) = &args.report {
         std::fs::create_dir_all(folder).map_err(|why| house::unusable(folder, &why))?;
     }
-    let Some(report) = tried(&args, data)? else {
+    let log = Log::of(&args)?;
+    let Some(report) = tried(&args, data, log.as_ref())? else {
         complain("评测已中断，没有结论 | broken off: nothing was certified");
+        log.map_or(Ok(()), Log::keep)?;
         return Ok(Exit::NeedsAttention);
     };
     written(&args, &report)?;
+    if let Some(log) = log.filter(|_| !report.is_good()) {
+        log.keep()?;
+    }
     if let (Some(key), Some(public)) = (&args.sign, signer) {
         let file = args.report.clone().unwrap_or_default().join(ATTESTATION);
         kept(&file, &sign(&report, key, VALID)?)?;
@@ -131,12 +139,12 @@ fn test_data(file: &Path) -> anyhow::Result<Result<TestData, String>> {
 }
 
 /// Absent: broken off by a signal; an adapter that was started ends with it.
-fn tried(args: &CertifyArgs, data: TestData) -> anyhow::Result<Option<Report>> {
+fn tried(args: &CertifyArgs, data: TestData, log: Option<&Log>) -> anyhow::Result<Option<Report>> {
     let asked = Certify {
         target: Target { url: args.url.clone(), tls: client_files(args) },
         data,
         levels: if args.levels.is_empty() { Level::ALL.to_vec() } else { args.levels.clone() },
-        restart: restart(args)?,
+        restart: restart(args, log)?,
         load: LOAD,
         patience: PATIENCE,
     };
@@ -158,19 +166,54 @@ fn client_files(args: &CertifyArgs) -> Option<ClientFiles> {
     Some(ClientFiles { ca: args.ca.clone()?, certificate, key, expired, next })
 }
 
-fn restart(args: &CertifyArgs) -> anyhow::Result<Option<Box<dyn Restart>>> {
-    if let Some(command) = &args.start {
-        return Ok(Some(Box::new(Started::begin(command)?)));
+fn restart(args: &CertifyArgs, log: Option<&Log>) -> anyhow::Result<Option<Box<dyn Restart>>> {
+    if let (Some(command), Some(log)) = (&args.start, log) {
+        let started = Started::begin(command, &log.path).map_err(|why| house::unusable(&log.path, &why))?;
+        return Ok(Some(Box::new(started)));
     }
     Ok(args.restart.clone().map(|command| Box::new(Commanded(command)) as _))
+}
+
+/// Where an adapter's stdout and stderr go that the kit starts.
+struct Log {
+    path: PathBuf,
+    /// Gone with the run, unless it is kept; absent: beside the reports.
+    passing: Option<TempPath>,
+}
+
+impl Log {
+    fn of(args: &CertifyArgs) -> anyhow::Result<Option<Self>> {
+        if args.start.is_none() {
+            return Ok(None);
+        }
+        if let Some(folder) = &args.report {
+            return Ok(Some(Self { path: folder.join(LOG), passing: None }));
+        }
+        let passing = tempfile::Builder::new().prefix("yizhan-adapter-").suffix(".log").tempfile()?;
+        let passing = passing.into_temp_path();
+        Ok(Some(Self { path: passing.to_path_buf(), passing: Some(passing) }))
+    }
+
+    /// For whoever has to find out what was wrong.
+    fn keep(self) -> anyhow::Result<()> {
+        if let Some(passing) = self.passing {
+            let path = passing.keep()?;
+            let path = path.display();
+            complain(&format!(
+                "适配器所写的 stdout 与 stderr | what the adapter wrote to stdout and stderr: {path}"
+            ));
+        }
+        Ok(())
+    }
 }
 
 fn written(args: &CertifyArgs, report: &Report) -> anyhow::Result<()> {
     if let Some(folder) = &args.report {
         report.save(folder).map_err(|why| house::unusable(folder, &why))?;
         let folder = folder.display();
+        let log = args.start.as_ref().map(|_| format!(", {folder}/{LOG}")).unwrap_or_default();
         say(&format!(
-            "已写入 written: {folder}/report.html, {folder}/report.json, {folder}/junit.xml, {folder}/transcript.txt"
+            "已写入 written: {folder}/report.html, {folder}/report.json, {folder}/junit.xml, {folder}/transcript.txt{log}"
         ));
     }
     if let Some(file) = &args.json {

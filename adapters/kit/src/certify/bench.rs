@@ -17,7 +17,7 @@ use yizhan_contract::{Buckets, Claim, ClaimLine, Money, PayerCode, Personal, rev
 
 use super::caller::Caller;
 use super::came::Came;
-use super::data::{TestData, TestPerson};
+use super::data::{People, TestData, TestPerson};
 use super::restart::Restart;
 use super::visits::Stay;
 use crate::given;
@@ -147,6 +147,14 @@ impl Bench {
         let (code, name) = ("K35.900".to_owned(), "急性阑尾炎".to_owned());
         let diagnosis = Diagnosis { code: code.into(), name: name.into(), principal: true };
         if self.manifest().needs.contains(&Need::Diagnoses) { vec![diagnosis] } else { Vec::new() }
+    }
+
+    /// All of the test data.
+    pub(super) fn people(&self) -> impl Iterator<Item = &TestPerson> {
+        let People { covered, not_covered, refused, unknown, capped } = &self.data.people;
+        [Some(covered), not_covered.as_ref(), refused.as_ref(), unknown.as_ref(), capped.as_ref()]
+            .into_iter()
+            .flatten()
     }
 
     /// Of a person, what the manifest needs.

@@ -11,6 +11,7 @@ mod caller;
 mod came;
 mod data;
 mod exchange;
+mod named;
 mod outcomes;
 mod raw;
 mod replay;
@@ -33,7 +34,7 @@ use bench::Bench;
 use caller::Caller;
 pub use data::{People, TestData, TestPerson};
 pub use report::{LevelReport, Outcome, Progress, Report, Standing, Terminal, TrialReport};
-pub use restart::{Commanded, Restart, Restarting, Started};
+pub use restart::{Commanded, Restart, Restarting, Said, Started};
 pub use target::{ClientFiles, PairFiles, Target, TargetError};
 use trials::Trial;
 use verdict::{Stop, Verdict};
@@ -52,7 +53,7 @@ pub struct Certify {
     pub data: TestData,
     /// Those that are tried; L0 is always.
     pub levels: Vec<Level>,
-    /// Without it the kit cannot end the adapter, and L4 is not reached.
+    /// Without it the kit cannot end the adapter, and L4 is not reached; nor does it see what the adapter writes.
     pub restart: Option<Box<dyn Restart>>,
     pub load: Duration,
     pub patience: Duration,

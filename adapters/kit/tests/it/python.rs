@@ -45,7 +45,7 @@ async fn the_python_example_survives_kill_9_and_passes_every_level() {
         path("service.key").display(),
         path("ca.pem").display(),
     );
-    let started = Started::begin(&command).unwrap();
+    let started = Started::begin(&command, &folder.path().join("adapter.log")).unwrap();
     let asked = Certify {
         target: Target { url: format!("https://localhost:{port}"), tls: Some(certificates().of_caller()) },
         data: TestData::default(),

@@ -83,14 +83,6 @@ pub(super) const TRIALS: &[Trial] = &[
         after: SHAPED,
         check: |bench| Box::pin(repeats_nothing_personal(bench)),
     },
-    Trial {
-        id: "L5-06",
-        zh: "不接受网址中的个人数据",
-        en: "personal data in an address is not taken",
-        clause: "personal-data",
-        after: SHAPED,
-        check: |bench| Box::pin(takes_nothing_by_address(bench)),
-    },
 ];
 
 /// Over TLS there is something to see; else the level is not reached.
@@ -239,11 +231,4 @@ fn texts_of(exchange: &Exchange) -> Vec<String> {
         }
     }
     texts
-}
-
-async fn takes_nothing_by_address(bench: &Bench) -> Verdict {
-    let number = bench.data.people.covered.id_number.reveal().as_str();
-    let path = format!("/v1/coverage?id_number={number}");
-    let came = bench.caller.get(&path).await;
-    came.holds(came.status() != Some(200), "404 或 405", "404 or 405")
 }

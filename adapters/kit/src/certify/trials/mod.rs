@@ -8,6 +8,7 @@ mod l1_visits;
 mod l2_exactly_once;
 mod l3_stress;
 mod l4_resilience;
+mod l5_logs;
 mod l5_security;
 mod l6_speed;
 mod l7_pages;
@@ -55,6 +56,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Trial> {
         l5_security::TRIALS,
         l6_speed::TRIALS,
         l7_pages::TRIALS,
+        l5_logs::TRIALS,
     ];
     by_level.into_iter().flatten()
 }

@@ -75,6 +75,8 @@ pub(crate) enum Fault {
     RepeatsThePerson,
     RepeatsTheNameEscaped,
     TakesPersonsByAddress,
+    WritesWhatItIsAsked,
+    WritesTheNameEscaped,
     // L6
     QuotesSlowlyUnderLoad,
     CommitsSlowlyUnderLoad,
@@ -160,6 +162,8 @@ pub(crate) const CAUGHT: &[(Fault, &str)] = &[
     (RepeatsThePerson, "L5-05"),
     (RepeatsTheNameEscaped, "L5-05"),
     (TakesPersonsByAddress, "L5-06"),
+    (WritesWhatItIsAsked, "L5-09"),
+    (WritesTheNameEscaped, "L5-09"),
     (QuotesSlowlyUnderLoad, "L6-01"),
     (CommitsSlowlyUnderLoad, "L6-02"),
     (IsBusyWithinItsPromise, "L6-03"),

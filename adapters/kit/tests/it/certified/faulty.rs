@@ -65,7 +65,9 @@ impl Faulty {
                 manifest.reverse_window_s = Some(SHORT.as_secs().unsigned_abs())
             }
             Some(Fault::RefusesToPayNothing) => manifest.commits_zero = true,
-            Some(Fault::RepeatsTheNameEscaped) => drop(manifest.needs.insert(Need::Name)),
+            Some(Fault::RepeatsTheNameEscaped | Fault::WritesTheNameEscaped) => {
+                manifest.needs.insert(Need::Name);
+            }
             Some(Fault::StatusHidesWhatWasLeft) => manifest.not_found_settles_after_s = 0,
             Some(Fault::QuotesSlowlyUnderLoad) => manifest.quote_p95_ms = PROMISED_MS,
             Some(Fault::CommitsSlowlyUnderLoad) => manifest.commit_p95_ms = PROMISED_MS,

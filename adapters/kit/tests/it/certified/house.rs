@@ -1,5 +1,6 @@
 //! Where an adapter under test lives: a runtime of its own that can be ended at any moment, on a port that stays.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -10,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use yizhan_contract::protocol::STATEMENT_LINES_MAX;
-use yizhan_kit::certify::{Restart, Restarting, Target};
+use yizhan_kit::certify::{Restart, Restarting, Said, Target};
 use yizhan_kit::service::{Asked, Desk, Handler, Problem, ProblemKind, Reply, open, server_config};
 use yizhan_kit::simulate::{Simulated, Simulator};
 
@@ -133,6 +134,7 @@ impl House {
     async fn begin(&self) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
+        self.memory.says("ready");
         let handler = (self.make)(&self.book());
         let tls = Arc::new(server_config(&certificates().of_service()).unwrap());
         let (address, fault, memory) = (self.address, self.fault, Arc::clone(&self.memory));
@@ -194,5 +196,10 @@ impl Restart for Control {
             self.0.begin().await;
             Ok(())
         })
+    }
+
+    fn said(&self) -> io::Result<Option<Said>> {
+        let said = self.0.memory.of().said.clone();
+        Ok(Some(Box::new(io::Cursor::new(said))))
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Remembered {
     /// Of each stay that stands, how often it was told of admission, charges and discharge.
     pub(super) told: HashMap<String, HashMap<VisitEventKind, usize>>,
     pub(super) called_off: HashSet<String>,
+    /// What went to stdout and stderr.
+    pub(super) said: String,
 }
 
 impl Memory {
@@ -50,6 +52,13 @@ impl Memory {
         let times = memory.told.entry(stay).or_default().entry(event.kind).or_default();
         *times += 1;
         *times
+    }
+
+    /// Writes a line of the log.
+    pub(super) fn says(&self, line: &str) {
+        let mut memory = self.of();
+        memory.said.push_str(line);
+        memory.said.push('\n');
     }
 
     /// Whether one event of a stay was told more than once.

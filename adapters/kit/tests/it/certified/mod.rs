@@ -156,7 +156,8 @@ async fn tried_at(level: Level, target: Target) -> Result<Report, CertifyError> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_certificates_are_shown_where_they_are_what_they_are_given_for() {
     let report = tried_with(None, None).await.unwrap();
-    for id in ["L5-07", "L5-08"] {
+    // Nor does it see what one writes that it did not start.
+    for id in ["L5-07", "L5-08", "L5-09"] {
         let trial = report.trials.iter().find(|trial| trial.id == id).unwrap();
         assert!(matches!(trial.outcome, Outcome::NotApplicable { .. }), "{trial:?}");
     }

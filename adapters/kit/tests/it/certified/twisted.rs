@@ -120,6 +120,15 @@ impl Twisted {
                 let name = asked["ask"]["person"]["name"].clone();
                 escaped(edited(reply, |problem| problem["detail"] = name))
             }
+            (Fault::WritesWhatItIsAsked, 400) if is_quote => {
+                self.memory.says(&String::from_utf8_lossy(&asked.body));
+                reply
+            }
+            (Fault::WritesTheNameEscaped, 200) if is_quote => {
+                let asked: Value = serde_json::from_slice(&asked.body).unwrap();
+                self.memory.says(&ascii(&asked["ask"]["person"]["name"].to_string()));
+                reply
+            }
             (Fault::ReadsAnyDay, 400) if asked.path == "/v1/statement" => {
                 json_reply(&json!({"day": "2020-02-28", "lines": []}))
             }
@@ -150,16 +159,18 @@ fn soon() -> Timestamp {
     Timestamp::now() + SOON
 }
 
-/// As JSON is written by those who trust no character set.
 fn escaped(reply: Reply) -> Reply {
-    let mut body = String::new();
-    for character in String::from_utf8(reply.body).unwrap().chars() {
-        match character {
-            '\0'..='~' => body.push(character),
-            _ => body.push_str(&format!("\\u{:04x}", u32::from(character))),
-        }
-    }
+    let body = ascii(&String::from_utf8(reply.body).unwrap());
     Reply { body: body.into_bytes(), ..reply }
+}
+
+/// As JSON is written by those who trust no character set.
+fn ascii(json: &str) -> String {
+    let escaped = |character| match character {
+        '\0'..='~' => String::from(character),
+        _ => format!("\\u{:04x}", u32::from(character)),
+    };
+    json.chars().map(escaped).collect()
 }
 
 fn is_late(reply: &Reply) -> bool {
