@@ -100,7 +100,11 @@ impl Journal {
         let place = path.to_owned();
         let writer = std::thread::Builder::new()
             .name("book".to_owned())
-            .spawn(move || write(&place, &mut file, &queue, &told))
+            .spawn(move || {
+                write(&place, &mut file, &queue, &told);
+                // A child that is just being started has the file as well, and would keep the lock beyond its closing.
+                let _ = file.unlock();
+            })
             .map_err(unusable)?;
         Ok((Self { handed: Some(handed), next: 0, writer: Some(writer) }, Durable(durable)))
     }
