@@ -439,9 +439,6 @@ pub trait Store: Send + Sync {
     /// The heads of the stays' queues whose `due_at` has come, oldest first, but for the hospitals in `busy`.
     fn outbox_due(&self, now: Timestamp, busy: Vec<Arc<str>>, limit: u32) -> Answer<'_, Vec<OutboxEntry>>;
 
-    /// The stay that an entry tells of where there is no bill, and what is known of whose it is; as they are now.
-    fn outbox_stay(&self, stay_id: Uuid) -> Answer<'_, Option<(StoredStay, PersonFacts)>>;
-
     /// Begins a delivery that still has the attempts `entry` names, and hides it until `until`; it has one more then.
     fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool>;
 

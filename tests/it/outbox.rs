@@ -355,7 +355,6 @@ async fn why_a_quiet_stay_has_no_bill_is_told_once() {
     assert!(message.contains("\rERR||FT1") && message.contains("|bad_charges^"), "{message}");
     let noted: serde_json::Value = serde_json::from_str(&posts[0].1).unwrap();
     assert_eq!((&noted["state"], &noted["visit_number"]), (&"needs_attention".into(), &"V1".into()));
-    assert_eq!(noted["beneficiary"]["on_roster"], true);
     let said = &noted["findings"][0];
     assert_eq!(said["code"], "not_priced");
     for (language, part) in [("zh", "（FT1）"), ("en", "at FT1")] {

@@ -6,7 +6,6 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use yizhan_contract::instant::later;
-use yizhan_contract::person::RosterEntry;
 
 use super::pursue::Handled;
 use super::step::Work;
@@ -86,12 +85,11 @@ impl Gateway {
     /// Why a stay has no bill, where this entry is the one to tell of it: priced since, or in the way of something
     /// else by now, there is nothing to tell under it.
     pub async fn unpriced(&self, entry: &OutboxEntry) -> Result<Option<(StayRecord, Noted)>, StoreError> {
-        let Some((stored, person)) = self.store.outbox_stay(entry.stay_id).await? else { return Ok(None) };
-        let record = record(&stored)?;
+        let Some(record) = self.read(StayRef::Stay(entry.stay_id)).await? else { return Ok(None) };
         if record.unpriced.as_ref().is_none_or(|unpriced| unpriced.told_by != entry.outbox_id) {
             return Ok(None);
         }
-        let noted = self.noted_of(&record, person.roster.as_ref())?;
+        let noted = self.noted(&record).await?;
         Ok(Some((record, noted)))
     }
 
@@ -102,14 +100,10 @@ impl Gateway {
         let mrn = part.mrn.value().cloned().map(|mrn| PersonRef::Mrn { hospital, mrn });
         let persons = id_number.into_iter().chain(mrn).collect();
         let roster = self.store.person(persons).await?.and_then(|facts| facts.roster);
-        self.noted_of(record, roster.as_ref())
-    }
-
-    fn noted_of(&self, record: &StayRecord, roster: Option<&RosterEntry>) -> Result<Noted, StoreError> {
         let on = record.day_of_standing(self.runtime.now());
-        let region = self.hospital(&record.part.hospital).map(|hospital| Arc::clone(&hospital.region));
+        let region = self.hospital(&part.hospital).map(|hospital| Arc::clone(&hospital.region));
         let region = region.as_deref().unwrap_or_default();
-        let beneficiary = Beneficiary::of(roster, region, on, &self.policies);
+        let beneficiary = Beneficiary::of(roster.as_ref(), region, on, &self.policies);
         Noted::of(record, 0, beneficiary).map_err(|why| StoreError::Damaged(why.to_string()))
     }
 

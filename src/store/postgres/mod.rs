@@ -186,10 +186,6 @@ impl Store for Postgres {
         Box::pin(async move { self.read_outbox_due(now, &busy, limit).await })
     }
 
-    fn outbox_stay(&self, stay_id: Uuid) -> Answer<'_, Option<(StoredStay, PersonFacts)>> {
-        Box::pin(async move { self.read_owned_stay(&self.telling, &StayRef::Stay(stay_id)).await })
-    }
-
     fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool> {
         Box::pin(self.take_from_outbox(entry, until))
     }

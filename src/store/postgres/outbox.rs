@@ -1,7 +1,6 @@
-//! What hospitals are still to be told, over connections of its own ([`Postgres::telling`]), like the bills and stays
-//! that they are told of: however much there is to tell, settlements do not wait for a connection because of it, nor it
-//! for theirs. These answer before a commit is on the disk: what a server that dies loses of them is a delivery begun or
-//! noted, and then the hospital is told again under the same id.
+//! What hospitals are still to be told, over connections of its own ([`Postgres::telling`]), like the bills that they
+//! are told of: however much there is to tell, settlements do not wait for a connection because of it. These answer before a commit is on the disk: what a
+//! server that dies loses of them is a delivery begun or noted, and then the hospital is told again under the same id.
 
 use std::sync::Arc;
 

@@ -34,20 +34,6 @@ impl Postgres {
         found.open(&Person::open(&self.vault.key, owner)?.data_key).map(Some)
     }
 
-    /// A stay, and what is known of whose it is.
-    pub(super) async fn read_owned_stay(
-        &self,
-        pool: &Pool,
-        stay: &StayRef,
-    ) -> Result<Option<(StoredStay, PersonFacts)>, StoreError> {
-        let question = Question::new(&self.vault, None, Some(stay), &[]);
-        let seen = ask(pool, &question).await?;
-        let Some(found) = &seen.stay else { return Ok(None) };
-        let owner = seen.row(found.person_id).ok_or_else(|| damaged("a stay of nobody"))?;
-        let data_key = Person::open(&self.vault.key, owner)?.data_key;
-        Ok(Some((found.open(&data_key)?, owner.facts(&data_key, false)?)))
-    }
-
     /// A settlement with one version of its bill; absent: the newest.
     pub(super) async fn read_settlement(
         &self,

@@ -232,11 +232,6 @@ impl Store for Sqlite {
         Box::pin(self.read(move |connection| outbox::due(connection, now, &busy, limit)))
     }
 
-    fn outbox_stay(&self, stay_id: Uuid) -> Answer<'_, Option<(StoredStay, PersonFacts)>> {
-        let vault = Arc::clone(&self.vault);
-        Box::pin(self.read(move |connection| read::owned_stay(connection, &vault, stay_id)))
-    }
-
     fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool> {
         Box::pin(self.writer.run(move |connection, _| outbox::take(connection, &entry, until)))
     }

@@ -9,9 +9,7 @@ use super::super::items::{ItemRow, StoredItems};
 use super::super::person::{Person, damaged};
 use super::super::seen::Seen;
 use super::super::vault::Vault;
-use super::super::{
-    CatalogueItem, PersonFacts, PersonRef, StayRef, StoreError, StoredSettlement, StoredStay,
-};
+use super::super::{CatalogueItem, PersonFacts, PersonRef, StayRef, StoreError, StoredSettlement};
 use super::{person, seen};
 use crate::catalogue::scopes_of;
 
@@ -27,19 +25,6 @@ pub(super) fn person(
     let Some(row) = named.person.and_then(|id| seen.row(id)) else { return Ok(None) };
     let data_key = Person::open(&vault.key, row)?.data_key;
     row.facts(&data_key, named.is_ambiguous).map(Some)
-}
-
-/// A stay, and what is known of whose it is.
-pub(super) fn owned_stay(
-    connection: &Connection,
-    vault: &Vault,
-    stay_id: Uuid,
-) -> Result<Option<(StoredStay, PersonFacts)>, StoreError> {
-    let Some(found) = seen::find_stay(connection, vault, &StayRef::Stay(stay_id))? else { return Ok(None) };
-    let people = seen::people(connection, std::iter::once(found.person_id))?;
-    let owner = people.first().ok_or_else(|| damaged("a stay of nobody"))?;
-    let data_key = Person::open(&vault.key, owner)?.data_key;
-    Ok(Some((found.open(&data_key)?, owner.facts(&data_key, false)?)))
 }
 
 /// A settlement with one version of its bill; absent: the newest.

@@ -114,7 +114,7 @@ macro_rules! found_by {
     };
 }
 
-pub(super) fn find_stay(
+fn find_stay(
     connection: &Connection,
     vault: &Vault,
     reference: &StayRef,

@@ -189,10 +189,6 @@ impl Store for Gate {
         self.inner.outbox_due(now, busy, limit)
     }
 
-    fn outbox_stay(&self, stay_id: Uuid) -> Answer<'_, Option<(StoredStay, PersonFacts)>> {
-        self.inner.outbox_stay(stay_id)
-    }
-
     fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool> {
         Box::pin(async move {
             if let Some((clock, by)) = self.outbox_takes.get() {

@@ -138,7 +138,6 @@ async fn hospitals_are_told_while_settlements_have_all_connections() {
         assert!(store.outbox_due(now(), vec![], 1).await.unwrap().is_empty());
         assert!(store.outbox_waiting(1).await.unwrap().is_empty());
         assert!(store.bill(uuid::Uuid::nil(), 1).await.unwrap().is_none());
-        assert!(store.outbox_stay(uuid::Uuid::nil()).await.unwrap().is_none());
         deciding.go_on();
     };
     let (slow, ()) = tokio::join!(store.step(slow), telling);

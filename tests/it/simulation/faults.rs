@@ -185,10 +185,6 @@ impl Store for Faulty {
         Box::pin(self.around(READ, due))
     }
 
-    fn outbox_stay(&self, stay_id: Uuid) -> Answer<'_, Option<(StoredStay, PersonFacts)>> {
-        Box::pin(self.around(READ, self.inner.outbox_stay(stay_id)))
-    }
-
     fn outbox_take(&self, entry: OutboxEntry, until: Timestamp) -> Answer<'_, bool> {
         Box::pin(self.around(WRITE, self.inner.outbox_take(entry, until)))
     }
