@@ -66,7 +66,7 @@ const MISTAKES: &[(Mistake, &str, Way)] = &[
     (Mistake::ForgetToTell, "told", Any),
     (Mistake::TellUnderNewId, "told", Any),
     (Mistake::TellTheNewestFirst, "told", Any),
-    (Mistake::LookPastReservations, "caps", Aim("committing / commit / very_late / -")),
+    (Mistake::LookPastReservations, "caps", Any),
     (Mistake::KeepAnEarlierTime, "in time", Any),
     (Mistake::ForgetWhatElseIsPaid, "paid once", Script(4, 2, &["bureau commit 1 other_amount -"])),
     (Mistake::TrustLapsedQuotes, "while it holds", Script(1, 1, &["insurer quote 1 quotes stalls"])),
