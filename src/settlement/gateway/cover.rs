@@ -50,8 +50,9 @@ impl AskedAhead {
         for to_ask in turns {
             let first = to_ask.legs.first();
             let Some(adapter) = first.and_then(|leg| seen.payers.of(&leg.payer)) else { continue };
-            if adapter.says_cover() && ahead.find(adapter, to_ask).is_none() {
-                let answering = gateway.cover(&seen.record, to_ask, adapter);
+            if ahead.find(adapter, to_ask).is_none()
+                && let Some(answering) = gateway.cover(&seen.record, to_ask, adapter)
+            {
                 ahead.under_way.push(answering.clone());
                 ahead.asked.push((Arc::clone(&adapter.name), payers(to_ask), answering));
             }
@@ -80,10 +81,10 @@ impl AskedAhead {
 }
 
 impl Gateway {
-    /// What an adapter that can say so says of the person's cover. What it does not say, its quote does.
-    pub(super) fn cover(&self, record: &StayRecord, to_ask: &ToAsk, adapter: &Adapter) -> Answering {
+    /// What an adapter that can say so says of the person's cover; absent: it is not asked, its quote says so.
+    pub(super) fn cover(&self, record: &StayRecord, to_ask: &ToAsk, adapter: &Adapter) -> Option<Answering> {
         if !adapter.says_cover() {
-            return std::future::ready(Covers::Perhaps).boxed().shared();
+            return None;
         }
         let question = told::coverage(record, to_ask, &adapter.manifest().needs);
         let (gateway, payer, legs) = (self.clone(), Arc::clone(&adapter.payer), to_ask.legs.clone());
@@ -92,7 +93,7 @@ impl Gateway {
             let answer = gateway.within(deadline, payer.coverage(&question, deadline)).await;
             understood(answer.map_or_else(|| Coverage::Unavailable(no_answer()), heard::coverage), &legs)
         };
-        asking.boxed().shared()
+        Some(asking.boxed().shared())
     }
 }
 

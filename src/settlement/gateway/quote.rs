@@ -119,7 +119,7 @@ impl Drive<'_> {
         let first = to_ask.legs.first()?;
         let adapter = seen.payers.of(&first.payer)?;
         let cover = ahead.find(adapter, to_ask);
-        let cover = cover.unwrap_or_else(|| self.gateway.cover(&seen.record, to_ask, adapter));
+        let cover = cover.or_else(|| self.gateway.cover(&seen.record, to_ask, adapter));
         match ahead.beside(self.put(seen, to_ask, adapter, cover)).await {
             Ok(answers) => given.extend(answers),
             Err(Unanswered::NotReady(what)) => {
@@ -148,10 +148,14 @@ impl Drive<'_> {
         seen: &Seen,
         to_ask: &ToAsk,
         adapter: &Adapter,
-        cover: Answering,
+        cover: Option<Answering>,
     ) -> Result<Given, Unanswered> {
         let deadline = later(self.gateway.runtime().now(), ASK_DEADLINE);
-        let unsaid = match cover.await {
+        let covers = match cover {
+            Some(asked) => asked.await,
+            None => Covers::Perhaps,
+        };
+        let unsaid = match covers {
             Covers::Nobody => return Ok(answered(to_ask, |_, asked| Answer::not_covered(asked))),
             Covers::Perhaps => None,
             Covers::Unsaid(why) => Some(why),
