@@ -60,6 +60,10 @@ impl Decision {
                 self.ordered_by_person(record, note, *has_seen, hold, owner)
             }
             Carry::CalledOff { hold } => self.called_off(record, hold, owner),
+            Carry::Over { saga, .. } if record.is_delivering() && saga.is_delivering() => {
+                // It was written, and its driver did not hear of it: who is advanced has not ended yet.
+                Err(Undecided::LookAgain)
+            }
             Carry::Over { saga, .. } if record.is_delivering() => self.delivery_over(record, saga, owner),
             Carry::Over { saga, given } => self.over(record, saga, given.as_ref(), owner),
         }

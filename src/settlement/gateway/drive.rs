@@ -166,7 +166,9 @@ impl Drive<'_> {
                 Ok(None) if given.is_some() => return Ok(Went::On),
                 Ok(None) => {
                     let anew = self.look().await?.ok_or_else(lost_saga)?;
-                    if !anew.record.is_carried_out() {
+                    // An end that was written unheard may leave those to be waited for whose part is advanced.
+                    let is_written = anew.record.is_delivering() && saga.is_delivering();
+                    if is_written || !anew.record.is_carried_out() {
                         return Ok(Went::On);
                     }
                     again = Some(anew);

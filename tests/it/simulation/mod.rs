@@ -42,6 +42,7 @@ pub(crate) mod workload;
 mod world;
 
 use opening::Open;
+use workload::{TOWNSHIP, Work};
 use world::{Ran, Schedule, World};
 
 fn named(name: &str) -> Option<u64> {
@@ -70,6 +71,26 @@ fn a_request_whose_time_has_passed_does_not_leave() {
         let alone = Schedule { gateways: Some(1), ..Schedule::scripted(1, 1, vec![stalls]) };
         let ran = kept(&alone, Open::InMemory);
         if !ran.log.contains("stands still") {
+            assert!(nth > 10, "{nth} writes only: {}", ran.log);
+            return;
+        }
+    }
+}
+
+/// What a gateway wrote and did not hear of it writes again, and that changes nothing: whichever of its writes it is, of
+/// stays whose hospital advances what the insurer does not say in time.
+#[test]
+fn what_was_written_unheard_is_not_done_twice() {
+    for nth in 1.. {
+        let script = vec![
+            peer_bugs::fault("insurer commit 1 breaks_off -"),
+            peer_bugs::fault(&format!("store drive {nth} in_doubt -")),
+        ];
+        let work = Work::Plain { hospital: TOWNSHIP, amount: 30_000 };
+        let ran =
+            kept(&Schedule { work, gateways: Some(1), ..Schedule::scripted(1, 8, script) }, Open::InMemory);
+        assert!(ran.log.contains(" advanced\n"), "{}", ran.log);
+        if !ran.log.contains("in_doubt") {
             assert!(nth > 10, "{nth} writes only: {}", ran.log);
             return;
         }
