@@ -95,17 +95,22 @@ impl Drive<'_> {
                 Ok(Priced::Ask(to_ask)) => {
                     self.renew().await?;
                     let ahead = ahead.get_or_insert_with(|| {
-                        let is_worth_it =
-                            seen.payers.adapters().filter(|adapter| adapter.says_cover()).count() > 1;
-                        let turns = is_worth_it
-                            .then(|| turns(&to_ask, &given, |given| self.price(seen, mode, given, &items)));
-                        AskedAhead::of(self.gateway, seen, &turns.unwrap_or_default())
+                        let price = |given: &Given| self.price(seen, mode, given, &items);
+                        self.ask_ahead(seen, || turns(&to_ask, &given, price))
                     });
                     if let Some(stopped) = self.ask(seen, &to_ask, &mut given, ahead).await {
                         return Ok(stopped);
                     }
                 }
             }
+        }
+    }
+
+    /// With one that can say whether it covers the person there is nothing to ask before its turn.
+    fn ask_ahead(&self, seen: &Seen, turns: impl FnOnce() -> Vec<ToAsk>) -> AskedAhead {
+        match seen.payers.adapters().filter(|adapter| adapter.says_cover()).count() {
+            0 | 1 => AskedAhead::default(),
+            _ => AskedAhead::of(self.gateway, seen, &turns()),
         }
     }
 
