@@ -108,12 +108,18 @@ impl Cluster {
         std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    /// `kill -9`, to the server itself.
-    pub(crate) fn kill(&self) {
+    /// `kill -9`, to the server itself: what it leaves behind. Each of these processes answers until it sees it.
+    pub(crate) fn kill(&self) -> Vec<String> {
         let lock = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
         let server = lock.lines().next().unwrap().trim();
-        // The shell's own `kill`: a bare Debian has no program of that name.
-        assert!(Command::new("sh").args(["-c", "kill -9 \"$0\"", server]).status().unwrap().success());
+        // It starts none while they are counted.
+        signal(server, "-STOP");
+        let folders = std::fs::read_dir("/proc").unwrap();
+        let processes = folders.filter_map(|folder| folder.unwrap().file_name().into_string().ok());
+        let left = processes.filter(|process| stat(process).is_some_and(|(_, parent)| parent == server));
+        let left = left.collect();
+        signal(server, "-KILL");
+        left
     }
 
     fn pg_ctl(&self, more: &[&str]) -> bool {
@@ -174,6 +180,24 @@ impl Drop for Cluster {
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
     }
+}
+
+/// By the shell's own `kill`: a bare Debian has no program of that name.
+fn signal(process: &str, name: &str) {
+    assert!(Command::new("sh").args(["-c", "kill $0 $1", name, process]).status().unwrap().success());
+}
+
+/// Whether a process has ended, noticed by its parent or not.
+pub(crate) fn has_ended(process: &str) -> bool {
+    stat(process).is_none_or(|(state, _)| state == "Z")
+}
+
+/// A process's state and its parent.
+fn stat(process: &str) -> Option<(String, String)> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The program's name before them may hold anything.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ').map(str::to_owned);
+    Some((fields.next()?, fields.next()?))
 }
 
 /// Where PostgreSQL's programs are: `YIZHAN_TEST_PG_BIN`, Debian's place, else the path.

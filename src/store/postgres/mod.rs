@@ -71,7 +71,8 @@ pub struct Options {
 /// Connections that keep two cores of a server busy with steps that wait for the disk.
 const CONNECTIONS_MAX: usize = 16;
 const WAIT_MS: u64 = 500;
-const DOUBT_MS: u64 = 15_000;
+/// Senders wait ten seconds or longer: of a server that has ended they are told before they give up.
+const DOUBT_MS: u64 = 8_000;
 /// Connections for telling hospitals: one reads what is due or a bill while the other notes what became of one.
 pub const TELLING_CONNECTIONS: usize = 2;
 
