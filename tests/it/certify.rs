@@ -6,7 +6,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use yizhan_kit::Service;
 use yizhan_kit::certify::{
-    Certify, Level, Outcome, PATIENCE, Report, Standing, Started, Target, TestData, certify,
+    Certify, Commanded, Level, Outcome, PATIENCE, Report, Standing, Started, Target, TestData, certify,
 };
 use yizhan_kit::simulate::{Simulated, simulate};
 
@@ -37,6 +37,20 @@ const CASES: &[Case] = &[
         data: None,
         exit: 5,
         says: &["L4-04", "未测 not run", "L4 故障恢复 resilience: 未测完 incomplete"],
+    },
+    Case {
+        name: "whoever was not ended by the command for it has not shown anything",
+        arguments: &["--levels", "L4", "--restart", "true"],
+        data: None,
+        exit: 5,
+        says: &["L4-04", "the adapter was not ended: a connection from before is still open"],
+    },
+    Case {
+        name: "an adapter is not started where somebody answers already",
+        arguments: &["--levels", "L0", "--start", "exec sleep 60"],
+        data: None,
+        exit: 2,
+        says: &["somebody answers there already"],
     },
     Case {
         name: "a person is covered who should not be",
@@ -133,18 +147,20 @@ async fn a_mapped_insurer_keeps_its_promises_under_load() {
         path("insurer.db"),
         path("anxin.key"),
     );
-    let _core = Started::begin(&core, &folder.path().join("insurer.log")).unwrap();
+    let at = |port: u16| Target { url: format!("http://127.0.0.1:{port}"), tls: None };
+    let _core = Started::begin(&core, &folder.path().join("insurer.log"), &at(insurer)).unwrap();
     let served = format!(
         "exec {} adapter serve --mapping {} --listen 127.0.0.1:{adapter} --book {}",
         env!("CARGO_BIN_EXE_yizhan"),
         path("mapping.toml"),
         path("anxin.book"),
     );
+    let started = Started::begin(&served, &folder.path().join("adapter.log"), &at(adapter)).unwrap();
     let asked = Certify {
-        target: Target { url: format!("http://127.0.0.1:{adapter}"), tls: None },
+        target: at(adapter),
         data: TestData::default(),
         levels: vec![Level::L5, Level::L6],
-        restart: Some(Box::new(Started::begin(&served, &folder.path().join("adapter.log")).unwrap())),
+        restart: Some(Box::new(started)),
         load: Duration::from_secs(1),
         patience: PATIENCE,
     };
@@ -169,15 +185,42 @@ async fn what_the_simulated_payer_writes_names_nobody() {
         env!("CARGO_BIN_EXE_yizhan"),
         folder.path().join("payer.book").display(),
     );
+    let target = Target { url: format!("http://127.0.0.1:{port}"), tls: None };
+    let started = Started::begin(&command, &folder.path().join("adapter.log"), &target).unwrap();
     let asked = Certify {
-        target: Target { url: format!("http://127.0.0.1:{port}"), tls: None },
+        target,
         data: TestData::default(),
         levels: vec![Level::L5],
-        restart: Some(Box::new(Started::begin(&command, &folder.path().join("adapter.log")).unwrap())),
+        restart: Some(Box::new(started)),
         load: Duration::ZERO,
         patience: PATIENCE,
     };
     assert_eq!(of_logs(&certify(asked, &()).await.unwrap()), Outcome::Passed);
+}
+
+/// An adapter that is kept alive by somebody else, and killed by a command of theirs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_of_ones_own_that_kills_the_adapter_reaches_l4() {
+    let folder = TempDir::new().unwrap();
+    let port = free_port();
+    let [id, book] = ["payer.pid", "payer.book"].map(|name| folder.path().join(name).display().to_string());
+    let kept_alive = format!(
+        "while :; do {} simulate payer --payer supplementary --listen 127.0.0.1:{port} --book {book} & echo $! > {id}; wait $!; done",
+        env!("CARGO_BIN_EXE_yizhan"),
+    );
+    let target = Target { url: format!("http://127.0.0.1:{port}"), tls: None };
+    let _keeper = Started::begin(&kept_alive, &folder.path().join("payer.log"), &target).unwrap();
+    let asked = Certify {
+        target,
+        data: TestData::default(),
+        levels: vec![Level::L4],
+        restart: Some(Box::new(Commanded(format!("kill -9 $(cat {id})")))),
+        load: Duration::ZERO,
+        patience: PATIENCE,
+    };
+    let report = certify(asked, &()).await.unwrap();
+    let level = report.levels.iter().find(|level| level.level == Level::L4).unwrap();
+    assert_eq!(level.standing, Standing::Passed, "{:#?}", report.trials);
 }
 
 /// What an adapter wrote that failed is there to be read: beside the reports, or in a file that is named.

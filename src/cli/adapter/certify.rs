@@ -7,8 +7,8 @@ use clap::Args;
 use tempfile::TempPath;
 use yizhan_kit::certify::attestation::{PublicKey, VALID, make_key, public_key, sign};
 use yizhan_kit::certify::{
-    Certify, ClientFiles, Commanded, LOAD, Level, PATIENCE, PairFiles, Report, Restart, Standing, Started,
-    Target, Terminal, TestData, certify,
+    Certify, ClientFiles, Commanded, LOAD, Level, PATIENCE, PairFiles, Report, Restart, Standing, StartError,
+    Started, Target, Terminal, TestData, certify,
 };
 use yizhan_kit::stop_signal;
 
@@ -114,10 +114,18 @@ pub(super) fn run(args: CertifyArgs) -> anyhow::Result<Exit> {
         std::fs::create_dir_all(folder).map_err(|why| house::unusable(folder, &why))?;
     }
     let log = Log::of(&args)?;
-    let Some(report) = tried(&args, data, log.as_ref())? else {
-        complain("评测已中断，没有结论 | broken off: nothing was certified");
-        log.map_or(Ok(()), Log::keep)?;
-        return Ok(Exit::NeedsAttention);
+    let report = match tried(&args, data, log.as_ref()) {
+        Ok(Some(report)) => report,
+        Ok(None) => {
+            complain("评测已中断，没有结论 | broken off: nothing was certified");
+            log.map_or(Ok(()), Log::keep)?;
+            return Ok(Exit::NeedsAttention);
+        }
+        Err(why) => {
+            // A command that ended too soon has said there why.
+            log.map_or(Ok(()), Log::keep)?;
+            return Err(why);
+        }
     };
     written(&args, &report)?;
     if let Some(log) = log.filter(|_| !report.is_good()) {
@@ -140,11 +148,13 @@ fn test_data(file: &Path) -> anyhow::Result<Result<TestData, String>> {
 
 /// Absent: broken off by a signal; an adapter that was started ends with it.
 fn tried(args: &CertifyArgs, data: TestData, log: Option<&Log>) -> anyhow::Result<Option<Report>> {
+    let target = Target { url: args.url.clone(), tls: client_files(args) };
+    let restart = restart(args, &target, log)?;
     let asked = Certify {
-        target: Target { url: args.url.clone(), tls: client_files(args) },
+        target,
         data,
         levels: if args.levels.is_empty() { Level::ALL.to_vec() } else { args.levels.clone() },
-        restart: restart(args, log)?,
+        restart,
         load: LOAD,
         patience: PATIENCE,
     };
@@ -166,9 +176,16 @@ fn client_files(args: &CertifyArgs) -> Option<ClientFiles> {
     Some(ClientFiles { ca: args.ca.clone()?, certificate, key, expired, next })
 }
 
-fn restart(args: &CertifyArgs, log: Option<&Log>) -> anyhow::Result<Option<Box<dyn Restart>>> {
+fn restart(
+    args: &CertifyArgs,
+    target: &Target,
+    log: Option<&Log>,
+) -> anyhow::Result<Option<Box<dyn Restart>>> {
     if let (Some(command), Some(log)) = (&args.start, log) {
-        let started = Started::begin(command, &log.path).map_err(|why| house::unusable(&log.path, &why))?;
+        let started = Started::begin(command, &log.path, target).map_err(|why| match why {
+            StartError::Io(why) => house::unusable(&log.path, &why),
+            other => other.into(),
+        })?;
         return Ok(Some(Box::new(started)));
     }
     Ok(args.restart.clone().map(|command| Box::new(Commanded(command)) as _))
@@ -196,7 +213,8 @@ impl Log {
 
     /// For whoever has to find out what was wrong.
     fn keep(self) -> anyhow::Result<()> {
-        if let Some(passing) = self.passing {
+        let is_empty = || std::fs::metadata(&self.path).is_ok_and(|log| log.len() == 0);
+        if let Some(passing) = self.passing.filter(|_| !is_empty()) {
             let path = passing.keep()?;
             let path = path.display();
             complain(&format!(

@@ -8,12 +8,12 @@ use jiff::civil::Date;
 use yizhan_contract::payer::{Quote, QuoteAnswer, StatementLine};
 use yizhan_contract::protocol::Statement;
 use yizhan_contract::stay::civil_date;
-use yizhan_contract::{Money, PayerCode, Text};
+use yizhan_contract::{Money, PayerCode};
 
 use super::bench::{Bench, Quoted};
 use super::came::Came;
 use super::data::TestPerson;
-use super::verdict::{Stop, Verdict, failed, not_run};
+use super::verdict::{Stop, Verdict, not_run};
 use super::visits::Stay;
 use crate::given;
 
@@ -21,12 +21,6 @@ use crate::given;
 pub(super) const POLL_EACH: Duration = Duration::from_millis(200);
 /// Pages of a statement that are read; past it, its end is not believed in.
 const PAGES_MAX: usize = 10_000;
-/// After a start, before the adapter is given up.
-pub(super) const STARTS_WITHIN: Duration = Duration::from_secs(30);
-const START_POLL_EACH: Duration = Duration::from_millis(50);
-
-/// After an adapter said what it is, for the system behind it.
-const SYSTEM_WITHIN: Duration = Duration::from_secs(30);
 
 impl Bench {
     /// A quote of every payer the adapter serves.
@@ -124,70 +118,6 @@ impl Bench {
             format!("{id} 入账 {total}，而非 {booked}"),
             format!("{total} in the book for {id}, not {booked}"),
         )
-    }
-
-    /// Ends the adapter without a warning, starts it again and waits until it answers.
-    pub(super) async fn restarted(&self) -> Verdict {
-        let Some(restart) = &self.restart else {
-            return not_run(
-                "需要 --start 或 --restart，评测工具才能中断并重启适配器",
-                "needs --start or --restart, so that the kit can end the adapter and start it again",
-            );
-        };
-        if let Err(why) = restart.restart().await {
-            let zh = format!("无法重启：{why}");
-            return not_run(zh, format!("cannot be started again: {why}"));
-        }
-        self.forgets_what_was_written();
-        self.answers_again(STARTS_WITHIN).await?;
-        // The system behind it may have been ended with it.
-        self.waits_for_its_system().await;
-        Ok(())
-    }
-
-    /// Waits until an adapter that was just started says what it is.
-    pub(super) async fn answers_again(&self, within: Duration) -> Verdict {
-        let until = tokio::time::Instant::now() + within;
-        loop {
-            if self.caller.begin_anew().is_ok() && self.caller.called.connect().await.is_ok() {
-                let came = self.caller.get("/v1/describe").await;
-                if came.status() == Some(200) {
-                    return Ok(());
-                }
-            }
-            if until <= tokio::time::Instant::now() {
-                return failed(
-                    Text::new("重启后 30 秒内恢复服务", "answers again within 30 s of its start"),
-                    Text::new("没有应答", "no answer"),
-                    None,
-                );
-            }
-            tokio::time::sleep(START_POLL_EACH).await;
-        }
-    }
-
-    /// An adapter may be up before the system behind it is: a quote it cannot give yet is asked for again for a while. What
-    /// it answers in the end is for the trials to judge.
-    pub(super) async fn waits_for_its_system(&self) {
-        let until = tokio::time::Instant::now() + SYSTEM_WITHIN;
-        while self.is_unavailable().await && tokio::time::Instant::now() < until {
-            tokio::time::sleep(POLL_EACH).await;
-        }
-    }
-
-    /// Whether it says so itself, of a stay it is told of or of its quote.
-    async fn is_unavailable(&self) -> bool {
-        let person = &self.data.people.covered;
-        let came = match self.stay(person).await {
-            Ok(stay) => {
-                let asked = self.ask(person, &stay, &self.manifest().serves, None);
-                Some(self.caller.post("/v1/quote", &asked).await.0)
-            }
-            Err(Stop::Failed(failure)) => failure.exchange,
-            Err(_) => None,
-        };
-        let answer = came.and_then(|came| came.json());
-        answer.is_some_and(|answer| answer["answer"] == "unavailable")
     }
 
     /// Whether the adapter still says anything at all.

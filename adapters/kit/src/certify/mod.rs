@@ -10,6 +10,7 @@ mod bench;
 mod caller;
 mod came;
 mod data;
+mod ended;
 mod exchange;
 mod named;
 mod outcomes;
@@ -34,7 +35,7 @@ use bench::Bench;
 use caller::Caller;
 pub use data::{People, TestData, TestPerson};
 pub use report::{LevelReport, Outcome, Progress, Report, Standing, Terminal, TrialReport};
-pub use restart::{Commanded, Restart, Restarting, Said, Started};
+pub use restart::{Commanded, Restart, Restarting, Said, StartError, Started};
 pub use target::{ClientFiles, PairFiles, Target, TargetError};
 use trials::Trial;
 use verdict::{Stop, Verdict};
@@ -66,13 +67,17 @@ pub enum CertifyError {
     Target(#[from] TargetError),
     #[error("无法取得随机数（{0}）| no random numbers: {0}")]
     NoRandom(std::io::Error),
+    #[error(
+        "--start 的命令已经结束（{0}）：它须在前台运行适配器，不可放到后台（&、守护进程） | the command of --start has ended ({0}): it has to run the adapter in the foreground, not as a background job or daemon"
+    )]
+    NotInFront(String),
 }
 
 /// Tries an adapter, level by level. A level that was asked for brings those trials of lower ones with it that it
 /// stands on.
 ///
 /// # Errors
-/// Where the adapter cannot be called at all as it was named.
+/// Where the adapter cannot be called at all as it was named, or what was to start it has ended.
 pub async fn certify(certify: Certify, progress: &dyn Progress) -> Result<Report, CertifyError> {
     let began = given::steady();
     let Certify { target, data, levels, restart, load, patience } = certify;
@@ -80,8 +85,12 @@ pub async fn certify(certify: Certify, progress: &dyn Progress) -> Result<Report
     let caller = Caller::of(target.check()?, patience)?;
     let bench = Bench::of(caller, data, restart, load).map_err(CertifyError::NoRandom)?;
     // One that was just started needs a moment; if it never answers, L0-01 says so.
-    let within = if bench.restart.is_some() { asking::STARTS_WITHIN } else { ANSWERS_WITHIN };
+    let within = if bench.restart.is_some() { ended::STARTS_WITHIN } else { ANSWERS_WITHIN };
     let _ = bench.answers_again(within).await;
+    // Whoever answers then is somebody else, or cannot be ended.
+    if let Some(how) = bench.has_ended() {
+        return Err(CertifyError::NotInFront(how));
+    }
     let chosen: Vec<&Trial> = trials::all().filter(|trial| is_asked_for(trial, &levels)).collect();
     let mut made = Vec::with_capacity(chosen.len());
     let mut passed = HashSet::new();
@@ -154,7 +163,7 @@ async fn ready(
         return Ok(());
     }
     match &bench.restart {
-        Some(_) => bench.restarted().await,
+        Some(_) => bench.revived().await,
         None => verdict::not_run("适配器已无应答", "the adapter answers no more"),
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, BufRead, BufReader, Read as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Stdio;
@@ -12,8 +13,12 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
+use super::target::{Target, TargetError};
+
 /// How long a command may take to stop and start an adapter.
 const RESTART_WAIT: Duration = Duration::from_secs(60);
+/// For somebody who listens where an adapter is to be started.
+const TAKEN_WITHIN: Duration = Duration::from_secs(1);
 
 pub type Restarting<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
@@ -23,6 +28,11 @@ pub type Said = Box<dyn BufRead + Send>;
 /// Whoever can end an adapter without a warning (`kill -9`, or the plug) and start it on what it has kept.
 pub trait Restart: Send + Sync {
     fn restart(&self) -> Restarting<'_>;
+
+    /// How the process has ended that was to run the adapter. Absent: it runs, or is nobody's here to see.
+    fn has_ended(&self) -> Option<String> {
+        None
+    }
 
     /// Everything the adapter has written to its stdout and stderr so far, over all its lives; absent: that goes elsewhere.
     ///
@@ -68,12 +78,32 @@ impl Drop for Running {
     }
 }
 
+/// Why no adapter is started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error(
+        "{0}：已有程序在此应答，由 --start 启动的适配器无法使用这个地址。请先结束它 | {0}: somebody answers there already, and the adapter of --start cannot. End that one first"
+    )]
+    Taken(String),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
 impl Started {
-    /// What the adapter writes to stdout and stderr goes to the file `log`, which is emptied first.
+    /// Starts what will answer at the target, where nobody does yet: another would be certified in its place. What it
+    /// writes to stdout and stderr goes to the file `log`, which is emptied first.
     ///
     /// # Errors
-    /// Where no shell can be started, or the file cannot be written.
-    pub fn begin(command: &str, log: &Path) -> io::Result<Self> {
+    /// Where the target is taken or none, no shell can be started, or the file cannot be written.
+    pub fn begin(command: &str, log: &Path, target: &Target) -> Result<Self, StartError> {
+        let called = target.check()?;
+        // A name that leads nowhere is taken by nobody.
+        let mut addresses = (called.host(), called.port()).to_socket_addrs().into_iter().flatten();
+        if addresses.any(|address| TcpStream::connect_timeout(&address, TAKEN_WITHIN).is_ok()) {
+            return Err(StartError::Taken(target.url.clone()));
+        }
         File::create(log)?;
         let running = Mutex::new(Some(Running::start(command, log)?));
         Ok(Self { command: command.to_owned(), log: log.to_owned(), running })
@@ -94,6 +124,13 @@ impl Restart for Started {
             *running = Some(again.map_err(|why| why.to_string())?);
             Ok(())
         })
+    }
+
+    fn has_ended(&self) -> Option<String> {
+        // Whoever holds it is starting it again.
+        let mut running = self.running.try_lock().ok()?;
+        let ended = running.as_mut()?.child.try_wait();
+        ended.unwrap_or_default().map(|status| status.to_string())
     }
 
     fn said(&self) -> io::Result<Option<Said>> {

@@ -45,9 +45,10 @@ async fn the_python_example_survives_kill_9_and_passes_every_level() {
         path("service.key").display(),
         path("ca.pem").display(),
     );
-    let started = Started::begin(&command, &folder.path().join("adapter.log")).unwrap();
+    let target = Target { url: format!("https://localhost:{port}"), tls: Some(certificates().of_caller()) };
+    let started = Started::begin(&command, &folder.path().join("adapter.log"), &target).unwrap();
     let asked = Certify {
-        target: Target { url: format!("https://localhost:{port}"), tls: Some(certificates().of_caller()) },
+        target,
         data: TestData::default(),
         levels: Level::ALL.to_vec(),
         restart: Some(Box::new(started)),

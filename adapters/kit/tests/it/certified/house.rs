@@ -131,7 +131,7 @@ impl House {
         self.folder.path().join("book")
     }
 
-    async fn begin(&self) {
+    pub(super) async fn begin(&self) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
         self.memory.says("ready");
@@ -150,7 +150,7 @@ impl House {
         *self.running.lock().unwrap() = Some(runtime);
     }
 
-    async fn end(&self) {
+    pub(super) async fn end(&self) {
         let Some(runtime) = self.running.lock().unwrap().take() else { return };
         // Tasks are dropped where they stand, as by kill -9; the book alone keeps what it was handed.
         tokio::task::spawn_blocking(move || runtime.shutdown_timeout(ENDS_WITHIN)).await.unwrap();

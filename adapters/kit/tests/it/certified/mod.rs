@@ -2,6 +2,7 @@
 
 mod careless;
 mod cheaper;
+mod ended;
 mod faults;
 mod faulty;
 mod front;
