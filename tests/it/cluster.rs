@@ -110,16 +110,29 @@ impl Cluster {
 
     /// `kill -9`, to the server itself: what it leaves behind. Each of these processes answers until it sees it.
     pub(crate) fn kill(&self) -> Vec<String> {
+        let mut left = self.stopped();
+        signal(&left.remove(0), "-KILL");
+        left
+    }
+
+    /// Every process of it stands still, with all its connections open.
+    pub(crate) fn pause(&self) {
+        self.stopped().iter().skip(1).for_each(|process| signal(process, "-STOP"));
+    }
+
+    pub(crate) fn resume(&self) {
+        self.stopped().iter().for_each(|process| signal(process, "-CONT"));
+    }
+
+    /// The server, which starts no process any more, and those it has started.
+    fn stopped(&self) -> Vec<String> {
         let lock = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
         let server = lock.lines().next().unwrap().trim();
-        // It starts none while they are counted.
         signal(server, "-STOP");
         let folders = std::fs::read_dir("/proc").unwrap();
         let processes = folders.filter_map(|folder| folder.unwrap().file_name().into_string().ok());
-        let left = processes.filter(|process| stat(process).is_some_and(|(_, parent)| parent == server));
-        let left = left.collect();
-        signal(server, "-KILL");
-        left
+        let started = processes.filter(|process| stat(process).is_some_and(|(_, parent)| parent == server));
+        [server.to_owned()].into_iter().chain(started).collect()
     }
 
     fn pg_ctl(&self, more: &[&str]) -> bool {

@@ -163,12 +163,16 @@ impl Drive<'_> {
             match self.carry(seen, Carry::Over { saga: saga.clone(), given: given.clone() }).await {
                 Ok(Some(_)) if is_quoted_again => return Ok(Went::On),
                 Ok(Some(outcome)) => return Ok(Went::Ended(outcome)),
-                Ok(None) if given.is_some() => return Ok(Went::On),
                 Ok(None) => {
                     let anew = self.look().await?.ok_or_else(lost_saga)?;
-                    // An end that was written unheard may leave those to be waited for whose part is advanced.
-                    let is_written = anew.record.is_delivering() && saga.is_delivering();
-                    if is_written || !anew.record.is_carried_out() {
+                    // One that waits for nobody but those whose part is advanced is carried out still.
+                    let is_written = !anew.record.is_carried_out()
+                        || (anew.record.is_delivering() && saga.is_delivering());
+                    // It was written, and nobody here heard of it.
+                    if is_written && !is_quoted_again {
+                        return Ok(Went::Ended(self.gateway.stands(&anew.record).await?));
+                    }
+                    if is_written || given.is_some() {
                         return Ok(Went::On);
                     }
                     again = Some(anew);

@@ -63,7 +63,7 @@ impl Gateway {
     }
 
     /// A stay as it stands by now: its bill, or that its payers are being asked for one.
-    async fn stands(&self, record: &StayRecord) -> Result<Outcome, StoreError> {
+    pub(super) async fn stands(&self, record: &StayRecord) -> Result<Outcome, StoreError> {
         Ok(match record.standing_bill() {
             Some(bill) => Outcome::Bill(Box::new(bill.clone())),
             None => Outcome::Noted(Box::new(self.noted(record).await?)),

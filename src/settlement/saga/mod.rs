@@ -285,10 +285,11 @@ impl Saga {
     }
 
     /// What becomes of a call that is advanced is its hospital's alone while nobody knows it; and once payers of later
-    /// waves were sent their part, for those may not be able to take it back, also where it refuses or breaks its word.
+    /// waves may have their part, for those may not be able to take it back, also where it refuses or breaks its word.
     fn is_hospitals(&self, nth: usize) -> bool {
         let Some(call) = self.calls.get(nth).filter(|call| call.is_advanced) else { return false };
-        let is_begun = |other: &Call| call.wave < other.wave && other.commit.state != Sent::Intended;
+        let is_unsent = |other: &Call| matches!(other.commit.state, Sent::Intended | Sent::Fenced);
+        let is_begun = |other: &Call| call.wave < other.wave && !is_unsent(other);
         match call.commit.state {
             Sent::Unknown { .. } => true,
             Sent::Refused { .. } | Sent::Dropped => self.calls.iter().any(is_begun),

@@ -96,11 +96,12 @@ impl Turn {
         };
         self.saga.note(self.at, None, &what);
         self.is_to_be_kept |= !is_own;
+        if self.saga.course == Course::Requoting {
+            // Nobody is sent anything while it is, and nothing was under way when that was written.
+            return self.wanted.push(Wanted::Requote);
+        }
         // Who is gone is who held it last; whoever sent what is under way may be another.
         self.left_behind(is_gone && is_own);
-        if self.saga.course == Course::Requoting {
-            self.wanted.push(Wanted::Requote);
-        }
     }
 
     /// What somebody else meant to send may have been sent; one who is gone sends nothing more.
@@ -159,38 +160,24 @@ impl Turn {
     /// The payer never saw the operation, and no request is on its way any more.
     fn missing(&mut self, nth: usize, part: Part) {
         let is_given_up = self.saga.is_given_up(nth);
-        // Sent by nobody yet, or so it seems: it keeps its place behind the payers it waits for.
-        if part == Part::Commit && !is_given_up && !self.is_its_turn(nth) {
-            return;
-        }
         let call = &mut self.saga.calls[nth];
         let can_undo = call.terms.reverse_window_s.is_some();
         match part {
-            // A reversal may always be sent again under its id: its original is taken back once at most.
-            Part::Undo => self.send_again(nth, part),
-            Part::Commit if !is_given_up && call.terms.commits_are_idempotent => self.send_again(nth, part),
-            Part::Commit if can_undo => self.wanted.push(Wanted::Prepare { call: nth, part: Part::Undo }),
-            Part::Commit if is_given_up => call.commit.state = Sent::Dropped,
-            // Neither sent again nor fenced: only a person can tell.
-            Part::Commit => {}
-        }
-    }
-
-    /// Whether every payer of an earlier wave is confirmed.
-    fn is_its_turn(&self, nth: usize) -> bool {
-        let wave = self.saga.calls[nth].wave;
-        self.saga.is_delivering()
-            || self.saga.course == Course::Committing
-                && self.saga.calls.iter().all(|call| wave <= call.wave || call.is_committed())
-    }
-
-    fn send_again(&mut self, nth: usize, part: Part) {
-        let at = self.at;
-        if let Some(operation) = self.saga.calls[nth].operation_mut(part) {
-            operation.state = Sent::Awaited;
-            operation.leaves_before = leaves_before(at);
-            self.wanted.push(Wanted::Send { call: nth, part });
-            self.is_to_be_kept = true;
+            // A reversal may always be sent again under its id: its original is taken back once at most. A commit keeps
+            // its place behind the payers it waits for, as if it had never been sent.
+            Part::Commit if is_given_up || !call.terms.commits_are_idempotent => {
+                if can_undo {
+                    self.wanted.push(Wanted::Prepare { call: nth, part: Part::Undo });
+                } else if is_given_up {
+                    call.commit.state = Sent::Dropped;
+                }
+                // Neither sent again nor fenced: only a person can tell.
+            }
+            Part::Undo | Part::Commit => {
+                if let Some(operation) = call.operation_mut(part) {
+                    operation.state = Sent::Intended;
+                }
+            }
         }
     }
 
@@ -327,9 +314,11 @@ impl Turn {
     }
 
     fn commit(&mut self) {
-        // Who takes over may hear of a later wave first: one that nobody knows of must not be quoted away.
-        let is_next =
-            |moved: &Call| self.saga.calls.iter().all(|call| call.is_committed() || moved.wave < call.wave);
+        // Who takes over may hear of a later wave first: one that nobody knows of must not be quoted away, on either side.
+        let is_next = |moved: &Call| {
+            let is_behind = |call: &Call| moved.wave < call.wave && !call.is_under_way();
+            self.saga.calls.iter().all(|call| call.is_committed() || is_behind(call))
+        };
         let is_moved = |call: &&Call| call.has_moved() && !call.is_advanced;
         if self.saga.calls.iter().filter(is_moved).any(is_next) {
             self.saga.course = Course::Requoting;
@@ -350,6 +339,8 @@ impl Turn {
                 _ if call.undo.as_ref().is_some_and(|fence| fence.state == Sent::Intended) => {
                     self.send(nth, Part::Undo);
                 }
+                // It waits, and nobody has to ask what became of it.
+                Sent::Intended if call.wave != wave => call.in_doubt_since = None,
                 _ if call.wave != wave => {}
                 Sent::Intended => self.send(nth, Part::Commit),
                 Sent::Fenced => self.wanted.push(Wanted::Prepare { call: nth, part: Part::Commit }),
@@ -450,6 +441,11 @@ impl Turn {
 }
 
 impl Call {
+    /// Its payer may be at work.
+    fn is_under_way(&self) -> bool {
+        matches!(self.commit.state, Sent::Awaited | Sent::Unknown { .. })
+    }
+
     fn is_to_be_undone(&self) -> bool {
         self.undo.is_none() && matches!(self.commit.state, Sent::Done { .. } | Sent::Unknown { .. })
     }

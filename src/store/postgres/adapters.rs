@@ -8,7 +8,7 @@ use super::super::adapter_book::{AdapterBook, AdapterCall, AdapterNote};
 use super::super::person::damaged;
 use super::super::{Answer, StoreError};
 use super::Postgres;
-use super::fault::broken;
+use super::fault::Failed;
 use super::open;
 use super::pipeline::{Batch, given};
 use super::values::Instant;
@@ -68,7 +68,7 @@ impl AdapterBook for Postgres {
             batch.add("BEGIN", Vec::new());
             calls.iter().for_each(|call| keep(&mut batch, call));
             batch.add("COMMIT", Vec::new());
-            batch.rows(&client).await.map(|_| ()).map_err(|why| broken(&why))
+            batch.rows(&client).await.map(|_| ()).map_err(Failed::given_up)
         })
     }
 

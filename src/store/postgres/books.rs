@@ -180,5 +180,5 @@ async fn pages(client: &ClientWrapper, after: Option<Uuid>, people: u32) -> Resu
         batch.add(sql, given![after, people]);
     }
     batch.add("COMMIT", Vec::new());
-    Ok(batch.rows(client).await?)
+    batch.rows(client).await
 }

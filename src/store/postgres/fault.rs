@@ -1,5 +1,7 @@
 //! What goes wrong on a connection, and what may be concluded from it.
 
+use std::time::Duration;
+
 use tokio_postgres::Error;
 use tokio_postgres::error::{Severity, SqlState};
 use yizhan_contract::Text;
@@ -13,8 +15,21 @@ pub(super) enum Failed {
     Conflict(Text),
     /// The connection ended. What was on its way, a COMMIT perhaps, may have taken place or not.
     Lost(String),
+    /// The server stands still and the connection with it: what was on its way may take place yet. Another connection
+    /// would fare no better.
+    Silent,
     /// Nothing was written.
     Store(StoreError),
+}
+
+/// Senders wait ten seconds or longer for their answers, and the server ends a statement of its own accord before
+/// ([`super::open`]); nothing but its disk or its machine can make it be silent for so long.
+const ANSWERS_WITHIN_MS: u64 = 8_000;
+
+/// What the server answers. It is not waited for without end: whoever waits holds a connection, and a sender.
+pub(super) async fn in_time<T>(asking: impl Future<Output = Result<T, Error>>) -> Result<T, Failed> {
+    let answer = tokio::time::timeout(Duration::from_millis(ANSWERS_WITHIN_MS), asking).await;
+    answer.map_or(Err(Failed::Silent), |answer| answer.map_err(Failed::from))
 }
 
 impl Failed {
@@ -27,6 +42,7 @@ impl Failed {
         match self {
             Self::Conflict(what) => StoreError::Unavailable(what),
             Self::Lost(why) => StoreError::Unavailable(postgres_says(&why)),
+            Self::Silent => StoreError::Unavailable(no_answer()),
             Self::Store(why) => why,
         }
     }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::super::writes::stored_epoch;
 use super::super::{Due, Hold, Lease, StoreError};
+use super::fault::in_time;
 use super::values::Instant;
 use super::{Failed, Postgres, open};
 
@@ -74,13 +75,11 @@ impl Postgres {
         let given: [&(dyn ToSql + Sync); 6] =
             [&due.person_id, &due.stay_id, &epoch_before, &due_at, &holder, &Instant(until)];
         let client = open::connection(&self.pool).await?;
-        let taken = match client.prepare_cached(sql).await {
-            Ok(prepared) => client.query_opt(&prepared, &given).await,
-            Err(why) => Err(why),
-        };
+        let taken =
+            in_time(async { client.query_opt(&client.prepare_cached(sql).await?, &given).await }).await;
         drop(client);
         let lease = |epoch| Lease { stay_id: due.stay_id, person_id: due.person_id, epoch };
-        match taken.map_err(Failed::from) {
+        match taken {
             Ok(taken) => Ok(taken.map(|row| lease(epoch(&row, 0)))),
             Err(Failed::Lost(_)) => {
                 let is_taken = self.is_taken_after_all(due.stay_id, due.epoch + 1, holder).await?;

@@ -26,8 +26,9 @@ mod embedded {
 const CONNECT_TIMEOUT_MS: u64 = 3000;
 /// A server that has gone without a word is given up after this.
 const SILENCE_MS: u64 = 10_000;
-/// No statement of a step takes long; one that does is stuck behind something.
-const STATEMENT_TIMEOUT_MS: u64 = 10_000;
+/// No statement of a step takes long; one that does is stuck behind something. The server says so before it is taken for
+/// silent ([`super::fault::in_time`]).
+const STATEMENT_TIMEOUT_MS: u64 = 7_000;
 const LOCK_TIMEOUT_MS: u64 = 5_000;
 /// As long as nothing is the matter with the server, longer than all the others that wait take.
 const TELLING_WAIT_MS: u64 = 5_000;

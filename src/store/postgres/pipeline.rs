@@ -11,6 +11,8 @@ use deadpool_postgres::ClientWrapper;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
 
+use super::fault::{Failed, in_time};
+
 /// What a statement is given for one of its `$n`.
 pub(super) type Given<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 
@@ -31,7 +33,11 @@ impl<'a> Batch<'a> {
 
     /// Sends all; the rows of each, or the first thing that went wrong. What follows a statement that could not
     /// even be sent is not sent either: a COMMIT must not go out for half a transaction.
-    pub(super) async fn rows(self, client: &ClientWrapper) -> Result<Vec<Vec<Row>>, Error> {
+    pub(super) async fn rows(self, client: &ClientWrapper) -> Result<Vec<Vec<Row>>, Failed> {
+        in_time(self.answers(client)).await
+    }
+
+    async fn answers(self, client: &ClientWrapper) -> Result<Vec<Vec<Row>>, Error> {
         let prepared = in_order(self.0.iter().map(|(sql, _)| client.prepare_cached(sql)).collect()).await?;
         let statements = self.0.into_iter().zip(prepared);
         in_order(statements.map(|((_, given), prepared)| answer(client, prepared, given)).collect()).await

@@ -9,6 +9,7 @@ use super::super::documents::BillId;
 use super::super::person::{Person, damaged};
 use super::super::seen::Seen;
 use super::super::{PersonFacts, PersonRef, StayRef, StoreError, StoredSettlement, StoredStay};
+use super::fault::in_time;
 use super::seen::Question;
 use super::{Failed, Postgres, open};
 
@@ -80,11 +81,8 @@ pub(super) async fn rows(
     let mut twice = Twice::default();
     loop {
         let client = open::connection(pool).await?;
-        let rows = match client.prepare_cached(sql).await {
-            Ok(prepared) => client.query(&prepared, given).await,
-            Err(why) => Err(why),
-        };
-        if let Some(rows) = twice.ended(rows.map_err(Failed::from)) {
+        let rows = in_time(async { client.query(&client.prepare_cached(sql).await?, given).await });
+        if let Some(rows) = twice.ended(rows.await) {
             return rows;
         }
     }

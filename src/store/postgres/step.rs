@@ -10,7 +10,8 @@
 //! write comes first raises the versions and claims the message, and the other one fails. Each attempt looks for
 //! the earlier ones after it has read: one that arrives later still makes it fail. Nothing is written twice, and
 //! an answer is given only on what was seen in the store. Where nobody answers for [`super::Options::doubt`], or
-//! so many steps came after it that the name may be gone, the step ends [`StoreError::InDoubt`].
+//! so many steps came after it that the name may be gone, the step ends [`StoreError::InDoubt`]; so it does where the
+//! server stands still.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use yizhan_contract::Text;
 use super::super::deciding::{self, decide};
 use super::super::writes::{Moving, Writes};
 use super::super::{Done, Step, StoreError};
-use super::fault::{no_answer, postgres_says};
+use super::fault::{in_time, no_answer, postgres_says};
 use super::pipeline::{Batch, given};
 use super::seen::{Question, Read};
 use super::write::{self, NAMED_STEPS};
@@ -96,6 +97,7 @@ impl Postgres {
                 }
                 Err(Failed::Conflict(what)) => Err(what),
                 Err(Failed::Lost(why)) => Ok(why),
+                Err(Failed::Silent) => return Err(unless_in_doubt(&doubts, Failed::Silent.given_up())),
                 Err(Failed::Store(why)) => return Err(unless_in_doubt(&doubts, why)),
             };
             match lost {
@@ -133,7 +135,7 @@ impl Postgres {
         let held = Transaction(Some(client));
         let done = self.held(held.client()?, step, question, doubts).await?;
         // Where nothing was to be written, the people are still held.
-        if held.client()?.batch_execute("ROLLBACK").await.is_ok() {
+        if in_time(held.client()?.batch_execute("ROLLBACK")).await.is_ok() {
             held.ended();
         }
         Ok(done)
@@ -147,7 +149,7 @@ impl Postgres {
         question: &Question,
         doubts: &[Doubt],
     ) -> Result<Attempt, Failed> {
-        client.batch_execute("BEGIN").await?;
+        in_time(client.batch_execute("BEGIN")).await?;
         let people = question.read(client).await?.seen.people;
         let mut people: Vec<Uuid> = people.iter().map(|row| row.person_id).collect();
         let mut hold = Batch::default();
@@ -208,6 +210,9 @@ impl Postgres {
         match commit(client, &writes, named, has_begun).await {
             Ok(()) => Ok(Attempt::Done(Done::Decided(writes.answer))),
             Err(Failed::Lost(why)) => Ok(Attempt::Doubtful(Doubt::of(writes, named), why)),
+            Err(Failed::Silent) => {
+                Ok(Attempt::Doubtful(Doubt::of(writes, named), no_answer().en.to_string()))
+            }
             Err(Failed::Conflict(what)) => Ok(Attempt::Raced(writes.owner, what)),
             Err(why) => Err(why),
         }
@@ -303,8 +308,10 @@ pub(super) async fn commit(
     batch.add("COMMIT", Vec::new());
     let Err(why) = batch.rows(client).await else { return Ok(()) };
     // Mostly the COMMIT has ended it; where one of the statements could not be sent, that was not sent either.
-    client.batch_execute("ROLLBACK").await?;
-    Err(why.into())
+    if !matches!(why, Failed::Silent) {
+        in_time(client.batch_execute("ROLLBACK")).await?;
+    }
+    Err(why)
 }
 
 /// A connection with an open transaction: unless it was ended, the connection is closed, not given back.

@@ -11,3 +11,4 @@ pub(crate) mod served;
 mod settlements;
 mod silence;
 mod tls;
+mod unheard;

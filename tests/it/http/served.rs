@@ -47,6 +47,8 @@ pub(crate) struct Gate {
     steps: Semaphore,
     is_broken: AtomicBool,
     takes_to_fail: AtomicUsize,
+    /// Which write from now on its writer will not hear of; 0: none.
+    unheard: AtomicUsize,
     /// How long it takes to begin a delivery, by this clock.
     outbox_takes: OnceLock<(Arc<FixedClock>, SignedDuration)>,
     /// Steps that were begun, held up or not.
@@ -60,8 +62,9 @@ impl Gate {
         let steps = Semaphore::new(Semaphore::MAX_PERMITS / 2);
         let (begun, ended) = (watch::Sender::new(0), watch::Sender::new(0));
         let (is_broken, takes_to_fail) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let unheard = AtomicUsize::new(0);
         let outbox_takes = OnceLock::new();
-        Self { inner, steps, is_broken, takes_to_fail, outbox_takes, begun, ended }
+        Self { inner, steps, is_broken, takes_to_fail, unheard, outbox_takes, begun, ended }
     }
 
     /// From now on steps wait.
@@ -80,6 +83,16 @@ impl Gate {
     /// The next so many leases that are taken are not.
     pub(crate) fn fail_takes(&self, count: usize) {
         self.takes_to_fail.store(count, Ordering::SeqCst);
+    }
+
+    /// The answer to the nth write from now on is lost.
+    pub(crate) fn lose_the_answer_to(&self, nth: usize) {
+        self.unheard.store(nth, Ordering::SeqCst);
+    }
+
+    /// Whether it was.
+    pub(crate) fn has_lost_an_answer(&self) -> bool {
+        self.unheard.load(Ordering::SeqCst) == 0
     }
 
     /// From now on it takes as long to begin a delivery.
@@ -117,6 +130,12 @@ impl Store for Gate {
             self.steps.acquire().await.unwrap().forget();
             let done = self.inner.step(step).await;
             self.ended.send_modify(|ended| *ended += 1);
+            let one_less = |left: usize| left.checked_sub(1);
+            if matches!(done, Ok(Done::Decided(_)))
+                && self.unheard.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) == Ok(1)
+            {
+                return Err(StoreError::InDoubt(Text::new("应答丢失", "the answer is lost")));
+            }
             done
         })
     }

@@ -9,6 +9,7 @@ mod advanced;
 mod chaos;
 mod doubt;
 mod given_back;
+mod moved;
 mod rules;
 mod truthful;
 

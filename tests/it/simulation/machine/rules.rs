@@ -46,6 +46,7 @@ impl Watched {
             })?;
         }
         self.is_attended(at)?;
+        self.nobody_is_forgotten(&before)?;
         self.saga.calls.iter().try_for_each(all_is_given_back)?;
         Ok(wanted)
     }
@@ -109,6 +110,22 @@ impl Watched {
             _ => false,
         };
         if is_right { Ok(()) } else { Err("finished before the payers are".to_owned()) }
+    }
+
+    /// Whose commit may be under way, or was confirmed, keeps its place, or its fence does.
+    fn nobody_is_forgotten(&self, before: &Saga) -> Result<(), String> {
+        let is_kept = |commit: &Operation| {
+            let is_of = |call: &Call| call.commit.id == commit.id || call.tombstones.contains(&commit.id);
+            self.saga.calls.iter().any(is_of)
+        };
+        let may_have_paid = |operation: &Operation| {
+            matches!(operation.state, Sent::Awaited | Sent::Unknown { .. } | Sent::Done { .. })
+        };
+        let mut commits = before.calls.iter().map(|call| &call.commit);
+        match commits.find(|commit| may_have_paid(commit) && !is_kept(commit)) {
+            Some(forgotten) => Err(format!("{forgotten:?} is nobody's any more")),
+            None => Ok(()),
+        }
     }
 
     /// What waits for a person says whose turn it is, what is known and what to do.
