@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use yizhan_contract::instant::later;
-use yizhan_contract::payer::{Answer, Ask, Payer, QuoteAnswer, VisitEvent, Visited};
+use yizhan_contract::payer::{ASK_DEADLINE, Answer, Ask, Payer, QuoteAnswer, VisitEvent, Visited};
 
 use super::compared::{Counts, Standing};
 use crate::runtime::{Runtime, Shutdown};
@@ -21,8 +21,6 @@ use crate::telemetry;
 const WAITING_MAX: usize = 1_024;
 /// Questions under way at a time.
 const AT_ONCE_MAX: usize = 16;
-/// How long an adapter may take to answer one.
-const WITHIN: SignedDuration = SignedDuration::from_secs(5);
 /// Adapters that wait for being told again that a visit was called off; those beyond are not told again.
 const CALLED_OFF_LATER_MAX: usize = 256;
 /// Pauses before one that could not be told that a visit was called off is told again.
@@ -243,7 +241,7 @@ impl Asked<'_> {
 
     async fn within<'a, T>(&self, ask: impl FnOnce(Timestamp) -> Answer<'a, T>) -> Option<T> {
         let Runtime { clock, .. } = &self.around.runtime;
-        let deadline = later(clock.now(), WITHIN);
+        let deadline = later(clock.now(), ASK_DEADLINE);
         tokio::select! {
             answer = ask(deadline) => Some(answer),
             () = clock.sleep_until(deadline) => None,

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use jiff::SignedDuration;
 use yizhan_contract::instant::later;
-use yizhan_contract::payer::{AskedLeg, Coverage};
+use yizhan_contract::payer::{AskedLeg, COVER_DEADLINE, Coverage};
 use yizhan_contract::{PayerCode, Text};
 
 use super::Gateway;
@@ -18,9 +17,6 @@ use crate::settlement::payers::Adapter;
 use crate::settlement::price::ToAsk;
 use crate::settlement::record::StayRecord;
 use crate::settlement::told;
-
-/// How long an adapter may take to say it: less than a question may take, so that its quote, which says so too, has the rest.
-const COVER_DEADLINE: SignedDuration = SignedDuration::from_millis(2_500);
 
 /// Whether a person is covered by the payers asked.
 #[derive(Debug, Clone)]

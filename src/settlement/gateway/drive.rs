@@ -9,10 +9,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::Text;
 use yizhan_contract::instant::later;
-use yizhan_contract::payer::{Performed, Status};
+use yizhan_contract::payer::{ASK_DEADLINE, Performed, Status};
 
 use super::pursue::{Drive, Seen, Stop, Went};
-use super::quote::{ASK_DEADLINE, Quoted, no_answer};
+use super::quote::{Quoted, no_answer};
 use super::{Gateway, heard};
 use crate::settlement::carried::Carry;
 use crate::settlement::given::{Answer, Given};

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::instant::later;
 use yizhan_contract::opaque::Opaque;
 use yizhan_contract::payer::{
-    AskedLeg, Manifest, Operation as Ordered, OperationKind, Payer, PrepareError, Quote, QuoteAnswer,
-    QuotedAmount, Unavailable,
+    ASK_DEADLINE, AskedLeg, Manifest, Operation as Ordered, OperationKind, Payer, PrepareError, Quote,
+    QuoteAnswer, QuotedAmount, Unavailable,
 };
 use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::{Money, PayerCode, Text};
@@ -30,9 +30,6 @@ use crate::settlement::saga::event::Part;
 use crate::settlement::saga::{Call, Operation, Terms, Why, plan};
 use crate::settlement::told;
 use crate::telemetry;
-
-/// How long a payer may take to answer a question: a quote, or what became of an operation.
-pub(super) const ASK_DEADLINE: SignedDuration = SignedDuration::from_secs(5);
 
 type Legs = Vec<(PayerCode, Money)>;
 

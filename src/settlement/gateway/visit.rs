@@ -4,11 +4,11 @@ use std::sync::{Arc, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use yizhan_contract::instant::later;
-use yizhan_contract::payer::{Memo, Payer, Unavailable, VisitEvent, Visited as Answered};
+use yizhan_contract::payer::{ASK_DEADLINE, Memo, Payer, Unavailable, VisitEvent, Visited as Answered};
 
 use super::heard;
 use super::pursue::{Drive, Seen, Stop, Went};
-use super::quote::{ASK_DEADLINE, no_answer};
+use super::quote::no_answer;
 use crate::settlement::carried::Carry;
 use crate::settlement::payers::Adapter;
 use crate::settlement::told;

@@ -26,6 +26,8 @@ use yizhan_contract::payer::{Manifest, Prepared};
 use yizhan_contract::stay::SettledElsewhere;
 use yizhan_contract::{Money, PayerCode, Text};
 
+pub use yizhan_contract::payer::COMMIT_DEADLINE;
+
 pub use event::{Event, Expected, Held, Part, Wanted};
 pub use evidence::Entry;
 pub use step::{Stepped, step};
@@ -34,8 +36,6 @@ pub use step::{Stepped, step};
 #[derive(Clone, Copy)]
 pub struct Stepping(pub fn(Saga, Event, Timestamp) -> Stepped);
 
-/// How long a payer may take to answer a commit or a reversal.
-pub const COMMIT_DEADLINE: SignedDuration = SignedDuration::from_secs(10);
 /// How long a gateway acts for a stay before it has to say again that it is alive.
 pub const LEASE: SignedDuration = SignedDuration::from_secs(30);
 /// A request leaves the gateway within this time of being wanted, or not at all: it is kept and sent under one lease.

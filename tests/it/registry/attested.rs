@@ -151,7 +151,7 @@ async fn an_attestation_that_lapses_while_serving_counts_no_more_until_there_is_
 async fn a_service_that_becomes_another_version_has_to_be_certified_anew() {
     let mut served = Served::begun(&Says::default()).await;
     served.insurer.goes().await;
-    served.insurer.version = Some("9.9.9".to_owned());
+    served.insurer.says = |manifest| manifest.version = "9.9.9".to_owned();
     served.insurer.comes(std::time::Duration::ZERO).await;
     served.look_after(DESCRIBE_EVERY - SignedDuration::from_secs(1)).await;
     assert_eq!(
@@ -176,7 +176,7 @@ async fn a_service_that_becomes_another_version_has_to_be_certified_anew() {
 async fn what_a_service_cannot_be_is_told_and_replaces_nothing() {
     let mut served = Served::begun(&Says::default()).await;
     served.insurer.goes().await;
-    served.insurer.version = Some(" ".to_owned());
+    served.insurer.says = |manifest| manifest.version = " ".to_owned();
     served.insurer.comes(std::time::Duration::ZERO).await;
     let recorder = PrometheusBuilder::new().build_recorder();
     let told = metrics::set_default_local_recorder(&recorder);
@@ -201,7 +201,7 @@ async fn what_a_service_cannot_be_is_told_and_replaces_nothing() {
     served.insurer.put(served.folder.path(), KEYS);
     served.look_after(SignedDuration::ZERO).await;
     served.insurer.goes().await;
-    served.insurer.version = None;
+    served.insurer.says = |_| {};
     served.insurer.comes(std::time::Duration::ZERO).await;
     served.look_after(DESCRIBE_EVERY).await;
     assert_eq!(

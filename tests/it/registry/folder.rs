@@ -157,6 +157,27 @@ async fn past_its_budget_an_adapter_is_not_asked_until_it_is_taken_back() {
     insurer.goes().await;
 }
 
+/// It promises more than a gateway waits for, and takes every request without a word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_adapter_that_says_nothing_uses_its_budget_up_whatever_it_promised() {
+    let (mut insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
+    insurer.goes().await;
+    insurer.says = |manifest| manifest.quote_p95_ms = 3_000;
+    insurer.is_silent = true;
+    insurer.comes(Duration::ZERO).await;
+    insurer.put(folder.path(), &TIGHT.replace("calls_min = 3", "calls_min = 4"));
+    let (mut registry, _) = begun(folder.path(), Given::to(&insurer)).await.unwrap();
+    let house = house(&registry).await;
+    let waits = tokio::join!(outcome(&house, 1), outcome(&house, 2));
+    for waits in [waits.0, waits.1] {
+        assert!(matches!(&waits, Outcome::Noted(noted) if noted.state == BillState::Settling), "{waits:?}");
+    }
+    registry.look(false).await.unwrap();
+    assert!(notes(&registry).contains("4 of 4 calls"), "{}", notes(&registry));
+    assert_eq!(decided(&house, 3).await, ComputedBy::Gateway);
+    insurer.goes().await;
+}
+
 /// The order comes when no gateway of this name runs; or one has heard it, and is killed before it writes that down.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_to_ask_an_adapter_again_is_not_lost_on_a_gateway_that_does_not_run() {

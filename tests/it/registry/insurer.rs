@@ -35,8 +35,10 @@ pub(super) struct Insurer {
     book: TempDir,
     pub(super) address: SocketAddr,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
-    /// The version it says it is from its next coming on; absent: the simulator's own.
-    pub(super) version: Option<String>,
+    /// What it says of itself from its next coming on, beside what a simulator says.
+    pub(super) says: fn(&mut Manifest),
+    /// From its next coming on it takes questions, and says nothing.
+    pub(super) is_silent: bool,
     /// Whether it must see visits, from its next coming on, and what it saw of them. Such a one is not asked about cover.
     pub(super) sees_visits: bool,
     pub(super) visits: Arc<Mutex<Vec<VisitEventKind>>>,
@@ -60,7 +62,8 @@ impl Insurer {
             book,
             address,
             running: None,
-            version: None,
+            says: |_| {},
+            is_silent: false,
             sees_visits: false,
             visits,
             calls_off_refused: Arc::default(),
@@ -91,13 +94,14 @@ impl Insurer {
         let (listener, tls) = listen(&service).await.unwrap();
         self.address = listener.local_addr().unwrap();
         let manifest = simulator.manifest().clone();
-        let version = self.version.clone().unwrap_or_else(|| manifest.version.clone());
         let coverage_valid_s = manifest.coverage_valid_s.filter(|_| !self.sees_visits);
-        let manifest = Manifest { version, coverage_valid_s, ..manifest };
+        let mut manifest = Manifest { coverage_valid_s, ..manifest };
+        (self.says)(&mut manifest);
+        let is_silent = self.is_silent;
         let (visits, calls_off_refused) = (Arc::clone(&self.visits), Arc::clone(&self.calls_off_refused));
         let running = tokio::spawn(async move {
             let until = async { drop(stopped.await) };
-            let payer = Said { manifest, simulator, visits, calls_off_refused };
+            let payer = Said { manifest, is_silent, simulator, visits, calls_off_refused };
             open(listener, tls, Arc::new(Desk::of(payer)), until).await;
         });
         self.running = Some((stop, running));
@@ -137,6 +141,7 @@ impl Insurer {
 struct Said {
     simulator: Simulator,
     manifest: Manifest,
+    is_silent: bool,
     visits: Arc<Mutex<Vec<VisitEventKind>>>,
     calls_off_refused: Arc<AtomicUsize>,
 }
@@ -147,6 +152,9 @@ impl Verbs for Said {
     }
 
     fn coverage<'a>(&'a self, asked: &'a CoverageRequest, at: Timestamp) -> Replied<'a, Coverage> {
+        if self.is_silent {
+            return Box::pin(std::future::pending());
+        }
         self.simulator.coverage(asked, at)
     }
 
@@ -163,6 +171,9 @@ impl Verbs for Said {
     }
 
     fn quote<'a>(&'a self, asked: &'a QuoteRequest, at: Timestamp) -> Replied<'a, QuoteAnswer> {
+        if self.is_silent {
+            return Box::pin(std::future::pending());
+        }
         self.simulator.quote(asked, at)
     }
 

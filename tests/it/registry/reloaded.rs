@@ -53,7 +53,7 @@ async fn an_adapter_that_is_led_to_as_before_stays_as_it_is() {
     std::fs::write(&key, text).unwrap();
     check(&mut registry, "the first again", false, false).await;
     insurer.goes().await;
-    insurer.version = Some("9.9.9".to_owned());
+    insurer.says = |manifest| manifest.version = "9.9.9".to_owned();
     insurer.comes(Duration::ZERO).await;
     check(&mut registry, "another version of its service", true, false).await;
     insurer.goes().await;

@@ -12,7 +12,7 @@ mod words;
 use std::future::Future;
 use std::pin::Pin;
 
-use jiff::{Timestamp, civil::Date};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 
 pub use manifest::{Manifest, Need};
 pub use operation::{
@@ -33,6 +33,14 @@ pub const KEPT_BYTES_MAX: usize = 16 * 1024;
 pub const PAYER_TEXT_CHARS_MAX: usize = 200;
 /// Steps of one payer's quoted amount; a bill prints them all.
 pub const QUOTED_STEPS_MAX: usize = 100;
+
+/// How long a gateway waits, at most, to hear whether a person is covered: its quote, which says so too, has the rest.
+pub const COVER_DEADLINE: SignedDuration = SignedDuration::from_millis(2_500);
+/// How long it waits for a quote, together with the question about cover and what a payer is told of the visit before it;
+/// and for what became of an operation.
+pub const ASK_DEADLINE: SignedDuration = SignedDuration::from_secs(5);
+/// How long it waits for the answer to a commit or a reversal.
+pub const COMMIT_DEADLINE: SignedDuration = SignedDuration::from_secs(10);
 
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

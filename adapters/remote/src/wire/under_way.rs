@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use yizhan_contract::payer::Manifest;
+use jiff::{SignedDuration, Timestamp};
+use yizhan_contract::payer::{ASK_DEADLINE, COMMIT_DEADLINE, COVER_DEADLINE, Manifest};
 
 use super::trouble::Trouble;
 use super::verb::Verb;
@@ -19,27 +19,34 @@ pub struct Ended<'c> {
     pub came_to: Result<&'static str, &'c Trouble>,
 }
 
-/// How long a payer said that it needs.
+/// How long a payer said that it needs; never more than a gateway has for the verb, or a payer that promises more and says
+/// nothing at all would be late for no call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
+    coverage: Duration,
     quote: Duration,
     commit: Duration,
 }
 
 impl Pace {
     pub(crate) fn of(manifest: &Manifest) -> Self {
+        // Both are asked under one deadline: what the question about cover may take is not the quote's.
+        let to_quote = match manifest.coverage_valid_s {
+            Some(_) => ASK_DEADLINE - COVER_DEADLINE,
+            None => ASK_DEADLINE,
+        };
         Self {
-            quote: Duration::from_millis(manifest.quote_p95_ms.into()),
-            commit: Duration::from_millis(manifest.commit_p95_ms.into()),
+            coverage: within(manifest.quote_p95_ms, COVER_DEADLINE),
+            quote: within(manifest.quote_p95_ms, to_quote),
+            commit: within(manifest.commit_p95_ms, COMMIT_DEADLINE),
         }
     }
 
     fn of_verb(self, verb: Verb) -> Duration {
         match verb {
             Verb::Commit | Verb::Reverse => self.commit,
-            Verb::Describe | Verb::Coverage | Verb::Visit | Verb::Quote | Verb::Status | Verb::Statement => {
-                self.quote
-            }
+            Verb::Coverage => self.coverage,
+            Verb::Describe | Verb::Visit | Verb::Quote | Verb::Status | Verb::Statement => self.quote,
         }
     }
 
@@ -47,6 +54,12 @@ impl Pace {
     pub(crate) fn is_fair(self, verb: Verb, trouble: &Trouble) -> bool {
         !matches!(trouble, Trouble::Late { patience, .. } if *patience < self.of_verb(verb))
     }
+}
+
+/// A promise, or where that is less what is left of a gateway's time for it when the call leaves: a fifth may have gone by
+/// before.
+fn within(promise_ms: u32, deadline: SignedDuration) -> Duration {
+    Duration::from_millis(promise_ms.into()).min(deadline.unsigned_abs() / 5 * 4)
 }
 
 /// A call until its end. Dropped before, nobody waits for it any more: past its deadline the payer was late, earlier
@@ -105,6 +118,38 @@ mod tests {
     use super::*;
     use crate::paused::Paused;
 
+    fn promising(p95_ms: u32, says_cover: bool) -> Manifest {
+        let coverage_valid_s = says_cover.then_some(60);
+        let cautious = Manifest::cautious("acme", "1", vec!["supplementary".parse().unwrap()]);
+        Manifest { quote_p95_ms: p95_ms, commit_p95_ms: p95_ms, coverage_valid_s, ..cautious }
+    }
+
+    /// Whether a payer that promised so much is to blame for saying nothing for so long.
+    fn is_fair(verb: Verb, p95_ms: u32, says_cover: bool, silent_ms: u64) -> bool {
+        let late = Trouble::Late { received: 0, patience: Duration::from_millis(silent_ms) };
+        Pace::of(&promising(p95_ms, says_cover)).is_fair(verb, &late)
+    }
+
+    #[test]
+    fn silence_for_all_the_time_a_gateway_has_is_the_payers_whatever_it_promised() {
+        for p95_ms in [500, 3_000, 9_000, u32::MAX] {
+            assert!(is_fair(Verb::Coverage, p95_ms, true, 2_490), "{p95_ms}");
+            // After a question about cover that it did not answer either.
+            assert!(is_fair(Verb::Visit, p95_ms, true, 2_400), "{p95_ms}");
+            assert!(is_fair(Verb::Quote, p95_ms, true, 2_400), "{p95_ms}");
+            assert!(is_fair(Verb::Quote, p95_ms, false, 4_990), "{p95_ms}");
+            assert!(is_fair(Verb::Status, p95_ms, false, 4_990), "{p95_ms}");
+            assert!(is_fair(Verb::Commit, p95_ms, true, 9_990), "{p95_ms}");
+            assert!(is_fair(Verb::Reverse, p95_ms, true, 9_990), "{p95_ms}");
+        }
+        assert!(!is_fair(Verb::Coverage, 3_000, true, 1_900));
+        assert!(!is_fair(Verb::Quote, 3_000, true, 1_900));
+        assert!(!is_fair(Verb::Quote, 3_000, false, 2_990));
+        assert!(is_fair(Verb::Quote, 3_000, false, 3_000));
+        assert!(!is_fair(Verb::Commit, 9_000, false, 7_900));
+        assert!(!is_fair(Verb::Commit, 500, false, 490));
+    }
+
     /// Hears what calls come to.
     struct Hears {
         clock: Paused,
@@ -146,7 +191,7 @@ mod tests {
     async fn check(waits_ms: u64, takes_ms: u64, deadline_ms: i64, ends: Ends, heard: &[(u128, &str)]) {
         let host = Hears { clock: Paused::new(), heard: Mutex::default() };
         let deadline = host.now() + jiff::SignedDuration::from_millis(deadline_ms);
-        let pace = Pace { quote: Duration::from_millis(500), commit: Duration::ZERO };
+        let pace = Pace::of(&promising(500, false));
         let mut call = UnderWay::begin(&host, Verb::Quote, deadline, pace);
         tokio::time::advance(Duration::from_millis(waits_ms)).await;
         if !matches!(ends, Ends::Waits) {

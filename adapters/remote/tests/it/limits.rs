@@ -1,8 +1,8 @@
 //! A payer's own pace, the breaker, and deadlines.
 
 use yizhan_contract::Personal;
-use yizhan_contract::payer::{Manifest, Payer, Performed, QuoteAnswer};
-use yizhan_remote::{Class, Standing, TROUBLES_MAX, Verb};
+use yizhan_contract::payer::{COVER_DEADLINE, Coverage, Manifest, Payer, Performed, QuoteAnswer};
+use yizhan_remote::{Class, Host as _, Standing, TROUBLES_MAX, Verb};
 
 use crate::certificates::{Certificates, Shows};
 use crate::given::{Given, ask, commit, example, manifest};
@@ -115,6 +115,22 @@ async fn a_deadline_shorter_than_the_payers_promise_opens_no_breaker() {
     });
     futures_util::future::join_all(quotes).await;
     assert_eq!(given.remote.standing(), Standing::Closed);
+}
+
+/// As a gateway asks, which has no more time than this.
+#[tokio::test]
+async fn a_silent_payer_is_left_alone_whatever_it_promised() {
+    let certificates = Certificates::new();
+    let raw = Raw::start(&certificates, Shows::Itself, vec![Act::Hold(String::new())]).await;
+    let slow = Manifest { quote_p95_ms: 3_000, coverage_valid_s: Some(60), concurrency_max: 64, ..patient() };
+    let given = Given::new(&certificates, raw.port, slow);
+    let question = serde_json::from_value(example("/v1/coverage", "request")["question"].clone()).unwrap();
+    let deadline = given.host.now().checked_add(COVER_DEADLINE).unwrap();
+    let questions = (0..TROUBLES_MAX).map(|_| given.remote.coverage(&question, deadline));
+    let answers = futures_util::future::join_all(questions).await;
+    assert!(answers.iter().all(|answer| matches!(answer, Coverage::Unavailable(_))), "{answers:?}");
+    assert!(matches!(given.remote.standing(), Standing::Open { .. }), "{:?}", given.remote.standing());
+    assert_eq!(given.host.heard().len(), usize::try_from(TROUBLES_MAX).unwrap());
 }
 
 #[tokio::test]
