@@ -1,5 +1,6 @@
 //! The folder as it is looked at: what each file says, how it is reached, and whether that is taken.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,17 +71,51 @@ impl Registry {
     /// Looks at the folder once; `is_ordered`: also at files that look as they did.
     ///
     /// # Errors
-    /// Where the folder itself cannot be read; nothing changed then.
+    /// Where the folder itself cannot be read: files are as they were. What services say of themselves, and that an
+    /// attestation lapses, counts all the same.
     pub async fn look(&mut self, is_ordered: bool) -> std::io::Result<()> {
-        let files = toml_files_in(&self.setting.folder)?;
-        let gone: Vec<PathBuf> = self.entries.keys().filter(|path| !files.contains(path)).cloned().collect();
-        for path in gone {
-            telemetry::adapter_gone(&path.display());
-            self.entries.remove(&path);
+        let files = toml_files_in(&self.setting.folder);
+        if let Ok(files) = &files {
+            self.let_go(files);
         }
         for path in self.changed_of_themselves().await {
             self.entries.entry(path).and_modify(|entry| entry.seen = None);
         }
+        let looked = match files {
+            Ok(files) => {
+                self.look_at(files, is_ordered).await;
+                Ok(())
+            }
+            Err(unread) => Err(unread),
+        };
+        self.put();
+        looked
+    }
+
+    /// Of files that are not there any more. One that stands there under another name now is the same adapter still: what
+    /// is known of it counts also while its service does not answer.
+    fn let_go(&mut self, files: &[PathBuf]) {
+        let gone: Vec<PathBuf> = self.entries.keys().filter(|path| !files.contains(path)).cloned().collect();
+        if gone.is_empty() {
+            return;
+        }
+        let is_new = |path: &&PathBuf| self.entries.get(*path).is_none_or(|entry| entry.good.is_none());
+        let new = files.iter().filter(is_new);
+        let new = new.filter_map(|path| Some((read(path).file.ok()?.name, path.clone())));
+        let mut renamed: BTreeMap<Arc<str>, PathBuf> = new.collect();
+        for path in gone {
+            let entry = self.entries.remove(&path);
+            let to = entry.as_ref().and_then(|entry| renamed.remove(&entry.good.as_ref()?.file.name));
+            match (entry, to) {
+                (Some(entry), Some(to)) => {
+                    self.entries.insert(to, Entry { seen: None, ..entry });
+                }
+                (_, _) => telemetry::adapter_gone(&path.display()),
+            }
+        }
+    }
+
+    async fn look_at(&mut self, files: Vec<PathBuf>, is_ordered: bool) {
         let due: Vec<Due> = files.into_iter().filter_map(|path| self.due(path, is_ordered)).collect();
         // Side by side, or services that do not answer would add up. One that has ended makes room for the next, whatever
         // stands before it; they are taken in the order of their files.
@@ -91,8 +126,6 @@ impl Registry {
             let taken = found.and_then(|found| self.taken(&path, found));
             self.entries.entry(path.clone()).or_default().becomes(&path, seen, taken);
         }
-        self.put();
-        Ok(())
     }
 
     /// Absent: it is as it was. What was not taken may be mended elsewhere, and is looked at each time.

@@ -7,9 +7,18 @@ use metrics::counter;
 use tracing::{error, info, warn};
 use yizhan_contract::PayerCode;
 
-/// The saga goes on without it: a commit counts as refused, a reversal waits for a person.
-pub fn operation_not_prepared(adapter: &str, why: &dyn Display) {
-    error!(adapter, %why, "an adapter cannot make an operation ready");
+/// Characters of a payer's code that is logged.
+const CODE_CHARS_MAX: usize = 40;
+/// More digits than that may be a person's number.
+const CODE_DIGITS_MAX: usize = 5;
+
+/// The saga goes on without it: a commit counts as refused, a reversal waits for a person, who is told why. The adapter's
+/// words are not logged.
+pub fn operation_not_prepared(adapter: &str) {
+    error!(
+        adapter,
+        "an adapter cannot make an operation ready; the stay's bill or `yizhan attention` says why"
+    );
     payer_event(adapter, None, "not_prepared");
 }
 
@@ -29,20 +38,22 @@ pub fn quote_beyond_limits(adapter: &str, payer: Option<&PayerCode>) {
     payer_event(adapter, payer, "quote_beyond_limits");
 }
 
-/// A payer confirmed another amount, and those behind it cannot be asked again: the settlement is taken back.
-pub fn not_quoted_again(adapter: &str, payer: &PayerCode, why: &str) {
-    warn!(adapter, %payer, why, "payers behind a confirmed one cannot be asked again; all is taken back");
+/// A payer confirmed another amount, and those behind it cannot be asked again: the settlement is taken back. What they
+/// said of it is theirs, and stands on the bill.
+pub fn not_quoted_again(adapter: &str, payer: &PayerCode) {
+    warn!(adapter, %payer, "payers behind a confirmed one cannot be asked again; all is taken back, and the bill says why");
     payer_event(adapter, Some(payer), "not_quoted_again");
 }
 
+/// What is no code by its form is the payer's own words, and may name the insured.
 pub fn payer_refuses(adapter: &str, payer: Option<&PayerCode>, code: &str) {
-    info!(adapter, code, "a payer refuses to pay for a stay");
+    info!(adapter, code = by_its_form(code), "a payer refuses to pay for a stay");
     payer_event(adapter, payer, "refuses");
 }
 
-/// It is told again later; no money is concerned.
-pub fn visit_not_called_off(adapter: &str, why: &dyn Display) {
-    warn!(adapter, %why, "an adapter cannot be told that a visit is over for it; it is told again");
+/// It is told again later; no money is concerned. Why a call brought no answer is told with the call.
+pub fn visit_not_called_off(adapter: &str) {
+    warn!(adapter, "an adapter cannot be told that a visit is over for it; it is told again");
     payer_event(adapter, None, "visit_not_called_off");
 }
 
@@ -65,8 +76,9 @@ pub fn shadow_not_called_off(adapter: &str) {
     payer_event(adapter, None, "visit_not_called_off");
 }
 
-pub fn payer_deferred(adapter: &str, payer: &PayerCode, why: &dyn Display) {
-    warn!(adapter, %payer, %why, "an optional payer is deferred");
+/// Why stands on the bill: it may be in the payer's own words.
+pub fn payer_deferred(adapter: &str, payer: &PayerCode) {
+    warn!(adapter, %payer, "an optional payer is deferred; the bill says why");
     payer_event(adapter, Some(payer), "deferred");
 }
 
@@ -207,6 +219,31 @@ pub fn shadow_unanswered(adapter: &str) {
     payer_event(adapter, None, "shadow_unanswered");
 }
 
+/// A code that is logged; absent where it may be something else.
+fn by_its_form(code: &str) -> Option<&str> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let digits = code.chars().filter(char::is_ascii_digit).count();
+    let is_code =
+        (1..=CODE_CHARS_MAX).contains(&code.len()) && digits <= CODE_DIGITS_MAX && code.chars().all(is_word);
+    is_code.then_some(code)
+}
+
 fn adapter_event(event: &'static str) {
     counter!("yizhan_adapter_files_total", "event" => event).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_a_persons_is_no_code() {
+        for code in ["no", "not_enrolled", "E7", "E-1203", "policy.lapsed", "12345"] {
+            assert_eq!(by_its_form(code), Some(code));
+        }
+        let long = "a".repeat(CODE_CHARS_MAX + 1);
+        for words in ["", "371323195304121265", "13800138000", "not enrolled", "张桂兰", "a\nb", &long] {
+            assert_eq!(by_its_form(words), None);
+        }
+    }
 }

@@ -201,7 +201,7 @@ impl Mood {
             return QuoteAnswer::NotReady { what: self.words("the admission") };
         }
         if self.refuses {
-            return QuoteAnswer::Refused { code: "no".into(), message: "not covered".into() };
+            return QuoteAnswer::Refused { code: self.words("no"), message: self.words("not covered") };
         }
         let part = match (self.pays_nothing, self.pays_a_tenth) {
             (true, _) => i64::MAX,
@@ -245,7 +245,7 @@ impl Mood {
         match &operation.kind {
             OperationKind::Commit if self.loses_commits => return lost,
             OperationKind::Commit if self.refuses_commits => {
-                return Performed::Refused { code: "E7".into(), message: "not insured".into() };
+                return Performed::Refused { code: self.words("E7"), message: self.words("not insured") };
             }
             OperationKind::Commit => {
                 self.commits += 1;

@@ -30,6 +30,7 @@ mod http;
 mod imports;
 mod installed;
 mod intake;
+mod logged;
 mod mllp_client;
 mod mllp_frames;
 mod mllp_listener;

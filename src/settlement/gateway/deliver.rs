@@ -72,7 +72,7 @@ impl Drive<'_> {
                 self.delivering(given, Some(Box::new(call))).await
             }
             Err((name, why)) => {
-                telemetry::operation_not_prepared(&name, &why);
+                telemetry::operation_not_prepared(&name);
                 Ok(self.delivery_postponed(seen, refusals::cannot_prepare(&name, &why), true, None))
             }
         }

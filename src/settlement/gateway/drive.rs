@@ -112,7 +112,7 @@ impl Drive<'_> {
             match self.prepare_part(known, part) {
                 Ok(operation) => self.step(turn, Event::Prepared { call, part, operation }),
                 Err((adapter, why)) => {
-                    telemetry::operation_not_prepared(&adapter, &why);
+                    telemetry::operation_not_prepared(&adapter);
                     self.step(turn, Event::NotPrepared { call, part, why: why.0 });
                 }
             }
@@ -247,7 +247,7 @@ impl Drive<'_> {
                 Ok(Event::Requoted { calls })
             }
             Err((adapter, why)) => {
-                telemetry::operation_not_prepared(&adapter, &why);
+                telemetry::operation_not_prepared(&adapter);
                 Ok(no_quote(&turn.saga, Some(refusals::cannot_prepare(&adapter, &why))))
             }
         }
@@ -260,7 +260,7 @@ fn no_quote(saga: &Saga, why: Option<Text>) -> Event {
     let moved = committed().find(|call| call.has_moved()).or_else(|| committed().next_back());
     let Some(call) = moved else { return Event::Woken };
     let Some(payer) = call.payers().next().cloned() else { return Event::Woken };
-    telemetry::not_quoted_again(&call.adapter, &payer, why.as_ref().map_or("", |why| &why.en));
+    telemetry::not_quoted_again(&call.adapter, &payer);
     Event::GivenUp(Why::NoQuote { payer, why })
 }
 

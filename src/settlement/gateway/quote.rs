@@ -129,7 +129,7 @@ impl Drive<'_> {
             }
             // It is the first of a tail whose payers are all optional: with it, the whole tail is left out.
             Err(Unanswered::Unavailable(why)) if adapter.manifest().optional => {
-                telemetry::payer_deferred(&adapter.name, &first.payer, &why);
+                telemetry::payer_deferred(&adapter.name, &first.payer);
                 for payer in to_ask.legs.iter().map(|leg| &leg.payer).chain(&to_ask.after) {
                     given.entry(payer.clone()).or_insert_with(|| Answer::deferred(None));
                 }

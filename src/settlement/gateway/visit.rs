@@ -64,7 +64,7 @@ impl Drive<'_> {
             self.renew().await?;
             let deadline = later(self.gateway.runtime().now(), ASK_DEADLINE);
             if let Err(why) = self.say((&name, &*payer), &event, &mut known, deadline).await {
-                telemetry::visit_not_called_off(&name, &why);
+                telemetry::visit_not_called_off(&name);
                 retry_after = retry_after.max(why.retry_after);
             }
         }

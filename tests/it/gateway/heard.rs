@@ -15,6 +15,7 @@ use yizhan_contract::{FindingCode, Money, Text};
 use super::House;
 use super::outside::{books_agree, later, line, opened, over, reversed, runs, send, sent, stands};
 use crate::away::{ASK_AFTER, Away, Mood, discharge, policies, together};
+use crate::logged::Log;
 
 const TEN_YEARS: SignedDuration = SignedDuration::from_hours(24 * 3_652);
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -64,6 +65,43 @@ async fn no_word_of_a_payer_is_longer_than_it_may_be() {
     }
     let what = waiting(&away).await.what;
     assert!(is_short(&what.zh) && is_short(&what.en), "{what:?}");
+}
+
+/// Whom a payer speaks of, bills and people may read, and the log does not: not where it refuses, cannot be asked, is
+/// left out, does not know, or is asked again after another.
+#[tokio::test]
+async fn no_word_of_a_payer_is_logged() {
+    let (log, _listening) = Log::of_this_thread();
+    let words = || Some("371323195304121265 张桂兰 | 371323195304121265 Zhang Guilan".to_owned());
+    let changes: [fn(&mut Mood); 5] = [
+        |mood| mood.refuses = true,
+        |mood| mood.is_away = true,
+        |mood| mood.is_not_ready = true,
+        |mood| mood.loses_answers = true,
+        |mood| mood.refuses_commits = true,
+    ];
+    for change in changes {
+        for optional in [true, false] {
+            let insurer = Away::of("supplementary", |manifest| manifest.optional = optional);
+            let house = house(&insurer, |mood| mood.words = words()).await;
+            change(&mut insurer.mood());
+            sent(&house, &discharge("m1"), Mode::Settle).await;
+            later(&house, MINUTE * 6).await;
+        }
+    }
+    let (house, bureau, insurer) = moved_and_away().await;
+    for payer in [&bureau, &insurer] {
+        payer.mood().words = words();
+    }
+    sent(&house, &discharge("m1"), Mode::Settle).await;
+    let log = log.text();
+    for event in ["refuses to pay for a stay", "is deferred; the bill says why", "cannot be asked again"] {
+        assert!(log.contains(event), "{event:?} is not in the log");
+    }
+    for word in ["371323195304121265", "张桂兰", "Zhang Guilan"] {
+        let line = log.lines().find(|line| line.contains(word));
+        assert_eq!(line, None, "{word} is in the log");
+    }
 }
 
 /// What is longer than it may be and cannot be cut off refuses the quote, and so do steps that come to another amount:
@@ -177,13 +215,19 @@ async fn an_adapter_that_is_not_configured_any_more_is_named() {
     assert_eq!(stands(&without, settling.settlement_id).await.state, BillState::NeedsAttention);
 }
 
-#[tokio::test]
-async fn a_settlement_given_up_says_whose_amount_moved_and_why_the_next_was_not_asked() {
+/// One confirms another amount than it quoted, and the next one is away once it is asked again.
+async fn moved_and_away() -> (House, Arc<Away>, Arc<Away>) {
     let bureau = Away::of("basic", |manifest| (manifest.optional, manifest.quotes_are_firm) = (false, false));
     let insurer = Away::required("supplementary");
     let house = opened(together(&[("bureau", &bureau), ("insurer", &insurer)])).await;
     bureau.is_back(|mood| mood.drift = "1.00".parse().unwrap());
     insurer.is_back(|mood| mood.quotes_left = Some(1));
+    (house, bureau, insurer)
+}
+
+#[tokio::test]
+async fn a_settlement_given_up_says_whose_amount_moved_and_why_the_next_was_not_asked() {
+    let (house, _, _) = moved_and_away().await;
     sent(&house, &discharge("m1"), Mode::Settle).await;
     let given_up = house.store.outbox_waiting(10).await.unwrap().remove(0);
     let bill = stands(&house, given_up.settlement_id).await;

@@ -1,42 +1,13 @@
 //! What the log says, and never says.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
-use tracing_subscriber::fmt::MakeWriter;
-
 use super::client::Ask;
 use super::served::{YISHUI, sample, served};
-
-/// Everything that was logged by this process.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'w> MakeWriter<'w> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'w self) -> Self {
-        self.clone()
-    }
-}
+use crate::logged::Log;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_name_no_number_and_no_token_is_logged() {
-    let log = Log::default();
-    // Threads of the listener log, too, which a subscriber of this thread alone would not hear.
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
-    subscriber.with_writer(log.clone()).init();
+    // Threads of the listener log, too.
+    let log = Log::of_all();
     let served = served().await;
     let discharge = Ask::post("/v1/discharges?lang=en", sample("01-worked.json")).token(YISHUI);
     let mut told = Vec::new();
@@ -53,7 +24,7 @@ async fn no_name_no_number_and_no_token_is_logged() {
     ] {
         told.push(served.ask(ask).await.header("x-trace-id").to_owned());
     }
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     for trace_id in told {
         assert!(log.contains(&trace_id), "{trace_id} is not in the log");
     }

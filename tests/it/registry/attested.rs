@@ -148,6 +148,21 @@ async fn an_attestation_that_lapses_while_serving_counts_no_more_until_there_is_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attestation_lapses_also_while_the_folder_cannot_be_read() {
+    let mut served = Served::begun(&Says { lasts_s: 3_600 + 20, ..Says::default() }).await;
+    assert_eq!(decided(&served.house, 1).await, ComputedBy::Payer);
+    let (folder, aside) = (served.folder.path().to_owned(), TempDir::new().unwrap());
+    std::fs::rename(&folder, aside.path().join("adapters.d")).unwrap();
+    served.clock.advance(SignedDuration::from_secs(30));
+    served.house.clock.put(served.clock.now());
+    assert!(served.registry.look(false).await.is_err());
+    assert_eq!(decided(&served.house, 2).await, ComputedBy::Gateway);
+    assert!(notes(&served.registry).contains("it lapsed on"), "{}", notes(&served.registry));
+    std::fs::rename(aside.path().join("adapters.d"), &folder).unwrap();
+    served.insurer.goes().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_becomes_another_version_has_to_be_certified_anew() {
     let mut served = Served::begun(&Says::default()).await;
     served.insurer.goes().await;

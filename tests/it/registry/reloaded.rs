@@ -59,6 +59,26 @@ async fn an_adapter_that_is_led_to_as_before_stays_as_it_is() {
     insurer.goes().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_under_another_name_is_the_same_adapter_also_while_its_service_does_not_answer() {
+    let (mut insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
+    insurer.put(folder.path(), PRIMARY);
+    let mut registry = registry(folder.path(), &insurer, "acme").await.unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::rename(at("acme.toml"), at("insurer.toml")).unwrap();
+    check(&mut registry, "another name", false, true).await;
+    insurer.goes().await;
+    std::fs::rename(at("insurer.toml"), at("acme.toml")).unwrap();
+    check(&mut registry, "another name while it is silent", false, true).await;
+    assert_eq!(notes(&registry), "");
+    std::fs::copy(at("acme.toml"), at("copy.toml")).unwrap();
+    check(&mut registry, "a copy beside it", false, true).await;
+    assert!(notes(&registry).contains("another file's adapter"), "{}", notes(&registry));
+    std::fs::remove_file(at("acme.toml")).unwrap();
+    check(&mut registry, "its copy alone", false, true).await;
+    assert_eq!(notes(&registry), "");
+}
+
 /// What a gateway has written down of its only adapter.
 async fn noted(book: &dyn AdapterBook) -> Noted {
     let notes = book.adapter_notes().await.unwrap();
