@@ -9,8 +9,11 @@ use yizhan_kit::simulate::listed;
 
 use crate::{passed_over, project};
 
-/// The one level that takes a minute; it is tried for a second elsewhere.
-const WITHOUT_L6: &str = "--levels L0,L1,L2,L3,L4,L5,L7";
+/// L6 is left out, which takes a minute each time; it is tried for a second elsewhere.
+const WITHOUT_L6: &str = "L0,L1,L2,L3,L4,L5,L7";
+
+/// Where services of the handbook listen. One that several blocks name is the same in all of them.
+const PORTS: &[&str] = &["9443", "9080", "9081"];
 
 fn handbook() -> String {
     std::fs::read_to_string(project("adapters/README.md")).unwrap()
@@ -54,10 +57,33 @@ fn clone() -> TempDir {
     folder
 }
 
-/// What was put beside the commands is ended after them.
+/// The commands with other ports in place of the handbook's, and these.
+fn on_free_ports(commands: &str) -> (String, Vec<u16>) {
+    let ports = PORTS.iter().filter(|port| commands.contains(**port)).map(|port| (*port, free_port()));
+    let (mut moved, mut free) = (commands.to_owned(), Vec::new());
+    for (port, other) in ports {
+        moved = moved.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{other}"));
+        free.push(other);
+    }
+    (moved, free)
+}
+
+/// The commands, certifying at these levels where they say nothing of levels.
+fn at_levels(levels: &str, commands: &str) -> String {
+    match commands.contains("--levels ") {
+        true => commands.to_owned(),
+        false => commands.replace("--start '", &format!("--levels {levels} --start '")),
+    }
+}
+
 fn run(commands: &str, folder: &TempDir) -> Output {
-    let stopped = format!("{commands}\ncode=$?; test -z \"$!\" || kill \"$!\"; exit $code");
-    Command::new("sh").arg("-c").arg(stopped).current_dir(folder).output().unwrap()
+    Command::new("sh").arg("-c").arg(commands).current_dir(folder).output().unwrap()
+}
+
+/// The build is the tests' own.
+fn built(commands: &str) -> String {
+    let is_build = |line: &&str| line.starts_with("cargo build --release");
+    commands.lines().filter(|line| !is_build(line)).map(|line| format!("{line}\n")).collect()
 }
 
 fn passes(output: &Output, reached: &str) {
@@ -76,11 +102,9 @@ fn two_commands_lead_from_the_clone_to_l1() {
     let block = block_below(&handbook, heading);
     assert_eq!((steps, block.lines().count()), (3, 2), "{listed}{block}");
     needs_python();
-    // The build is the test's own.
-    let commands = block.replace("cargo run --release --", "target/release/yizhan");
-    assert_ne!(commands, block);
-    let output = run(&commands.replace("9443", &free_port().to_string()), &clone());
-    passes(&output, "L1");
+    let commands = built(block);
+    assert_eq!(commands.lines().count(), 1, "{commands}");
+    passes(&run(&on_free_ports(&commands).0, &clone()), "L1");
 }
 
 #[test]
@@ -89,8 +113,8 @@ fn the_python_example_is_certified_as_the_handbook_does_it() {
     let block = block_below(&handbook, "## 评测");
     needs_python();
     let folder = clone();
-    let commands = block.replace("9443", &free_port().to_string());
-    let commands = format!("{} {WITHOUT_L6} --sign try.key --junit try.xml", commands.trim_end());
+    let (commands, _) = on_free_ports(&at_levels(WITHOUT_L6, block));
+    let commands = format!("{} --sign try.key --junit try.xml", commands.trim_end());
     // L6 is left out, and what is passed together with all below it ends before it.
     passes(&run(&commands, &folder), "L5");
     for name in ["report.html", "report.json", "junit.xml", "transcript.txt", "attestation.json"] {
@@ -104,14 +128,11 @@ fn the_python_example_is_certified_as_the_handbook_does_it() {
 }
 
 /// What the commands below a heading come to: an insurer's own interface, a mapping of it, and what is certified.
-fn maps_and_certifies(heading: &str, insurer_port: &str, checked: &str, adapter: &str) {
+fn maps_and_certifies(heading: &str, checked: &str, adapter: &str) {
     let handbook = handbook();
     let block = block_below(&handbook, heading);
     needs_python();
-    let [served, insurer] = [free_port(), free_port()].map(|port| port.to_string());
-    assert!(block.contains(insurer_port), "{block}");
-    let commands = block.replace("9443", &served).replace(insurer_port, &insurer);
-    let output = run(&format!("{} {WITHOUT_L6}", commands.trim_end()), &clone());
+    let output = run(&on_free_ports(&at_levels(WITHOUT_L6, block)).0, &clone());
     passes(&output, "L5");
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains(checked) && shown.contains(adapter), "{shown}");
@@ -120,12 +141,12 @@ fn maps_and_certifies(heading: &str, insurer_port: &str, checked: &str, adapter:
 
 #[test]
 fn a_mapping_is_checked_served_and_certified_as_the_handbook_does_it() {
-    maps_and_certifies("### 映射文件", "9080", "anxin  off  文件有效", "anxin-claims 2026-11-27");
+    maps_and_certifies("### 映射文件", "anxin  off  文件有效", "anxin-claims 2026-11-27");
 }
 
 #[test]
 fn so_is_one_of_xml_in_which_two_payers_are_paid_together() {
-    maps_and_certifies("#### XML", "9081", "kangtai  off  文件有效", "kangtai-core 2026-11-27");
+    maps_and_certifies("#### XML", "kangtai  off  文件有效", "kangtai-core 2026-11-27");
 }
 
 /// A payer in Rust: its `main` is what the handbook shows, and the program is a gateway that knows it.
@@ -139,9 +160,7 @@ fn a_payer_in_rust_is_registered_in_ten_lines_and_certified() {
     if !fund().exists() {
         return passed_over("adapters/examples/fund.rs was not built: cargo build --examples");
     }
-    let built =
-        block.replace("cargo build --release --example fund\n", "").replace("9443", &free_port().to_string());
-    let output = run(&format!("{} {WITHOUT_L6}", built.trim_end()), &clone());
+    let output = run(&on_free_ports(&at_levels(WITHOUT_L6, &built(block))).0, &clone());
     passes(&output, "L5");
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(
@@ -162,16 +181,50 @@ fn a_payer_in_rust_is_registered_in_ten_lines_and_certified() {
 fn a_simulated_payer_is_begun_as_the_handbook_does_it() {
     let handbook = handbook();
     let heading = "## 模拟的支付方";
-    let block = block_below(&handbook, heading).trim_end();
-    let files = "--ca certs/ca.pem --certificate certs/gateway.pem --key certs/gateway-key.pem";
-    let commands = format!(
-        "{block} &\ntarget/release/yizhan adapter certify https://127.0.0.1:9443 {files} --levels L0,L1"
-    );
-    passes(&run(&commands.replace("9443", &free_port().to_string()), &clone()), "L1");
+    let block = block_below(&handbook, heading);
+    passes(&run(&on_free_ports(block).0, &clone()), "L1");
     let section = handbook.split_once(heading).unwrap().1;
     for (number, magic) in listed() {
         let (number, does) = (number.as_str(), magic.text());
         let row = format!("| `{number}` | {} · {} |", does.zh, does.en);
         assert!(section.contains(&row), "{row}");
     }
+}
+
+/// For all of it, twice: what a block leaves running would be waited for, and ends then.
+const GONE_THROUGH_WITHIN_S: &str = "500";
+
+/// As somebody goes through it, in one shell and one folder, and begins anew: no block stands in another's way, nor in its own.
+#[test]
+fn the_handbook_is_gone_through_from_top_to_bottom_and_again() {
+    needs_python();
+    if !fund().exists() {
+        return passed_over("adapters/examples/fund.rs was not built: cargo build --examples");
+    }
+    let handbook = handbook();
+    let blocks = handbook.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let once: String = blocks.map(|block| at_levels("L0", &built(block))).collect();
+    let (commands, ports) = on_free_ports(&once);
+    assert_eq!(ports.len(), PORTS.len(), "{once}");
+    let [http, mllp] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+    // A gateway is led to other ports by its environment, and a hospital by what it is told.
+    let sends = "simulate hospital --token demo";
+    let moved = commands.replace(sends, &format!("{sends} --http http://{http} --mllp {mllp}"));
+    assert_ne!(moved, commands);
+    let folder = clone();
+    std::fs::create_dir(folder.path().join("tests")).unwrap();
+    std::os::unix::fs::symlink(project("tests/samples"), folder.path().join("tests/samples")).unwrap();
+    // Where a command fails what stands beside it would keep the test waiting.
+    let ends = "trap 'code=$?; trap - EXIT; test $code = 0 || kill 0; exit $code' EXIT";
+    let all = format!("{ends}\n{}", moved.repeat(2));
+    let mut shell = Command::new("timeout");
+    shell.args([GONE_THROUGH_WITHIN_S, "sh", "-ec", &all]).current_dir(folder.path());
+    let output = shell.env("YIZHAN_HTTP_LISTEN", http).env("YIZHAN_MLLP_LISTEN", mllp).output().unwrap();
+    let [shown, told] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(output.status.success(), "{}\n{shown}\n{told}", output.status);
+    assert!(!told.contains("in use"), "{told}");
+    let counted = |text: &str, part: &str| text.matches(part).count();
+    assert_eq!(counted(&shown, "level reached: L"), 2 * counted(&once, "adapter certify "), "{shown}");
+    // What the adapter was asked is told of the gateway, in its first life and in its second.
+    assert_eq!(counted(&shown, "  比较 compared "), 2, "{shown}");
 }
