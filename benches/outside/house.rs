@@ -151,6 +151,7 @@ fn attested(folder: &Path, adapters: &[Adapter]) -> String {
         target: "-".to_owned(),
         reached: Some(Level::L7),
         passed: Level::ALL.to_vec(),
+        not_applicable: Vec::new(),
         transcript_sha256: "-".to_owned(),
         issued,
         expires: issued + VALID,

@@ -144,9 +144,12 @@ fn attested(verified: Option<&Verified>) -> String {
     };
     let reached = attestation.reached.map_or_else(|| "-".to_owned(), |level| level.to_string());
     let until = shanghai_to_the_second(attestation.expires);
+    let left_out = attestation.left_out().map(|left_out| format!("  {} | {}", left_out.zh, left_out.en));
     format!(
-        "评测证明 attestation  {} {}  {reached}  有效期至 until {until}  密钥 key {by}",
-        attestation.adapter, attestation.adapter_version
+        "评测证明 attestation  {} {}  {reached}  有效期至 until {until}  密钥 key {by}{}",
+        attestation.adapter,
+        attestation.adapter_version,
+        left_out.unwrap_or_default()
     )
 }
 

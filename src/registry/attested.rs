@@ -194,8 +194,11 @@ fn vouched(name: &str, verified: &Verified) -> Text {
     let attestation = &verified.attestation;
     let level = attestation.reached.map_or_else(|| "-".to_owned(), |level| level.to_string());
     let until = civil_date(attestation.expires);
+    let (zh, en) = attestation.left_out().map_or_else(Default::default, |left_out| {
+        (format!("；{}", left_out.zh), format!("; {}", left_out.en))
+    });
     Text::new(
-        format!("由 {name} 证明达到 {level}，有效期至 {until}"),
-        format!("{name} vouches for {level} until {until}"),
+        format!("由 {name} 证明达到 {level}，有效期至 {until}{zh}"),
+        format!("{name} vouches for {level} until {until}{en}"),
     )
 }

@@ -125,6 +125,13 @@ fn the_python_example_is_certified_as_the_handbook_does_it() {
     let public = String::from_utf8(key).unwrap();
     let attestation = std::fs::read_to_string(folder.path().join("try-report/attestation.json")).unwrap();
     assert!(attestation.contains(public.trim()), "{public}{attestation}");
+    // What its example does not promise was not tried, and whoever takes the attestation is told.
+    let keys = "name = \"try\"\nmode = \"primary\"\notherwise = \"rules\"\nurl = \"http://127.0.0.1:9443\"\n";
+    let file = format!("{keys}attestation = \"try-report/attestation.json\"\n");
+    std::fs::write(folder.path().join("try.toml"), file).unwrap();
+    let checked =
+        String::from_utf8(run("target/release/yizhan adapter check try.toml", &folder).stdout).unwrap();
+    assert!(checked.contains("not applicable and not tried: L1-11, "), "{checked}");
 }
 
 /// What the commands below a heading come to: an insurer's own interface, a mapping of it, and what is certified.

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use yizhan_contract::PayerCode;
+use yizhan_contract::{PayerCode, Text};
 
 use crate::key::{PublicKey, read_key};
 use crate::level::Level;
@@ -30,6 +30,9 @@ pub struct Attestation {
     pub reached: Option<Level>,
     /// Every level that was passed.
     pub passed: Vec<Level>,
+    /// Trials that did not apply, by their ids: the levels count as passed without them.
+    #[serde(default)]
+    pub not_applicable: Vec<String>,
     pub transcript_sha256: String,
     pub issued: Timestamp,
     pub expires: Timestamp,
@@ -86,6 +89,16 @@ impl Attestation {
             return Err(AttestationError::NotYet(self.issued));
         }
         Ok(())
+    }
+
+    /// What it does not vouch for within the levels that were passed. Absent: every trial applied.
+    pub fn left_out(&self) -> Option<Text> {
+        let ids = &self.not_applicable;
+        let text = || {
+            let (zh, en) = (ids.join("、"), ids.join(", "));
+            Text::new(format!("不适用而未试 {zh}"), format!("not applicable and not tried: {en}"))
+        };
+        (!ids.is_empty()).then(text)
     }
 }
 

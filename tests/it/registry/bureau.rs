@@ -22,6 +22,7 @@ pub(crate) struct Says {
     pub(crate) serves: Vec<String>,
     pub(crate) reached: Level,
     pub(crate) reaches_nothing: bool,
+    pub(crate) not_applicable: Vec<String>,
     pub(crate) issued_s_ago: i64,
     pub(crate) lasts_s: i64,
     /// By the insurer itself.
@@ -38,6 +39,7 @@ impl Default for Says {
             serves: vec!["supplementary".to_owned()],
             reached: Level::L5,
             reaches_nothing: false,
+            not_applicable: Vec::new(),
             issued_s_ago: 3_600,
             lasts_s: 86_400,
             is_preview: false,
@@ -58,6 +60,7 @@ impl Says {
             target: "https://try.example".to_owned(),
             reached,
             passed: reached.into_iter().flat_map(Level::and_below).collect(),
+            not_applicable: self.not_applicable.clone(),
             transcript_sha256: "0".repeat(64),
             issued,
             expires: issued + SignedDuration::from_secs(self.lasts_s),

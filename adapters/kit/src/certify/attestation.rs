@@ -25,6 +25,7 @@ pub fn sign(report: &Report, key: &Path, valid: SignedDuration) -> Result<String
         target: report.target.clone(),
         reached: report.reached(),
         passed: report.passed(),
+        not_applicable: report.not_applicable(),
         transcript_sha256: report.transcript_sha256.clone(),
         issued,
         expires: later(issued, valid),

@@ -194,6 +194,13 @@ impl Report {
         passed.map(|level| level.level).collect()
     }
 
+    /// The trials that count as passed because they do not apply.
+    pub fn not_applicable(&self) -> Vec<String> {
+        let left_out =
+            self.trials.iter().filter(|trial| matches!(trial.outcome, Outcome::NotApplicable { .. }));
+        left_out.map(|trial| trial.id.to_owned()).collect()
+    }
+
     /// Whether everything that was asked for has passed.
     pub fn is_good(&self) -> bool {
         self.levels.iter().all(|level| matches!(level.standing, Standing::Passed | Standing::NotAsked))

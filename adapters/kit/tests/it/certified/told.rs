@@ -128,6 +128,7 @@ async fn what_was_reached_is_signed_and_nothing_of_it_can_be_changed() {
     assert!(attestation.holds_at(now).is_ok());
     assert_eq!(attestation.reached, Some(Level::L1));
     assert_eq!(attestation.passed, [Level::L0, Level::L1]);
+    assert_eq!(attestation.not_applicable, super::OF_OTHERS);
     assert_eq!(attestation.transcript_sha256, report.transcript_sha256);
 
     let forged = text.replace(r#""reached": "L1""#, r#""reached": "L7""#);
