@@ -78,6 +78,36 @@ async fn each_stay_is_told_in_order_and_stays_do_not_wait_for_each_other() {
     .await;
 }
 
+/// Why a stay has no bill any more, written by a gateway whose clock is behind that of the one that wrote the bill.
+#[tokio::test]
+async fn a_note_comes_after_the_bill_it_follows() {
+    each_store(async |store| {
+        tell(store, "ZY1", HOSPITAL, 1, after(0)).await;
+        let note: Decide = Box::new(|facts| {
+            let stay = stay_write(&facts, "ZY1", None, "ZY1");
+            let told = OutboxWrite {
+                outbox_id: Uuid::from_u128(1),
+                stay_id: stay.stay_id,
+                hospital: HOSPITAL.into(),
+                settlement_id: stay.stay_id,
+                version: 1,
+                due_at: after(0),
+            };
+            Some(Changes { stay: Some(stay), outbox: vec![told], ..Changes::default() })
+        });
+        let sent = Step { claim: None, ..step("", visit("ZY1", None), vec![id_number(WANG)], note) };
+        store.step(sent).await.unwrap();
+        tell(store, "ZY1", HOSPITAL, 2, after(0)).await;
+        let mut is_note = Vec::new();
+        while let Some(entry) = due(store, after(0), &[], 10).await.pop() {
+            is_note.push((entry.version, entry.settlement_id == entry.stay_id));
+            store.outbox_delivered(entry).await.unwrap();
+        }
+        assert_eq!(is_note, [(1, false), (1, true), (2, false)]);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_delivery_is_begun_by_one_and_may_be_begun_again() {
     each_store(async |store| {

@@ -104,12 +104,15 @@ impl Turn {
         self.left_behind(is_gone && is_own);
     }
 
-    /// What somebody else meant to send may have been sent; one who is gone sends nothing more.
+    /// What somebody else meant to send may have been sent; one who is gone sends nothing more. What nobody knew of by then
+    /// may be an earlier one's, who stood still and has it yet.
     fn left_behind(&mut self, is_gone: bool) {
         let at = self.at;
         for call in &mut self.saga.calls {
             for part in [Part::Undo, Part::Commit] {
-                if let Some(operation) = call.operation_mut(part).filter(|_| is_gone) {
+                let is_its =
+                    |operation: &&mut Operation| matches!(operation.state, Sent::Intended | Sent::Awaited);
+                if let Some(operation) = call.operation_mut(part).filter(is_its).filter(|_| is_gone) {
                     operation.leaves_before = operation.leaves_before.min(at);
                 }
                 // Since when nobody knows must outlast gateways that die one after the other.

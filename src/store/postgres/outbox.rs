@@ -16,7 +16,8 @@ use super::read::rows;
 use super::values::Instant;
 
 impl Postgres {
-    /// The oldest entry of each stay, where it is due.
+    /// The oldest entry of each stay, where it is due. Why a stay has no bill any more comes after the bill that it had,
+    /// whichever gateway's clock was ahead when they were written.
     pub(super) async fn read_outbox_due(
         &self,
         now: Timestamp,
@@ -27,7 +28,8 @@ impl Postgres {
             "SELECT outbox_id, stay_id, hospital, settlement_id, version, attempts, due_at, why, person_id
                    FROM outbox o WHERE due_at <= $1 AND hospital <> ALL($2)
                      AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.person_id = o.person_id
-                       AND e.stay_id = o.stay_id AND (e.version, e.outbox_id) < (o.version, o.outbox_id))
+                       AND e.stay_id = o.stay_id AND (e.version, e.settlement_id = e.stay_id, e.outbox_id)
+                                                   < (o.version, o.settlement_id = o.stay_id, o.outbox_id))
                    ORDER BY due_at, outbox_id LIMIT $3";
         let busy: Vec<&str> = busy.iter().map(|hospital| &**hospital).collect();
         self.entries(sql, &[&Instant(now), &busy, &i64::from(limit)]).await

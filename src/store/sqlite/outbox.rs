@@ -10,7 +10,8 @@ use super::super::person::damaged;
 use super::super::{OutboxEntry, OutboxWrite, StoreError};
 use super::lease::instant;
 
-/// The oldest entry of each stay, where it is due.
+/// The oldest entry of each stay, where it is due. Why a stay has no bill any more comes after the bill that it had,
+/// whichever gateway's clock was ahead when they were written.
 pub(super) fn due(
     connection: &Connection,
     now: Timestamp,
@@ -20,7 +21,8 @@ pub(super) fn due(
     let sql = "SELECT outbox_id, stay_id, hospital, settlement_id, version, attempts, due_at, why, person_id
                FROM outbox o WHERE due_at <= ?1 AND hospital NOT IN (SELECT value FROM json_each(?2))
                  AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.person_id = o.person_id AND e.stay_id = o.stay_id
-                   AND (e.version, e.outbox_id) < (o.version, o.outbox_id))
+                   AND (e.version, e.settlement_id = e.stay_id, e.outbox_id)
+                     < (o.version, o.settlement_id = o.stay_id, o.outbox_id))
                ORDER BY due_at, outbox_id LIMIT ?3";
     let busy = serde_json::to_string(busy).map_err(|why| StoreError::Defect(why.to_string()))?;
     entries(connection, sql, params![now.as_microsecond(), busy, limit])

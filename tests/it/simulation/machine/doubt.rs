@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use yizhan::settlement::saga::event::Resolution;
 use yizhan::settlement::saga::{
-    CLOCKS_APART_MAX, COMMIT_DEADLINE, Event, LEASE, Part, Saga, Sent, Terms, UNKNOWN_ATTENTION, Wanted,
+    CLOCKS_APART_MAX, COMMIT_DEADLINE, Event, LEASE, Operation, Part, Saga, Sent, Terms, UNKNOWN_ATTENTION,
+    Wanted,
 };
 use yizhan_contract::Money;
 use yizhan_contract::payer::{Performed, Status};
@@ -219,5 +220,25 @@ fn what_another_gateway_sent_may_have_left_later_than_it_says() {
         assert!(!early.contains(&fence), "{what}: {early:?}");
         let in_time = asked(believed_from);
         assert!(in_time.contains(&fence), "{what}: {in_time:?}");
+    }
+}
+
+/// The first gateway keeps a commit and stands still; the next one takes the saga over, dies, and begins again under its
+/// name: it knows that it sends nothing of that any more, and nothing of the first one.
+#[test]
+fn who_begins_again_does_not_speak_for_whoever_was_there_before() {
+    let terms = Terms { commits_are_idempotent: false, ..TERMS };
+    let mut watched = Watched::new(saga_of(&[0], terms, &mut Ids::default()));
+    let Operation { id: operation, leaves_before, .. } = watched.saga.calls[0].commit.clone();
+    for is_gone in [false, true] {
+        watched.saga = watched.durable.clone();
+        watched.step(Event::TakenOver { by: "gateway 1".into(), is_gone }, start() + LEASE).unwrap();
+    }
+    let believed_from = leaves_before + seconds(terms.not_found_settles_after_s) + CLOCKS_APART_MAX;
+    let fence = Wanted::Prepare { call: 0, part: Part::Undo };
+    for (at, is_believed) in [(believed_from - SignedDuration::from_millis(1), false), (believed_from, true)]
+    {
+        let asked = Event::Asked { operation: operation.clone(), answer: Status::NotFound };
+        assert_eq!(watched.step(asked, at).unwrap().contains(&fence), is_believed, "{at}");
     }
 }
