@@ -1,7 +1,7 @@
 //! Whether an adapter's promises can be kept at all.
 
 use yizhan_contract::Text;
-use yizhan_contract::payer::Manifest;
+use yizhan_contract::payer::{COMMIT_P95_MS_MAX, Manifest};
 
 /// Characters of an adapter's name, and of its version.
 const NAME_CHARS_MAX: usize = 80;
@@ -38,6 +38,15 @@ pub(crate) fn check(manifest: &Manifest) -> Result<(), (&'static str, Text)> {
         let text = Text::new("须至少为 1，不限则不填", "must be at least 1, or absent for no limit");
         return Err(("requests_per_second_max", text));
     }
+    for (key, promised, most) in [
+        ("quote_p95_ms", manifest.quote_p95_ms, manifest.quote_p95_ms_max()),
+        ("commit_p95_ms", manifest.commit_p95_ms, COMMIT_P95_MS_MAX),
+    ] {
+        if !(1..=most).contains(&promised) {
+            let zh = format!("须为 1 至 {most}：网关不会等得更久");
+            return Err((key, Text::new(zh, format!("must be 1 to {most}: a gateway waits no longer"))));
+        }
+    }
     Ok(())
 }
 
@@ -49,6 +58,10 @@ mod tests {
     fn what_cannot_be_promised_is_named() {
         let good = || Manifest::cautious("acme", "1", vec!["supplementary".parse().unwrap()]);
         assert_eq!(check(&good()), Ok(()));
+        let all_there_is = Manifest { quote_p95_ms: 5_000, commit_p95_ms: 10_000, ..good() };
+        assert_eq!(check(&all_there_is), Ok(()));
+        let beside_cover = Manifest { quote_p95_ms: 2_500, coverage_valid_s: Some(60), ..good() };
+        assert_eq!(check(&beside_cover), Ok(()));
         let twice = vec!["accident".parse().unwrap(), "accident".parse().unwrap()];
         for (manifest, named) in [
             (Manifest { adapter: " ".into(), ..good() }, "adapter"),
@@ -58,6 +71,11 @@ mod tests {
             (Manifest { serves: twice, ..good() }, "serves"),
             (Manifest { concurrency_max: 0, ..good() }, "concurrency_max"),
             (Manifest { requests_per_second_max: Some(0), ..good() }, "requests_per_second_max"),
+            (Manifest { quote_p95_ms: 0, ..good() }, "quote_p95_ms"),
+            (Manifest { quote_p95_ms: 5_001, ..good() }, "quote_p95_ms"),
+            (Manifest { quote_p95_ms: 2_501, coverage_valid_s: Some(60), ..good() }, "quote_p95_ms"),
+            (Manifest { commit_p95_ms: 0, ..good() }, "commit_p95_ms"),
+            (Manifest { commit_p95_ms: 10_001, ..good() }, "commit_p95_ms"),
         ] {
             let (key, text) = check(&manifest).unwrap_err();
             assert_eq!(key, named, "{text:?}");

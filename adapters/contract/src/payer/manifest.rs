@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
+use super::{ASK_DEADLINE, COMMIT_DEADLINE, COVER_DEADLINE};
 use crate::step::PayerCode;
 
 /// What the host plans with.
@@ -40,12 +42,24 @@ pub struct Manifest {
     /// How long an answer about coverage may be relied on; absent: it is not asked, the roster decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage_valid_s: Option<u32>,
-    /// 95 of 100 quotes, and 95 of 100 commits, are answered within this.
+    /// 95 of 100 quotes, and 95 of 100 commits, are answered within this: more than 0, and no more than a gateway waits.
     pub quote_p95_ms: u32,
     pub commit_p95_ms: u32,
 }
 
+/// The longest `commit_p95_ms`: what a gateway waits for.
+pub const COMMIT_P95_MS_MAX: u32 = in_ms(COMMIT_DEADLINE);
+
+const fn in_ms(time: SignedDuration) -> u32 {
+    time.as_secs() as u32 * 1_000 + time.subsec_millis().unsigned_abs()
+}
+
 impl Manifest {
+    /// The longest `quote_p95_ms`: what a gateway waits for, where the question about cover may take its part of it first.
+    pub fn quote_p95_ms_max(&self) -> u32 {
+        in_ms(self.coverage_valid_s.map_or(ASK_DEADLINE, |_| ASK_DEADLINE - COVER_DEADLINE))
+    }
+
     /// The cautious promises: nothing firm, nothing repeated, nothing taken back, nothing told of the person.
     pub fn cautious(adapter: &str, version: &str, serves: Vec<PayerCode>) -> Self {
         Self {

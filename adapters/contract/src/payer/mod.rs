@@ -14,7 +14,7 @@ use std::pin::Pin;
 
 use jiff::{SignedDuration, Timestamp, civil::Date};
 
-pub use manifest::{Manifest, Need};
+pub use manifest::{COMMIT_P95_MS_MAX, Manifest, Need};
 pub use operation::{
     Operation, OperationKind, Performed, PrepareError, Prepared, StatementLine, Status, Unavailable,
     by_payer, is_all_given_back,

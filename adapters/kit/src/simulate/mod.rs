@@ -21,7 +21,8 @@ use jiff::{SignedDuration, Timestamp};
 use ring::hmac;
 use yizhan_contract::instant::later;
 use yizhan_contract::payer::{
-    Ask, Cover, Coverage, Manifest, Need, Performed, Quote, QuoteAnswer, Status, Unavailable, Visited,
+    Ask, COMMIT_P95_MS_MAX, Cover, Coverage, Manifest, Need, Performed, Quote, QuoteAnswer, Status,
+    Unavailable, Visited,
 };
 use yizhan_contract::protocol::{
     CommitRequest, CoverageRequest, Head, QuoteRequest, ReverseRequest, STATEMENT_LINES_MAX, Statement,
@@ -117,7 +118,7 @@ impl Simulated {
         let by_items = self.serves.iter().flat_map(rules).any(|rule| rule.base.value == BaseKind::Items);
         let needs = [Need::IdNumber, Need::Standing].into_iter().chain(by_items.then_some(Need::Lines));
         let takes_ms = u32::try_from(self.takes.as_millis()).unwrap_or(u32::MAX);
-        Manifest {
+        let manifest = Manifest {
             quotes_are_firm: true,
             commits_are_idempotent: true,
             reverse_window_s: Some(self.reverse_window.as_secs().unsigned_abs()),
@@ -128,10 +129,12 @@ impl Simulated {
             requests_per_second_max: self.requests_per_second_max,
             needs: needs.collect(),
             coverage_valid_s: Some(3_600),
-            quote_p95_ms: takes_ms.saturating_add(500),
-            commit_p95_ms: takes_ms.saturating_add(1_500),
+            commit_p95_ms: takes_ms.saturating_add(1_500).min(COMMIT_P95_MS_MAX),
             ..Manifest::cautious("yizhan-simulator", env!("CARGO_PKG_VERSION"), self.serves.clone())
-        }
+        };
+        // One that takes longer than a gateway waits promises the most it may, and is late.
+        let quote_p95_ms = takes_ms.saturating_add(500).min(manifest.quote_p95_ms_max());
+        Manifest { quote_p95_ms, ..manifest }
     }
 }
 

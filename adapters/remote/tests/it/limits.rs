@@ -108,7 +108,7 @@ async fn answers_of_any_kind_leave_the_breaker_closed() {
 async fn a_deadline_shorter_than_the_payers_promise_opens_no_breaker() {
     let certificates = Certificates::new();
     let raw = Raw::start(&certificates, Shows::Itself, vec![Act::Hold(String::new())]).await;
-    let slow = Manifest { quote_p95_ms: 60_000, concurrency_max: 64, ..patient() };
+    let slow = Manifest { quote_p95_ms: 2_500, concurrency_max: 64, ..patient() };
     let given = Given::new(&certificates, raw.port, slow);
     let quotes = (0..2 * TROUBLES_MAX).map(|_| async {
         given.remote.quote(&ask(), given.host.within(2)).await;
@@ -122,7 +122,7 @@ async fn a_deadline_shorter_than_the_payers_promise_opens_no_breaker() {
 async fn a_silent_payer_is_left_alone_whatever_it_promised() {
     let certificates = Certificates::new();
     let raw = Raw::start(&certificates, Shows::Itself, vec![Act::Hold(String::new())]).await;
-    let slow = Manifest { quote_p95_ms: 3_000, coverage_valid_s: Some(60), concurrency_max: 64, ..patient() };
+    let slow = Manifest { quote_p95_ms: 2_500, coverage_valid_s: Some(60), concurrency_max: 64, ..patient() };
     let given = Given::new(&certificates, raw.port, slow);
     let question = serde_json::from_value(example("/v1/coverage", "request")["question"].clone()).unwrap();
     let deadline = given.host.now().checked_add(COVER_DEADLINE).unwrap();

@@ -5,6 +5,7 @@
 pub(crate) enum Fault {
     // L0
     AllowsNothingAtOnce,
+    PromisesMoreThanIsWaitedFor,
     AnswersInPlainText,
     MoneyIsANumber,
     MoneyHasOneDecimal,
@@ -97,6 +98,7 @@ use Fault::*;
 /// Each with the one trial that it fails.
 pub(crate) const CAUGHT: &[(Fault, &str)] = &[
     (AllowsNothingAtOnce, "L0-01"),
+    (PromisesMoreThanIsWaitedFor, "L0-01"),
     (AnswersInPlainText, "L0-02"),
     (MoneyIsANumber, "L0-03"),
     (MoneyHasOneDecimal, "L0-03"),

@@ -60,6 +60,7 @@ impl Faulty {
         }
         match fault {
             Some(Fault::AllowsNothingAtOnce) => manifest.concurrency_max = 0,
+            Some(Fault::PromisesMoreThanIsWaitedFor) => manifest.quote_p95_ms = 9_000,
             Some(Fault::BooksTwiceThoughItAsksForOneAtATime) => manifest.concurrency_max = 1,
             Some(Fault::ReversesAfterItsWindow) => {
                 manifest.reverse_window_s = Some(SHORT.as_secs().unsigned_abs())
