@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex as Turn, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use yizhan_contract::instant::later;
-use yizhan_contract::payer::Manifest;
+use yizhan_contract::payer::{ASK_DEADLINE, COMMIT_DEADLINE, COVER_DEADLINE, Manifest};
 use yizhan_contract::protocol::{ANSWER_BYTES_MAX, Head};
 
 use super::came::Came;
@@ -135,9 +135,19 @@ impl Caller {
 
     /// A head as it is now.
     pub(super) fn head(&self) -> Value {
-        let patience = SignedDuration::try_from(self.patience).unwrap_or_default();
-        let deadline = later(given::now(), patience);
-        serde_json::to_value(Head::until(deadline)).unwrap_or_default()
+        head_within(self.patience)
+    }
+
+    /// How long after a request its deadline lies: no later than a gateway's.
+    fn patience_of(&self, path: &str) -> Duration {
+        self.patience.min(gateways_patience(path))
+    }
+
+    /// How long an answer is waited for that a gateway does not hear past the deadline: a quote, and what it asks before one.
+    /// Absent: as long as whoever sends it waits, since what becomes of an operation is for its trials to see.
+    fn waits_for(&self, path: &str) -> Option<Duration> {
+        let is_heard_in_time = matches!(path, "/v1/coverage" | "/v1/visit" | "/v1/quote");
+        is_heard_in_time.then(|| self.patience_of(path))
     }
 
     /// A request with a deadline of its own.
@@ -149,11 +159,7 @@ impl Caller {
 
     /// The bytes of a request; its head is added where it has none.
     pub(super) fn bytes(&self, body: &Value) -> Vec<u8> {
-        let mut body = body.clone();
-        if let Some(members) = body.as_object_mut() {
-            members.entry("head").or_insert_with(|| self.head());
-        }
-        body.to_string().into_bytes()
+        bytes_within(body, self.patience)
     }
 
     /// By somebody else, over a connection of its own.
@@ -185,7 +191,7 @@ impl Caller {
         let pace = self.pace();
         let _turn = pace.turn().await;
         // The deadline is set when its turn has come.
-        self.exchange(&self.client(), Asked::post(path, self.bytes(body))).await
+        self.exchange(&self.client(), Asked::post(path, bytes_within(body, self.patience_of(path)))).await
     }
 
     pub(super) async fn send(&self, asked: Asked) -> Came {
@@ -238,17 +244,21 @@ impl Caller {
 
     async fn sent(&self, client: &Client, asked: &Asked) -> Result<Answered, String> {
         let method = if asked.method == "GET" { Method::GET } else { Method::POST };
+        let within = self.waits_for(&asked.path);
         let mut request = client.request(method, self.called.address(&asked.path));
+        if let Some(within) = within {
+            request = request.timeout(within);
+        }
         if let Some(body) = &asked.body {
             request = request.header(header::CONTENT_TYPE, asked.content_type).body(body.clone());
         }
-        let mut answer = request.send().await.map_err(|why| said(&why))?;
+        let mut answer = request.send().await.map_err(|why| said(&why, within))?;
         let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
         let content_type = header(header::CONTENT_TYPE).unwrap_or("(no content type)").to_owned();
         let retry_after_s = header(header::RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
         let status = answer.status().as_u16();
         let mut body = Vec::new();
-        while let Some(more) = answer.chunk().await.map_err(|why| said(&why))? {
+        while let Some(more) = answer.chunk().await.map_err(|why| said(&why, within))? {
             body.extend_from_slice(&more);
             if ANSWER_BYTES_MAX < body.len() {
                 return Err(format!("an answer longer than {ANSWER_BYTES_MAX} bytes"));
@@ -258,10 +268,33 @@ impl Caller {
     }
 }
 
+fn gateways_patience(path: &str) -> Duration {
+    let deadline = match path {
+        "/v1/coverage" => COVER_DEADLINE,
+        "/v1/commit" | "/v1/reverse" => COMMIT_DEADLINE,
+        _ => ASK_DEADLINE,
+    };
+    deadline.unsigned_abs()
+}
+
+fn head_within(patience: Duration) -> Value {
+    let patience = SignedDuration::try_from(patience).unwrap_or_default();
+    serde_json::to_value(Head::until(later(given::now(), patience))).unwrap_or_default()
+}
+
+fn bytes_within(body: &Value, patience: Duration) -> Vec<u8> {
+    let mut body = body.clone();
+    if let Some(members) = body.as_object_mut() {
+        members.entry("head").or_insert_with(|| head_within(patience));
+    }
+    body.to_string().into_bytes()
+}
+
 /// The innermost cause: what the network or the other side said.
-fn said(why: &reqwest::Error) -> String {
+fn said(why: &reqwest::Error, within: Option<Duration>) -> String {
     if why.is_timeout() {
-        return "timeout".to_owned();
+        return within
+            .map_or_else(|| "timeout".to_owned(), |within| format!("timeout, {} ms", within.as_millis()));
     }
     let mut cause: &dyn std::error::Error = why;
     while let Some(inner) = cause.source() {

@@ -42,7 +42,7 @@ use verdict::{Stop, Verdict};
 
 /// How long an adapter is kept busy at L6, where nothing else is asked for.
 pub const LOAD: Duration = Duration::from_secs(60);
-/// How long after a request its deadline lies, where nothing else is asked for.
+/// How long after a request its deadline lies, where nothing else is asked for; a gateway's is not later for any.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// For an adapter that runs already, before it is said not to answer.

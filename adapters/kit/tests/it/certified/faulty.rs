@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use yizhan_contract::Money;
 use yizhan_contract::payer::{
-    Coverage, KEPT_BYTES_MAX, Manifest, Need, Performed, Person, QuoteAnswer, Status, Unavailable,
-    VisitEvent, VisitEventKind, Visited,
+    COVER_DEADLINE, Coverage, KEPT_BYTES_MAX, Manifest, Need, Performed, Person, QuoteAnswer, Status,
+    Unavailable, VisitEvent, VisitEventKind, Visited,
 };
 use yizhan_contract::protocol::{
     CommitRequest, CoverageRequest, QuoteRequest, ReverseRequest, Statement, StatusRequest, VisitRequest,
@@ -174,7 +174,11 @@ fn called_off(event: &VisitEvent) -> VisitEvent {
 
 /// Nothing comes of it for a while.
 pub(super) async fn dawdle() {
-    let _ = tokio::time::timeout(SLOW, std::future::pending::<()>()).await;
+    dawdle_for(SLOW).await;
+}
+
+async fn dawdle_for(time: Duration) {
+    let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
 }
 
 impl Verbs for Faulty {
@@ -185,6 +189,9 @@ impl Verbs for Faulty {
     fn coverage<'a>(&'a self, asked: &'a CoverageRequest, at: Timestamp) -> Replied<'a, Coverage> {
         Box::pin(async move {
             let mut answer = self.inner.coverage(asked, at).await?;
+            if self.has(Fault::SaysTooLateWhoIsCovered) && answer != Coverage::UnknownPerson {
+                dawdle_for(COVER_DEADLINE.unsigned_abs() + SLOW).await;
+            }
             if self.has(Fault::KnowsEverybody) && answer == Coverage::UnknownPerson {
                 return Ok(Coverage::Covers { covers: Vec::new() });
             }
