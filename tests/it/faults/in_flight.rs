@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
@@ -128,8 +127,6 @@ async fn killed_in_flight(what: &str, site: Site) {
     assert_eq!(sum.ends.get("settled"), Some(&SETTLEMENTS), "{sum:?}");
     let (letters, _) = receiver.reckon(&look).unwrap();
     assert_eq!(letters, SETTLEMENTS);
-    let generous = Duration::from_secs(60);
-    assert!(ready < generous && resolved < generous, "{ready:?} {resolved:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

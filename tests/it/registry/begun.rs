@@ -72,12 +72,26 @@ pub(super) async fn house(registry: &Registry) -> House {
     let store: Arc<dyn Ports> = Arc::new(Sqlite::in_memory(ids.clone()).unwrap());
     let directory = registry.directory().clone();
     let house = House::asking(store, policies(), profiles("", None), directory, "test", ids);
-    house.clock.put(SystemClock.now());
+    goes_ahead(&house);
     house.fill().await;
     house
 }
 
+/// How far the house's clock is ahead of the insurer's, at least: so long may a loaded machine take for one message.
+const AHEAD: SignedDuration = SignedDuration::from_mins(1);
+
+/// Calls have deadlines by the house's clock, which stands; the insurer holds them to a clock that runs.
+pub(super) fn goes_ahead(house: &House) {
+    house.clock.put(house.clock.now().max(SystemClock.now() + AHEAD));
+}
+
 pub(super) async fn outcome(house: &House, nth: u32) -> Outcome {
+    goes_ahead(house);
+    in_its_own_time(house, nth).await
+}
+
+/// Where the clock stands: calls have the time of a gateway, and no more.
+pub(super) async fn in_its_own_time(house: &House, nth: u32) -> Outcome {
     let message = Sent { visit: format!("V{nth}"), ..discharge(&format!("m{nth}")) };
     let (bytes, format) = message.bytes();
     house.receive(&bytes, format, Some(Mode::Settle)).await.outcome

@@ -12,7 +12,7 @@ use yizhan::store::adapter_book::AdapterBook;
 use yizhan_contract::FindingCode;
 use yizhan_contract::payer::VisitEventKind;
 
-use super::begun::{Given, begun, bill, book, decided, house, notes, outcome, registry};
+use super::begun::{Given, begun, bill, book, decided, house, in_its_own_time, notes, outcome, registry};
 use super::insurer::Insurer;
 use crate::gateway::audit;
 
@@ -168,7 +168,8 @@ async fn an_adapter_that_says_nothing_uses_its_budget_up_whatever_it_promised() 
     insurer.put(folder.path(), &TIGHT.replace("calls_min = 3", "calls_min = 4"));
     let (mut registry, _) = begun(folder.path(), Given::to(&insurer)).await.unwrap();
     let house = house(&registry).await;
-    let waits = tokio::join!(outcome(&house, 1), outcome(&house, 2));
+    house.clock.put(SystemClock.now());
+    let waits = tokio::join!(in_its_own_time(&house, 1), in_its_own_time(&house, 2));
     for waits in [waits.0, waits.1] {
         assert!(matches!(&waits, Outcome::Noted(noted) if noted.state == BillState::Settling), "{waits:?}");
     }

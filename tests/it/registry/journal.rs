@@ -115,6 +115,12 @@ impl Kept {
         }
     }
 
+    /// By whom a stay is decided whose calls are in time by the adapter's clock, too: it is put forward to have calls kept.
+    async fn decided(&self, nth: u32) -> ComputedBy {
+        self.house.clock.put(self.house.clock.now().max(self.clock.now()));
+        decided(&self.house, nth).await
+    }
+
     /// One batch comes to the store.
     async fn turn(&self) {
         // Again where nobody waited yet for the time that was put forward.
@@ -155,17 +161,17 @@ async fn a_store_that_hangs_holds_up_no_settlement_and_calls_that_find_no_place_
     let recorder = PrometheusBuilder::new().build_recorder();
     let _told = metrics::set_default_local_recorder(&recorder);
     let mut kept = Kept::begin(Mood::Hangs).await;
-    assert_eq!(decided(&kept.house, 1).await, ComputedBy::Payer);
+    assert_eq!(kept.decided(1).await, ComputedBy::Payer);
     kept.turn().await;
     let first = kept.book.batches.lock().unwrap()[0];
     kept.calls(RECORDS_WAITING_MAX + 3).await;
-    assert_eq!(decided(&kept.house, 2).await, ComputedBy::Payer);
+    assert_eq!(kept.decided(2).await, ComputedBy::Payer);
 
     // It is back: all that waited is written down, and what did not is told.
     kept.book.mood.send_replace(Mood::Well);
     kept.are_kept(first + RECORDS_WAITING_MAX).await;
     let of_a_settlement = until("calls are told as lost", async || lost(&recorder).checked_sub(4)).await + 1;
-    assert_eq!(decided(&kept.house, 3).await, ComputedBy::Payer);
+    assert_eq!(kept.decided(3).await, ComputedBy::Payer);
     kept.are_kept(first + RECORDS_WAITING_MAX + of_a_settlement).await;
     kept.end().await;
     assert_eq!(lost(&recorder), 3 + of_a_settlement);
