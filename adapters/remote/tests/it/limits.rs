@@ -1,5 +1,8 @@
 //! A payer's own pace, the breaker, and deadlines.
 
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
 use yizhan_contract::Personal;
 use yizhan_contract::payer::{COVER_DEADLINE, Coverage, Manifest, Payer, Performed, QuoteAnswer};
 use yizhan_remote::{Class, Host as _, Standing, TROUBLES_MAX, Verb};
@@ -140,7 +143,18 @@ async fn more_than_the_payer_works_on_are_not_sent() {
     let given = Given::new(&certificates, raw.port, Manifest { concurrency_max: 2, ..patient() });
     let asked = ask();
     let quote = |seconds| given.remote.quote(&asked, given.host.within(seconds));
-    let (_, _, third) = tokio::join!(quote(3), quote(3), quote(1));
+    let under_way = pin!(futures_util::future::join(quote(60), quote(60)));
+    let third = pin!(async {
+        let third = quote(1).await;
+        while raw.requests().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        third
+    });
+    let third = match select(under_way, third).await {
+        Either::Left((ended, _)) => panic!("{ended:?}"),
+        Either::Right((third, _)) => third,
+    };
     let QuoteAnswer::Unavailable(told) = third else { panic!("{third:?}") };
     assert!(told.why.contains("its turn did not come"), "{}", told.why);
     assert_eq!(raw.requests().len(), 2);

@@ -15,8 +15,8 @@ use crate::certify::came::Came;
 use crate::certify::verdict::{Stop, Verdict, not_run};
 use crate::given;
 
-/// Stays are made for a second page where there is none, and no longer than this.
-const FILLED_FOR: Duration = Duration::from_secs(60);
+/// Stays are made for a second page where there is none, and no longer than this: patience with a slow adapter.
+const FILLED_FOR: Duration = Duration::from_secs(300);
 
 /// Made last, when the book is as long as it gets. What is booked twice, or was refused, is told by its own trial.
 pub(super) const TRIALS: &[Trial] = &[Trial {

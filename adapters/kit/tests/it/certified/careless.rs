@@ -14,6 +14,8 @@ use yizhan_contract::payer::{
 use yizhan_contract::stay::civil_date;
 use yizhan_contract::{Money, PayerCode};
 
+use super::faulty::leisurely;
+
 /// The insurer's own system: it stays when the adapter is killed.
 #[derive(Debug, Default)]
 pub(crate) struct Core {
@@ -48,7 +50,7 @@ impl Careless {
             reverse_window_s: Some(86_400),
             concurrency_max: 16,
             needs: [Need::IdNumber].into(),
-            ..cautious
+            ..leisurely(cautious)
         };
         Self { manifest, core, loses_some: false }
     }

@@ -10,6 +10,8 @@ use yizhan_contract::{Money, PayerCode};
 use yizhan_kit::service::{Replied, Verbs};
 use yizhan_kit::simulate::Simulator;
 
+use super::faulty::leisurely;
+
 pub(crate) struct Cheaper {
     inner: Simulator,
     manifest: Manifest,
@@ -17,7 +19,7 @@ pub(crate) struct Cheaper {
 
 impl Cheaper {
     pub(crate) fn of(inner: Simulator) -> Self {
-        let manifest = Manifest { quotes_are_firm: false, ..inner.manifest().clone() };
+        let manifest = Manifest { quotes_are_firm: false, ..leisurely(inner.manifest().clone()) };
         Self { inner, manifest }
     }
 }

@@ -95,7 +95,8 @@ impl House {
     pub(crate) async fn that_takes_one_at_a_time() -> Arc<Self> {
         Self::with(|book| {
             let simulated = Simulated { concurrency_max: 1, page_lines_max: PAGE_LINES, ..simulated() };
-            let desk = Desk::of(Simulator::open(simulated, book).unwrap());
+            let simulator = Simulator::open(simulated, book).unwrap();
+            let desk = Desk::of(Faulty::of(simulator, None, Arc::default()));
             Arc::new(OneAtATime { desk: Arc::new(desk), free: Semaphore::new(1) })
         })
         .await
@@ -171,7 +172,7 @@ impl Drop for House {
 
 /// Whoever comes while it is at work is told that it is busy.
 struct OneAtATime {
-    desk: Arc<Desk<Simulator>>,
+    desk: Arc<Desk<Faulty>>,
     free: Semaphore,
 }
 

@@ -33,7 +33,7 @@ use crate::certificates::certificates;
 const AT_ONCE: usize = 4;
 
 /// How long a request may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn certified(fault: Option<Fault>, load: Duration) -> Report {
     tried(House::of(fault).await, TestData::default(), load).await
@@ -190,7 +190,9 @@ async fn and_so_does_one_that_loses_what_must_not_be_sent_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_is_caught_by_its_trial_and_by_no_other() {
     let caught = stream::iter(CAUGHT.iter().copied()).map(|(fault, id)| async move {
-        (fault, id, certified(Some(fault), Duration::from_millis(100)).await)
+        // Who is slow or busy under load is so only beside others, whom a slow machine brings together in a while.
+        let load_ms = if id.starts_with("L6") { 1_000 } else { 100 };
+        (fault, id, certified(Some(fault), Duration::from_millis(load_ms)).await)
     });
     let caught: Vec<_> = caught.buffer_unordered(AT_ONCE).collect().await;
     let mut wrong = Vec::new();
