@@ -76,6 +76,11 @@ impl Process {
         self.signal("-HUP");
     }
 
+    /// SIGSTOP: whatever it is sent waits, until it is killed.
+    pub(crate) fn stands_still(&self) {
+        self.signal("-STOP");
+    }
+
     /// SIGTERM; what it has said that nobody heard yet, and its exit code.
     pub(crate) fn stop(mut self) -> (String, Option<i32>) {
         self.signal("-TERM");

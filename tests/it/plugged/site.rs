@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use futures_util::future::join_all;
 use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -27,7 +28,8 @@ pub(super) const PAYERS: [&str; 5] =
 /// They quote no stay that they were not told of.
 const SEE_VISITS: [&str; 2] = ["basic", super::KILLED];
 /// On no sample roster, but on this one.
-const STRANGER: &str = "371323195001010015";
+pub(super) const STRANGERS: [&str; 4] =
+    ["371323195001010015", "371323195001010023", "371323195001010031", "37132319500101004X"];
 
 /// One stay, as its hospital tells of it.
 pub(super) struct Stay(Sent);
@@ -39,8 +41,12 @@ impl Stay {
 
     /// Of a person whose number decides what payers do.
     pub(super) fn of_magic(magic: Magic, visit: &str) -> Self {
+        Self::of_number(magic.number().as_str(), visit)
+    }
+
+    pub(super) fn of_number(number: &str, visit: &str) -> Self {
         let Self(sent) = Self::of("zhang", "json", visit);
-        let card = Some(magic.number().as_str().to_owned());
+        let card = Some(number.to_owned());
         Self(Sent { card, mrn: Some(format!("M-{visit}")), region: Some("371302".to_owned()), ..sent })
     }
 }
@@ -68,7 +74,7 @@ impl Site {
         let magic = [Magic::TimesOut, Magic::LosesStatus, Magic::ReversalTimesOut];
         let magic = magic.map(|magic| magic.number().as_str().to_owned());
         let given = PAYERS.map(|payer| (payer, payer));
-        let installed = Installed::new(magic.into_iter().chain([STRANGER.to_owned()]), &given);
+        let installed = Installed::new(magic.into_iter().chain(STRANGERS.map(str::to_owned)), &given);
         let authority = Authority::new();
         authority.own_file();
         authority.issued("localhost");
@@ -87,6 +93,11 @@ impl Site {
 
     pub(super) fn kill(&mut self, payer: &str) {
         self.payers.get_mut(payer).unwrap().process.kill();
+    }
+
+    /// It takes in what it is sent and does nothing any more.
+    pub(super) fn stands_still(&self, payer: &str) {
+        self.payers[payer].process.stands_still();
     }
 
     /// At the address it had, with the book it had.
@@ -124,10 +135,6 @@ impl Site {
         self.gateway.ask(&stay.0, wait_s).await
     }
 
-    pub(super) async fn post(&self, stay: &Stay) -> Value {
-        self.gateway.told(&stay.0).await
-    }
-
     pub(super) async fn settled(&self, stay: &Stay) -> Value {
         self.gateway.settled(&stay.0).await
     }
@@ -149,7 +156,11 @@ impl Site {
         assert_eq!(sender.send(&charges.bytes().0, &id).await.unwrap().code, "AA");
         let bytes = Sent { lines: Vec::new(), ..stay.0.clone() }.bytes().0;
         let id = until("settled over MLLP", async || {
-            let said = sender.send(&bytes, &stay.0.id).await.unwrap();
+            // What was not answered in time is sent again, as a hospital does it.
+            let Ok(said) = sender.send(&bytes, &stay.0.id).await else {
+                sender = Sender::connect(&self.gateway.mllp.to_string()).await.unwrap();
+                return None;
+            };
             assert_eq!(said.code, "AA", "{}", String::from_utf8_lossy(&said.bytes));
             settlement_of(&String::from_utf8_lossy(&said.bytes))
         })
@@ -187,16 +198,18 @@ impl Site {
 
     /// All but one have so many lines in their books.
     pub(super) async fn others_have_booked(&self, but: &str, lines: usize) {
-        for payer in PAYERS.into_iter().filter(|payer| *payer != but) {
+        let others = PAYERS.into_iter().filter(|payer| *payer != but);
+        join_all(others.map(async |payer| {
             let booked = async || (self.lines(payer).await == lines).then_some(());
             until(&format!("{payer} has booked {lines}"), booked).await;
-        }
+        }))
+        .await;
     }
 }
 
 impl Site {
     /// Each payer's own book, the bills that stand and the ledger say the same of it, and nothing else is in them.
-    pub(super) async fn agrees(&self, standing: &[&Value]) {
+    pub(super) async fn agrees(&self, standing: &[Value]) {
         let store = ["--store".to_owned(), self.installed.at("yizhan.db")];
         run(["ledger".to_owned(), "check".to_owned()].iter().chain(&store));
         let day = civil_date(SystemClock.now()).to_string();
