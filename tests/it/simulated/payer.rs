@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,6 +21,11 @@ use yizhan_remote::{Connection, Host, Journal, Remote, Target, TlsFiles};
 
 use crate::certs::Certificates;
 use crate::process::{Process, yizhan};
+
+/// For an answer that comes, in milliseconds.
+const PATIENCE_MS: i64 = 30_000;
+/// Cases at a time: some are about answers that are waited for in vain.
+const AT_ONCE: usize = 4;
 
 #[derive(Deserialize)]
 struct Cases {
@@ -66,7 +72,9 @@ async fn remote(url: &str, trusts: &Certificates, shows: &Certificates) -> Resul
     let (certificate, key) = (Some(shows.at("gateway.pem")), Some(shows.at("gateway-key.pem")));
     let tls = Some(TlsFiles { ca: trusts.at("ca.pem"), certificate, key });
     let target = Target { adapter: "acme".into(), base_url: url.to_owned(), tls };
-    Remote::connect(&Connection { target, host, journal }, within(5_000)).await.map_err(|why| why.to_string())
+    Remote::connect(&Connection { target, host, journal }, within(PATIENCE_MS))
+        .await
+        .map_err(|why| why.to_string())
 }
 
 fn ask(case: &Case, stay: &str) -> Ask {
@@ -159,7 +167,7 @@ impl<'c> Played<'c> {
         let discharged = VisitEvent { kind: VisitEventKind::Discharged, discharged, ..admitted.clone() };
         let mut kept = Memo::default();
         for event in [admitted, charged, discharged] {
-            match self.remote.visit(&event, kept, within(5_000)).await {
+            match self.remote.visit(&event, kept, within(PATIENCE_MS)).await {
                 Visited::Noted { memo } => kept = memo,
                 Visited::Unavailable(why) | Visited::NotSent(why) => {
                     return format!("unavailable: {}", why.why);
@@ -173,7 +181,7 @@ impl<'c> Played<'c> {
     async fn quote(&mut self, stay: &str) -> String {
         let memo = self.memos.get(stay).cloned().unwrap_or_default();
         let asked = Ask { memo, ..ask(self.case, stay) };
-        match self.remote.quote(&asked, within(5_000)).await {
+        match self.remote.quote(&asked, within(PATIENCE_MS)).await {
             QuoteAnswer::Quote(quote) => {
                 let amount = quote.amounts[0].amount.to_string();
                 self.quotes.insert(stay.to_owned(), quote);
@@ -217,7 +225,7 @@ impl<'c> Played<'c> {
     }
 
     async fn status(&self, id: &str) -> String {
-        match self.remote.status(&self.sent[id].1, within(5_000)).await {
+        match self.remote.status(&self.sent[id].1, within(PATIENCE_MS)).await {
             Status::Done { amounts, .. } => format!("done {}", money(&amounts)),
             Status::Refused { code } => format!("refused {code}"),
             Status::NotFound => "not_found".to_owned(),
@@ -227,7 +235,7 @@ impl<'c> Played<'c> {
     }
 
     async fn book(&self) -> String {
-        let lines = self.remote.statement(civil_date(SystemClock.now()), within(5_000)).await.unwrap();
+        let lines = self.remote.statement(civil_date(SystemClock.now()), within(PATIENCE_MS)).await.unwrap();
         lines
             .iter()
             .map(|line| format!("{} {}", line.operation_id, line.amount))
@@ -251,10 +259,10 @@ impl<'c> Played<'c> {
             ["describe"] => self.manifest(),
             ["tell", stay] => self.tell(stay).await,
             ["quote", stay] => self.quote(stay).await,
-            ["commit", id, stay] => self.commit(id, stay, 5_000).await,
+            ["commit", id, stay] => self.commit(id, stay, PATIENCE_MS).await,
             // Whoever sends it waits no longer than this.
             ["commit", id, stay, milliseconds] => self.commit(id, stay, milliseconds.parse().unwrap()).await,
-            ["reverse", id, original] => self.reverse(id, original, 5_000).await,
+            ["reverse", id, original] => self.reverse(id, original, PATIENCE_MS).await,
             ["reverse", id, original, milliseconds] => {
                 self.reverse(id, original, milliseconds.parse().unwrap()).await
             }
@@ -273,22 +281,25 @@ fn money(amounts: &[(PayerCode, Money)]) -> String {
 async fn it_answers_as_its_numbers_say_and_remembers_past_kill_9() {
     let certificates = Certificates::made(&[]);
     let cases: Cases = toml::from_str(include_str!("../../cases/simulated_payer.toml")).unwrap();
-    for case in &cases.case {
-        let mut played = Played::begin(case, &certificates).await;
-        for step in &case.steps {
-            if step == "kill -9, restart" {
-                played.kill().await;
-                continue;
-            }
-            let (asked, expected) = step.split_once("->").unwrap();
-            let asked: Vec<_> = asked.split_whitespace().collect();
-            assert_eq!(played.play(&asked).await, expected.trim(), "{}: {step}", case.name);
+    let checks = stream::iter(&cases.case).for_each_concurrent(AT_ONCE, |case| check(case, &certificates));
+    checks.await;
+}
+
+async fn check(case: &Case, certificates: &Certificates) {
+    let mut played = Played::begin(case, certificates).await;
+    for step in &case.steps {
+        if step == "kill -9, restart" {
+            played.kill().await;
+            continue;
         }
-        let (said, exit) = played.running.take().unwrap().stop();
-        assert_eq!(exit, Some(0), "{}: {said}", case.name);
-        for part in ["模拟支付方 supplementary", "simulates supplementary", "已停止 | stopped"] {
-            assert!(said.contains(part), "{part:?} is missing from\n{said}");
-        }
+        let (asked, expected) = step.split_once("->").unwrap();
+        let asked: Vec<_> = asked.split_whitespace().collect();
+        assert_eq!(played.play(&asked).await, expected.trim(), "{}: {step}", case.name);
+    }
+    let (said, exit) = played.running.take().unwrap().stop();
+    assert_eq!(exit, Some(0), "{}: {said}", case.name);
+    for part in ["模拟支付方 supplementary", "simulates supplementary", "已停止 | stopped"] {
+        assert!(said.contains(part), "{part:?} is missing from\n{said}");
     }
 }
 
