@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use jiff::SignedDuration;
 use tempfile::TempDir;
 use yizhan::runtime::{Clock as _, SystemClock};
-use yizhan_attestation::{Attestation, Level, VALID, make_key, sign};
+use yizhan_attestation::{Attestation, Level, VALID, make_key, manifest_sha256, sign};
+use yizhan_contract::payer::Manifest;
 
 use crate::hospitals;
 
@@ -16,6 +17,7 @@ pub(crate) struct Adapter {
     pub(crate) payer: &'static str,
     pub(crate) port: u16,
     pub(crate) mode: &'static str,
+    pub(crate) manifest: Manifest,
 }
 
 pub(crate) struct House {
@@ -143,20 +145,24 @@ fn attested(folder: &Path, adapters: &[Adapter]) -> String {
     let key = folder.join("bureau.key");
     let public = make_key(&key).unwrap();
     let issued = SystemClock.now() - SignedDuration::from_mins(1);
-    let attestation = Attestation {
-        kit_version: env!("CARGO_PKG_VERSION").to_owned(),
-        adapter: "yizhan-simulator".to_owned(),
-        adapter_version: env!("CARGO_PKG_VERSION").to_owned(),
-        serves: adapters.iter().map(|adapter| adapter.payer.parse().unwrap()).collect(),
-        target: "-".to_owned(),
-        reached: Some(Level::L7),
-        passed: Level::ALL.to_vec(),
-        not_applicable: Vec::new(),
-        transcript_sha256: "-".to_owned(),
-        issued,
-        expires: issued + VALID,
-    };
-    std::fs::write(folder.join("adapters.d/attestation.json"), sign(&attestation, &key).unwrap()).unwrap();
+    for Adapter { payer, manifest, .. } in adapters {
+        let attestation = Attestation {
+            kit_version: env!("CARGO_PKG_VERSION").to_owned(),
+            adapter: manifest.adapter.clone(),
+            adapter_version: manifest.version.clone(),
+            serves: manifest.serves.clone(),
+            manifest_sha256: manifest_sha256(manifest),
+            target: "-".to_owned(),
+            reached: Some(Level::L7),
+            passed: Level::ALL.to_vec(),
+            not_applicable: Vec::new(),
+            transcript_sha256: "-".to_owned(),
+            issued,
+            expires: issued + VALID,
+        };
+        let file = folder.join("adapters.d").join(format!("{payer}.json"));
+        std::fs::write(file, sign(&attestation, &key).unwrap()).unwrap();
+    }
     format!("[trust.attestation_keys]\nbench = \"{public}\"\n")
 }
 
@@ -165,10 +171,10 @@ impl Adapter {
     fn file(&self, certificates: &Path) -> String {
         let at = |name: &str| certificates.join(name).display().to_string();
         let [ca, certificate, key] = ["ca.pem", "gateway.pem", "gateway-key.pem"].map(at);
-        let Self { payer, port, mode } = self;
+        let Self { payer, port, mode, .. } = self;
         format!(
             "name = \"{payer}\"\nurl = \"https://localhost:{port}\"\nca = \"{ca}\"\ncertificate = \"{certificate}\"\n\
-             key = \"{key}\"\nattestation = \"attestation.json\"\n{mode}\notherwise = \"rules\"\n\
+             key = \"{key}\"\nattestation = \"{payer}.json\"\n{mode}\notherwise = \"rules\"\n\
              [budget]\ncalls_min = 1000\nfailed_percent_max = 100\nslow_percent_max = 100\n"
         )
     }

@@ -12,6 +12,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
 use yizhan::runtime::steady;
+use yizhan_contract::payer::Manifest;
 use yizhan_kit::Service;
 use yizhan_kit::service::{Asked, Desk, Handler, Reply, TlsFiles, listen, open};
 use yizhan_kit::simulate::{Simulated, Simulator};
@@ -57,7 +58,7 @@ impl Insurers {
     }
 
     /// One that goes by the gateway's own policies, without which nothing is settled; each answer takes so long at least.
-    pub(crate) fn begin(&self, payer: &str, takes: Duration) -> SocketAddr {
+    pub(crate) fn begin(&self, payer: &str, takes: Duration) -> (SocketAddr, Manifest) {
         let by_default = Simulated::by_default(vec![payer.parse().unwrap()]).unwrap();
         let policies = PolicyShelf::shipped().unwrap();
         let simulated = Simulated { policies, optional: false, takes, ..by_default };
@@ -65,13 +66,14 @@ impl Insurers {
         let tls = Some(TlsFiles { certificate, key, client_ca: self.file("ca.pem") });
         let book = self.file(&format!("{payer}.book"));
         let service = Service { listen: SocketAddr::from(([127, 0, 0, 1], 0)), tls, book };
+        let manifest = simulated.manifest();
         let inner = Arc::new(Desk::of(Simulator::open(simulated, &service.book).unwrap()));
         let timed = Arc::new(Timed { inner, notes: Arc::clone(&self.notes) });
         self.runtime.block_on(async {
             let (listener, tls) = listen(&service).await.unwrap();
             let address = listener.local_addr().unwrap();
             tokio::spawn(open(listener, tls, timed, std::future::pending()));
-            address
+            (address, manifest)
         })
     }
 

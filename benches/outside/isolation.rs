@@ -44,10 +44,10 @@ struct Seen {
 
 pub(crate) fn measure(store: Option<&str>) {
     let (folder, insurers) = (house::folder(), Insurers::new(house::folder()));
-    let payer = insurers.begin("basic", Duration::ZERO);
+    let (payer, manifest) = insurers.begin("basic", Duration::ZERO);
     let line = insurers.runtime.block_on(Line::to(payer));
     let mode = "mode = \"canary\"\ncanary = [\"H37132301\"]";
-    let adapter = Adapter { payer: "basic", port: line.port, mode };
+    let adapter = Adapter { payer: "basic", port: line.port, mode, manifest };
     let house = House::open(folder.path(), store, insurers.certificates(), &[adapter]);
     let (client, people) = (Client::new(&house.http), People::default());
     let bench = Bench { client, people, line: &line, insurers: &insurers };

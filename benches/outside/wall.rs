@@ -49,8 +49,8 @@ struct Seen {
 pub(crate) fn measure(store: Option<&str>) {
     let (folder, insurers) = (house::folder(), Insurers::new(house::folder()));
     let adapters = PAYERS.map(|(payer, ms)| {
-        let port = insurers.begin(payer, Duration::from_millis(ms)).port();
-        Adapter { payer, port, mode: "mode = \"primary\"" }
+        let (address, manifest) = insurers.begin(payer, Duration::from_millis(ms));
+        Adapter { payer, port: address.port(), mode: "mode = \"primary\"", manifest }
     });
     let house = House::open(folder.path(), store, insurers.certificates(), &adapters);
     let (client, people) = (Client::new(&house.http), People::default());

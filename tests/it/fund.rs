@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use rusqlite::Connection;
+use yizhan_contract::payer::Manifest;
 
 use crate::handbook::fund;
 use crate::installed::{Installed, stay};
 use crate::passed_over;
-use crate::registry::bureau::Says;
 
 /// Verb, class and kind of its calls, each once.
 fn calls(installed: &Installed) -> BTreeSet<String> {
@@ -19,14 +19,24 @@ fn calls(installed: &Installed) -> BTreeSet<String> {
     asked.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
+/// What the fund says of itself.
+fn manifest() -> Manifest {
+    Manifest {
+        quotes_are_firm: true,
+        commits_are_idempotent: true,
+        reverse_window_s: Some(30 * 24 * 3600),
+        concurrency_max: 16,
+        ..Manifest::cautious("fund", "1.0.0", vec!["supplementary".parse().unwrap()])
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_settles_takes_back_and_writes_its_calls_down_like_any_other() {
     if !fund().exists() {
         return passed_over("adapters/examples/fund.rs was not built: cargo build --examples");
     }
     let installed = Installed::new([], &[("supplementary", "fund")]);
-    let says = Says { adapter: "fund".to_owned(), version: "1.0.0".to_owned(), ..Says::default() };
-    installed.adapter("fund", "built_in = true\n", &says);
+    installed.adapter("fund", "built_in = true\n", &manifest());
     let gateway = installed.serve_with(&fund());
     let bill = gateway.settled(&stay("zhang", "json", "F1")).await;
     let line =

@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use yizhan::runtime::{Clock as _, SystemClock, steady};
+use yizhan_contract::payer::Manifest;
 
 use crate::gateway::Sent;
 use crate::http::client::{Ask, Reply};
@@ -112,14 +113,14 @@ impl Installed {
         std::fs::write(self.path("yizhan.toml"), text).unwrap();
     }
 
-    /// Puts an adapter's file into the folder of adapters: it decides, and is attested as this says.
-    pub(crate) fn adapter(&self, name: &str, keys: &str, says: &Says) {
+    /// Puts the file of an adapter that says this of itself into the folder of adapters: it is attested, and decides.
+    pub(crate) fn adapter(&self, name: &str, keys: &str, manifest: &Manifest) {
         let text = format!(
             "name = \"{name}\"\nmode = \"primary\"\notherwise = \"rules\"\nattestation = \"{name}.json\"\n{keys}"
         );
         let folder = self.path("adapters.d");
         std::fs::write(folder.join(format!("{name}.toml")), text).unwrap();
-        self.bureau.attests(&folder.join(format!("{name}.json")), says);
+        self.bureau.attests(&folder.join(format!("{name}.json")), manifest, &Says::default());
     }
 
     pub(crate) fn serve(&self) -> Serving {

@@ -2,9 +2,11 @@
 //! changed and the gateway is told so, an insurer goes and comes, commands are run beside it, and stays go on.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde::Deserialize;
 use yizhan_contract::person::IdNumber;
+use yizhan_kit::simulate::Simulated;
 
 use crate::gateway::Sent;
 use crate::installed::{Installed, Serving, stay, until};
@@ -63,8 +65,6 @@ struct Operated {
 impl Operated {
     fn open(put: &[(String, String)], numbers: Vec<String>) -> Self {
         let installed = Installed::new(numbers, &[("supplementary", "acme")]);
-        let says = Says { not_applicable: vec!["L1-11".to_owned(), "L5-08".to_owned()], ..Says::default() };
-        installed.bureau.attests(&installed.path("adapters.d/acme.json"), &says);
         let (insurer, address) = begin(&installed, SocketAddr::from(([127, 0, 0, 1], 0)), 0);
         write(&installed, address, put);
         let gateway = installed.serve();
@@ -117,13 +117,18 @@ impl Operated {
     }
 }
 
-/// A simulated insurer, at the address it had, with the book it had.
+/// A simulated insurer, at the address it had, with the book it had, attested as it is now.
 fn begin(installed: &Installed, at: SocketAddr, takes_ms: u16) -> (Process, SocketAddr) {
+    let by_default = Simulated::by_default(vec!["supplementary".parse().unwrap()]).unwrap();
+    let takes = Duration::from_millis(takes_ms.into());
+    let manifest = Simulated { optional: false, takes, ..by_default }.manifest();
     let (book, listen, takes_ms) = (installed.at("acme.book"), at.to_string(), takes_ms.to_string());
     let words = ["simulate", "payer", "--payer", "supplementary", "--required"];
     let here = ["--listen", &listen, "--book", &book, "--takes-ms", &takes_ms];
     let process = Process::start(yizhan(words.into_iter().chain(here)));
     let address = process.says("http://").parse().unwrap();
+    let says = Says { not_applicable: vec!["L1-11".to_owned(), "L5-08".to_owned()], ..Says::default() };
+    installed.bureau.attests(&installed.path("adapters.d/acme.json"), &manifest, &says);
     (process, address)
 }
 

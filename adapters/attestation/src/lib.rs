@@ -14,5 +14,5 @@ mod trust;
 
 pub use key::{PublicKey, make_key, public_key};
 pub use level::{Level, NoSuchLevel};
-pub use signed::{Attestation, AttestationError, VALID, Verified, sign, verify};
+pub use signed::{Attestation, AttestationError, VALID, Verified, manifest_sha256, sign, verify};
 pub use trust::{LEVEL_NEEDED, Trust, Untrusted};

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::{SignedDuration, Timestamp};
+use ring::digest::{SHA256, digest};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use yizhan_contract::payer::Manifest;
 use yizhan_contract::{PayerCode, Text};
 
 use crate::key::{PublicKey, read_key};
@@ -24,6 +26,9 @@ pub struct Attestation {
     pub adapter: String,
     pub adapter_version: String,
     pub serves: Vec<PayerCode>,
+    /// Of all that it promised while it was tried, as [`manifest_sha256`] says it.
+    #[serde(default)]
+    pub manifest_sha256: String,
     /// Where it was tried, which is seldom where it works.
     pub target: String,
     /// The highest level that was passed together with all below it.
@@ -102,6 +107,13 @@ impl Attestation {
     }
 }
 
+/// What stands for a manifest: SHA-256 in hexadecimal of its JSON as the contract writes it, with its members in that order
+/// and without those that say nothing.
+pub fn manifest_sha256(manifest: &Manifest) -> String {
+    let written = serde_json::to_vec(manifest).unwrap_or_default();
+    digest(&SHA256, &written).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The text of an attestation file, signed by the key in this file.
 ///
 /// # Errors
@@ -129,4 +141,44 @@ pub fn verify(text: &str) -> Result<Verified, AttestationError> {
     UnparsedPublicKey::new(&ED25519, by.bytes()).verify(said.as_bytes(), &signature).map_err(|_| wrong())?;
     let attestation = serde_json::from_str(said).map_err(AttestationError::NoAttestation)?;
     Ok(Verified { attestation, by })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        Manifest::cautious("acme", "1", vec!["supplementary".parse().unwrap()])
+    }
+
+    /// Files that were signed hold as long as this does: a promise that is new has to be left out where it says nothing.
+    #[test]
+    fn a_manifest_of_today_has_the_digest_it_had() {
+        let of_today = "53e161ef9ef55d047da4e177cd284c57952c4a6cf3d7a01b56e6f954e77fe3a5";
+        assert_eq!(manifest_sha256(&manifest()), of_today);
+    }
+
+    #[test]
+    fn no_promise_can_be_another_one_under_the_same_digest() {
+        let whole = Manifest {
+            reverse_window_s: Some(60),
+            requests_per_second_max: Some(9),
+            coverage_valid_s: Some(60),
+            ..manifest()
+        };
+        let written = serde_json::to_value(&whole).unwrap();
+        for (key, value) in written.as_object().unwrap() {
+            let other = match value {
+                serde_json::Value::Bool(flag) => serde_json::json!(!flag),
+                serde_json::Value::Number(_) => serde_json::json!(7),
+                serde_json::Value::String(_) => serde_json::json!("other"),
+                _ if key == "needs" => serde_json::json!(["id_number"]),
+                _ => serde_json::json!(["accident"]),
+            };
+            let mut changed = written.clone();
+            changed[key] = other;
+            let changed: Manifest = serde_json::from_value(changed).unwrap();
+            assert_ne!(manifest_sha256(&changed), manifest_sha256(&whole), "{key}");
+        }
+    }
 }

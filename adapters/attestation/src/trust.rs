@@ -9,7 +9,7 @@ use yizhan_contract::{PayerCode, Text};
 
 use crate::key::PublicKey;
 use crate::level::Level;
-use crate::signed::{AttestationError, Verified};
+use crate::signed::{AttestationError, Verified, manifest_sha256};
 
 /// What an adapter that decides must have reached, where nothing else is written down: it moves money over a network
 /// and is told of people, so it must have shown that it does so once, comes back by itself, and lets nobody else in.
@@ -47,6 +47,10 @@ pub enum Untrusted {
         "评测证明所证明的是 {attested}，而适配器现为 {now} | its attestation is of {attested}, and the adapter is {now}"
     )]
     OtherAdapter { attested: String, now: String },
+    #[error(
+        "评测证明所证明的清单与适配器现在的清单不同 | its attestation is of another manifest than the adapter has now"
+    )]
+    OtherManifest,
     #[error("评测证明不含支付方 {0} | its attestation does not speak of payer {0}")]
     OtherPayer(PayerCode),
     #[error(
@@ -84,7 +88,7 @@ impl Untrusted {
                 "请换用由受信任方新签署的证明",
                 "put one in its place that somebody who is trusted has signed anew",
             ),
-            Self::OtherAdapter { .. } | Self::OtherPayer(_) => (
+            Self::OtherAdapter { .. } | Self::OtherManifest | Self::OtherPayer(_) => (
                 "请重新评测现有版本，或恢复已评测的版本",
                 "certify it as it is now, or bring back what was certified",
             ),
@@ -115,11 +119,15 @@ impl Trust {
             return Err(Untrusted::UnknownKey(*by));
         };
         attestation.holds_at(now)?;
-        if let Some(Manifest { adapter, version, .. }) = manifest
-            && (&attestation.adapter, &attestation.adapter_version) != (adapter, version)
-        {
-            let attested = format!("{} {}", attestation.adapter, attestation.adapter_version);
-            return Err(Untrusted::OtherAdapter { attested, now: format!("{adapter} {version}") });
+        if let Some(manifest) = manifest {
+            let Manifest { adapter, version, .. } = manifest;
+            if (&attestation.adapter, &attestation.adapter_version) != (adapter, version) {
+                let attested = format!("{} {}", attestation.adapter, attestation.adapter_version);
+                return Err(Untrusted::OtherAdapter { attested, now: format!("{adapter} {version}") });
+            }
+            if attestation.manifest_sha256 != manifest_sha256(manifest) {
+                return Err(Untrusted::OtherManifest);
+            }
         }
         if let Some(other) = payers.iter().find(|payer| !attestation.serves.contains(payer)) {
             return Err(Untrusted::OtherPayer(other.clone()));

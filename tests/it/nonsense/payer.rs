@@ -14,8 +14,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use yizhan::runtime::{Clock as _, SystemClock};
+use yizhan_contract::payer::Manifest;
 
-pub(super) const VERSION: &str = "7";
+const VERSION: &str = "7";
 pub(super) const ADAPTER: &str = "nonsense";
 pub(super) const SERVES: &str = "supplementary";
 
@@ -206,6 +207,10 @@ fn description() -> Value {
         "optional": false, "commits_zero": false, "concurrency_max": 8, "needs": ["id_number"],
         "sees_visits": true, "coverage_valid_s": 60, "quote_p95_ms": 500, "commit_p95_ms": 1_500,
     }})
+}
+
+pub(super) fn manifest() -> Manifest {
+    serde_json::from_value(description()["manifest"].clone()).unwrap()
 }
 
 fn text(value: &Value) -> String {

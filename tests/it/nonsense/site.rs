@@ -4,14 +4,16 @@ use std::collections::VecDeque;
 
 use rusqlite::Connection;
 use serde_json::Value;
+use yizhan::registry::mapped;
+use yizhan::runtime::Runtime;
+use yizhan_contract::payer::{Manifest, Payer as _};
 use yizhan_contract::person::IdNumber;
 
 use super::Case;
-use super::payer::{ADAPTER, Payer, SERVES, VERSION};
+use super::payer::{ADAPTER, Payer, SERVES, manifest};
 use crate::gateway::Sent;
 use crate::installed::{Installed, Serving, stay};
 use crate::process::run;
-use crate::registry::bureau::Says;
 
 /// One stay of somebody who has no other.
 pub(super) struct Stay {
@@ -33,14 +35,15 @@ pub(super) enum Reached {
 }
 
 impl Reached {
-    /// Keys of the adapter's file.
-    fn keys(self, installed: &Installed, payer: &Payer) -> String {
+    /// Keys of the adapter's file, and what it is then.
+    fn leads_to(self, installed: &Installed, payer: &Payer) -> (String, Manifest) {
         match self {
-            Self::ByProtocol => format!("url = \"http://{}\"\n", payer.address),
+            Self::ByProtocol => (format!("url = \"http://{}\"\n", payer.address), manifest()),
             Self::ByMapping => {
                 let mapping = include_str!("mapping.toml").replace("{payer}", &payer.address.to_string());
                 std::fs::write(installed.path("mapping.toml"), mapping).unwrap();
-                format!("mapping = \"{}\"\n", installed.at("mapping.toml"))
+                let (mapped, _) = mapped(&installed.path("mapping.toml"), Runtime::system()).unwrap();
+                (format!("mapping = \"{}\"\n", installed.at("mapping.toml")), mapped.manifest().clone())
             }
         }
     }
@@ -61,9 +64,8 @@ impl Site {
         let stays: Vec<Stay> = (0..=2 * cases).map(Stay::of).collect();
         let numbers = stays.iter().map(|stay| stay.person.clone());
         let installed = Installed::new(numbers, &[(SERVES, ADAPTER)]);
-        let says = Says { adapter: ADAPTER.to_owned(), version: VERSION.to_owned(), ..Says::default() };
-        let keys = reached.keys(&installed, &payer) + "[budget]\ncalls_min = 1000\n";
-        installed.adapter(ADAPTER, &keys, &says);
+        let (keys, manifest) = reached.leads_to(&installed, &payer);
+        installed.adapter(ADAPTER, &(keys + "[budget]\ncalls_min = 1000\n"), &manifest);
         let gateway = installed.serve();
         Self { installed, payer, gateway, stays, cases }
     }

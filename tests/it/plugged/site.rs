@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use rustls::pki_types::ServerName;
@@ -20,7 +21,6 @@ use crate::gateway::Sent;
 use crate::http::client::{Ask, Reply};
 use crate::installed::{Installed, Serving, TOKEN, stay, until};
 use crate::process::{Process, run, yizhan};
-use crate::registry::bureau::Says;
 
 /// In the order of an illness.
 pub(super) const PAYERS: [&str; 5] =
@@ -82,8 +82,8 @@ impl Site {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let begun = |payer| {
             let begun = Payer::begin(&installed, &authority, payer, any, takes_of(payer, takes_ms));
-            let says = Says { serves: vec![payer.to_owned()], ..Says::default() };
-            installed.adapter(payer, &keys(&authority, begun.address.port()), &says);
+            let manifest = simulated(payer, takes_of(payer, takes_ms)).manifest();
+            installed.adapter(payer, &keys(&authority, begun.address.port()), &manifest);
             (payer, begun)
         };
         let payers = PAYERS.map(begun).into();
@@ -280,6 +280,13 @@ impl Payer {
         let address = process.says("https://").parse().unwrap();
         Self { process, address }
     }
+}
+
+/// What such a process simulates.
+fn simulated(payer: &str, takes_ms: u16) -> Simulated {
+    let by_default = Simulated::by_default(vec![payer.parse().unwrap()]).unwrap();
+    let takes = Duration::from_millis(takes_ms.into());
+    Simulated { optional: false, sees_visits: SEE_VISITS.contains(&payer), takes, ..by_default }
 }
 
 /// Of a payer's file: where it is reached, and by whose certificates.

@@ -12,6 +12,7 @@ use yizhan::settlement::bill::ComputedBy;
 use yizhan::store::adapter_book::AdapterBook as _;
 use yizhan::store::sqlite::Sqlite;
 use yizhan_contract::FindingCode;
+use yizhan_contract::payer::{Manifest, Need};
 
 use super::begun::{Given, begun, bill, book, decided, house, notes};
 use super::bureau::Says;
@@ -54,7 +55,7 @@ impl Case {
     /// Puts file and attestation into the folder, and looks at it.
     async fn put(&self, insurer: &Insurer, folder: &TempDir, registry: &mut Registry) {
         let file = folder.path().join(ATTESTATION);
-        insurer.bureau.attests(&file, &self.says);
+        insurer.attests(folder.path(), &self.says);
         if self.is_missing {
             std::fs::remove_file(&file).unwrap();
         }
@@ -109,7 +110,7 @@ impl Served {
     async fn begun(says: &Says) -> Self {
         let (insurer, folder) = (Insurer::open().await, TempDir::new().unwrap());
         let clock = Arc::new(FixedClock::at(SystemClock.now()));
-        insurer.bureau.attests(&folder.path().join(ATTESTATION), says);
+        insurer.attests(folder.path(), says);
         insurer.put(folder.path(), KEYS);
         let runtime = Runtime { clock: clock.clone(), ids: Arc::<CountedIds>::default() };
         let book = book();
@@ -138,7 +139,7 @@ async fn an_attestation_that_lapses_while_serving_counts_no_more_until_there_is_
     served.look_after(SignedDuration::from_secs(30)).await;
     assert_eq!(decided(&served.house, 3).await, ComputedBy::Gateway);
     assert!(notes(&served.registry).contains("it lapsed on"), "{}", notes(&served.registry));
-    served.insurer.bureau.attests(&served.folder.path().join(ATTESTATION), &Says::default());
+    served.insurer.attests(served.folder.path(), &Says::default());
     served.look_after(SignedDuration::ZERO).await;
     assert_eq!(
         (decided(&served.house, 4).await, notes(&served.registry)),
@@ -162,28 +163,42 @@ async fn an_attestation_lapses_also_while_the_folder_cannot_be_read() {
     served.insurer.goes().await;
 }
 
+/// What a service says of itself by then.
+type Becomes = fn(&mut Manifest);
+
+/// Another version, or other promises under the same one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_that_becomes_another_version_has_to_be_certified_anew() {
+async fn a_service_that_becomes_another_one_has_to_be_certified_anew() {
     let mut served = Served::begun(&Says::default()).await;
-    served.insurer.goes().await;
-    served.insurer.says = |manifest| manifest.version = "9.9.9".to_owned();
-    served.insurer.comes(std::time::Duration::ZERO).await;
-    served.look_after(DESCRIBE_EVERY - SignedDuration::from_secs(1)).await;
-    assert_eq!(
-        (decided(&served.house, 1).await, notes(&served.registry)),
-        (ComputedBy::Payer, String::new())
-    );
-    served.look_after(SignedDuration::from_secs(1)).await;
-    assert_eq!(decided(&served.house, 2).await, ComputedBy::Gateway);
-    let said = notes(&served.registry);
-    assert!(said.contains("the adapter is yizhan-simulator 9.9.9"), "{said}");
-    let anew = Says { version: "9.9.9".to_owned(), ..Says::default() };
-    served.insurer.bureau.attests(&served.folder.path().join(ATTESTATION), &anew);
-    served.look_after(SignedDuration::ZERO).await;
-    assert_eq!(
-        (decided(&served.house, 3).await, notes(&served.registry)),
-        (ComputedBy::Payer, String::new())
-    );
+    let changes: [(Becomes, &str); 3] = [
+        (|manifest| manifest.version = "9.9.9".to_owned(), "the adapter is yizhan-simulator 9.9.9"),
+        (
+            |manifest| (manifest.version, manifest.commits_are_idempotent) = ("9.9.9".to_owned(), false),
+            "its attestation is of another manifest than the adapter has now",
+        ),
+        (
+            |manifest| {
+                manifest.version = "9.9.9".to_owned();
+                manifest.needs.extend([Need::Name, Need::Birth]);
+            },
+            "its attestation is of another manifest than the adapter has now",
+        ),
+    ];
+    for (nth, (says, told)) in (0..).zip(changes) {
+        served.insurer.goes().await;
+        served.insurer.says = says;
+        served.insurer.comes(std::time::Duration::ZERO).await;
+        let well = (ComputedBy::Payer, String::new());
+        served.look_after(DESCRIBE_EVERY - SignedDuration::from_secs(1)).await;
+        assert_eq!((decided(&served.house, 3 * nth + 1).await, notes(&served.registry)), well);
+        served.look_after(SignedDuration::from_secs(1)).await;
+        assert_eq!(decided(&served.house, 3 * nth + 2).await, ComputedBy::Gateway);
+        let said = notes(&served.registry);
+        assert!(said.contains(told), "{said}");
+        served.insurer.attests(served.folder.path(), &Says::default());
+        served.look_after(SignedDuration::ZERO).await;
+        assert_eq!((decided(&served.house, 3 * nth + 3).await, notes(&served.registry)), well);
+    }
     served.insurer.goes().await;
 }
 

@@ -1,12 +1,16 @@
 //! Who vouches for adapters: a key that the gateway trusts, and one that it does not.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use serde_json::Value;
 use tempfile::TempDir;
 use yizhan::runtime::{Clock as _, SystemClock};
-use yizhan_attestation::{Attestation, Level, PublicKey, Trust, make_key, sign};
+use yizhan_attestation::{Attestation, Level, PublicKey, Trust, make_key, manifest_sha256, sign};
+use yizhan_contract::PayerCode;
+use yizhan_contract::payer::Manifest;
 
 pub(crate) struct Bureau {
     folder: TempDir,
@@ -17,9 +21,11 @@ pub(crate) struct Bureau {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Says {
-    pub(crate) adapter: String,
-    pub(crate) version: String,
-    pub(crate) serves: Vec<String>,
+    pub(crate) adapter: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) serves: Option<Vec<PayerCode>>,
+    /// What it promised while it was tried and promises no more.
+    pub(crate) promised: BTreeMap<String, Value>,
     pub(crate) reached: Level,
     pub(crate) reaches_nothing: bool,
     pub(crate) not_applicable: Vec<String>,
@@ -34,9 +40,10 @@ pub(crate) struct Says {
 impl Default for Says {
     fn default() -> Self {
         Self {
-            adapter: "yizhan-simulator".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            serves: vec!["supplementary".to_owned()],
+            adapter: None,
+            version: None,
+            serves: None,
+            promised: BTreeMap::new(),
             reached: Level::L5,
             reaches_nothing: false,
             not_applicable: Vec::new(),
@@ -49,14 +56,20 @@ impl Default for Says {
 }
 
 impl Says {
-    fn attestation(&self, now: Timestamp) -> Attestation {
+    fn attestation(&self, manifest: &Manifest, now: Timestamp) -> Attestation {
+        let mut tried = serde_json::to_value(manifest).unwrap();
+        for (promise, value) in &self.promised {
+            tried[promise] = value.clone();
+        }
+        let tried: Manifest = serde_json::from_value(tried).unwrap();
         let reached = (!self.reaches_nothing).then_some(self.reached);
         let issued = now - SignedDuration::from_secs(self.issued_s_ago);
         Attestation {
             kit_version: "test".to_owned(),
-            adapter: self.adapter.clone(),
-            adapter_version: self.version.clone(),
-            serves: self.serves.iter().map(|payer| payer.parse().unwrap()).collect(),
+            adapter: self.adapter.clone().unwrap_or_else(|| tried.adapter.clone()),
+            adapter_version: self.version.clone().unwrap_or_else(|| tried.version.clone()),
+            serves: self.serves.clone().unwrap_or_else(|| tried.serves.clone()),
+            manifest_sha256: manifest_sha256(&tried),
             target: "https://try.example".to_owned(),
             reached,
             passed: reached.into_iter().flat_map(Level::and_below).collect(),
@@ -85,13 +98,15 @@ impl Bureau {
         self.folder.path().join(if says.is_preview { "insurer.key" } else { "bureau.key" })
     }
 
-    /// Writes an attestation file.
-    pub(crate) fn attests(&self, file: &Path, says: &Says) {
-        let mut text = sign(&says.attestation(SystemClock.now()), &self.key(says)).unwrap();
+    /// Writes an attestation file of an adapter that says this of itself. A gateway reads the whole of it, or none.
+    pub(crate) fn attests(&self, file: &Path, manifest: &Manifest, says: &Says) {
+        let mut text = sign(&says.attestation(manifest, SystemClock.now()), &self.key(says)).unwrap();
         if let Some((from, to)) = &says.tampered {
             assert!(text.contains(from), "{from} stands nowhere in {text}");
             text = text.replace(from, to);
         }
-        std::fs::write(file, text).unwrap();
+        let written = file.with_extension("written");
+        std::fs::write(&written, text).unwrap();
+        std::fs::rename(written, file).unwrap();
     }
 }

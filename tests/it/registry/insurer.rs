@@ -37,6 +37,8 @@ pub(super) struct Insurer {
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     /// What it says of itself from its next coming on, beside what a simulator says.
     pub(super) says: fn(&mut Manifest),
+    /// All that it said when it came last.
+    manifest: Manifest,
     /// From its next coming on it takes questions, and says nothing.
     pub(super) is_silent: bool,
     /// Whether it must see visits, from its next coming on, and what it saw of them. Such a one is not asked about cover.
@@ -63,6 +65,7 @@ impl Insurer {
             address,
             running: None,
             says: |_| {},
+            manifest: Manifest::cautious("", "", Vec::new()),
             is_silent: false,
             sees_visits: false,
             visits,
@@ -97,6 +100,7 @@ impl Insurer {
         let coverage_valid_s = manifest.coverage_valid_s.filter(|_| !self.sees_visits);
         let mut manifest = Manifest { coverage_valid_s, ..manifest };
         (self.says)(&mut manifest);
+        self.manifest = manifest.clone();
         let is_silent = self.is_silent;
         let (visits, calls_off_refused) = (Arc::clone(&self.visits), Arc::clone(&self.calls_off_refused));
         let running = tokio::spawn(async move {
@@ -123,12 +127,17 @@ impl Insurer {
         )
     }
 
+    /// Puts an attestation of it, as it came last, into the folder.
+    pub(super) fn attests(&self, folder: &Path, says: &Says) {
+        self.bureau.attests(&folder.join(ATTESTATION), &self.manifest, says);
+    }
+
     /// With an attestation that holds, where none is named.
     pub(super) fn put(&self, folder: &Path, keys: &str) {
         let keys = match keys.contains("attestation") {
             true => keys.to_owned(),
             false => {
-                self.bureau.attests(&folder.join(ATTESTATION), &Says::default());
+                self.attests(folder, &Says::default());
                 format!("attestation = \"{ATTESTATION}\"\n{keys}")
             }
         };

@@ -22,6 +22,7 @@ pub fn sign(report: &Report, key: &Path, valid: SignedDuration) -> Result<String
         adapter: report.adapter.clone(),
         adapter_version: report.version.clone(),
         serves: report.serves.clone(),
+        manifest_sha256: report.manifest_sha256.clone(),
         target: report.target.clone(),
         reached: report.reached(),
         passed: report.passed(),

@@ -113,7 +113,8 @@ impl Simulated {
         }
     }
 
-    fn manifest(&self) -> Manifest {
+    /// What it says of itself.
+    pub fn manifest(&self) -> Manifest {
         let rules = |payer| self.policies.policies().iter().filter_map(move |policy| policy.payer(payer));
         let by_items = self.serves.iter().flat_map(rules).any(|rule| rule.base.value == BaseKind::Items);
         let needs = [Need::IdNumber, Need::Standing].into_iter().chain(by_items.then_some(Need::Lines));

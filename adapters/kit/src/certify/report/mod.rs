@@ -10,7 +10,7 @@ use std::{fs, io};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
-use yizhan_attestation::Level;
+use yizhan_attestation::{Level, manifest_sha256};
 use yizhan_contract::{PayerCode, Text};
 
 use super::bench::Bench;
@@ -38,6 +38,8 @@ pub struct Report {
     pub adapter: String,
     pub version: String,
     pub serves: Vec<PayerCode>,
+    /// Of all its promises.
+    pub manifest_sha256: String,
     pub target: String,
     /// How many requests were sent side by side, at most.
     pub at_once: u16,
@@ -171,6 +173,7 @@ impl Report {
             adapter: manifest.adapter.clone(),
             version: manifest.version.clone(),
             serves: manifest.serves.clone(),
+            manifest_sha256: manifest_sha256(manifest),
             target,
             at_once: at_once(manifest),
             began: bench.began,
