@@ -161,10 +161,13 @@ class Handler(BaseHTTPRequestHandler):
         match self.command, path.split("/")[1:]:
             case "POST", ["policy", "query"]:
                 return insurer.policy(json.loads(body))
-            case "POST", ["claim", "calc" | "settle" | "cancel" as what]:
-                return getattr(insurer, what)(json.loads(body))
+            case "POST", ["claim", "calc"]:
+                return insurer.calc(json.loads(body))
+            case "POST", ["claim", "settle" | "cancel" as what]:
+                asked = json.loads(body)
+                return getattr(insurer, what)(asked) | {"reqNo": asked["reqNo"]}
             case "GET", ["claim", "settle" | "cancel", request]:
-                return insurer.found(request)
+                return insurer.found(request) | {"reqNo": request}
             case "GET", ["claim", "book"]:
                 return insurer.book(query["day"][0], query.get("after", [""])[0])
         return {"code": "S1", "msg": "没有这个接口"}

@@ -177,7 +177,9 @@ class Insurer:
         if does is None:
             return "900", [("Message", "没有这个交易")]
         with self.turn, self.db:
-            return does(request)
+            code, members = does(request)
+        # Whose answer it is: the serial it was asked with.
+        return code, [("Serial", serial.text or "") for serial in request.findall("Serial")] + members
 
 
 class Handler(BaseHTTPRequestHandler):

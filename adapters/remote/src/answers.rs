@@ -273,3 +273,11 @@ fn clamp(wait: &mut Option<jiff::SignedDuration>) {
         *wait = (*wait).min(most);
     }
 }
+
+/// An answer that is another operation's.
+pub(crate) fn another_operations() -> Text {
+    Text::new(
+        "应答中的业务号与所问不符，是另一笔业务的应答",
+        "the answer names another operation than the one it was asked about",
+    )
+}

@@ -1,4 +1,5 @@
-//! Answers about coverage, kept as long as the payer says they hold: a stay that is priced again asks once.
+//! Answers about coverage, kept as long as the payer says they hold, a no for a minute at most: a stay that is priced
+//! again asks once.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +15,10 @@ use crate::wire::keyed::hmac_sha256;
 
 /// Answers kept at a time; the oldest go first.
 const KEPT_MAX: usize = 10_000;
+
+/// How long it is relied on that a person is unknown, or not covered: who is enrolled a minute later is not to be settled
+/// with nothing.
+const NO_MAX: Duration = Duration::from_secs(60);
 
 /// Keyed by a digest of person, payer and day under a number of this process: no person can be read out of it.
 pub(crate) struct Known {
@@ -86,6 +91,8 @@ impl Known {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, payer) in self.keys(question).into_iter().zip(&question.payers) {
             if let Some(cover) = of(payer) {
+                let is_no = cover.as_ref().is_none_or(|cover| !cover.in_force);
+                let valid = if is_no { valid.min(NO_MAX) } else { valid };
                 kept.put(key, Answer { until: now + valid, cover });
             }
         }
@@ -99,7 +106,7 @@ impl Kept {
         self.answers.insert(key, answer);
     }
 
-    /// All answers hold equally long, so the oldest is the first to end.
+    /// The oldest go first: those that end before an older one give their room once that has.
     fn make_room(&mut self, now: Duration, kept_max: usize) {
         while let Some((until, key)) = self.oldest_first.front().copied() {
             if self.oldest_first.len() <= kept_max && now < until {
@@ -173,6 +180,23 @@ mod tests {
         assert_eq!(known.look_up(&asked, at(0)), None);
         known.keep(&asked, &Coverage::UnknownPerson, at(0));
         assert_eq!(known.look_up(&asked, at(0)), Some(Coverage::UnknownPerson));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_no_is_not_relied_on_for_longer_than_a_minute() {
+        let known = known(Some(3_600), 10);
+        let of = |card: &str| question(card, "supplementary", "2020-07-02");
+        let (covered_one, unknown, lapsed) = (of("1"), of("2"), of("3"));
+        known.keep(&covered_one, &covered(&covered_one), at(0));
+        known.keep(&unknown, &Coverage::UnknownPerson, at(0));
+        let Coverage::Covers { mut covers } = covered(&lapsed) else { unreachable!("it covers") };
+        covers[0].in_force = false;
+        known.keep(&lapsed, &Coverage::Covers { covers }, at(0));
+        let is_known =
+            |second| [&covered_one, &unknown, &lapsed].map(|of| known.look_up(of, at(second)).is_some());
+        assert_eq!(is_known(59), [true, true, true]);
+        assert_eq!(is_known(60), [true, false, false]);
+        assert_eq!(is_known(3_600), [false, false, false]);
     }
 
     #[tokio::test(start_paused = true)]

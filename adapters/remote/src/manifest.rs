@@ -6,6 +6,9 @@ use yizhan_contract::payer::{COMMIT_P95_MS_MAX, Manifest};
 /// Characters of an adapter's name, and of its version.
 const NAME_CHARS_MAX: usize = 80;
 
+/// How long an answer about cover may be relied on.
+const COVERAGE_VALID_S_MAX: u32 = 86_400;
+
 /// # Errors
 /// The first promise that cannot be: its name, and what it should be.
 pub(crate) fn check(manifest: &Manifest) -> Result<(), (&'static str, Text)> {
@@ -30,6 +33,13 @@ pub(crate) fn check(manifest: &Manifest) -> Result<(), (&'static str, Text)> {
         if manifest.serves[..nth].contains(payer) {
             return Err(("serves", Text::new(format!("{payer} 重复"), format!("names {payer} twice"))));
         }
+    }
+    if manifest.coverage_valid_s.is_some_and(|seconds| COVERAGE_VALID_S_MAX < seconds) {
+        let (zh, en) = (
+            format!("须不超过 {COVERAGE_VALID_S_MAX}（一天）"),
+            format!("must be {COVERAGE_VALID_S_MAX} at most, a day"),
+        );
+        return Err(("coverage_valid_s", Text::new(zh, en)));
     }
     if manifest.concurrency_max == 0 {
         return Err(("concurrency_max", Text::new("须至少为 1", "must be at least 1")));
@@ -69,6 +79,7 @@ mod tests {
             (Manifest { version: "1".repeat(NAME_CHARS_MAX + 1), ..good() }, "version"),
             (Manifest { serves: Vec::new(), ..good() }, "serves"),
             (Manifest { serves: twice, ..good() }, "serves"),
+            (Manifest { coverage_valid_s: Some(COVERAGE_VALID_S_MAX + 1), ..good() }, "coverage_valid_s"),
             (Manifest { concurrency_max: 0, ..good() }, "concurrency_max"),
             (Manifest { requests_per_second_max: Some(0), ..good() }, "requests_per_second_max"),
             (Manifest { quote_p95_ms: 0, ..good() }, "quote_p95_ms"),

@@ -193,7 +193,7 @@ impl Book {
     fn known(&self, id: &str) -> Value {
         match self.operations.get(id) {
             Some(Operation { amounts, .. }) => {
-                json!({"answer": "done", "amounts": amounts, "reference": format!("P-{id}")})
+                json!({"answer": "done", "operation_id": id, "amounts": amounts, "reference": format!("P-{id}")})
             }
             None => json!({"answer": "not_found"}),
         }

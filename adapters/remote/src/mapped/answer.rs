@@ -10,6 +10,7 @@ use super::file::RawContent;
 use super::forms::{Codes, Forms, ours};
 use super::node::{Leaf, Node, Path, read_json, read_xml};
 use super::section::{Kind, Section};
+use crate::answers::another_operations;
 use crate::wire::{Incoming, Trouble};
 
 /// Longest status of an insurer that is told: no person's number fits in.
@@ -30,6 +31,8 @@ pub(super) struct Reading {
     pub(super) amounts: Option<Amounts>,
     pub(super) book: Option<Book>,
     pub(super) total: Option<Path>,
+    /// Whose answer it says it is.
+    pub(super) operation_id: Option<Path>,
     pub(super) reference: Option<Path>,
     pub(super) from: Option<Path>,
     pub(super) to: Option<Path>,
@@ -184,6 +187,19 @@ impl Said<'_> {
 
     pub(super) fn message(&self) -> String {
         self.words(self.reading.message.as_ref()).unwrap_or_else(|| self.code())
+    }
+
+    /// What names another operation is that one's answer; and where answers name theirs, nothing is done by one that does not.
+    pub(super) fn is_of(&self, operation_id: &str) -> Result<(), Trouble> {
+        let Some(path) = &self.reading.operation_id else { return Ok(()) };
+        match self.value(&self.node, "operation_id", path)? {
+            None | Some(Leaf::Null) if matches!(self.kind, Kind::Done | Kind::NothingToReverse) => {
+                Err(self.reading.missing("operation_id", path))
+            }
+            None | Some(Leaf::Null) => Ok(()),
+            Some(leaf) if leaf.as_text() == Some(operation_id) => Ok(()),
+            Some(_) => Err(self.reading.odd("operation_id", another_operations())),
+        }
     }
 
     pub(super) fn quote_id(&self) -> Result<Option<String>, Trouble> {

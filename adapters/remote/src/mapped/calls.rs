@@ -133,6 +133,7 @@ impl Mapped {
         let verb = exchange.section.verb();
         let call = Call { verb, operation_id: Some(&kept.operation_id), deadline };
         self.exchange(exchange, &call, &kept.values(), |said| {
+            said.is_of(&kept.operation_id)?;
             let mut answer = match said.kind {
                 Kind::Done => Performed::Committed {
                     amounts: said.amounts(&kept.amounts)?,
@@ -161,6 +162,7 @@ impl Mapped {
         let (_, exchange) = self.exchanges(is_reversal).map_err(Trouble::NotWritten)?;
         let call = Call { verb: Verb::Status, operation_id: Some(&kept.operation_id), deadline };
         self.exchange(exchange, &call, &kept.values(), |said| {
+            said.is_of(&kept.operation_id)?;
             let mut answer = match said.kind {
                 Kind::Done => Status::Done {
                     amounts: said.amounts(&kept.amounts)?,

@@ -58,6 +58,7 @@ impl Sections<'_> {
             amounts: None,
             book: None,
             total: path("total", &raw.total),
+            operation_id: path("operation_id", &raw.operation_id),
             reference: path("reference", &raw.reference),
             from: path("from", &raw.from),
             to: path("to", &raw.to),

@@ -129,7 +129,7 @@ impl Section {
                 "valid_until",
             ],
             Self::Commit | Self::Status | Self::Reverse | Self::ReverseStatus => {
-                &["amount", "as_asked", "code", "each", "message", "reference", "total"]
+                &["amount", "as_asked", "code", "each", "message", "operation_id", "reference", "total"]
             }
             Self::Coverage => &["from", "message", "to"],
             Self::Visit => &["keep", "message"],

@@ -8,6 +8,7 @@ use yizhan_contract::protocol::{DEADLINE_PASSED, MALFORMED, OPERATION_CONFLICT, 
 use yizhan_contract::step::PayerCodeError;
 use yizhan_contract::{NumberError, Text};
 
+use crate::answers::another_operations;
 use crate::wire::{Incoming, Trouble};
 
 /// Characters of a problem document's `place` that are told.
@@ -50,10 +51,7 @@ pub(super) fn of_operation(incoming: &Incoming, operation_id: &str) -> Result<()
     }
     let named: Option<Named> = serde_json::from_slice(&incoming.body).ok();
     match named.and_then(|named| named.operation_id) {
-        Some(named) if named != operation_id => Err(Text::new(
-            "应答中的业务号与所问不符，是另一笔业务的应答",
-            "the answer names another operation than the one it was asked about",
-        )),
+        Some(named) if named != operation_id => Err(another_operations()),
         _ => Ok(()),
     }
 }

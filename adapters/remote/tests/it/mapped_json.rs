@@ -97,7 +97,7 @@ fn answer(came: &Came, book: &Book) -> Reply {
     let body = if came.body.is_empty() { Value::Null } else { came.json() };
     let done = |entry: Entry, number: &str| {
         let data = json!({"paid": entry.fen, number: format!("N-{}", entry.id)});
-        json!({"code": "00", "msg": "成功", "data": data})
+        json!({"code": "00", "msg": "成功", "reqNo": entry.id, "data": data})
     };
     let missing = json!({"code": "N3", "msg": "查无此笔"});
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
@@ -120,7 +120,8 @@ fn answer(came: &Came, book: &Book) -> Reply {
             let of = text("settleReqNo");
             let fen = book.find(&of).map(|entry| -entry.fen);
             book.enter(Entry { id: text("reqNo"), fen: fen.unwrap_or_default(), of: Some(of) });
-            if fen.is_none() { missing } else { json!({"code": "00", "data": {"cancelNo": "C-1"}}) }
+            let done = json!({"code": "00", "reqNo": text("reqNo"), "data": {"cancelNo": "C-1"}});
+            if fen.is_none() { json!({"code": "N3", "reqNo": text("reqNo")}) } else { done }
         }
         ("GET", "/claim/book") => {
             let after: usize = query(&came.head.uri)["after"].parse().unwrap_or(0);
@@ -243,22 +244,51 @@ async fn an_answer_that_is_not_as_agreed_is_no_answer() {
         (body("{'code':0,'data':{'paid':15507,'settleNo':'S'}}"), "the status \"0\" is not listed"),
         (body("{'msg':'ok'}"), "commit.answer.status: the answer has no /code"),
         (body("{'code':'00','code':'E1'}"), "more than one code"),
-        (body("{'code':'00','data':{'settleNo':'S'}}"), "commit.answer.amount: the answer has no /data/paid"),
-        (body("{'code':'00','data':{'paid':null,'settleNo':'S'}}"), "the answer has no /data/paid"),
         (
-            body("{'code':'00','data':{'paid':'155.07','settleNo':'S'}}"),
+            body("{'code':'00','reqNo':'op-1','data':{'settleNo':'S'}}"),
+            "commit.answer.amount: the answer has no /data/paid",
+        ),
+        (
+            body("{'code':'00','reqNo':'op-1','data':{'paid':null,'settleNo':'S'}}"),
+            "the answer has no /data/paid",
+        ),
+        (
+            body("{'code':'00','reqNo':'op-1','data':{'paid':'155.07','settleNo':'S'}}"),
             "/data/paid is not written as agreed",
         ),
-        (body("{'code':'00','data':{'paid':155.07,'settleNo':'S'}}"), "/data/paid is not written as agreed"),
-        (body("{'code':'00','data':{'paid':{'x':1},'settleNo':'S'}}"), "/data/paid is no single value"),
-        (body("{'code':'00','data':{'paid':15508,'settleNo':'S'}}"), "155.08 was done for supplementary"),
-        (body("{'code':'00','data':{'paid':-15507,'settleNo':'S'}}"), "negative"),
         (
-            body("{'code':'00','data':{'paid':15507}}"),
+            body("{'code':'00','reqNo':'op-1','data':{'paid':155.07,'settleNo':'S'}}"),
+            "/data/paid is not written as agreed",
+        ),
+        (
+            body("{'code':'00','reqNo':'op-1','data':{'paid':{'x':1},'settleNo':'S'}}"),
+            "/data/paid is no single value",
+        ),
+        (
+            body("{'code':'00','reqNo':'op-1','data':{'paid':15508,'settleNo':'S'}}"),
+            "155.08 was done for supplementary",
+        ),
+        (body("{'code':'00','reqNo':'op-1','data':{'paid':-15507,'settleNo':'S'}}"), "negative"),
+        (
+            body("{'code':'00','reqNo':'op-1','data':{'paid':15507}}"),
             "commit.answer.reference: the answer has no /data/settleNo",
         ),
-        (body("{'code':'00','data':{'paid':15507,'settleNo':' '}}"), "is not written as agreed"),
+        (
+            body("{'code':'00','reqNo':'op-1','data':{'paid':15507,'settleNo':' '}}"),
+            "is not written as agreed",
+        ),
         (body("{'code':'P1','msg':'处理中'}"), "处理中"),
+        (
+            body("{'code':'00','reqNo':'op-0','data':{'paid':15507,'settleNo':'S'}}"),
+            "commit.answer.operation_id: the answer names another operation",
+        ),
+        (body("{'code':'00','reqNo':1,'data':{'paid':15507,'settleNo':'S'}}"), "names another operation"),
+        (body("{'code':'E1','reqNo':'op-0'}"), "names another operation"),
+        (
+            body("{'code':'00','data':{'paid':15507,'settleNo':'S'}}"),
+            "commit.answer.operation_id: the answer has no /reqNo",
+        ),
+        (body("{'code':'00','reqNo':null,'data':{'paid':15507,'settleNo':'S'}}"), "has no /reqNo"),
         (body("[]"), "the answer has no /code"),
         (body("{'code':"), "no JSON (line 1"),
         (Reply::text(200, "text/html", "<html>"), "a web page, not JSON"),

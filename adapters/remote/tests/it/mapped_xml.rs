@@ -93,10 +93,13 @@ fn answer(request: &str, book: &Book) -> String {
              <Total>{whole}</Total>"
         )
     };
-    let done =
-        |entry: Entry| format!("<Response code=\"0\"><No>号{}</No>{}</Response>", entry.id, kinds(entry.fen));
+    let done = |entry: Entry| {
+        let Entry { id, fen, .. } = entry;
+        format!("<Response code=\"0\"><Serial>{id}</Serial><No>号{id}</No>{}</Response>", kinds(fen))
+    };
     let none = || "<Response code=\"404\"><Message>查无此笔</Message></Response>".to_owned();
     let serial = || between(request, "<Serial>", "</Serial>").to_owned();
+    let cancelled = || format!("<Response code=\"0\"><Serial>{}</Serial><No>撤1</No></Response>", serial());
     match between(request, "trans=\"", "\"") {
         "ADMIT" => "<Response code=\"0\"><Case>案-7</Case></Response>".to_owned(),
         "CALC" => format!("<Response code=\"0\">{}</Response>", kinds(15_507)),
@@ -109,10 +112,10 @@ fn answer(request: &str, book: &Book) -> String {
             let of = between(request, "<Of>", "</Of>").to_owned();
             let Some(original) = book.find(&of) else { return none() };
             book.enter(Entry { id: serial(), fen: -original.fen, of: Some(of) });
-            "<Response code=\"0\"><No>撤1</No></Response>".to_owned()
+            cancelled()
         }
         "QUERYCANCEL" => match book.find(&serial()).filter(|entry| entry.of.is_some()) {
-            Some(_) => "<Response code=\"0\"><No>撤1</No></Response>".to_owned(),
+            Some(_) => cancelled(),
             None => none(),
         },
         "BOOK" => {
@@ -222,7 +225,7 @@ async fn an_answer_that_is_not_as_agreed_is_no_answer() {
     let prepared = insurer.mapped.prepare(&commit).unwrap();
     let kind = |code: &str, pay: &str| format!("<Kind code='{code}'><Pay>{pay}</Pay></Kind>");
     let both = format!("{}{}", kind("YW", "100.00"), kind("BC", "55.07"));
-    let of = |inner: &str| format!("<Response code='0'><No>1</No>{inner}</Response>");
+    let of = |inner: &str| format!("<Response code='0'><Serial>op-1</Serial><No>1</No>{inner}</Response>");
     let kinds = |inner: &str, total: &str| of(&format!("<Kinds>{inner}</Kinds><Total>{total}</Total>"));
     for (text, says) in [
         (kinds(&both, "155.08"), "the amounts add up to 155.07, not to the 155.08 that is stated"),
@@ -243,6 +246,8 @@ async fn an_answer_that_is_not_as_agreed_is_no_answer() {
         (of(&format!("<Kinds>{both}</Kinds>")), "commit.answer.total: the answer has no Response/Total"),
         (kinds(&both, "155.07").replace("code='0'", "code='7'"), "the status \"7\" is not listed"),
         (kinds(&both, "155.07").replace("code='0'", ""), "the answer has no Response/@code"),
+        (kinds(&both, "155.07").replace("op-1", "op-0"), "the answer names another operation"),
+        (kinds(&both, "155.07").replace("<Serial>op-1</Serial>", ""), "the answer has no Response/Serial"),
         (kinds(&both, "155.07").replace("Response", "Answer"), "the answer has no Response/@code"),
         (format!("{}<x/>", kinds(&both, "155.07")), "no XML (line 1)"),
         (format!("<!DOCTYPE x>{}", kinds(&both, "155.07")), "no XML (line 1)"),
