@@ -59,6 +59,9 @@ async fn a_command_that_does_not_stay_is_told_with_how_it_ended() {
         let target = house.target();
         house.end().await;
         let started = Started::begin(command, log.path(), &target).unwrap();
+        while started.has_ended().is_none() {
+            tokio::task::yield_now().await;
+        }
         house.begin().await;
         let why = tried(target, Box::new(started)).await.unwrap_err();
         assert!(why.contains(how) && why.contains("in the foreground"), "{command}: {why}");
