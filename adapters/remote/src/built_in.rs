@@ -18,7 +18,6 @@ use yizhan_contract::{Money, PayerCode, Text, revealing};
 use crate::answers::{self, Ordered};
 use crate::host::Host;
 use crate::kinds::Kind;
-use crate::manifest;
 use crate::wire::{Entry, Journal, Pace, Trouble, UnderWay, Verb, patience};
 
 /// What stands before an operation that was made ready here: a line of JSON follows, then the payer's own bytes.
@@ -52,7 +51,7 @@ impl BuiltIn {
         host: Arc<dyn Host>,
         journal: Journal,
     ) -> Result<Self, (&'static str, Text)> {
-        manifest::check(inner.manifest())?;
+        inner.manifest().check()?;
         Ok(Self { adapter, inner, host, journal })
     }
 

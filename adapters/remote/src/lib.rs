@@ -15,7 +15,6 @@ mod built_in;
 mod host;
 mod kinds;
 mod known;
-mod manifest;
 mod mapped;
 #[cfg(test)]
 mod paused;

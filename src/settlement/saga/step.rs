@@ -163,25 +163,34 @@ impl Turn {
     /// The payer never saw the operation, and no request is on its way any more.
     fn missing(&mut self, nth: usize, part: Part) {
         let is_given_up = self.saga.is_given_up(nth);
+        let is_its_turn = self.is_its_turn(nth);
         let call = &mut self.saga.calls[nth];
         let can_undo = call.terms.reverse_window_s.is_some();
+        // Sent again at once under its id, it is done once at most. One that may be given up before its turn comes has to be
+        // fenced off, where it can be.
+        let is_to_be_sent = call.terms.commits_are_idempotent && (is_its_turn || !can_undo);
         match part {
-            // A reversal may always be sent again under its id: its original is taken back once at most. A commit keeps
-            // its place behind the payers it waits for, as if it had never been sent.
-            Part::Commit if is_given_up || !call.terms.commits_are_idempotent => {
-                if can_undo {
-                    self.wanted.push(Wanted::Prepare { call: nth, part: Part::Undo });
-                } else if is_given_up {
-                    call.commit.state = Sent::Dropped;
-                }
-                // Neither sent again nor fenced: only a person can tell.
-            }
-            Part::Undo | Part::Commit => {
-                if let Some(operation) = call.operation_mut(part) {
-                    operation.state = Sent::Intended;
+            // A reversal may always be sent again: its original is taken back once at most.
+            Part::Undo => {
+                if let Some(undo) = &mut call.undo {
+                    undo.state = Sent::Intended;
                 }
             }
+            Part::Commit if !is_given_up && is_to_be_sent => call.commit.state = Sent::Intended,
+            Part::Commit if can_undo => self.wanted.push(Wanted::Prepare { call: nth, part: Part::Undo }),
+            Part::Commit if is_given_up => call.commit.state = Sent::Dropped,
+            // Neither sent again nor fenced: only a person can tell.
+            Part::Commit => {}
         }
+    }
+
+    /// Whether every payer of an earlier wave is confirmed, as it was quoted.
+    fn is_its_turn(&self, nth: usize) -> bool {
+        let wave = self.saga.calls[nth].wave;
+        let is_confirmed = |call: &Call| call.is_committed() && (call.is_advanced || !call.has_moved());
+        self.saga.is_delivering()
+            || self.saga.course == Course::Committing
+                && self.saga.calls.iter().all(|call| wave <= call.wave || is_confirmed(call))
     }
 
     fn prepared(&mut self, nth: usize, part: Part, operation: Operation) {
@@ -317,39 +326,56 @@ impl Turn {
     }
 
     fn commit(&mut self) {
-        // Who takes over may hear of a later wave first: one that nobody knows of must not be quoted away, on either side.
-        let is_next = |moved: &Call| {
-            let is_behind = |call: &Call| moved.wave < call.wave && !call.is_under_way();
-            self.saga.calls.iter().all(|call| call.is_committed() || is_behind(call))
-        };
-        let is_moved = |call: &&Call| call.has_moved() && !call.is_advanced;
-        if self.saga.calls.iter().filter(is_moved).any(is_next) {
+        let moved = self.moved();
+        if moved.is_some_and(|wave| self.is_known_beside(wave)) {
             self.saga.course = Course::Requoting;
             self.wanted.push(Wanted::Requote);
             return;
         }
-        let is_waited_for =
-            |(nth, call): &(usize, &Call)| !call.is_committed() && !self.saga.is_hospitals(*nth);
-        let open = self.saga.calls.iter().enumerate().filter(is_waited_for);
+        let calls = || self.saga.calls.iter().enumerate();
+        let is_waited_for = |nth: usize, call: &Call| {
+            // Whoever is to be quoted away, or around whom is quoted anew, has to be known first.
+            let is_excused = self.saga.is_hospitals(nth) && (moved.is_none() || !call.is_under_way());
+            !call.is_committed() && !is_excused
+        };
+        let open = calls().filter(|(nth, call)| is_waited_for(*nth, call));
         let Some(wave) = open.map(|(_, call)| call.wave).min() else {
-            let is_all = (0..self.saga.calls.len()).all(|nth| !self.saga.is_hospitals(nth));
+            let is_all = calls().all(|(nth, _)| !self.saga.is_hospitals(nth));
             self.saga.course = if is_all { Course::Committed } else { Course::Delivering };
             return self.finish();
         };
+        let is_its_wave = |call: &Call| call.wave == wave && moved.is_none_or(|moved| wave <= moved);
         for nth in 0..self.saga.calls.len() {
             let call = &mut self.saga.calls[nth];
             match call.commit.state {
                 _ if call.undo.as_ref().is_some_and(|fence| fence.state == Sent::Intended) => {
                     self.send(nth, Part::Undo);
                 }
+                Sent::Intended if is_its_wave(call) => self.send(nth, Part::Commit),
                 // It waits, and nobody has to ask what became of it.
-                Sent::Intended if call.wave != wave => call.in_doubt_since = None,
-                _ if call.wave != wave => {}
-                Sent::Intended => self.send(nth, Part::Commit),
-                Sent::Fenced => self.wanted.push(Wanted::Prepare { call: nth, part: Part::Commit }),
+                Sent::Intended => call.in_doubt_since = None,
+                Sent::Fenced if is_its_wave(call) => {
+                    self.wanted.push(Wanted::Prepare { call: nth, part: Part::Commit });
+                }
                 _ => {}
             }
         }
+    }
+
+    /// The first wave of which one confirmed another amount than it quoted: those behind were quoted on the old one.
+    fn moved(&self) -> Option<u8> {
+        let moved = self.saga.calls.iter().filter(|call| call.has_moved() && !call.is_advanced);
+        moved.map(|call| call.wave).min()
+    }
+
+    /// Whether all that can be known is, once payers of this wave have moved: who takes over may hear of a later wave
+    /// first, and one that may have paid must not be quoted away.
+    fn is_known_beside(&self, wave: u8) -> bool {
+        let is_settled = |nth: usize, call: &Call| {
+            let may_wait = wave < call.wave || self.saga.is_hospitals(nth);
+            call.is_committed() || (may_wait && !call.is_under_way())
+        };
+        self.saga.calls.iter().enumerate().all(|(nth, call)| is_settled(nth, call))
     }
 
     /// The deferred payer's part alone: committed, or clear, it is over, and nothing else is touched.

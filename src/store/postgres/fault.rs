@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use deadpool_postgres::Object;
 use tokio_postgres::Error;
 use tokio_postgres::error::{Severity, SqlState};
 use yizhan_contract::Text;
@@ -15,9 +16,8 @@ pub(super) enum Failed {
     Conflict(Text),
     /// The connection ended. What was on its way, a COMMIT perhaps, may have taken place or not.
     Lost(String),
-    /// The server stands still and the connection with it: what was on its way may take place yet. Another connection
-    /// would fare no better.
-    Silent,
+    /// The server stands still and the connection with it: what was on its way may take place yet.
+    Silent { has_sent_commit: bool },
     /// Nothing was written.
     Store(StoreError),
 }
@@ -26,10 +26,18 @@ pub(super) enum Failed {
 /// ([`super::open`]); nothing but its disk or its machine can make it be silent for so long.
 const ANSWERS_WITHIN_MS: u64 = 8_000;
 
-/// What the server answers. It is not waited for without end: whoever waits holds a connection, and a sender.
+/// What the server answers; where it does not, its connection is [out of use](spent). It is not waited for without end: whoever waits holds a connection, and a sender.
 pub(super) async fn in_time<T>(asking: impl Future<Output = Result<T, Error>>) -> Result<T, Failed> {
     let answer = tokio::time::timeout(Duration::from_millis(ANSWERS_WITHIN_MS), asking).await;
-    answer.map_or(Err(Failed::Silent), |answer| answer.map_err(Failed::from))
+    answer.map_or(Err(Failed::Silent { has_sent_commit: false }), |answer| answer.map_err(Failed::from))
+}
+
+/// Closes a connection on which nothing was answered: the next one to use it would wait behind that.
+pub(super) fn spent<T>(client: Object, outcome: Result<T, Failed>) -> Result<T, Failed> {
+    if matches!(outcome, Err(Failed::Silent { .. })) {
+        drop(Object::take(client));
+    }
+    outcome
 }
 
 impl Failed {
@@ -42,7 +50,8 @@ impl Failed {
         match self {
             Self::Conflict(what) => StoreError::Unavailable(what),
             Self::Lost(why) => StoreError::Unavailable(postgres_says(&why)),
-            Self::Silent => StoreError::Unavailable(no_answer()),
+            Self::Silent { has_sent_commit: true } => StoreError::InDoubt(no_answer()),
+            Self::Silent { has_sent_commit: false } => StoreError::Unavailable(no_answer()),
             Self::Store(why) => why,
         }
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::super::writes::stored_epoch;
 use super::super::{Due, Hold, Lease, StoreError};
-use super::fault::in_time;
+use super::fault::{in_time, spent};
 use super::values::Instant;
 use super::{Failed, Postgres, open};
 
@@ -77,7 +77,7 @@ impl Postgres {
         let client = open::connection(&self.pool).await?;
         let taken =
             in_time(async { client.query_opt(&client.prepare_cached(sql).await?, &given).await }).await;
-        drop(client);
+        let taken = spent(client, taken);
         let lease = |epoch| Lease { stay_id: due.stay_id, person_id: due.person_id, epoch };
         match taken {
             Ok(taken) => Ok(taken.map(|row| lease(epoch(&row, 0)))),

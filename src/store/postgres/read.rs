@@ -9,7 +9,7 @@ use super::super::documents::BillId;
 use super::super::person::{Person, damaged};
 use super::super::seen::Seen;
 use super::super::{PersonFacts, PersonRef, StayRef, StoreError, StoredSettlement, StoredStay};
-use super::fault::in_time;
+use super::fault::{in_time, spent};
 use super::seen::Question;
 use super::{Failed, Postgres, open};
 
@@ -82,7 +82,8 @@ pub(super) async fn rows(
     loop {
         let client = open::connection(pool).await?;
         let rows = in_time(async { client.query(&client.prepare_cached(sql).await?, given).await });
-        if let Some(rows) = twice.ended(rows.await) {
+        let rows = rows.await;
+        if let Some(rows) = twice.ended(spent(client, rows)) {
             return rows;
         }
     }
@@ -92,7 +93,8 @@ async fn ask(pool: &Pool, question: &Question) -> Result<Seen, StoreError> {
     let mut twice = Twice::default();
     loop {
         let client = open::connection(pool).await?;
-        if let Some(read) = twice.ended(question.read(&client).await) {
+        let read = question.read(&client).await;
+        if let Some(read) = twice.ended(spent(client, read)) {
             return Ok(read?.seen);
         }
     }

@@ -23,7 +23,7 @@ use yizhan_contract::Text;
 use super::super::deciding::{self, decide};
 use super::super::writes::{Moving, Writes};
 use super::super::{Done, Step, StoreError};
-use super::fault::{in_time, no_answer, postgres_says};
+use super::fault::{in_time, no_answer, postgres_says, spent};
 use super::pipeline::{Batch, given};
 use super::seen::{Question, Read};
 use super::write::{self, NAMED_STEPS};
@@ -97,7 +97,7 @@ impl Postgres {
                 }
                 Err(Failed::Conflict(what)) => Err(what),
                 Err(Failed::Lost(why)) => Ok(why),
-                Err(Failed::Silent) => return Err(unless_in_doubt(&doubts, Failed::Silent.given_up())),
+                Err(why @ Failed::Silent { .. }) => return Err(unless_in_doubt(&doubts, why.given_up())),
                 Err(Failed::Store(why)) => return Err(unless_in_doubt(&doubts, why)),
             };
             match lost {
@@ -130,7 +130,8 @@ impl Postgres {
     ) -> Result<Attempt, Failed> {
         let client = open::connection(&self.pool).await?;
         if !holding {
-            return self.run(&client, step, question, doubts, false).await;
+            let outcome = self.run(&client, step, question, doubts, false).await;
+            return spent(client, outcome);
         }
         let held = Transaction(Some(client));
         let done = self.held(held.client()?, step, question, doubts).await?;
@@ -210,9 +211,7 @@ impl Postgres {
         match commit(client, &writes, named, has_begun).await {
             Ok(()) => Ok(Attempt::Done(Done::Decided(writes.answer))),
             Err(Failed::Lost(why)) => Ok(Attempt::Doubtful(Doubt::of(writes, named), why)),
-            Err(Failed::Silent) => {
-                Ok(Attempt::Doubtful(Doubt::of(writes, named), no_answer().en.to_string()))
-            }
+            Err(Failed::Silent { .. }) => Err(Failed::Silent { has_sent_commit: true }),
             Err(Failed::Conflict(what)) => Ok(Attempt::Raced(writes.owner, what)),
             Err(why) => Err(why),
         }
@@ -308,7 +307,7 @@ pub(super) async fn commit(
     batch.add("COMMIT", Vec::new());
     let Err(why) = batch.rows(client).await else { return Ok(()) };
     // Mostly the COMMIT has ended it; where one of the statements could not be sent, that was not sent either.
-    if !matches!(why, Failed::Silent) {
+    if !matches!(why, Failed::Silent { .. }) {
         in_time(client.batch_execute("ROLLBACK")).await?;
     }
     Err(why)

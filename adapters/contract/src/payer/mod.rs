@@ -5,6 +5,7 @@
 
 mod manifest;
 mod operation;
+mod promises;
 mod quote;
 mod visit;
 mod words;

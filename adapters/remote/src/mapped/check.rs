@@ -15,7 +15,6 @@ use super::forms::{Codes, Forms, InstantForm, Pattern};
 use super::mapping::Mapping;
 use super::mistake::{MappingError, Mistakes};
 use super::sign::{KEY_BYTES_MIN, Key, Part, Signing};
-use crate::manifest;
 use crate::wire::{Target, TlsFiles};
 
 /// What the host says beside the file.
@@ -43,7 +42,7 @@ fn checked(file: File, around: &Around<'_>, mistakes: &mut Mistakes) -> Option<M
     let signing = file.signing.as_ref().map(|signing| signed(signing, around, mistakes));
     check_promises(&file, mistakes);
     let manifest = promised(&file, &serves);
-    if let Err((key, text)) = manifest::check(&manifest) {
+    if let Err((key, text)) = manifest.check() {
         let is_promise = !["adapter", "version", "serves"].contains(&key);
         mistakes.add(if is_promise { format!("promises.{key}") } else { key.to_owned() }, text);
     }

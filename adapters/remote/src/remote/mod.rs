@@ -21,7 +21,6 @@ use self::kept::Kept;
 use crate::answers::{self, Ordered};
 use crate::kinds::Kind as _;
 use crate::known::Known;
-use crate::manifest;
 use crate::wire::{
     Call, Connection, Incoming, Outgoing, Said, Standing, TargetError, Trouble, Verb, Wire, told,
 };
@@ -246,7 +245,7 @@ async fn described(wire: &Wire, deadline: Timestamp) -> Result<Manifest, Connect
 }
 
 fn checked(manifest: &Manifest) -> Result<(), ConnectError> {
-    manifest::check(manifest).map_err(|(key, what)| ConnectError::Manifest { key, what })
+    manifest.check().map_err(|(key, what)| ConnectError::Manifest { key, what })
 }
 
 fn accepted() -> HeaderMap {

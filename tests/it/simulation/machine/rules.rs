@@ -84,6 +84,10 @@ impl Watched {
         if !matches!(self.saga.course, Course::Committing | Course::Delivering) {
             return Err("a commit is sent while the settlement is not being committed".to_owned());
         }
+        let is_outdated = |other: &Call| other.wave < call.wave && other.has_moved() && !other.is_advanced;
+        if self.saga.calls.iter().any(is_outdated) {
+            return Err("a commit is sent on a quote that rests upon another amount".to_owned());
+        }
         let is_awaited = |other: &Call| other.wave < call.wave && !other.is_committed() && !other.is_advanced;
         if self.saga.calls.iter().any(is_awaited) {
             return Err("a commit is sent before those of earlier waves are confirmed".to_owned());
@@ -92,6 +96,11 @@ impl Watched {
     }
 
     fn finish(&self) -> Result<(), String> {
+        let is_unquoted = |call: &Call| call.has_moved() && !call.is_advanced && !self.is_delivery;
+        let stands = matches!(self.saga.course, Course::Committed | Course::Delivering);
+        if stands && self.saga.calls.iter().any(is_unquoted) {
+            return Err("settled with an amount that nobody has priced anew".to_owned());
+        }
         let is_right = match self.saga.course {
             Course::Committed => {
                 let may_be_clear = self.saga.calls.last().filter(|call| self.is_delivery && call.is_clear());

@@ -1,7 +1,8 @@
 //! L0: messages have the shape the protocol says.
 
 use serde_json::{Value, json};
-use yizhan_contract::payer::{COMMIT_P95_MS_MAX, QuoteAnswer};
+use yizhan_contract::Text;
+use yizhan_contract::payer::QuoteAnswer;
 use yizhan_contract::protocol::{
     MALFORMED, METHOD_NOT_ALLOWED, REQUEST_BYTES_MAX, TOO_LARGE, UNKNOWN_VERB, UNSUPPORTED_MEDIA_TYPE,
 };
@@ -101,23 +102,8 @@ async fn describes_itself(bench: &Bench) -> Verdict {
     let came = bench.caller.get("/v1/describe").await;
     let described: yizhan_contract::protocol::Description = came.answer()?;
     let manifest = described.manifest;
-    let told = !manifest.adapter.is_empty() && !manifest.version.is_empty();
-    came.holds(told, "adapter 与 version 不为空", "adapter and version are told")?;
-    came.holds(!manifest.serves.is_empty(), "serves 至少一个支付方", "serves names a payer")?;
-    came.holds(
-        manifest.concurrency_max != 0 && manifest.requests_per_second_max != Some(0),
-        "concurrency_max、requests_per_second_max 均大于 0",
-        "concurrency_max and requests_per_second_max are more than 0",
-    )?;
-    for (key, promised, most) in [
-        ("quote_p95_ms", manifest.quote_p95_ms, manifest.quote_p95_ms_max()),
-        ("commit_p95_ms", manifest.commit_p95_ms, COMMIT_P95_MS_MAX),
-    ] {
-        came.holds(
-            (1..=most).contains(&promised),
-            format!("{key} 为 1 至 {most}：网关不会等得更久"),
-            format!("{key} from 1 to {most}: a gateway waits no longer"),
-        )?;
+    if let Err((key, Text { zh, en })) = manifest.check() {
+        came.holds(false, format!("{key} {zh}"), format!("{key} {en}"))?;
     }
     bench.learn(manifest);
     bench.waits_for_its_system().await;
