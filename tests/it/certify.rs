@@ -6,7 +6,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use yizhan_kit::Service;
 use yizhan_kit::certify::{
-    Certify, Commanded, Level, Outcome, PATIENCE, Report, Standing, Started, Target, TestData, certify,
+    Certify, Commanded, Level, Outcome, PATIENCE, Report, Restart, Standing, Started, Target, TestData,
+    certify,
 };
 use yizhan_kit::simulate::{Simulated, simulate};
 
@@ -125,6 +126,12 @@ async fn a_run_ends_as_its_trials_did() {
     serving.abort();
 }
 
+/// An adapter tried with the samples, without a load.
+fn tried(target: Target, levels: Vec<Level>, restart: impl Restart + 'static) -> Certify {
+    let (data, restart) = (TestData::default(), Some(Box::new(restart) as Box<dyn Restart>));
+    Certify { target, data, levels, restart, load: Duration::ZERO, patience: PATIENCE }
+}
+
 /// Promises of speed that an interface and its mapping keep on a machine with a lot else to do, too.
 fn leisurely(mapping: &str) -> String {
     let slower =
@@ -167,14 +174,8 @@ async fn a_mapped_insurer_keeps_its_promises_under_load() {
         path("anxin.book"),
     );
     let started = Started::begin(&served, &folder.path().join("adapter.log"), &at(adapter)).unwrap();
-    let asked = Certify {
-        target: at(adapter),
-        data: TestData::default(),
-        levels: vec![Level::L5, Level::L6],
-        restart: Some(Box::new(started)),
-        load: Duration::from_secs(1),
-        patience: PATIENCE,
-    };
+    let asked =
+        Certify { load: Duration::from_secs(1), ..tried(at(adapter), vec![Level::L5, Level::L6], started) };
     let report = certify(asked, &()).await.unwrap();
     let speed = report.levels.iter().find(|level| level.level == Level::L6).unwrap();
     assert_eq!(speed.standing, Standing::Passed, "{:#?}", report.trials);
@@ -198,14 +199,7 @@ async fn what_the_simulated_payer_writes_names_nobody() {
     );
     let target = Target { url: format!("http://127.0.0.1:{port}"), tls: None };
     let started = Started::begin(&command, &folder.path().join("adapter.log"), &target).unwrap();
-    let asked = Certify {
-        target,
-        data: TestData::default(),
-        levels: vec![Level::L5],
-        restart: Some(Box::new(started)),
-        load: Duration::ZERO,
-        patience: PATIENCE,
-    };
+    let asked = tried(target, vec![Level::L5], started);
     assert_eq!(of_logs(&certify(asked, &()).await.unwrap()), Outcome::Passed);
 }
 
@@ -221,14 +215,7 @@ async fn a_command_of_ones_own_that_kills_the_adapter_reaches_l4() {
     );
     let target = Target { url: format!("http://127.0.0.1:{port}"), tls: None };
     let _keeper = Started::begin(&kept_alive, &folder.path().join("payer.log"), &target).unwrap();
-    let asked = Certify {
-        target,
-        data: TestData::default(),
-        levels: vec![Level::L4],
-        restart: Some(Box::new(Commanded(format!("kill -9 $(cat {id})")))),
-        load: Duration::ZERO,
-        patience: PATIENCE,
-    };
+    let asked = tried(target, vec![Level::L4], Commanded(format!("kill -9 $(cat {id})")));
     let report = certify(asked, &()).await.unwrap();
     let level = report.levels.iter().find(|level| level.level == Level::L4).unwrap();
     assert_eq!(level.standing, Standing::Passed, "{:#?}", report.trials);

@@ -5,14 +5,15 @@
 //! between, the saga read back from the store and the payers' own `status` are enough to go on.
 //!
 //! Reading order: this page (what is remembered), [`event`] (what can happen, what can be asked for), `step`
-//! (the transitions), `answered` (what an answer makes of an operation), [`plan`] (in which order payers
-//! commit), [`attention`] (what a person is told), [`evidence`] (what is kept of it).
+//! (what an event changes), `advance` (what is wanted then), `answered` (what an answer makes of an operation),
+//! [`plan`] (in which order payers commit), [`attention`] (what a person is told), [`evidence`] (what is kept of it).
 
 pub mod attention;
 pub mod event;
 pub mod evidence;
 pub mod plan;
 
+mod advance;
 mod answered;
 mod step;
 
